@@ -1,0 +1,2 @@
+export const differences = {};
+export function applies() { return true; }

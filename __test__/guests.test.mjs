@@ -1,0 +1,498 @@
+// Real guests, each with one behaviour, under the implementation under test and under node:wasi.
+// Each difference of node:wasi stands in differences.mjs with its reason; one that stands there and
+// is none fails as well.
+
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { applies, differences } from './differences.mjs';
+import { GUESTS, problemsWith } from './support/guest.mjs';
+import { BUILTIN, IMPLEMENTATION } from './support/implementation.mjs';
+import { link } from './support/tree.mjs';
+
+const TIMEOUT = 30_000;
+// For guests that node:wasi is known to let hang.
+const HANG_TIMEOUT = 4_000;
+
+const hello = () => ({ sandbox: { 'f.txt': 'hello' } });
+const digits = () => ({ sandbox: { 'digits.txt': '0123456789' } });
+const empty = () => ({ sandbox: {} });
+const manyFiles = (count) => () => ({
+  sandbox: Object.fromEntries(
+    Array.from({ length: count }, (_, number) => [`file-${String(number).padStart(4, '0')}`, '']),
+  ),
+});
+const escapes = (root) => ({
+  sandbox: {
+    'f.txt': 'hello',
+    d: { 'g.txt': 'inner', up: link('../..'), upup: link('../../outside') },
+    'to-d': link('d'),
+    'to-outside': link('../outside'),
+    'to-parent': link('..'),
+    'to-sandbox': link('../sandbox'),
+    'to-abs': link(path.join(root, 'outside')),
+    chain: link('to-outside'),
+    'to-secret': link('../outside/secret.txt'),
+    'to-abs-secret': link(path.join(root, 'outside/secret.txt')),
+  },
+  outside: { 'secret.txt': 'secret', empty: {} },
+});
+const untouched = (root, trees) => (made) => Object.fromEntries(trees.map((name) => [name, root(made)[name]]));
+
+// Guest -> its case, or name of the case -> case. See support/guest.mjs for the fields.
+const table = {
+  // Arguments and environment.
+  args: {
+    args: ['guest', '', 'a b', '-x=\n', 'grüß', '日本'],
+    expect: { stdout: '6\n[guest]\n[]\n[a b]\n[-x=\n]\n[grüß]\n[日本]\nok\n' },
+  },
+  'args-raw': { args: ['guest', '', 'grüß'] },
+  'args-empty': { args: [] },
+  environ: {
+    env: { PATH: '/bin', EMPTY: '', WORDS: 'a b=c', 'ÜMLAUT': 'ß' },
+    expect: { stdout: '[PATH=/bin]\n[EMPTY=]\n[WORDS=a b=c]\n[ÜMLAUT=ß]\nok\n' },
+  },
+  'environ-raw': { env: { A: '1', EMPTY: '' } },
+  'environ-empty': {},
+
+  // Clocks, random numbers, the scheduler.
+  'clock-res': {},
+  'clock-realtime': { args: ['guest', String(Math.floor(Date.now() / 1000))] },
+  'clock-monotonic': {},
+  'clock-cputime': {},
+  random: {},
+  'sched-yield': {},
+  sleep: {},
+
+  // Files by descriptor.
+  'fd-read-vectors': { tree: digits },
+  'fd-write-vectors': { tree: empty, expect: { tree: () => ({ sandbox: { 'out.txt': 'aXYZefgXYZ' } }) } },
+  'fd-many-vectors': {},
+  'fd-seek': { tree: digits, expect: { tree: () => ({ sandbox: { 'digits.txt': '0123456789\0\0\0end' } }) } },
+  'fd-seek-stdin': { stdin: { pipe: 'text' } },
+  'fd-append': {
+    tree: () => ({ sandbox: { 'log.txt': 'one\n' } }),
+    expect: { tree: () => ({ sandbox: { 'log.txt': 'ONE\ntwo\nthree\nfour\nfive\n' } }) },
+  },
+  'fd-flags': {},
+  'fd-sync-flags': {},
+  'fd-allocate': { tree: hello },
+  'fd-advise': { tree: hello },
+  'fd-sync': { expect: { tree: () => ({ sandbox: { 'f.txt': 'data and more' } }) } },
+  'fd-filestat': {
+    tree: hello,
+    prepare(root) {
+      const file = path.join(root, 'sandbox/f.txt');
+      fs.linkSync(file, path.join(root, 'sandbox/second'));
+      fs.utimesSync(file, 1000000001, 1234567890);
+    },
+  },
+  'fd-filestat-set-size': { tree: digits },
+  'fd-filestat-set-times': {
+    tree: hello,
+    expect: {
+      check(result, root) {
+        const { mtimeNs } = fs.statSync(path.join(root, 'sandbox/f.txt'), { bigint: true });
+        assert.equal(mtimeNs, 1222222222987654321n);
+      },
+    },
+  },
+  'fd-renumber': { tree: () => ({ sandbox: { 'a.txt': 'aaa', 'b.txt': 'bbb' } }) },
+  'fd-renumber-self': { tree: () => ({ sandbox: { 'a.txt': 'aaa' } }) },
+  'fd-close': { tree: () => ({ sandbox: { 'a.txt': 'aaa' } }) },
+  'fd-many': { tree: digits },
+  'fd-access': { tree: hello, expect: { tree: () => ({ sandbox: { 'f.txt': 'Jello' } }) } },
+  'fd-directory': { tree: () => ({ sandbox: { d: {} } }) },
+  'fd-bad': { tree: hello, expect: { tree: hello } },
+  fdstat: { tree: hello },
+  prestat: {
+    tree: () => ({ a: { 'f.txt': '' }, b: {}, c: {} }),
+    preopens: { '/sandbox': 'a', 'other/dir': 'b', '.': 'c' },
+  },
+  'prestat-short': {},
+
+  // Rights.
+  'rights-shrink': { tree: hello },
+  'rights-inheriting': {
+    tree: () => ({ sandbox: { d: { 'g.txt': 'inner' } } }),
+    expect: { tree: () => ({ sandbox: { d: { 'g.txt': 'inner' } } }) },
+  },
+  'rights-file': { tree: hello },
+  'rights-directory': {
+    tree: () => ({ sandbox: { 'f.txt': 'hello', d: { 'g.txt': 'inner', link: link('g.txt'), empty: {} } } }),
+    expect: {
+      tree: () => ({ sandbox: { 'f.txt': 'hello', d: { 'g.txt': 'inner', link: link('g.txt'), empty: {} } } }),
+    },
+  },
+
+  // Reading of directories.
+  'readdir-entries': { tree: () => ({ sandbox: { 'file.txt': '', directory: {}, link: link('file.txt') } }) },
+  'readdir-empty': {},
+  'readdir-buffers': { tree: manyFiles(40) },
+  'readdir-cut': { tree: () => ({ sandbox: { 'a-file-with-a-name': '', another: '' } }) },
+  'readdir-resume': { tree: manyFiles(40) },
+  'readdir-delete': { tree: manyFiles(300), expect: { tree: empty } },
+  'readdir-rewind': {},
+  'readdir-many': { tree: manyFiles(2000) },
+  'readdir-names': { tree: () => ({ sandbox: { ['n'.repeat(255)]: '', λόγος: '', 'a \n\\*': '' } }) },
+
+  // Files by path.
+  'path-open-flags': {
+    tree: () => ({ sandbox: { 'f.txt': 'hello', d: {}, link: link('f.txt'), dangling: link('nowhere') } }),
+  },
+  'path-open-directory-write': { tree: () => ({ sandbox: { d: {} } }) },
+  'path-open-forms': {
+    tree: () => ({ sandbox: { 'f.txt': 'hello', d: { 'g.txt': '' }, '.hidden': '', '...': '' } }),
+  },
+  'path-open-refused': {
+    tree: () => ({ sandbox: { 'f.txt': 'hello', d: { 'g.txt': '' } } }),
+    expect: { tree: () => ({ sandbox: { 'f.txt': 'hello', d: { 'g.txt': '' } } }) },
+  },
+  'path-open-no-effect': { tree: hello },
+  'path-on-file': { tree: hello, expect: { tree: hello } },
+  'path-symlink': { tree: () => ({ sandbox: { 'f.txt': 'hello', d: {} } }) },
+  'path-symlink-absolute': { tree: hello },
+  'path-readlink-cut': { tree: () => ({ sandbox: { link: link('some/where/else') } }) },
+  'path-follow': {
+    tree: () => ({
+      sandbox: {
+        'f.txt': 'hello',
+        d: { 'g.txt': '' },
+        'to-file': link('f.txt'),
+        'to-dir': link('d'),
+        'to-link': link('to-file'),
+        dangling: link('nowhere'),
+        loop: link('loop'),
+      },
+    }),
+  },
+  'path-nofollow': {
+    tree: () => ({
+      sandbox: {
+        'f.txt': 'hello',
+        d: {},
+        'to-file': link('f.txt'),
+        'to-dir': link('d'),
+        'to-link': link('to-file'),
+        dangling: link('nowhere'),
+      },
+    }),
+  },
+  'path-escape': { tree: escapes, expect: { tree: untouched(escapes, ['outside']) } },
+  'path-root': {
+    tree: (root) => ({
+      sandbox: {
+        'f.txt': 'hello',
+        d: { 'g.txt': 'inner', upup: link('../../f.txt') },
+        'abs-file': link('/f.txt'),
+        'abs-dir': link('/d'),
+        'to-outside': link('../outside'),
+        'to-host-abs': link(path.join(root, 'outside/secret.txt')),
+      },
+      outside: { 'secret.txt': 'secret' },
+    }),
+    preopens: { '/': 'sandbox' },
+    expect: { tree: () => ({ outside: { 'secret.txt': 'secret' } }) },
+  },
+  'path-link': {
+    tree: () => ({ sandbox: { 'f.txt': 'hello', d: {}, 'to-file': link('f.txt'), dangling: link('nowhere') } }),
+  },
+  'path-link-follow': {
+    tree: () => ({ sandbox: { 'f.txt': 'hello', 'to-file': link('f.txt'), dangling: link('nowhere') } }),
+  },
+  'path-rename': {
+    tree: () => ({
+      sandbox: {
+        'a.txt': 'aaa',
+        'c.txt': 'ccc',
+        full: { 'x.txt': 'x' },
+        other: { 'y.txt': 'y' },
+        empty: {},
+        link: link('c.txt'),
+      },
+      second: {},
+    }),
+    preopens: { '/sandbox': 'sandbox', '/second': 'second' },
+    expect: {
+      tree: () => ({
+        sandbox: { moved: { 'x.txt': 'x' }, other: { 'y.txt': 'y' }, 'link-2': link('c.txt') },
+        second: { 'c.txt': 'aaa' },
+      }),
+    },
+  },
+  'path-renamed-directory': {
+    tree: () => ({ sandbox: { old: { 'f.txt': '' } } }),
+    expect: { tree: () => ({ sandbox: { new: { 'made.txt': '' }, old: {} } }) },
+  },
+  'path-unlink': {
+    tree: () => ({
+      sandbox: { 'f.txt': '', 'g.txt': 'ggg', 'to-g': link('g.txt'), dangling: link('nowhere'), d: {} },
+    }),
+    expect: { tree: () => ({ sandbox: { d: {} } }) },
+  },
+  'path-directories': {
+    tree: () => ({ sandbox: { 'f.txt': '', d: { sub: {} }, 'to-d': link('d'), dangling: link('nowhere') } }),
+    expect: {
+      tree: () => ({ sandbox: { 'f.txt': '', d: { sub: {} }, 'to-d': link('d'), dangling: link('nowhere') } }),
+    },
+  },
+  'path-set-times': {
+    tree: () => ({ sandbox: { 'f.txt': '', d: {}, link: link('f.txt'), dangling: link('nowhere') } }),
+  },
+  'path-set-times-flags': { tree: hello },
+
+  // Waiting.
+  'poll-clock': {},
+  'poll-clock-now': {},
+  'poll-clock-past': {},
+  'poll-clocks': {},
+  'poll-clocks-equal': {},
+  'poll-clock-unknown': {},
+  'poll-file': { tree: hello },
+  'poll-stdin-data': {
+    'a pipe': { stdin: { pipe: 'hello', open: true } },
+    'a socket': { stdin: { socket: 'hello' } },
+    'a file': { stdin: { file: 'hello' } },
+  },
+  'poll-stdin-idle': {
+    'a pipe': { stdin: { pipe: '', open: true } },
+    'a socket': { stdin: { socket: '' } },
+  },
+  'poll-stdin-closed': { stdin: { pipe: '' } },
+  'poll-several': { tree: hello, stdin: { pipe: 'x', open: true } },
+  'poll-many': {},
+  'poll-bad': {},
+  'poll-invalid': {},
+  'poll-rights': { tree: hello },
+  'poll-forever': {
+    terminate: true,
+    expect: {
+      end: 'terminated',
+      stdout: 'waiting\n',
+      check: ({ milliseconds }) => assert.ok(milliseconds < 2000, `ended after ${milliseconds} ms`),
+    },
+  },
+  'read-forever': {
+    terminate: true,
+    stdin: { pipe: '', open: true },
+    expect: {
+      end: 'terminated',
+      stdout: 'waiting\n',
+      check: ({ milliseconds }) => assert.ok(milliseconds < 2000, `ended after ${milliseconds} ms`),
+    },
+  },
+
+  // The end of a program.
+  'exit-code': {
+    0: { args: ['guest', '0'], expect: { end: 'exit 0', stdout: 'before\n' } },
+    1: { args: ['guest', '1'], expect: { end: 'exit 1', stdout: 'before\n' } },
+    255: { args: ['guest', '255'], expect: { end: 'exit 255', stdout: 'before\n' } },
+    256: { args: ['guest', '256'], expect: { end: 'exit 256', stdout: 'before\n' } },
+    'of the process': {
+      args: ['guest', '42'],
+      returnOnExit: false,
+      expect: { end: 'process exit 42', stdout: 'before\n' },
+    },
+  },
+  'exit-main': { expect: { end: 'exit 3', stdout: 'buffered last ' } },
+  trap: { expect: { end: 'trap', stdout: 'before\n' } },
+  'proc-raise': {
+    'below ABRT': { args: ['guest', '0', '5'] },
+    ABRT: { args: ['guest', '6'] },
+    FPE: { args: ['guest', '7'] },
+    KILL: { args: ['guest', '8'] },
+    SEGV: { args: ['guest', '10'] },
+    PIPE: { args: ['guest', '12'] },
+    TERM: { args: ['guest', '14'] },
+    STOP: { args: ['guest', '18'] },
+    'the rest': { args: ['guest', '19', '64'] },
+    'no signal': { args: ['guest', '255'] },
+  },
+
+  // Standard descriptors.
+  'stdio-types': {
+    'the null device and sockets': {
+      expect: {
+        stdout: '0 character flags 0 no terminal\n1 stream flags 0 no terminal\n2 stream flags 0 no terminal\n',
+      },
+    },
+    'a pipe': {
+      stdin: { pipe: '' },
+      // preview1 has no type for a pipe.
+      expect: { stdout: /^0 (stream|unknown) flags 0 no terminal\n/ },
+    },
+    files: {
+      stdin: { file: '' },
+      stdout: 'file',
+      expect: {
+        stdout: '0 file flags 0 no terminal\n1 file flags 0 no terminal\n2 stream flags 0 no terminal\n',
+      },
+    },
+    'a terminal': {
+      stdin: 'terminal',
+      skip: !fs.existsSync('/dev/ptmx') && 'this machine has no pseudo-terminals',
+      expect: { stdout: /^0 character flags 0 terminal\n1 stream flags 0 no terminal\n/ },
+    },
+  },
+  echo: {
+    'a file': { stdin: { file: 'some text\n' }, expect: { stdout: 'some text\n', stderr: /^ *10 bytes\n$/ } },
+    'a pipe': { stdin: { pipe: 'some text\n' }, expect: { stdout: 'some text\n', stderr: /^ *10 bytes\n$/ } },
+    nothing: { expect: { stdout: '', stderr: /^ *0 bytes\n$/ } },
+    'much to a file': {
+      stdin: { file: '0123456789'.repeat(50_000) },
+      stdout: 'file',
+      expect: { stdout: '0123456789'.repeat(50_000), stderr: /^ *500000 bytes\n$/ },
+    },
+  },
+  'stdio-close': {
+    hostWrites: true,
+    expect: {
+      stdout: 'closing\nhost writes to 1\n',
+      stderr: 'host writes to 2\n',
+      tree: () => ({ sandbox: { 'f.txt': 'written' } }),
+    },
+  },
+  'stdio-renumber': {
+    hostWrites: true,
+    expect: {
+      stdout: 'to the host\nhost writes to 1\n',
+      stderr: 'host writes to 2\n',
+      tree: () => ({ sandbox: { 'out.txt': 'to the file\nok\n' } }),
+    },
+  },
+  'stdio-flags': {
+    flags: true,
+    stdin: { pipe: '', open: true },
+    expect: { check: ({ flags }) => assert.deepEqual(flags.after, flags.before) },
+  },
+  'stdio-large': {
+    stdout: 'slow',
+    expect: {
+      stdout: /^([a-z]+)$/,
+      check(result) {
+        assert.equal(result.nonBlocking, true, 'the pipe was not non-blocking');
+        assert.equal(result.stdout.length, 1 << 20);
+      },
+    },
+  },
+
+  // Sockets.
+  'sock-stream': { stdin: { socket: '0123456789' }, expect: { answer: 'answer' } },
+  'sock-read-write': { stdin: { socket: '0123456789' }, expect: { answer: 'answer' } },
+  'sock-not': { tree: hello, stdin: { pipe: 'text', open: true } },
+  'sock-accept': { stdin: 'listening', says: 'hello', expect: { answer: 'accepted' } },
+
+  // Memory.
+  'memory-grow': { expect: { stderr: 'oldnew\n'.repeat(20) } },
+  'memory-high': { tree: hello, expect: { stdout: 'written\nok\n' } },
+  'memory-edge': { expect: { stdout: '' } },
+  'memory-shared': {
+    memory: { initial: 1, maximum: 64, shared: true },
+    expect: { stdout: 'shared\nshared\n' },
+  },
+  'pointers-bad': {
+    env: { A: '1' },
+    tree: () => ({ sandbox: { 'f.txt': 'hello', link: link('f.txt') } }),
+    expect: { tree: () => ({ sandbox: { 'f.txt': 'hello', link: link('f.txt') } }) },
+  },
+  'lengths-bad': {
+    tree: () => ({ sandbox: { link: link('f.txt') } }),
+    expect: { tree: () => ({ sandbox: { link: link('f.txt') } }) },
+  },
+  'counts-bad': {},
+  'pointers-unaligned': { tree: hello },
+  'pointers-overlap': { tree: digits },
+
+  // Whole programs, and the other ways to start one.
+  'libc-files': {
+    tree: () => ({ sandbox: { 'f.txt': 'outer\n' }, inner: { 'f.txt': 'in\nner\n' }, outside: { 'secret.txt': '' } }),
+    preopens: { '/sandbox': 'sandbox', '/sandbox/inner': 'inner' },
+    expect: {
+      stdout: `/sandbox/f.txt: outer
+/sandbox/inner/f.txt: in
+/sandbox/inner/f.txt: ner
+/sandbox/missing: No such file or directory
+/outside/secret.txt: No such file or directory
+/sandbox/log.txt: line 0 of three
+/sandbox/log.txt: line 1 of three
+/sandbox/log.txt: line 2 of three
+/sandbox/log.txt: appended
+size 60
+/sandbox: . .. f.txt made
+/sandbox/made: . .. moved.txt
+/sandbox/link: line 0 
+/sandbox: . .. f.txt
+No such file or directory
+`,
+      tree: () => ({ sandbox: { 'f.txt': 'outer\n' } }),
+    },
+  },
+  unstable: { version: 'unstable', expect: { end: 'exit 7', stdout: 'unstable\n' } },
+  reactor: { calls: ['work', 'work'], expect: { end: 'returned 1, 1', stdout: 'initialized\nwork\nwork\n' } },
+};
+
+const FIELDS = new Set([
+  'args', 'env', 'version', 'returnOnExit', 'tree', 'prepare', 'preopens', 'stdin', 'stdout', 'says', 'memory',
+  'calls', 'terminate', 'hostWrites', 'flags', 'skip', 'expect',
+]);
+const EXPECTATIONS = new Set(['end', 'stdout', 'stderr', 'answer', 'tree', 'check']);
+
+// The cases of the table as [guest, name of the test, case].
+const cases = Object.entries(table).flatMap(([guest, entry]) => {
+  const isOneCase = Object.keys(entry).every((key) => FIELDS.has(key));
+  return isOneCase
+    ? [[guest, guest, entry]]
+    : Object.entries(entry).map(([name, options]) => [guest, `${guest}: ${name}`, options]);
+});
+
+describe('the table of guests', () => {
+  it('claims every guest, and only guests that are there', () => {
+    const present = fs.readdirSync(GUESTS).filter((file) => file.endsWith('.wasm')).map((file) => file.slice(0, -5));
+    assert.deepEqual(present.filter((name) => !(name in table)), [], 'guests that no test claims');
+    assert.deepEqual(Object.keys(table).filter((name) => !present.includes(name)), [], 'guests that are missing');
+  });
+
+  it('has the source of every guest, and a guest of every source', () => {
+    const files = fs.readdirSync(GUESTS);
+    const sources = files.filter((file) => /\.(c|wat)$/.test(file)).map((file) => path.parse(file).name);
+    assert.deepEqual(sources.sort(), Object.keys(table).sort());
+  });
+
+  it('has no field that nothing reads', () => {
+    for (const [, name, options] of cases) {
+      assert.deepEqual(Object.keys(options).filter((key) => !FIELDS.has(key)), [], name);
+      assert.deepEqual(Object.keys(options.expect ?? {}).filter((key) => !EXPECTATIONS.has(key)), [], name);
+    }
+  });
+
+  it('has a case for every difference', () => {
+    const names = cases.map(([, name]) => name);
+    assert.deepEqual(Object.keys(differences).filter((name) => !names.includes(name)), []);
+  });
+});
+
+if (IMPLEMENTATION !== BUILTIN) {
+  describe('guests', { concurrency: 2 }, () => {
+    for (const [guest, name, options] of cases) {
+      it(name, { skip: options.skip }, async () => {
+        const problems = await problemsWith(guest, options, IMPLEMENTATION, TIMEOUT);
+        assert.deepEqual(problems, []);
+      });
+    }
+  });
+}
+
+describe('guests under node:wasi', { concurrency: 2 }, () => {
+  for (const [guest, name, options] of cases) {
+    const difference = differences[name];
+    const expected = difference !== undefined && applies(difference, process.versions.node);
+    it(expected ? `${name} (differs)` : name, { skip: options.skip }, async () => {
+      const timeout = difference?.hangs ? HANG_TIMEOUT : TIMEOUT;
+      const problems = await problemsWith(guest, options, BUILTIN, timeout);
+      if (expected && difference.sometimes) return;
+      if (expected) assert.notDeepEqual(problems, [], 'node:wasi does the same: the entry in differences.mjs is not true');
+      else assert.deepEqual(problems, [], 'a difference that differences.mjs does not have');
+    });
+  }
+});

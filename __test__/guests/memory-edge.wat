@@ -1,0 +1,20 @@
+;; One page, and no more: everything that lies past it is refused, up to the last byte all is well.
+(module
+  (import "wasi_snapshot_preview1" "random_get" (func $random_get (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "clock_time_get"
+    (func $clock_time_get (param i32 i64 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))
+  (memory (export "memory") 1 1)
+  (func $expect (param $step i32) (param $got i32) (param $want i32)
+    (if (i32.ne (local.get $got) (local.get $want))
+      (then (call $proc_exit (local.get $step)))))
+  (func (export "_start")
+    (call $expect (i32.const 1) (call $random_get (i32.const 0) (i32.const 65536)) (i32.const 0))
+    (call $expect (i32.const 2) (call $random_get (i32.const 0) (i32.const 65537)) (i32.const 61))
+    (call $expect (i32.const 3) (call $random_get (i32.const 65535) (i32.const 1)) (i32.const 0))
+    (call $expect (i32.const 4) (call $random_get (i32.const 65535) (i32.const 2)) (i32.const 61))
+    (call $expect (i32.const 5) (call $random_get (i32.const 1) (i32.const -1)) (i32.const 61))
+    (call $expect (i32.const 6)
+      (call $clock_time_get (i32.const 0) (i64.const 0) (i32.const 65528)) (i32.const 0))
+    (call $expect (i32.const 7)
+      (call $clock_time_get (i32.const 0) (i64.const 0) (i32.const 65529)) (i32.const 61))))

@@ -1,0 +1,30 @@
+/* A timer waits as long as asked, on both wall clocks, relative and absolute, and not much longer. */
+#include "poll.h"
+
+static void waits(__wasi_clockid_t id, bool absolute) {
+  const __wasi_timestamp_t span = 30 * MILLISECOND;
+  __wasi_timestamp_t start = time_of(__WASI_CLOCKID_MONOTONIC);
+  __wasi_subscription_t in =
+      absolute ? timer(7, id, time_of(id) + span, __WASI_SUBCLOCKFLAGS_SUBSCRIPTION_CLOCK_ABSTIME)
+               : timer(7, id, span, 0);
+  __wasi_event_t event;
+  __wasi_size_t count = 77;
+  memset(&event, 0xa5, sizeof event);
+  ERRNO(__wasi_poll_oneoff(&in, &event, 1, &count), OK);
+  __wasi_timestamp_t passed = time_of(__WASI_CLOCKID_MONOTONIC) - start;
+  EQUAL(count, 1);
+  EQUAL(event.userdata, 7);
+  EQUAL(event.error, OK);
+  EQUAL(event.type, __WASI_EVENTTYPE_CLOCK);
+  /* The two clocks may run apart by a little; the upper bound is for a busy machine. */
+  CHECK(passed >= span - MILLISECOND);
+  CHECK(passed < span + 5 * SECOND);
+}
+
+int main(void) {
+  waits(__WASI_CLOCKID_MONOTONIC, false);
+  waits(__WASI_CLOCKID_REALTIME, false);
+  waits(__WASI_CLOCKID_MONOTONIC, true);
+  waits(__WASI_CLOCKID_REALTIME, true);
+  return report();
+}

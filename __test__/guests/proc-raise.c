@@ -1,0 +1,18 @@
+/* No signal number does anything to the host: each call comes back with an errno. argv[1] tells
+ * which signal, so that one which kills the host does not hide the others. */
+#include "check.h"
+#include "raw.h"
+#include <stdlib.h>
+
+int main(int argc, char **argv) {
+  if (argc < 2) return 3;
+  int32_t signal = (int32_t)strtol(argv[1], NULL, 10);
+  int32_t last = argc > 2 ? (int32_t)strtol(argv[2], NULL, 10) : signal;
+  for (; signal <= last; signal++) {
+    if (!CHECK(raw_proc_raise(signal) != OK)) {
+      say_number(signal);
+      say("\n");
+    }
+  }
+  return report();
+}

@@ -1,0 +1,15 @@
+;; A module without _start: _initialize runs once, then the host calls what it exports.
+(module
+  (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "\20\00\00\00\0c\00\00\00")
+  (data (i32.const 8) "\30\00\00\00\05\00\00\00")
+  (data (i32.const 32) "initialized\n")
+  (data (i32.const 48) "work\n")
+  (global $ready (mut i32) (i32.const 0))
+  (func (export "_initialize")
+    (global.set $ready (i32.add (global.get $ready) (i32.const 1)))
+    (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 16))))
+  (func (export "work") (result i32)
+    (drop (call $fd_write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 16)))
+    (global.get $ready)))

@@ -1,0 +1,205 @@
+// Runs one case of the table of guests and tells where it differs from what the table says.
+
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { nodeFlags } from './implementation.mjs';
+import { makeTree, readTree, withFolder } from './tree.mjs';
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const RUNNER = path.join(here, 'run-guest.mjs');
+export const GUESTS = path.resolve(here, '../guests');
+
+// A case, every field optional:
+//
+//   args, env, version, returnOnExit    as the options of the class
+//   tree(root)      what to make in the temporary folder, as tree.mjs has it
+//   prepare(root)   more to make there
+//   preopens        guest's name -> name below the folder
+//   stdin           { file: text }, { pipe: text, open }, { socket: text }, 'terminal' or
+//                   'listening' (with `says`, what the one who connects sends); none: /dev/null
+//   stdout          'file', or 'slow': a non-blocking pipe whose reader starts late
+//   memory          the descriptor of a memory to import as env.memory
+//   calls           names of exports to call after initialize(), instead of start()
+//   terminate       run on a Worker, and end it
+//   hostWrites      the host writes to stdout and stderr afterwards
+//   flags           look at the flags of the host's standard descriptors before and after
+//   expect          { end, stdout, stderr, answer, tree, check(result, root) }
+
+async function collect(stream) {
+  const chunks = [];
+  try {
+    for await (const chunk of stream) chunks.push(chunk);
+  } catch {
+    // A guest that dies leaves a reset connection: what it had said counts.
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+// A named pipe with a text in it: the descriptor to read from, and what to close when.
+function namedPipe(root, text) {
+  const place = path.join(root, 'pipe');
+  execFileSync('mkfifo', [place]);
+  // Opened for both ways first: opening one end alone would wait for the other.
+  const writer = fs.openSync(place, 'r+');
+  const reader = fs.openSync(place, 'r');
+  const onlyWriter = fs.openSync(place, 'w');
+  fs.closeSync(writer);
+  if (text) fs.writeSync(onlyWriter, text);
+  return { reader, writer: onlyWriter };
+}
+
+function connectWhenAsked(place, says) {
+  const socket = net.connect(place);
+  socket.on('error', () => {});
+  socket.write(says);
+  return collect(socket);
+}
+
+async function runIn(root, name, options, implementation, timeout) {
+  makeTree(root, options.tree ? options.tree(root) : { sandbox: {} });
+  options.prepare?.(root);
+  const preopens = options.preopens ?? { '/sandbox': 'sandbox' };
+  const spec = {
+    implementation,
+    root,
+    wasm: path.join(GUESTS, `${name}.wasm`),
+    args: options.args ?? ['guest'],
+    env: options.env ?? {},
+    version: options.version === undefined ? 'preview1' : options.version,
+    returnOnExit: options.returnOnExit ?? true,
+    preopens: Object.fromEntries(Object.entries(preopens).map(([guest, host]) => [guest, path.join(root, host)])),
+    memory: options.memory,
+    initialize: options.calls !== undefined,
+    calls: options.calls,
+    terminate: options.terminate,
+    hostWrites: options.hostWrites,
+    flags: options.flags,
+    nonBlockingStdout: options.stdout === 'slow',
+  };
+
+  // Descriptors of the child: 0, 1, 2, 3 for the result, 4 for a socket.
+  const stdio = ['ignore', 'pipe', 'pipe', 'pipe'];
+  const open = [];
+  let idleWriter;
+  const { stdin } = options;
+  if (stdin?.file !== undefined) {
+    fs.writeFileSync(path.join(root, 'stdin.txt'), stdin.file);
+    stdio[0] = fs.openSync(path.join(root, 'stdin.txt'), 'r');
+    open.push(stdio[0]);
+  } else if (stdin?.pipe !== undefined) {
+    const { reader, writer } = namedPipe(root, stdin.pipe);
+    stdio[0] = reader;
+    open.push(reader);
+    if (stdin.open) idleWriter = writer;
+    else open.push(writer);
+  } else if (stdin?.socket !== undefined) {
+    stdio[4] = 'pipe';
+    spec.stdin = 4;
+  } else if (stdin !== undefined) {
+    spec.stdin = stdin;
+  }
+  const stdoutFile = path.join(root, 'stdout.txt');
+  if (options.stdout === 'file') {
+    stdio[1] = fs.openSync(stdoutFile, 'w');
+    open.push(stdio[1]);
+  }
+
+  const command = [process.execPath, ...nodeFlags(implementation), RUNNER, JSON.stringify(spec)];
+  const shell = ['/bin/sh', '-c', '"$@" | { sleep 0.4; cat; }', 'sh'];
+  const [file, ...rest] = options.stdout === 'slow' ? [...shell, ...command] : command;
+  const env = { ...process.env };
+  // The runner of the tests must not take the child for one of its test files.
+  delete env.NODE_TEST_CONTEXT;
+  delete env.NODE_OPTIONS;
+  // A group of its own, so that a timeout ends the shell's children as well.
+  const child = spawn(file, rest, { stdio, env, detached: true });
+  for (const fd of open) fs.closeSync(fd);
+
+  let timedOut = false;
+  const timer = setTimeout(() => {
+    timedOut = true;
+    try {
+      process.kill(-child.pid, 'SIGKILL');
+    } catch {
+      // It has just ended.
+    }
+  }, timeout);
+
+  let answer;
+  let resultText = '';
+  child.stdio[3].setEncoding('utf8');
+  child.stdio[3].on('data', (text) => {
+    resultText += text;
+    if (stdin === 'listening' && answer === undefined && resultText.includes('"listening"')) {
+      answer = connectWhenAsked(path.join(root, 'socket'), options.says);
+    }
+  });
+  if (stdin?.socket !== undefined) {
+    child.stdio[4].on('error', () => {});
+    child.stdio[4].write(stdin.socket);
+    answer = collect(child.stdio[4]);
+  }
+  const stdout = child.stdout ? collect(child.stdout) : Promise.resolve('');
+  const stderr = collect(child.stderr);
+  const [code, signal] = await new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (...how) => resolve(how));
+  });
+  clearTimeout(timer);
+  if (idleWriter !== undefined) fs.closeSync(idleWriter);
+
+  const last = resultText.trim().split('\n').pop();
+  const told = last && !last.includes('"listening"') ? JSON.parse(last) : {};
+  let end = told.end;
+  if (timedOut) end = 'timeout';
+  else if (end === undefined) end = signal ? `killed by ${signal}` : `process exit ${code}`;
+  return {
+    ...told,
+    end,
+    stdout: options.stdout === 'file' ? fs.readFileSync(stdoutFile, 'utf8') : await stdout,
+    stderr: await stderr,
+    answer: answer === undefined ? undefined : await answer,
+  };
+}
+
+function problemsOf(result, root, expect) {
+  const problems = [];
+  const attempt = (check) => {
+    try {
+      check();
+    } catch (error) {
+      problems.push(error.message);
+    }
+  };
+  const same = (what, got, want) => {
+    if (want instanceof RegExp) assert.match(got, want, what);
+    else assert.deepEqual(got, want, `${what}: got ${JSON.stringify(got)?.slice(0, 2000)}, want ${JSON.stringify(want)}`);
+  };
+  attempt(() => same('end', result.end, expect.end ?? 'exit 0'));
+  attempt(() => same('stdout', result.stdout, expect.stdout ?? 'ok\n'));
+  attempt(() => same('stderr', result.stderr, expect.stderr ?? ''));
+  if (expect.answer !== undefined) attempt(() => same('answer', result.answer, expect.answer));
+  if (expect.tree) {
+    const wanted = expect.tree(root);
+    attempt(() => {
+      for (const [name, tree] of Object.entries(wanted)) {
+        const got = readTree(path.join(root, name));
+        assert.deepEqual(got, tree, `${name} became ${JSON.stringify(got).slice(0, 2000)}`);
+      }
+    });
+  }
+  if (expect.check) attempt(() => expect.check(result, root));
+  return problems;
+}
+
+// What is not as expected when the guest runs; an empty list when all is.
+export function problemsWith(name, options, implementation, timeout) {
+  return withFolder(async (root) => {
+    const result = await runIn(root, name, options, implementation, timeout);
+    return problemsOf(result, root, options.expect ?? {});
+  });
+}

@@ -1,0 +1,1094 @@
+'use strict';
+
+// The public face of wasi-rs: the class `WASI` with the interface of `node:wasi`.
+//
+// Rust does all host work. JavaScript does what only JavaScript can: it checks options with Node's
+// errors, hands the guest's memory over, and gives each preview1 function a closure that a
+// WebAssembly module can import. Such a call takes this way:
+//
+//   guest -> closure in `createImports` -> call frame -> native function without arguments
+//         <- errno                      <- outcome    <-
+//
+// The call frame is one small ArrayBuffer that Rust and JavaScript share: an argument written there
+// costs a store, where an argument passed through Node-API costs a call. Everything that an import
+// needs is captured when this module loads, so that later changes to globals and prototypes cannot
+// alter it. See ARCHITECTURE.md for the frame's layout.
+
+const { realpathSync } = require('node:fs');
+const { resolve } = require('node:path');
+const { inspect } = require('node:util');
+const { isMainThread } = require('node:worker_threads');
+const {
+  calls,
+  closeInstance,
+  createInstance,
+  exitProcess,
+  frame,
+  instanceId,
+  setMemory,
+} = require('./binding.js');
+
+// One native function for each import, shared by all instances: a call site in `createImports` then
+// always calls the same function, which V8 needs to call it fast.
+const {
+  args_get,
+  args_sizes_get,
+  clock_res_get,
+  clock_time_get,
+  environ_get,
+  environ_sizes_get,
+  fd_advise,
+  fd_allocate,
+  fd_close,
+  fd_datasync,
+  fd_fdstat_get,
+  fd_fdstat_set_flags,
+  fd_fdstat_set_rights,
+  fd_filestat_get,
+  fd_filestat_set_size,
+  fd_filestat_set_times,
+  fd_pread,
+  fd_prestat_get,
+  fd_prestat_dir_name,
+  fd_pwrite,
+  fd_read,
+  fd_readdir,
+  fd_renumber,
+  fd_seek,
+  fd_sync,
+  fd_tell,
+  fd_write,
+  path_create_directory,
+  path_filestat_get,
+  path_filestat_set_times,
+  path_link,
+  path_open,
+  path_readlink,
+  path_remove_directory,
+  path_rename,
+  path_symlink,
+  path_unlink_file,
+  poll_oneoff,
+  proc_exit,
+  proc_raise,
+  random_get,
+  sched_yield,
+  sock_accept,
+  sock_recv,
+  sock_send,
+  sock_shutdown,
+} = calls;
+
+const { apply, getOwnPropertyDescriptor } = Reflect;
+const { defineProperty, entries } = Object;
+const { isArray } = Array;
+const { isInteger } = Number;
+const { stringify } = JSON;
+const { captureStackTrace } = Error;
+const { exit, permission } = process;
+const { indexOf, slice } = String.prototype;
+const encoder = new TextEncoder();
+const { encode } = encoder;
+const getBuffer = getOwnPropertyDescriptor(WebAssembly.Memory.prototype, 'buffer').get;
+const getLength = getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype),
+  'length',
+).get;
+const ViewOfBytes = Uint8Array;
+
+// State lies under symbols with the descriptions that `node:wasi` uses. emnapi, the runtime under
+// every WebAssembly package built with napi-rs, looks them up by description, and writes them.
+const kBindingName = Symbol('kBindingName');
+const kSetMemory = Symbol('kSetMemory');
+const kStarted = Symbol('kStarted');
+/** Key of the exit code, and what `proc_exit` throws to unwind the guest. */
+const kExitCode = Symbol('kExitCode');
+const kInstance = Symbol('kInstance');
+const kClose = Symbol('kClose');
+
+const DISPOSE = Symbol.dispose ?? Symbol.for('nodejs.dispose');
+
+/**
+ * One sandboxed WASI preview1 environment: arguments, environment, preopened directories, standard
+ * streams, and the functions through which a guest uses them.
+ */
+class WASI {
+  /**
+   * @param {import('./index.js').WASIOptions} [options]
+   * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`: an option is wrong.
+   * @throws {RangeError} `ERR_OUT_OF_RANGE`: a standard stream is no descriptor's number.
+   * @throws {Error} `UVWASI_ENOENT`, `UVWASI_ENOTDIR`, `UVWASI_EBADF` and so on: a preopen or a
+   *   standard stream cannot be used. `ERR_ACCESS_DENIED`: the permission model forbids it.
+   */
+  constructor(options = {}) {
+    validateObject(options, 'options');
+    // Two contracts meet in this class. Without `version` the documentation of Node 18 holds: the
+    // guest's exit ends the process. With it that of Node 20 and later holds: `start` returns.
+    const versioned = options.version !== undefined;
+    const bindingName = versioned ? bindingNameOf(options.version) : 'wasi_snapshot_preview1';
+    const handle = createInstance(checkedOptions(options));
+    const { wasiImport, useMemory, close } = createImports(handle);
+
+    this[kBindingName] = bindingName;
+    this[kSetMemory] = useMemory;
+    this[kClose] = close;
+    this.wasiImport = wasiImport;
+    this[kStarted] = false;
+    this[kExitCode] = 0;
+    this[kInstance] = undefined;
+
+    try {
+      let returnOnExit = versioned;
+      if (options.returnOnExit !== undefined) {
+        validateBoolean(options.returnOnExit, 'options.returnOnExit');
+        returnOnExit = options.returnOnExit;
+      }
+      if (returnOnExit) wasiImport.proc_exit = returningExit(this);
+    } catch (error) {
+      close();
+      throw error;
+    }
+  }
+
+  /**
+   * Gives the guest's memory to the imports, without calling any of the guest's functions.
+   *
+   * @param {object} instance a `WebAssembly.Instance` or an object with `exports`
+   * @param {object} [options]
+   * @param {WebAssembly.Memory} [options.memory] by default `instance.exports.memory`
+   * @throws {Error} `ERR_WASI_ALREADY_STARTED`
+   * @throws {TypeError} `ERR_INVALID_ARG_TYPE`
+   */
+  finalizeBindings(instance, { memory = instance?.exports?.memory } = {}) {
+    if (this[kStarted]) {
+      throw nodeError(Error, 'ERR_WASI_ALREADY_STARTED', 'WASI instance has already started');
+    }
+    validateObject(instance, 'instance');
+    validateObject(instance.exports, 'instance.exports');
+    this[kSetMemory](memory);
+    this[kInstance] = instance;
+    this[kStarted] = true;
+  }
+
+  /**
+   * Runs a command: gives it its memory and calls its export `_start`.
+   *
+   * @param {object} instance a `WebAssembly.Instance` or an object with `exports`
+   * @returns {number} the exit code: 0, or what the guest gave to `proc_exit` as a signed 32-bit
+   *   number, if `returnOnExit` is on
+   * @throws {Error} `ERR_WASI_ALREADY_STARTED`
+   * @throws {TypeError} `ERR_INVALID_ARG_TYPE`: an export is missing or there is one too many
+   */
+  start(instance) {
+    this.finalizeBindings(instance);
+    const { _start, _initialize } = this[kInstance].exports;
+    validateFunction(_start, 'instance.exports._start');
+    validateUndefined(_initialize, 'instance.exports._initialize');
+    try {
+      _start();
+    } catch (error) {
+      if (error !== kExitCode) throw error;
+    }
+    return this[kExitCode];
+  }
+
+  /**
+   * Prepares a reactor: gives it its memory and calls its export `_initialize`, if there is one.
+   *
+   * @param {object} instance a `WebAssembly.Instance` or an object with `exports`
+   * @throws {Error} `ERR_WASI_ALREADY_STARTED`
+   * @throws {TypeError} `ERR_INVALID_ARG_TYPE`
+   */
+  initialize(instance) {
+    this.finalizeBindings(instance);
+    const { _start, _initialize } = this[kInstance].exports;
+    validateUndefined(_start, 'instance.exports._start');
+    if (_initialize !== undefined) {
+      validateFunction(_initialize, 'instance.exports._initialize');
+      _initialize();
+    }
+  }
+
+  /**
+   * @returns {object} a new object with `wasiImport` under the name of this version's module, as
+   *   `WebAssembly.instantiate` takes it
+   */
+  getImportObject() {
+    return { [this[kBindingName]]: this.wasiImport };
+  }
+
+  /**
+   * Closes all descriptors of the guest, but for the host's standard streams, which are borrowed.
+   * Later calls of the guest get errno 8 (badf) for every descriptor. Can be called again.
+   */
+  close() {
+    this[kClose]();
+  }
+
+  [DISPOSE]() {
+    this.close();
+  }
+}
+
+// --- Options -------------------------------------------------------------------------------------
+
+/** Checks all options but `version` and `returnOnExit`, in Node's order, for the native side. */
+function checkedOptions(options) {
+  if (options.args !== undefined) validateArray(options.args, 'options.args');
+  const args = terminatedArgs(options.args ?? []);
+
+  if (options.env !== undefined) validateObject(options.env, 'options.env');
+  const env = terminatedEnv(options.env ?? {});
+
+  if (options.preopens !== undefined) validateObject(options.preopens, 'options.preopens');
+  const preopens = preopenList(options.preopens ?? {});
+
+  const { stdin = 0, stdout = 1, stderr = 2 } = options;
+  validateDescriptor(stdin, 'options.stdin');
+  validateDescriptor(stdout, 'options.stdout');
+  validateDescriptor(stderr, 'options.stderr');
+
+  if (permission) checkPermissions(preopens);
+  return { args, env, preopens, stdin, stdout, stderr };
+}
+
+/** @returns {Uint8Array} the strings as UTF-8, each ended by NUL, as `args_get` gives them */
+function terminatedArgs(args) {
+  let text = '';
+  for (let i = 0; i < args.length; i++) text += terminated(String(args[i]));
+  return apply(encode, encoder, [text]);
+}
+
+/** @returns {Uint8Array} `name=value` as UTF-8, each ended by NUL, as `environ_get` gives them */
+function terminatedEnv(env) {
+  const pairs = entries(env);
+  let text = '';
+  for (let i = 0; i < pairs.length; i++) {
+    const value = pairs[i][1];
+    if (value !== undefined) text += terminated(`${pairs[i][0]}=${value}`);
+  }
+  return apply(encode, encoder, [text]);
+}
+
+/** A string for a guest ends at its first NUL, as in C. */
+function terminated(string) {
+  const end = apply(indexOf, string, ['\0']);
+  return `${end < 0 ? string : apply(slice, string, [0, end])}\0`;
+}
+
+/** @returns {{ guest: string, path: string }[]} in the order of their descriptors, from 3 on */
+function preopenList(preopens) {
+  const list = [];
+  const pairs = entries(preopens);
+  for (let i = 0; i < pairs.length; i++) {
+    list[i] = { guest: pairs[i][0], path: String(pairs[i][1]) };
+  }
+  return list;
+}
+
+/**
+ * Holds a new instance against Node's permission model (`--permission`). A guest may read and write
+ * below a preopen, so the process must be allowed both, for the path given and for what it leads to.
+ */
+function checkPermissions(preopens) {
+  if (!permission.has('wasi')) throw accessDenied('--allow-wasi', 'WASI', '');
+  for (let i = 0; i < preopens.length; i++) {
+    const path = resolve(preopens[i].path);
+    checkPath(path);
+    checkPath(realPath(path));
+  }
+}
+
+function checkPath(path) {
+  if (!permission.has('fs.read', path)) {
+    throw accessDenied('--allow-fs-read', 'FileSystemRead', path);
+  }
+  if (!permission.has('fs.write', path)) {
+    throw accessDenied('--allow-fs-write', 'FileSystemWrite', path);
+  }
+}
+
+/** Where symbolic links lead; a path that cannot be followed is reported when it is opened. */
+function realPath(path) {
+  try {
+    return realpathSync.native(path);
+  } catch (error) {
+    if (error.code === 'ERR_ACCESS_DENIED') throw error;
+    return path;
+  }
+}
+
+function bindingNameOf(version) {
+  if (typeof version !== 'string') throw wrongType('options.version', 'of type string', version);
+  if (version === 'preview1') return 'wasi_snapshot_preview1';
+  if (version === 'unstable') return 'wasi_unstable';
+  const received = inspect(version);
+  throw nodeError(
+    TypeError,
+    'ERR_INVALID_ARG_VALUE',
+    `The property 'options.version' unsupported WASI version. Received ${shortened(received, 128, 128)}`,
+  );
+}
+
+function validateObject(value, name) {
+  if (value === null || typeof value !== 'object' || isArray(value)) {
+    throw wrongType(name, 'of type object', value);
+  }
+}
+
+function validateArray(value, name) {
+  if (!isArray(value)) throw wrongType(name, 'an instance of Array', value);
+}
+
+function validateBoolean(value, name) {
+  if (typeof value !== 'boolean') throw wrongType(name, 'of type boolean', value);
+}
+
+function validateFunction(value, name) {
+  if (typeof value !== 'function') throw wrongType(name, 'of type function', value);
+}
+
+function validateUndefined(value, name) {
+  if (value !== undefined) throw wrongType(name, 'undefined', value);
+}
+
+function validateDescriptor(value, name) {
+  if (typeof value !== 'number') throw wrongType(name, 'of type number', value);
+  if (!isInteger(value)) throw outOfRange(name, 'an integer', value);
+  if (value < 0 || value > 0x7fffffff) throw outOfRange(name, '>= 0 && <= 2147483647', value);
+}
+
+// --- Imports -------------------------------------------------------------------------------------
+
+// The call frame: argument k lies in the k-th slot of 8 bytes, an i32 in its first half.
+const u32 = new Uint32Array(frame);
+const i64 = new BigInt64Array(frame);
+/** Index in `u32` of the number of the instance that calls. */
+const INSTANCE = 20;
+/** Index in `u32` of what a call leaves: below 256 an errno, else one of those below. */
+const OUTCOME = 22;
+/** The call waits: it is to be made again, after V8 had the chance to end this thread. */
+const AGAIN = 256;
+/** A pointer lies past the memory that Rust knows of: the memory may have grown. */
+const MEMORY = 257;
+/** `proc_exit` was called; its argument is still in slot 0. */
+const EXIT = 258;
+
+const EINVAL = 28;
+const EOVERFLOW = 61;
+
+/** What imports see before there is a memory. */
+const NO_MEMORY = new ViewOfBytes(0);
+
+/**
+ * Makes the 46 functions of preview1 for one instance, in the order in which `node:wasi` lists them.
+ *
+ * Each function looks at the count of its arguments and at their types first (errno 28, inval),
+ * then at whether there is a memory (`ERR_WASI_NOT_STARTED`). An i32 is any integer from -2**31 to
+ * 2**32 - 1; an i64 is any BigInt, modulo 2**64. From the first store into the frame to the native
+ * call nothing runs that could make another call and so overwrite the frame.
+ *
+ * @param {object} handle what `createInstance` gave. Its collection releases the instance. All
+ *   functions made here share the scope that holds it, so that none of them can outlive it.
+ */
+function createImports(handle) {
+  const id = instanceId(handle);
+  let memory;
+  let view = NO_MEMORY;
+  // A buffer that V8 lets grow in place keeps its view, whose length then follows it: what Rust
+  // knows of must be remembered apart.
+  let knownLength = 0;
+
+  /** Lets the imports work on another memory. Its brand is checked, so no look-alike will do. */
+  function useMemory(value) {
+    let buffer;
+    try {
+      buffer = apply(getBuffer, value, []);
+    } catch {
+      throw nodeError(
+        TypeError,
+        'ERR_INVALID_ARG_TYPE',
+        '"instance.exports.memory" property must be a WebAssembly.Memory object',
+      );
+    }
+    memory = value;
+    handOver(new ViewOfBytes(buffer));
+  }
+
+  function handOver(bytes) {
+    setMemory(id, bytes);
+    view = bytes;
+    knownLength = apply(getLength, bytes, []);
+  }
+
+  /** Called when the view is empty: before the start, or because the guest's memory grew. */
+  function refresh() {
+    if (memory === undefined) {
+      throw nodeError(Error, 'ERR_WASI_NOT_STARTED', 'wasi.start() has not been called');
+    }
+    handOver(new ViewOfBytes(apply(getBuffer, memory, [])));
+  }
+
+  /** Brings a call to its end that left more than an errno. */
+  function finish(call) {
+    for (;;) {
+      const outcome = u32[OUTCOME];
+      if (outcome < AGAIN) return outcome;
+      if (outcome === EXIT) return endProcess(u32[0] | 0);
+      if (outcome === MEMORY) {
+        const bytes = new ViewOfBytes(apply(getBuffer, memory, []));
+        if (apply(getLength, bytes, []) === knownLength) return EOVERFLOW;
+        handOver(bytes);
+      } else if (outcome !== AGAIN) {
+        throw new Error(`wasi-rs: internal fault in ${call.name}`);
+      }
+      call();
+    }
+  }
+
+  function close() {
+    closeInstance(instanceId(handle));
+  }
+
+  const wasiImport = {
+    args_get(argv, argv_buf) {
+      if (arguments.length !== 2 || !put_ii(argv, argv_buf)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      args_get();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(args_get);
+    },
+    args_sizes_get(argc, argv_buf_size) {
+      if (arguments.length !== 2 || !put_ii(argc, argv_buf_size)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      args_sizes_get();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(args_sizes_get);
+    },
+    clock_res_get(clock, resolution) {
+      if (arguments.length !== 2 || !put_ii(clock, resolution)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      clock_res_get();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(clock_res_get);
+    },
+    clock_time_get(clock, precision, time) {
+      if (arguments.length !== 3 || !put_iIi(clock, precision, time)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      clock_time_get();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(clock_time_get);
+    },
+    environ_get(environ, environ_buf) {
+      if (arguments.length !== 2 || !put_ii(environ, environ_buf)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      environ_get();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(environ_get);
+    },
+    environ_sizes_get(environ_count, environ_buf_size) {
+      if (arguments.length !== 2 || !put_ii(environ_count, environ_buf_size)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      environ_sizes_get();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(environ_sizes_get);
+    },
+    fd_advise(fd, offset, len, advice) {
+      if (arguments.length !== 4 || !put_iIIi(fd, offset, len, advice)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      fd_advise();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_advise);
+    },
+    fd_allocate(fd, offset, len) {
+      if (arguments.length !== 3 || !put_iII(fd, offset, len)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      fd_allocate();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_allocate);
+    },
+    fd_close(fd) {
+      if (arguments.length !== 1 || !put_i(fd)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      fd_close();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_close);
+    },
+    fd_datasync(fd) {
+      if (arguments.length !== 1 || !put_i(fd)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      fd_datasync();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_datasync);
+    },
+    fd_fdstat_get(fd, stat) {
+      if (arguments.length !== 2 || !put_ii(fd, stat)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      fd_fdstat_get();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_fdstat_get);
+    },
+    fd_fdstat_set_flags(fd, flags) {
+      if (arguments.length !== 2 || !put_ii(fd, flags)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      fd_fdstat_set_flags();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_fdstat_set_flags);
+    },
+    fd_fdstat_set_rights(fd, fs_rights_base, fs_rights_inheriting) {
+      if (arguments.length !== 3 || !put_iII(fd, fs_rights_base, fs_rights_inheriting))
+        return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      fd_fdstat_set_rights();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_fdstat_set_rights);
+    },
+    fd_filestat_get(fd, stat) {
+      if (arguments.length !== 2 || !put_ii(fd, stat)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      fd_filestat_get();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_filestat_get);
+    },
+    fd_filestat_set_size(fd, size) {
+      if (arguments.length !== 2 || !put_iI(fd, size)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      fd_filestat_set_size();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_filestat_set_size);
+    },
+    fd_filestat_set_times(fd, atim, mtim, fst_flags) {
+      if (arguments.length !== 4 || !put_iIIi(fd, atim, mtim, fst_flags)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      fd_filestat_set_times();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_filestat_set_times);
+    },
+    fd_pread(fd, iovs, iovs_len, offset, nread) {
+      if (arguments.length !== 5 || !put_iiiIi(fd, iovs, iovs_len, offset, nread)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      fd_pread();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_pread);
+    },
+    fd_prestat_get(fd, prestat) {
+      if (arguments.length !== 2 || !put_ii(fd, prestat)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      fd_prestat_get();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_prestat_get);
+    },
+    fd_prestat_dir_name(fd, path, path_len) {
+      if (arguments.length !== 3 || !put_iii(fd, path, path_len)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      fd_prestat_dir_name();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_prestat_dir_name);
+    },
+    fd_pwrite(fd, iovs, iovs_len, offset, nwritten) {
+      if (arguments.length !== 5 || !put_iiiIi(fd, iovs, iovs_len, offset, nwritten)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      fd_pwrite();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_pwrite);
+    },
+    fd_read(fd, iovs, iovs_len, nread) {
+      if (arguments.length !== 4 || !put_iiii(fd, iovs, iovs_len, nread)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      fd_read();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_read);
+    },
+    fd_readdir(fd, buf, buf_len, cookie, bufused) {
+      if (arguments.length !== 5 || !put_iiiIi(fd, buf, buf_len, cookie, bufused)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      fd_readdir();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_readdir);
+    },
+    fd_renumber(fd, to) {
+      if (arguments.length !== 2 || !put_ii(fd, to)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      fd_renumber();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_renumber);
+    },
+    fd_seek(fd, offset, whence, newoffset) {
+      if (arguments.length !== 4 || !put_iIii(fd, offset, whence, newoffset)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      fd_seek();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_seek);
+    },
+    fd_sync(fd) {
+      if (arguments.length !== 1 || !put_i(fd)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      fd_sync();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_sync);
+    },
+    fd_tell(fd, offset) {
+      if (arguments.length !== 2 || !put_ii(fd, offset)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      fd_tell();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_tell);
+    },
+    fd_write(fd, iovs, iovs_len, nwritten) {
+      if (arguments.length !== 4 || !put_iiii(fd, iovs, iovs_len, nwritten)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      fd_write();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_write);
+    },
+    path_create_directory(fd, path, path_len) {
+      if (arguments.length !== 3 || !put_iii(fd, path, path_len)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      path_create_directory();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(path_create_directory);
+    },
+    path_filestat_get(fd, flags, path, path_len, stat) {
+      if (arguments.length !== 5 || !put_iiiii(fd, flags, path, path_len, stat)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      path_filestat_get();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(path_filestat_get);
+    },
+    path_filestat_set_times(fd, flags, path, path_len, atim, mtim, fst_flags) {
+      if (arguments.length !== 7 || !put_iiiiIIi(fd, flags, path, path_len, atim, mtim, fst_flags))
+        return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      path_filestat_set_times();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(path_filestat_set_times);
+    },
+    path_link(old_fd, old_flags, old_path, old_path_len, new_fd, new_path, new_path_len) {
+      if (
+        arguments.length !== 7 ||
+        !put_iiiiiii(old_fd, old_flags, old_path, old_path_len, new_fd, new_path, new_path_len)
+      )
+        return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      path_link();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(path_link);
+    },
+    path_open(
+      fd,
+      dirflags,
+      path,
+      path_len,
+      oflags,
+      fs_rights_base,
+      fs_rights_inheriting,
+      fdflags,
+      opened_fd,
+    ) {
+      if (
+        arguments.length !== 9 ||
+        !put_iiiiiIIii(
+          fd,
+          dirflags,
+          path,
+          path_len,
+          oflags,
+          fs_rights_base,
+          fs_rights_inheriting,
+          fdflags,
+          opened_fd,
+        )
+      )
+        return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      path_open();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(path_open);
+    },
+    path_readlink(fd, path, path_len, buf, buf_len, bufused) {
+      if (arguments.length !== 6 || !put_iiiiii(fd, path, path_len, buf, buf_len, bufused))
+        return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      path_readlink();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(path_readlink);
+    },
+    path_remove_directory(fd, path, path_len) {
+      if (arguments.length !== 3 || !put_iii(fd, path, path_len)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      path_remove_directory();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(path_remove_directory);
+    },
+    path_rename(fd, old_path, old_path_len, new_fd, new_path, new_path_len) {
+      if (
+        arguments.length !== 6 ||
+        !put_iiiiii(fd, old_path, old_path_len, new_fd, new_path, new_path_len)
+      )
+        return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      path_rename();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(path_rename);
+    },
+    path_symlink(old_path, old_path_len, fd, new_path, new_path_len) {
+      if (arguments.length !== 5 || !put_iiiii(old_path, old_path_len, fd, new_path, new_path_len))
+        return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      path_symlink();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(path_symlink);
+    },
+    path_unlink_file(fd, path, path_len) {
+      if (arguments.length !== 3 || !put_iii(fd, path, path_len)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      path_unlink_file();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(path_unlink_file);
+    },
+    poll_oneoff(subscriptions, events, nsubscriptions, nevents) {
+      if (arguments.length !== 4 || !put_iiii(subscriptions, events, nsubscriptions, nevents))
+        return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      poll_oneoff();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(poll_oneoff);
+    },
+    proc_exit(code) {
+      if (arguments.length !== 1 || !put_i(code)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      proc_exit();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(proc_exit);
+    },
+    proc_raise(sig) {
+      if (arguments.length !== 1 || !put_i(sig)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      proc_raise();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(proc_raise);
+    },
+    random_get(buf, buf_len) {
+      if (arguments.length !== 2 || !put_ii(buf, buf_len)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      random_get();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(random_get);
+    },
+    sched_yield() {
+      if (arguments.length !== 0) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      sched_yield();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(sched_yield);
+    },
+    sock_accept(fd, flags, fd_out) {
+      if (arguments.length !== 3 || !put_iii(fd, flags, fd_out)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      sock_accept();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(sock_accept);
+    },
+    sock_recv(fd, ri_data, ri_data_len, ri_flags, ro_datalen, ro_flags) {
+      if (
+        arguments.length !== 6 ||
+        !put_iiiiii(fd, ri_data, ri_data_len, ri_flags, ro_datalen, ro_flags)
+      )
+        return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      sock_recv();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(sock_recv);
+    },
+    sock_send(fd, si_data, si_data_len, si_flags, so_datalen) {
+      if (arguments.length !== 5 || !put_iiiii(fd, si_data, si_data_len, si_flags, so_datalen))
+        return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      sock_send();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(sock_send);
+    },
+    sock_shutdown(fd, how) {
+      if (arguments.length !== 2 || !put_ii(fd, how)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      sock_shutdown();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(sock_shutdown);
+    },
+  };
+
+  return { wasiImport, useMemory, close };
+}
+
+/** The `proc_exit` of an instance with `returnOnExit`: records the code and unwinds the guest. */
+function returningExit(wasi) {
+  return {
+    proc_exit(code) {
+      wasi[kExitCode] = code;
+      throw kExitCode;
+    },
+  }.proc_exit;
+}
+
+/**
+ * The `proc_exit` of an instance without `returnOnExit`. On the main thread this is
+ * `process.exit`, with its handlers; in a Worker that would end the Worker only.
+ *
+ * @param {number} code a signed 32-bit number
+ */
+function endProcess(code) {
+  if (isMainThread) apply(exit, process, [code]);
+  return exitProcess(code & 0xff);
+}
+
+// Writers of arguments, one for each list of types that preview1 has: i stands for i32, I for i64.
+// False, with part of the frame written, if a value has another type. `typeof` comes first, so that
+// no conversion can call user code.
+
+function isI32(value) {
+  return typeof value === 'number' && ((value | 0) === value || value >>> 0 === value);
+}
+
+function isI64(value) {
+  return typeof value === 'bigint';
+}
+
+function put_i(a) {
+  if (!isI32(a)) return false;
+  u32[0] = a;
+  return true;
+}
+
+function put_ii(a, b) {
+  if (!isI32(a) || !isI32(b)) return false;
+  u32[0] = a;
+  u32[2] = b;
+  return true;
+}
+
+function put_iI(a, b) {
+  if (!isI32(a) || !isI64(b)) return false;
+  u32[0] = a;
+  i64[1] = b;
+  return true;
+}
+
+function put_iIi(a, b, c) {
+  if (!isI32(a) || !isI64(b) || !isI32(c)) return false;
+  u32[0] = a;
+  i64[1] = b;
+  u32[4] = c;
+  return true;
+}
+
+function put_iII(a, b, c) {
+  if (!isI32(a) || !isI64(b) || !isI64(c)) return false;
+  u32[0] = a;
+  i64[1] = b;
+  i64[2] = c;
+  return true;
+}
+
+function put_iii(a, b, c) {
+  if (!isI32(a) || !isI32(b) || !isI32(c)) return false;
+  u32[0] = a;
+  u32[2] = b;
+  u32[4] = c;
+  return true;
+}
+
+function put_iIIi(a, b, c, d) {
+  if (!isI32(a) || !isI64(b) || !isI64(c) || !isI32(d)) return false;
+  u32[0] = a;
+  i64[1] = b;
+  i64[2] = c;
+  u32[6] = d;
+  return true;
+}
+
+function put_iiii(a, b, c, d) {
+  if (!isI32(a) || !isI32(b) || !isI32(c) || !isI32(d)) return false;
+  u32[0] = a;
+  u32[2] = b;
+  u32[4] = c;
+  u32[6] = d;
+  return true;
+}
+
+function put_iIii(a, b, c, d) {
+  if (!isI32(a) || !isI64(b) || !isI32(c) || !isI32(d)) return false;
+  u32[0] = a;
+  i64[1] = b;
+  u32[4] = c;
+  u32[6] = d;
+  return true;
+}
+
+function put_iiiIi(a, b, c, d, e) {
+  if (!isI32(a) || !isI32(b) || !isI32(c) || !isI64(d) || !isI32(e)) return false;
+  u32[0] = a;
+  u32[2] = b;
+  u32[4] = c;
+  i64[3] = d;
+  u32[8] = e;
+  return true;
+}
+
+function put_iiiii(a, b, c, d, e) {
+  if (!isI32(a) || !isI32(b) || !isI32(c) || !isI32(d) || !isI32(e)) return false;
+  u32[0] = a;
+  u32[2] = b;
+  u32[4] = c;
+  u32[6] = d;
+  u32[8] = e;
+  return true;
+}
+
+function put_iiiiii(a, b, c, d, e, f) {
+  if (!isI32(a) || !isI32(b) || !isI32(c) || !isI32(d) || !isI32(e) || !isI32(f)) return false;
+  u32[0] = a;
+  u32[2] = b;
+  u32[4] = c;
+  u32[6] = d;
+  u32[8] = e;
+  u32[10] = f;
+  return true;
+}
+
+function put_iiiiIIi(a, b, c, d, e, f, g) {
+  if (!isI32(a) || !isI32(b) || !isI32(c) || !isI32(d) || !isI64(e) || !isI64(f) || !isI32(g))
+    return false;
+  u32[0] = a;
+  u32[2] = b;
+  u32[4] = c;
+  u32[6] = d;
+  i64[4] = e;
+  i64[5] = f;
+  u32[12] = g;
+  return true;
+}
+
+function put_iiiiiii(a, b, c, d, e, f, g) {
+  if (!isI32(a) || !isI32(b) || !isI32(c) || !isI32(d) || !isI32(e) || !isI32(f) || !isI32(g))
+    return false;
+  u32[0] = a;
+  u32[2] = b;
+  u32[4] = c;
+  u32[6] = d;
+  u32[8] = e;
+  u32[10] = f;
+  u32[12] = g;
+  return true;
+}
+
+function put_iiiiiIIii(a, b, c, d, e, f, g, h, j) {
+  if (
+    !isI32(a) ||
+    !isI32(b) ||
+    !isI32(c) ||
+    !isI32(d) ||
+    !isI32(e) ||
+    !isI64(f) ||
+    !isI64(g) ||
+    !isI32(h) ||
+    !isI32(j)
+  )
+    return false;
+  u32[0] = a;
+  u32[2] = b;
+  u32[4] = c;
+  u32[6] = d;
+  u32[8] = e;
+  i64[5] = f;
+  i64[6] = g;
+  u32[14] = h;
+  u32[16] = j;
+  return true;
+}
+
+// --- Errors --------------------------------------------------------------------------------------
+
+/** An error with Node's `code`, which also stands in the first line of its stack. */
+function nodeError(Base, code, message) {
+  const error = new Base(message);
+  const named = `${error.name} [${code}]`;
+  // V8 renders the stack when it is first read: under this name.
+  defineProperty(error, 'name', { value: named, configurable: true });
+  captureStackTrace?.(error, nodeError);
+  void error.stack;
+  delete error.name;
+  defineProperty(error, 'toString', {
+    value: () => `${named}: ${error.message}`,
+    configurable: true,
+    writable: true,
+  });
+  error.code = code;
+  return error;
+}
+
+function wrongType(name, expected, value) {
+  const kind = apply(indexOf, name, ['.']) < 0 ? 'argument' : 'property';
+  return nodeError(
+    TypeError,
+    'ERR_INVALID_ARG_TYPE',
+    `The "${name}" ${kind} must be ${expected}. Received ${described(value)}`,
+  );
+}
+
+function outOfRange(name, expected, value) {
+  const received = isInteger(value) && Math.abs(value) > 2 ** 32 ? grouped(value) : String(value);
+  return nodeError(
+    RangeError,
+    'ERR_OUT_OF_RANGE',
+    `The value of "${name}" is out of range. It must be ${expected}. Received ${received}`,
+  );
+}
+
+function accessDenied(flag, scope, resource) {
+  const error = nodeError(
+    Error,
+    'ERR_ACCESS_DENIED',
+    `Access to this API has been restricted. Use ${flag} to manage permissions.`,
+  );
+  error.permission = scope;
+  error.resource = resource;
+  return error;
+}
+
+/** What was received, in the words of Node's messages. */
+function described(value) {
+  switch (typeof value) {
+    case 'undefined':
+      return 'undefined';
+    case 'function':
+      return `function ${value.name}`;
+    case 'object':
+      if (value === null) return 'null';
+      return value.constructor?.name
+        ? `an instance of ${value.constructor.name}`
+        : inspect(value, { depth: -1 });
+    case 'string': {
+      const text = shortened(value, 28, 25);
+      return `type string (${apply(indexOf, text, ["'"]) < 0 ? `'${text}'` : stringify(text)})`;
+    }
+    default:
+      return `type ${typeof value} (${inspect(value)})`;
+  }
+}
+
+/** Cuts what is longer than `limit` characters to `kept` characters and an ellipsis. */
+function shortened(text, limit, kept) {
+  return text.length > limit ? `${apply(slice, text, [0, kept])}...` : text;
+}
+
+/** An integer with its digits in groups of three: `4_294_967_297`. */
+function grouped(value) {
+  let digits = String(Math.abs(value));
+  let text = '';
+  for (; digits.length > 3; digits = apply(slice, digits, [0, -3])) {
+    text = `_${apply(slice, digits, [-3])}${text}`;
+  }
+  return `${value < 0 ? '-' : ''}${digits}${text}`;
+}
+
+module.exports = { WASI };

@@ -1,0 +1,14 @@
+// `npm test`: all tests, those of the core in Rust first.
+import './setup.mjs';
+import { nodeTests } from './node-tests.mjs';
+import { requireCargo, run, say } from './process.mjs';
+
+requireCargo();
+
+say('testing the core: cargo test --no-default-features');
+const core = run('cargo', ['test', '--no-default-features']);
+say(`testing the package under Node.js ${process.versions.node}`);
+const node = nodeTests(process.execPath);
+
+if (!core) console.error('error: tests of the core failed (above those of the package)');
+process.exitCode = core && node ? 0 : 1;

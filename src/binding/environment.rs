@@ -1,0 +1,145 @@
+//! What one environment of JavaScript owns: the frame and the instances made in it.
+
+#![allow(unsafe_code, reason = "the frame and guest memories are shared with JavaScript")]
+
+use super::frame::{FRAME_SIZE, Frame};
+use crate::ctx::Ctx;
+use crate::memory::GuestMemory;
+use napi::bindgen_prelude::{FromNapiValue, Unknown};
+use napi::{Env, Result, check_status, sys};
+use std::cell::{Cell, RefCell};
+use std::ptr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// An instance as its environment sees it.
+pub(super) struct Instance {
+    pub(super) ctx: Arc<Ctx>,
+    base: Cell<*mut u8>,
+    len: Cell<usize>,
+}
+
+impl Instance {
+    /// The guest's memory.
+    ///
+    /// # Safety
+    /// The memory last set must be alive and not detached for all of `'a`. JavaScript sees to it: it looks before each call
+    /// whether its view was detached, and no JavaScript runs during one.
+    pub(super) unsafe fn memory<'a>(&self) -> GuestMemory<'a> {
+        // SAFETY: the caller's promise.
+        unsafe { GuestMemory::from_raw(self.base.get(), self.len.get()) }
+    }
+}
+
+/// An environment. It belongs to one thread.
+pub(super) struct Environment {
+    frame: *mut Frame,
+    buffer: sys::napi_ref,
+    instances: RefCell<Vec<Option<Rc<Instance>>>>,
+    free: RefCell<Vec<u32>>,
+}
+
+impl Environment {
+    /// Makes the environment's frame. At the end of the environment, its instances are closed.
+    pub(super) fn new(env: &Env) -> Result<Rc<Self>> {
+        let (mut data, mut value, mut buffer) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+        // SAFETY: `env` is live, and the pointers are to locals.
+        check_status!(unsafe { sys::napi_create_arraybuffer(env.raw(), FRAME_SIZE, &raw mut data, &raw mut value) })?;
+        // SAFETY: as above; the reference keeps the buffer, and so `data`, alive.
+        check_status!(unsafe { sys::napi_create_reference(env.raw(), value, 1, &raw mut buffer) })?;
+        let environment = Rc::new(Self { frame: data.cast(), buffer, instances: RefCell::default(), free: RefCell::default() });
+        let ending = Rc::clone(&environment);
+        env.add_env_cleanup_hook(ending, |ending| ending.end())?;
+        Ok(environment)
+    }
+
+    /// The frame as an `ArrayBuffer`.
+    pub(super) fn frame_buffer(&self, env: &Env) -> Result<Unknown<'static>> {
+        let mut value = ptr::null_mut();
+        // SAFETY: the reference was made in `new` and is never deleted.
+        check_status!(unsafe { sys::napi_get_reference_value(env.raw(), self.buffer, &raw mut value) })?;
+        // SAFETY: `value` is a live value of `env`.
+        unsafe { Unknown::from_napi_value(env.raw(), value) }
+    }
+
+    /// The frame, for the length of a call.
+    ///
+    /// # Safety
+    /// The environment's JavaScript must not run while the reference lives.
+    pub(super) unsafe fn frame(&self) -> &Frame {
+        // SAFETY: the buffer has the frame's size and V8's alignment of at least eight bytes, lives as long as the environment, and is
+        // written by JavaScript only, which does not run.
+        unsafe { &*self.frame }
+    }
+
+    /// The instance with a number.
+    pub(super) fn instance(&self, id: u32) -> Option<Rc<Instance>> {
+        let instances = self.instances.try_borrow().ok()?;
+        instances.get(usize::try_from(id).ok()?)?.as_ref().map(Rc::clone)
+    }
+
+    fn add(&self, ctx: Arc<Ctx>) -> u32 {
+        let instance = Some(Rc::new(Instance { ctx, base: Cell::new(ptr::null_mut()), len: Cell::new(0) }));
+        let mut instances = self.instances.borrow_mut();
+        if let Some(id) = self.free.borrow_mut().pop()
+            && let Some(slot) = usize::try_from(id).ok().and_then(|index| instances.get_mut(index))
+        {
+            *slot = instance;
+            return id;
+        }
+        instances.push(instance);
+        u32::try_from(instances.len().saturating_sub(1)).unwrap_or(u32::MAX)
+    }
+
+    fn release(&self, id: u32) {
+        let instance = usize::try_from(id).ok().and_then(|index| self.instances.borrow_mut().get_mut(index).and_then(Option::take));
+        if instance.is_some() {
+            self.free.borrow_mut().push(id);
+        }
+        drop(instance);
+    }
+
+    /// Closes all descriptors of an instance.
+    pub(super) fn close(&self, id: u32) {
+        if let Some(instance) = self.instance(id) {
+            instance.ctx.table.close();
+        }
+    }
+
+    /// Sets the memory of an instance.
+    pub(super) fn set_memory(&self, id: u32, base: *mut u8, len: usize) {
+        if let Some(instance) = self.instance(id) {
+            instance.base.set(base);
+            instance.len.set(len);
+        }
+    }
+
+    fn end(&self) {
+        let instances = std::mem::take(&mut *self.instances.borrow_mut());
+        drop(instances);
+    }
+}
+
+/// What holds an instance: JavaScript keeps it as an external value in the closures of `wasiImport`, and its collection releases
+/// the instance with all descriptors.
+pub(super) struct Handle {
+    environment: Rc<Environment>,
+    id: u32,
+}
+
+impl Handle {
+    pub(super) fn new(environment: &Rc<Environment>, ctx: Ctx) -> Self {
+        let id = environment.add(Arc::new(ctx));
+        Self { environment: Rc::clone(environment), id }
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.id
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.environment.release(self.id);
+    }
+}

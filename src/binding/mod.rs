@@ -1,0 +1,70 @@
+//! The Node-API binding: the only code that names napi.
+//!
+//! `index.js` builds the `WASI` class on what is exported here. The 46 functions of preview1 are made once per environment
+//! (the main thread, a Worker) and take no arguments: both sides share a [`frame`]. Everything else is called rarely.
+
+mod environment;
+mod error;
+mod frame;
+mod imports;
+mod options;
+
+use crate::host::sys::end_process;
+use crate::preview1::FUNCTIONS;
+use environment::{Environment, Handle};
+use napi::bindgen_prelude::{External, Function, FunctionCallContext, JsObjectValue, JsValuesTupleIntoVec, Object, ToNapiValue};
+use napi::{Env, Result};
+use options::InstanceOptions;
+use std::rc::Rc;
+
+/// Fills the addon's exports.
+#[napi_derive::napi(module_exports)]
+#[allow(clippy::needless_pass_by_value, reason = "the macro's signature")]
+pub(crate) fn exports(mut exports: Object<'_>, env: Env) -> Result<()> {
+    let environment = Environment::new(&env)?;
+    exports.set_named_property("frame", environment.frame_buffer(&env)?)?;
+    exports.set_named_property("calls", imports::functions(&env, &environment)?)?;
+
+    let mut signatures = Object::new(&env)?;
+    for function in FUNCTIONS {
+        signatures.set_named_property(function.name, function.signature())?;
+    }
+    exports.set_named_property("signatures", signatures)?;
+
+    let here = Rc::clone(&environment);
+    let create = move |call: FunctionCallContext<'_>| {
+        let options: InstanceOptions = call.first_arg()?;
+        let ctx = options.into_ctx().map_err(|error| error.throw(call.env))?;
+        Ok(External::new(Handle::new(&here, ctx)))
+    };
+    exports.set_named_property("createInstance", function(&env, "createInstance", create)?)?;
+
+    let id = |call: FunctionCallContext<'_>| Ok(call.first_arg::<&External<Handle>>()?.id());
+    exports.set_named_property("instanceId", function(&env, "instanceId", id)?)?;
+
+    let here = Rc::clone(&environment);
+    let close = move |call: FunctionCallContext<'_>| {
+        here.close(call.first_arg()?);
+        Ok(())
+    };
+    exports.set_named_property("closeInstance", function(&env, "closeInstance", close)?)?;
+
+    exports.set_named_property("setMemory", imports::set_memory(&env, &environment)?)?;
+
+    Ok(())
+}
+
+/// Ends the process at once: for `proc_exit` in a Worker, whose own exit would end the thread alone.
+#[napi_derive::napi]
+pub(crate) fn exit_process(code: i32) {
+    end_process(code)
+}
+
+fn function<'env, Return, F>(env: &'env Env, name: &str, callback: F) -> Result<Function<'env, (), Return>>
+where
+    (): JsValuesTupleIntoVec,
+    Return: ToNapiValue,
+    F: 'static + Fn(FunctionCallContext<'_>) -> Result<Return>,
+{
+    env.create_function_from_closure(name, callback)
+}

@@ -1,0 +1,57 @@
+//! Everything that one WASI instance owns.
+
+use crate::descriptor::Table;
+
+/// Strings for the guest, each with its terminator, one behind the other: what `args_get` and `environ_get` copy out.
+#[derive(Debug, Default)]
+pub struct Strings {
+    bytes: Vec<u8>,
+    count: u32,
+}
+
+impl Strings {
+    /// From strings that each end in NUL. Bytes behind the last NUL are dropped, as is what no guest memory could hold.
+    #[must_use]
+    pub fn from_terminated(mut bytes: Vec<u8>) -> Self {
+        let end = bytes.iter().rposition(|byte| *byte == 0).map_or(0, |at| at.saturating_add(1));
+        bytes.truncate(end);
+        if u32::try_from(end).is_err() {
+            bytes.clear();
+        }
+        let count = bytes.iter().filter(|byte| **byte == 0).count();
+        Self { count: u32::try_from(count).unwrap_or(0), bytes }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// All of them with their terminators.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Each of them with its terminator.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.bytes.split_inclusive(|byte| *byte == 0)
+    }
+}
+
+/// A WASI instance: arguments, environment and descriptors. Threads of one guest share it.
+#[derive(Default)]
+pub struct Ctx {
+    /// The command-line arguments.
+    pub args: Strings,
+    /// The environment, as `NAME=value`.
+    pub environ: Strings,
+    /// The descriptors.
+    pub table: Table,
+}
+
+const _: () = {
+    const fn shared_by_threads<T: Send + Sync>() {}
+    shared_by_threads::<Ctx>();
+};

@@ -1,0 +1,141 @@
+//! Descriptors: what the guest's numbers stand for.
+
+mod table;
+
+pub use table::Table;
+
+use crate::abi::{Errno, Fdflags, Fdstat, Filetype, Rights, RightsPair};
+use crate::host::{Directory, File, Opened, Result};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed};
+
+/// An open file or directory with its rights and flags.
+pub struct Descriptor {
+    object: Opened,
+    rights_base: AtomicU64,
+    rights_inheriting: AtomicU64,
+    flags: AtomicU16,
+    preopen_name: Option<Box<[u8]>>,
+}
+
+impl Descriptor {
+    /// A descriptor with `rights`, less those that make no sense for what is open.
+    #[must_use]
+    pub fn new(object: Opened, rights: RightsPair, flags: Fdflags) -> Self {
+        let most = Self::most_rights(&object);
+        Self {
+            object,
+            rights_base: AtomicU64::new(rights.base.intersection(most.base).bits()),
+            rights_inheriting: AtomicU64::new(rights.inheriting.intersection(most.inheriting).bits()),
+            flags: AtomicU16::new(flags.bits()),
+            preopen_name: None,
+        }
+    }
+
+    /// A descriptor that the embedder gives to the guest, with all rights.
+    #[must_use]
+    pub fn given(object: Opened, flags: Fdflags) -> Self {
+        let all = RightsPair { base: Rights::all(), inheriting: Rights::all() };
+        Self::new(object, all, flags)
+    }
+
+    /// A directory that the embedder gives to the guest under a name.
+    #[must_use]
+    pub fn preopen(object: Opened, name: &[u8]) -> Self {
+        Self { preopen_name: Some(name.into()), ..Self::given(object, Fdflags::empty()) }
+    }
+
+    fn most_rights(object: &Opened) -> RightsPair {
+        match object {
+            Opened::Directory(_) => RightsPair::of(Filetype::Directory, false),
+            Opened::File(file) => RightsPair::of(file.filetype(), file.is_terminal()),
+        }
+    }
+
+    /// The guest's name of a preopen.
+    #[must_use]
+    pub fn preopen_name(&self) -> Option<&[u8]> {
+        self.preopen_name.as_deref()
+    }
+
+    /// What is open, whatever the rights.
+    #[must_use]
+    pub fn object(&self) -> &Opened {
+        &self.object
+    }
+
+    /// The file, if it is one and the descriptor has `rights`.
+    ///
+    /// # Errors
+    /// - `badf`: it is a directory.
+    /// - `notcapable`: a right is missing.
+    pub fn file(&self, rights: Rights) -> Result<&dyn File> {
+        match &self.object {
+            Opened::File(file) => self.require(rights).map(|()| &**file),
+            Opened::Directory(_) => Err(Errno::Badf),
+        }
+    }
+
+    /// The directory, if it is one and the descriptor has `rights`.
+    ///
+    /// # Errors
+    /// - `notdir`: it is a file.
+    /// - `notcapable`: a right is missing.
+    pub fn directory(&self, rights: Rights) -> Result<&dyn Directory> {
+        match &self.object {
+            Opened::Directory(directory) => self.require(rights).map(|()| &**directory),
+            Opened::File(_) => Err(Errno::Notdir),
+        }
+    }
+
+    /// Checks that the descriptor has `rights`.
+    pub fn require(&self, rights: Rights) -> Result<()> {
+        if self.rights().base.contains(rights) { Ok(()) } else { Err(Errno::Notcapable) }
+    }
+
+    /// The rights.
+    #[must_use]
+    pub fn rights(&self) -> RightsPair {
+        RightsPair {
+            base: Rights::from_bits_truncate(self.rights_base.load(Relaxed)),
+            inheriting: Rights::from_bits_truncate(self.rights_inheriting.load(Relaxed)),
+        }
+    }
+
+    /// Takes all rights away but these. Each of the two sets only ever shrinks, also when threads do this at the same time.
+    ///
+    /// # Errors
+    /// - `notcapable`: one of them is not there.
+    pub fn shrink_rights(&self, rights: RightsPair) -> Result<()> {
+        let now = self.rights();
+        if !now.base.contains(rights.base) || !now.inheriting.contains(rights.inheriting) {
+            return Err(Errno::Notcapable);
+        }
+        self.rights_base.fetch_and(rights.base.bits(), Relaxed);
+        self.rights_inheriting.fetch_and(rights.inheriting.bits(), Relaxed);
+        Ok(())
+    }
+
+    /// The flags.
+    #[must_use]
+    pub fn flags(&self) -> Fdflags {
+        Fdflags::from_bits_truncate(self.flags.load(Relaxed))
+    }
+
+    /// Changes the flags of a file.
+    pub fn set_flags(&self, flags: Fdflags) -> Result<()> {
+        self.file(Rights::FD_FDSTAT_SET_FLAGS)?.set_flags(self.flags(), flags)?;
+        self.flags.store(flags.bits(), Relaxed);
+        Ok(())
+    }
+
+    /// The state that the guest sees.
+    #[must_use]
+    pub fn fdstat(&self) -> Fdstat {
+        let rights = self.rights();
+        let filetype = match &self.object {
+            Opened::Directory(_) => Filetype::Directory,
+            Opened::File(file) => file.filetype(),
+        };
+        Fdstat { filetype, flags: self.flags(), rights_base: rights.base, rights_inheriting: rights.inheriting }
+    }
+}

@@ -1,0 +1,264 @@
+//! What the operating system does, sandboxed.
+//!
+//! The layers below speak to a [`File`] and a [`Directory`] and do not know which backend answers. Everything
+//! that depends on the platform stands in [`sys`].
+
+mod clock;
+mod error;
+mod path;
+mod random;
+pub mod sys;
+
+pub use clock::{monotonic_now, resolution, time};
+pub use error::from_io;
+pub use path::{GuestPath, PATH_LIMIT, PathBuffer, Split};
+pub use random::fill;
+pub use sys::{open_preopen, stdio, wait};
+
+use crate::abi::{Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Riflags, Roflags, Sdflags, Timestamp, Whence};
+use crate::memory::Region;
+use std::any::Any;
+
+/// What a host operation gives: a value, or the errno that the guest sees.
+pub type Result<T> = std::result::Result<T, Errno>;
+
+/// What to set one of a file's times to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetTime {
+    /// Leave it.
+    Keep,
+    /// The host's present time.
+    Now,
+    /// Nanoseconds since 1970-01-01T00:00:00Z.
+    At(Timestamp),
+}
+
+/// The times of a file that can be set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SetTimes {
+    /// The last access.
+    pub atim: SetTime,
+    /// The last modification.
+    pub mtim: SetTime,
+}
+
+/// How [`Directory::open`] opens.
+#[derive(Debug, Clone, Copy)]
+#[allow(clippy::struct_excessive_bools, reason = "independent flags, named as POSIX names them")]
+pub struct OpenOptions {
+    /// Create the file if it does not exist.
+    pub create: bool,
+    /// Fail if it exists.
+    pub exclusive: bool,
+    /// Fail if it is not a directory.
+    pub directory: bool,
+    /// Cut it to size 0.
+    pub truncate: bool,
+    /// Follow a symbolic link in the last component.
+    pub follow: bool,
+    /// For reading.
+    pub read: bool,
+    /// For writing.
+    pub write: bool,
+    /// The flags of the new descriptor.
+    pub flags: Fdflags,
+}
+
+/// What [`Directory::open`] opened.
+pub enum Opened {
+    /// Anything that is not a directory.
+    File(Box<dyn File>),
+    /// A directory.
+    Directory(Box<dyn Directory>),
+}
+
+/// What to wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interest {
+    /// Data to read.
+    Read,
+    /// Room for data.
+    Write,
+}
+
+/// What a wait found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// The operation would not block.
+    pub ready: bool,
+    /// The peer has closed its end.
+    pub hangup: bool,
+    /// The descriptor is not one that the host has open.
+    pub invalid: bool,
+}
+
+/// How a file tells that it is ready.
+#[derive(Debug, Clone, Copy)]
+pub enum Source<'a> {
+    /// It always is.
+    Ready,
+    /// The host's poll knows.
+    Host(sys::Handle<'a>),
+}
+
+/// One of the files of a [`wait`].
+#[derive(Debug)]
+pub struct Wait<'a> {
+    /// The file.
+    pub handle: sys::Handle<'a>,
+    /// Wait until it can be read.
+    pub read: bool,
+    /// Wait until it can be written.
+    pub write: bool,
+    /// Filled by the wait: whether it can be read.
+    pub readable: Readiness,
+    /// Filled by the wait: whether it can be written.
+    pub writable: Readiness,
+}
+
+/// An open file that is not a directory.
+///
+/// A call that would block answers `again`, whatever the flags: waiting is the caller's business.
+pub trait File: Send + Sync {
+    /// The type of the file.
+    fn filetype(&self) -> Filetype;
+
+    /// Whether it is a terminal.
+    fn is_terminal(&self) -> bool;
+
+    /// Whether it is a socket.
+    fn is_socket(&self) -> bool;
+
+    /// Reads at the file's offset and moves it. Zero is the end of the file.
+    fn read(&self, bufs: &[Region<'_>]) -> Result<usize>;
+
+    /// Writes at the file's offset and moves it; with `APPEND` in `flags`, at the end.
+    fn write(&self, bufs: &[Region<'_>], flags: Fdflags) -> Result<usize>;
+
+    /// Reads at `offset` and leaves the file's own where it is.
+    fn pread(&self, bufs: &[Region<'_>], offset: Filesize) -> Result<usize>;
+
+    /// Writes at `offset` and leaves the file's own where it is.
+    fn pwrite(&self, bufs: &[Region<'_>], offset: Filesize) -> Result<usize>;
+
+    /// Moves the offset and returns the new one.
+    fn seek(&self, delta: i64, whence: Whence) -> Result<Filesize>;
+
+    /// The attributes.
+    fn filestat(&self) -> Result<Filestat>;
+
+    /// Sets the size; new bytes are zero.
+    fn set_size(&self, size: Filesize) -> Result<()>;
+
+    /// Makes sure that there is room for a range, and extends the file to its end.
+    fn allocate(&self, offset: Filesize, len: Filesize) -> Result<()>;
+
+    /// Gives advice on a range.
+    fn advise(&self, offset: Filesize, len: Filesize, advice: Advice) -> Result<()>;
+
+    /// Writes data and attributes to the device.
+    fn sync(&self) -> Result<()>;
+
+    /// Writes data to the device.
+    fn datasync(&self) -> Result<()>;
+
+    /// Sets times.
+    fn set_times(&self, times: SetTimes) -> Result<()>;
+
+    /// Changes the descriptor's flags from `old` to `new`.
+    fn set_flags(&self, old: Fdflags, new: Fdflags) -> Result<()>;
+
+    /// How it tells that it is ready.
+    fn source(&self) -> Source<'_>;
+
+    /// How many bytes can be read at once, as far as the host knows.
+    fn available(&self) -> Filesize;
+
+    /// Takes a connection.
+    fn accept(&self) -> Result<Box<dyn File>> {
+        Err(Errno::Notsock)
+    }
+
+    /// Receives from a socket.
+    fn recv(&self, bufs: &[Region<'_>], flags: Riflags) -> Result<(usize, Roflags)> {
+        let (_, _) = (bufs, flags);
+        Err(Errno::Notsock)
+    }
+
+    /// Sends through a socket.
+    fn send(&self, bufs: &[Region<'_>]) -> Result<usize> {
+        let _ = bufs;
+        Err(Errno::Notsock)
+    }
+
+    /// Shuts channels of a socket down.
+    fn shutdown(&self, how: Sdflags) -> Result<()> {
+        let _ = how;
+        Err(Errno::Notsock)
+    }
+}
+
+/// An entry of a directory.
+#[derive(Debug, Clone, Copy)]
+pub struct DirectoryEntry<'a> {
+    /// Its name.
+    pub name: &'a [u8],
+    /// The serial number of the file.
+    pub ino: u64,
+    /// The type of the file.
+    pub filetype: Filetype,
+    /// The cookie at which the entry after this one begins.
+    pub next: u64,
+}
+
+/// An open directory, and what can be done below it.
+///
+/// No path leads outside: an attempt is `notcapable`. A symbolic link in the middle of a path is followed below the
+/// directory; one in the last component where the operation says so.
+pub trait Directory: Send + Sync {
+    /// Opens or creates a file, or opens a directory.
+    fn open(&self, path: GuestPath<'_>, options: OpenOptions) -> Result<Opened>;
+
+    /// The attributes of the directory itself.
+    fn filestat(&self) -> Result<Filestat>;
+
+    /// The attributes of the file at `path`.
+    fn path_filestat(&self, path: GuestPath<'_>, follow: bool) -> Result<Filestat>;
+
+    /// Sets times of the directory itself.
+    fn set_times(&self, times: SetTimes) -> Result<()>;
+
+    /// Sets times of the file at `path`.
+    fn path_set_times(&self, path: GuestPath<'_>, follow: bool, times: SetTimes) -> Result<()>;
+
+    /// Gives the entries from `cookie` on to `sink` until it wants no more. 0 is the start, with a fresh look at the directory.
+    /// `capacity` is about how many bytes the sink takes.
+    fn entries(&self, cookie: u64, capacity: usize, sink: &mut dyn FnMut(DirectoryEntry<'_>) -> bool) -> Result<()>;
+
+    /// Creates a directory.
+    fn create_directory(&self, path: GuestPath<'_>) -> Result<()>;
+
+    /// Removes an empty directory.
+    fn remove_directory(&self, path: GuestPath<'_>) -> Result<()>;
+
+    /// Removes a file or a symbolic link.
+    fn unlink_file(&self, path: GuestPath<'_>) -> Result<()>;
+
+    /// Creates a symbolic link at `path` with the text `target`.
+    fn symlink(&self, target: &[u8], path: GuestPath<'_>) -> Result<()>;
+
+    /// Copies the text of a symbolic link to `text`, cut to its size, and returns how many bytes that are.
+    fn readlink(&self, path: GuestPath<'_>, text: &mut [u8]) -> Result<usize>;
+
+    /// Renames the file at `old` to `new` below `to`.
+    fn rename(&self, old: GuestPath<'_>, to: &dyn Directory, new: GuestPath<'_>) -> Result<()>;
+
+    /// Makes `new` below `to` a hard link to the file at `old`.
+    fn link(&self, old: GuestPath<'_>, follow: bool, to: &dyn Directory, new: GuestPath<'_>) -> Result<()>;
+
+    /// Writes the directory to the device.
+    fn sync(&self) -> Result<()>;
+
+    /// The backend, for operations on two directories: they work within one backend only.
+    fn as_any(&self) -> &dyn Any;
+}

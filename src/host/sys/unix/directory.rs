@@ -1,0 +1,329 @@
+//! Host directories.
+
+use super::errno::from_rustix;
+use super::file::{HostFile, Ownership};
+use super::resolve::{self, Base};
+use super::{filestat_of, filetype_of, timestamps};
+use crate::abi::{Errno, Fdflags, Filestat, Filetype};
+use crate::host::{Directory, DirectoryEntry, GuestPath, OpenOptions, Opened, Result, SetTimes, Split};
+use cap_std::fs::Dir;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno as Host;
+use std::any::Any;
+use std::fs::File as StdFile;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
+
+/// The bytes of directory entries that are fetched at once, at most and at least.
+const ENTRIES_MOST: usize = 32 * 1024;
+const ENTRIES_LEAST: usize = 1024;
+
+/// A directory of the host.
+pub(super) struct HostDirectory {
+    dir: Dir,
+    root: bool,
+    /// Where the kernel's cursor stands: the cookie of the entry it gives next. Kept so that a listing that goes on does not seek.
+    cursor: Mutex<Option<u64>>,
+}
+
+/// The directory that holds a path's last component.
+enum Parent<'a> {
+    This(BorrowedFd<'a>),
+    Below(OwnedFd),
+}
+
+impl AsFd for Parent<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::This(fd) => *fd,
+            Self::Below(fd) => fd.as_fd(),
+        }
+    }
+}
+
+impl HostDirectory {
+    pub(super) fn new(dir: Dir, root: bool) -> Self {
+        Self { dir, root, cursor: Mutex::new(None) }
+    }
+
+    fn base(&self) -> Base<'_> {
+        Base { fd: self.dir.as_fd(), root: self.root }
+    }
+
+    /// Opens the directory that holds the last component. What is done to the name in it must not follow a link.
+    fn parent(&self, split: &Split<'_>) -> Result<Parent<'_>> {
+        match split.parent {
+            None => Ok(Parent::This(self.dir.as_fd())),
+            Some(path) => resolve::open_directory(self.base(), path.as_bytes()).map(Parent::Below),
+        }
+    }
+
+    /// For a path that ends in `.` or `..`: `errno`, unless the path leads outside or nowhere.
+    fn refuse_dots(&self, path: GuestPath<'_>, errno: Errno) -> Errno {
+        resolve::open_directory(self.base(), path.as_bytes()).err().unwrap_or(errno)
+    }
+
+    /// What a trailing slash means where something other than a directory is to be made: what stands there decides the
+    /// errno. The slash is never handed to the host, as some systems follow a link before it.
+    fn refuse_slash(parent: &Parent<'_>, name: &[u8]) -> Errno {
+        match stat_name(parent.as_fd(), name) {
+            Ok(stat) if filetype_of(&stat) == Filetype::Directory => Errno::Exist,
+            Ok(_) => Errno::Notdir,
+            Err(errno) => errno,
+        }
+    }
+
+    fn host_directory(directory: &dyn Directory) -> Result<&Self> {
+        directory.as_any().downcast_ref().ok_or(Errno::Xdev)
+    }
+
+    fn open_any(&self, path: GuestPath<'_>, options: OpenOptions) -> Result<OwnedFd> {
+        let mut flags = match (options.read, options.write) {
+            (_, false) => OFlags::RDONLY,
+            (false, true) => OFlags::WRONLY,
+            (true, true) => OFlags::RDWR,
+        };
+        // Opening a pipe must not wait for its other end; waiting is done where a thread can be stopped.
+        flags |= OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+        flags.set(OFlags::CREATE, options.create);
+        flags.set(OFlags::EXCL, options.exclusive);
+        flags.set(OFlags::DIRECTORY, options.directory);
+        flags.set(OFlags::TRUNC, options.truncate);
+        flags.set(OFlags::NOFOLLOW, !options.follow);
+        flags.set(OFlags::APPEND, options.flags.contains(Fdflags::APPEND));
+        flags.set(OFlags::DSYNC, options.flags.contains(Fdflags::DSYNC));
+        if options.flags.intersects(Fdflags::SYNC | Fdflags::RSYNC) {
+            flags |= OFlags::SYNC;
+        }
+        let mode = if options.create { Mode::from_raw_mode(0o666) } else { Mode::empty() };
+        match resolve::open(self.base(), path.as_bytes(), flags, mode) {
+            // A directory that may be searched and not read is still good for paths.
+            Err(Errno::Acces) if options.directory && !options.write => {
+                let flags = resolve::DIRECTORY | if options.follow { OFlags::empty() } else { OFlags::NOFOLLOW };
+                resolve::open(self.base(), path.as_bytes(), flags, Mode::empty())
+            }
+            result => result,
+        }
+    }
+}
+
+/// The attributes of a name, without following a link.
+fn stat_name(directory: BorrowedFd<'_>, name: &[u8]) -> Result<Stat> {
+    rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).map_err(from_rustix)
+}
+
+impl Directory for HostDirectory {
+    fn open(&self, path: GuestPath<'_>, options: OpenOptions) -> Result<Opened> {
+        let fd = self.open_any(path, options)?;
+        let stat = rustix::fs::fstat(&fd).map_err(from_rustix)?;
+        if filetype_of(&stat) == Filetype::Directory {
+            // Only the preopen is what the guest calls `/`: from a directory below it, `..` above that directory is refused.
+            return Ok(Opened::Directory(Box::new(Self::new(Dir::from_std_file(StdFile::from(fd)), false))));
+        }
+        Ok(Opened::File(Box::new(HostFile::new(Ownership::Owned(fd), &stat))))
+    }
+
+    fn filestat(&self) -> Result<Filestat> {
+        rustix::fs::fstat(&self.dir).map(|stat| filestat_of(&stat)).map_err(from_rustix)
+    }
+
+    fn path_filestat(&self, path: GuestPath<'_>, follow: bool) -> Result<Filestat> {
+        if path.is_plain_name() {
+            // One name cannot lead outside, so one call does, unless it is a link to follow.
+            let stat = stat_name(self.dir.as_fd(), path.as_bytes())?;
+            if !follow || filetype_of(&stat) != Filetype::SymbolicLink {
+                return Ok(filestat_of(&stat));
+            }
+        }
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        {
+            let flags = OFlags::PATH | OFlags::CLOEXEC | if follow { OFlags::empty() } else { OFlags::NOFOLLOW };
+            let fd = resolve::open(self.base(), path.as_bytes(), flags, Mode::empty())?;
+            rustix::fs::fstat(&fd).map(|stat| filestat_of(&stat)).map_err(from_rustix)
+        }
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        {
+            let place = resolve::walk(self.base(), path.as_bytes(), follow)?;
+            stat_name(place.as_fd(), place.name.as_deref().unwrap_or(b".")).map(|stat| filestat_of(&stat))
+        }
+    }
+
+    fn set_times(&self, times: SetTimes) -> Result<()> {
+        // By name, as the descriptor may be good for nothing but paths.
+        rustix::fs::utimensat(&self.dir, c".", &timestamps(times), AtFlags::empty()).map_err(from_rustix)
+    }
+
+    fn path_set_times(&self, path: GuestPath<'_>, follow: bool, times: SetTimes) -> Result<()> {
+        let place = resolve::walk(self.base(), path.as_bytes(), follow)?;
+        let name = place.name.as_deref().unwrap_or(b".");
+        rustix::fs::utimensat(place.as_fd(), name, &timestamps(times), AtFlags::SYMLINK_NOFOLLOW).map_err(from_rustix)
+    }
+
+    fn entries(&self, cookie: u64, capacity: usize, sink: &mut dyn FnMut(DirectoryEntry<'_>) -> bool) -> Result<()> {
+        let mut buffer = [const { MaybeUninit::<u8>::uninit() }; ENTRIES_MOST];
+        let mut cursor = self.cursor.lock().unwrap_or_else(PoisonError::into_inner);
+        if cookie == 0 || *cursor != Some(cookie) {
+            *cursor = None;
+            if i64::try_from(cookie).is_err() {
+                // Past anything that a host's cookie can be.
+                return Ok(());
+            }
+            rustix::fs::seek(&self.dir, rustix::fs::SeekFrom::Start(cookie)).map_err(listing_error)?;
+        }
+        loop {
+            let room = capacity.clamp(ENTRIES_LEAST, ENTRIES_MOST);
+            let buffer = buffer.get_mut(..room).ok_or(Errno::Io)?;
+            let mut entries = rustix::fs::RawDir::new(&self.dir, buffer);
+            let mut last = None;
+            // One fill of the buffer at a time: the iterator itself would fetch more than the sink takes.
+            while last.is_none() || !entries.is_buffer_empty() {
+                let Some(entry) = entries.next() else {
+                    *cursor = None;
+                    return Ok(());
+                };
+                let entry = entry.map_err(listing_error)?;
+                let name = entry.file_name().to_bytes();
+                let filetype = match entry.file_type() {
+                    FileType::Unknown => stat_name(self.dir.as_fd(), name).map_or(Filetype::Unknown, |stat| filetype_of(&stat)),
+                    FileType::RegularFile => Filetype::RegularFile,
+                    FileType::Directory => Filetype::Directory,
+                    FileType::Symlink => Filetype::SymbolicLink,
+                    FileType::CharacterDevice => Filetype::CharacterDevice,
+                    FileType::BlockDevice => Filetype::BlockDevice,
+                    FileType::Socket | FileType::Fifo => Filetype::SocketStream,
+                };
+                let next = entry.next_entry_cookie() as u64;
+                if !sink(DirectoryEntry { name, ino: entry.ino(), filetype, next }) {
+                    // The kernel's cursor stands behind what the buffer held.
+                    *cursor = if entries.is_buffer_empty() { Some(next) } else { None };
+                    return Ok(());
+                }
+                last = Some(next);
+            }
+            *cursor = last;
+        }
+    }
+
+    fn create_directory(&self, path: GuestPath<'_>) -> Result<()> {
+        let split = path.split();
+        if split.is_dots() {
+            return Err(self.refuse_dots(path, Errno::Exist));
+        }
+        let parent = self.parent(&split)?;
+        rustix::fs::mkdirat(parent.as_fd(), split.name, Mode::from_raw_mode(0o777)).map_err(from_rustix)
+    }
+
+    fn remove_directory(&self, path: GuestPath<'_>) -> Result<()> {
+        let split = path.split();
+        if split.is_dots() {
+            return Err(self.refuse_dots(path, if split.name == b"." { Errno::Inval } else { Errno::Notempty }));
+        }
+        let parent = self.parent(&split)?;
+        match rustix::fs::unlinkat(parent.as_fd(), split.name, AtFlags::REMOVEDIR) {
+            // Some systems say so of a directory that is not empty.
+            Err(Host::EXIST) => Err(Errno::Notempty),
+            result => result.map_err(from_rustix),
+        }
+    }
+
+    fn unlink_file(&self, path: GuestPath<'_>) -> Result<()> {
+        let split = path.split();
+        if split.is_dots() {
+            return Err(self.refuse_dots(path, Errno::Isdir));
+        }
+        let parent = self.parent(&split)?;
+        if split.trailing_slash {
+            let stat = stat_name(parent.as_fd(), split.name)?;
+            return Err(if filetype_of(&stat) == Filetype::Directory { Errno::Isdir } else { Errno::Notdir });
+        }
+        match rustix::fs::unlinkat(parent.as_fd(), split.name, AtFlags::empty()) {
+            // POSIX lets a system say EPERM of a directory.
+            Err(Host::PERM) if stat_name(parent.as_fd(), split.name).is_ok_and(|stat| filetype_of(&stat) == Filetype::Directory) => Err(Errno::Isdir),
+            result => result.map_err(from_rustix),
+        }
+    }
+
+    fn symlink(&self, target: &[u8], path: GuestPath<'_>) -> Result<()> {
+        let split = path.split();
+        if split.is_dots() {
+            return Err(self.refuse_dots(path, Errno::Exist));
+        }
+        let parent = self.parent(&split)?;
+        if split.trailing_slash {
+            return Err(Self::refuse_slash(&parent, split.name));
+        }
+        rustix::fs::symlinkat(target, parent.as_fd(), split.name).map_err(from_rustix)
+    }
+
+    fn readlink(&self, path: GuestPath<'_>, text: &mut [u8]) -> Result<usize> {
+        let split = path.split();
+        if split.is_dots() || split.trailing_slash {
+            return Err(self.refuse_dots(path, Errno::Inval));
+        }
+        let parent = self.parent(&split)?;
+        if text.is_empty() {
+            // The host refuses an empty buffer; what stands there still has to be a link.
+            let stat = stat_name(parent.as_fd(), split.name)?;
+            return if filetype_of(&stat) == Filetype::SymbolicLink { Ok(0) } else { Err(Errno::Inval) };
+        }
+        rustix::fs::readlinkat_raw(parent.as_fd(), split.name, text).map_err(from_rustix)
+    }
+
+    fn rename(&self, old: GuestPath<'_>, to: &dyn Directory, new: GuestPath<'_>) -> Result<()> {
+        let to = Self::host_directory(to)?;
+        let (from, into) = (old.split(), new.split());
+        if from.is_dots() {
+            return Err(self.refuse_dots(old, Errno::Busy));
+        }
+        if into.is_dots() {
+            return Err(to.refuse_dots(new, Errno::Busy));
+        }
+        let (old_parent, new_parent) = (self.parent(&from)?, to.parent(&into)?);
+        if from.trailing_slash || into.trailing_slash {
+            let stat = stat_name(old_parent.as_fd(), from.name)?;
+            if filetype_of(&stat) != Filetype::Directory {
+                return Err(Errno::Notdir);
+            }
+        }
+        match rustix::fs::renameat(old_parent.as_fd(), from.name, new_parent.as_fd(), into.name) {
+            Err(Host::EXIST) => Err(Errno::Notempty),
+            result => result.map_err(from_rustix),
+        }
+    }
+
+    fn link(&self, old: GuestPath<'_>, follow: bool, to: &dyn Directory, new: GuestPath<'_>) -> Result<()> {
+        let to = Self::host_directory(to)?;
+        let (from, into) = (old.split(), new.split());
+        if from.is_dots() || from.trailing_slash {
+            // A directory, if it is anything; and those have no second name.
+            return Err(self.refuse_dots(old, Errno::Perm));
+        }
+        if into.is_dots() {
+            return Err(to.refuse_dots(new, Errno::Exist));
+        }
+        let place = resolve::walk(self.base(), old.as_bytes(), follow)?;
+        let name = place.name.as_deref().ok_or(Errno::Perm)?;
+        let parent = to.parent(&into)?;
+        if into.trailing_slash {
+            return Err(Self::refuse_slash(&parent, into.name));
+        }
+        rustix::fs::linkat(place.as_fd(), name, parent.as_fd(), into.name, AtFlags::empty()).map_err(from_rustix)
+    }
+
+    fn sync(&self) -> Result<()> {
+        rustix::fs::fsync(&self.dir).map_err(from_rustix)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// A descriptor that is good for nothing but paths cannot be listed: the directory may be searched, not read.
+fn listing_error(error: Host) -> Errno {
+    match error {
+        Host::BADF => Errno::Acces,
+        error => from_rustix(error),
+    }
+}

@@ -1,0 +1,489 @@
+//! Host files: regular files, pipes, sockets, terminals and devices.
+
+#![allow(unsafe_code, reason = "vectored input and output on guest memory, which no slice may cover")]
+
+use super::errno::from_rustix;
+use super::{errno, filestat_of, filetype_of, poll_one, timestamps, unsupported};
+use crate::abi::{Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Riflags, Roflags, Sdflags, Whence};
+use crate::host::{File, Result, SetTimes, Source};
+use crate::memory::Region;
+use rustix::event::PollFlags;
+use rustix::fs::{FallocateFlags, FileType, OFlags, SeekFrom, Stat};
+use rustix::io::Errno as Host;
+use std::num::NonZeroU64;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+// `Region` goes to the host as `struct iovec`.
+const _: () = assert!(size_of::<Region<'static>>() == size_of::<libc::iovec>());
+const _: () = assert!(align_of::<Region<'static>>() == align_of::<libc::iovec>());
+const _: () = assert!(std::mem::offset_of!(libc::iovec, iov_base) == 0);
+
+/// Whose descriptor it is.
+pub(super) enum Ownership {
+    /// Opened for the guest, without blocking; closed with the file.
+    Owned(OwnedFd),
+    /// The host's: its flags and its offset are shared with whoever else has it, and it is not closed.
+    Borrowed(BorrowedFd<'static>),
+}
+
+/// What kind of file it is, as far as reading and writing differ.
+enum Kind {
+    /// A regular file whose offset is kept here. The lock is what the kernel's lock on the offset would be: two threads that read one
+    /// descriptor get different bytes.
+    Regular(Mutex<u64>),
+    /// A regular file whose offset is the kernel's, as others share it.
+    SharedRegular,
+    /// A pipe. `nowait` is false once the kernel has said that it cannot try without waiting.
+    Pipe { nowait: AtomicBool },
+    /// A stream or datagram socket.
+    Socket,
+    /// A terminal.
+    Terminal,
+    /// Any other device.
+    Device,
+}
+
+/// A file of the host.
+pub(super) struct HostFile {
+    fd: Ownership,
+    filetype: Filetype,
+    kind: Kind,
+}
+
+/// POSIX promises that a pipe takes this much at once or not at all.
+const PIPE_ATOMIC: u64 = 512;
+
+impl HostFile {
+    pub(super) fn new(fd: Ownership, stat: &Stat) -> Self {
+        let mut file = Self { fd, filetype: filetype_of(stat), kind: Kind::Device };
+        file.kind = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile if matches!(file.fd, Ownership::Owned(_)) => Kind::Regular(Mutex::new(0)),
+            FileType::RegularFile => Kind::SharedRegular,
+            FileType::Fifo => Kind::Pipe { nowait: AtomicBool::new(cfg!(any(target_os = "linux", target_os = "android"))) },
+            FileType::Socket => {
+                if rustix::net::sockopt::socket_type(file.as_fd()).is_ok_and(|kind| kind == rustix::net::SocketType::DGRAM) {
+                    file.filetype = Filetype::SocketDgram;
+                }
+                Kind::Socket
+            }
+            FileType::CharacterDevice if rustix::termios::isatty(file.as_fd()) => Kind::Terminal,
+            _ => Kind::Device,
+        };
+        file
+    }
+
+    fn is_owned(&self) -> bool {
+        matches!(self.fd, Ownership::Owned(_))
+    }
+
+    /// Reads where the kernel's offset stands.
+    fn readv(&self, bufs: &[Region<'_>]) -> Result<usize> {
+        // SAFETY: the regions are checked ranges of guest memory, laid out as iovecs.
+        retry(|| unsafe { libc::readv(self.as_raw_fd(), bufs.as_ptr().cast(), count(bufs)) })
+    }
+
+    /// Writes where the kernel's offset stands.
+    fn writev(&self, bufs: &[Region<'_>]) -> Result<usize> {
+        // SAFETY: as above.
+        retry(|| unsafe { libc::writev(self.as_raw_fd(), bufs.as_ptr().cast(), count(bufs)) })
+    }
+
+    fn preadv(&self, bufs: &[Region<'_>], offset: u64) -> Result<usize> {
+        let offset = libc::off_t::try_from(offset).map_err(|_| Errno::Inval)?;
+        // SAFETY: as above. One buffer is the usual case, and cheaper for the kernel without a list.
+        retry(|| unsafe {
+            match bufs {
+                [one] => libc::pread(self.as_raw_fd(), one.as_ptr().cast(), one.len(), offset),
+                _ => libc::preadv(self.as_raw_fd(), bufs.as_ptr().cast(), count(bufs), offset),
+            }
+        })
+    }
+
+    fn pwritev(&self, bufs: &[Region<'_>], offset: u64) -> Result<usize> {
+        let offset = libc::off_t::try_from(offset).map_err(|_| Errno::Inval)?;
+        // SAFETY: as above.
+        retry(|| unsafe {
+            match bufs {
+                [one] => libc::pwrite(self.as_raw_fd(), one.as_ptr().cast(), one.len(), offset),
+                _ => libc::pwritev(self.as_raw_fd(), bufs.as_ptr().cast(), count(bufs), offset),
+            }
+        })
+    }
+
+    /// Answers `again` unless the host says that the operation would not block.
+    fn ready(&self, flags: PollFlags) -> Result<()> {
+        let found = poll_one(self.as_fd(), flags, 0).map_err(from_rustix)?;
+        if found.is_empty() { Err(Errno::Again) } else { Ok(()) }
+    }
+
+    fn read_pipe(&self, bufs: &[Region<'_>], nowait: &AtomicBool) -> Result<usize> {
+        // A named pipe that no writer has opened yet reads as its end; the poll tells the two apart.
+        if self.is_owned() {
+            self.ready(PollFlags::IN)?;
+            return self.readv(bufs);
+        }
+        if nowait.load(Relaxed) {
+            match nowait::readv(self.as_fd(), bufs) {
+                Err(Errno::Notsup | Errno::Nosys) => nowait.store(false, Relaxed),
+                result => return result,
+            }
+        }
+        self.ready(PollFlags::IN)?;
+        self.readv(bufs)
+    }
+
+    fn write_pipe(&self, bufs: &[Region<'_>], nowait: &AtomicBool) -> Result<usize> {
+        if self.is_owned() {
+            return self.writev(bufs);
+        }
+        if nowait.load(Relaxed) {
+            match nowait::writev(self.as_fd(), bufs, false) {
+                Err(Errno::Notsup | Errno::Nosys) => nowait.store(false, Relaxed),
+                result => return result,
+            }
+        }
+        // What the pipe takes at once cannot block once it has said that there is room.
+        self.ready(PollFlags::OUT)?;
+        let Some(first) = bufs.first() else { return Ok(0) };
+        let len = first.len().min(usize::try_from(PIPE_ATOMIC).unwrap_or(usize::MAX));
+        // SAFETY: the region is a checked range of guest memory, and `len` is at most its length.
+        retry(|| unsafe { libc::write(self.as_raw_fd(), first.as_ptr().cast(), len) })
+    }
+
+    fn receive(&self, bufs: &[Region<'_>], flags: i32) -> Result<(usize, i32)> {
+        let mut message = message(bufs);
+        // SAFETY: the message points to checked ranges of guest memory and has no address and no control data.
+        let received = retry(|| unsafe { libc::recvmsg(self.as_raw_fd(), &raw mut message, flags | libc::MSG_DONTWAIT) })?;
+        Ok((received, message.msg_flags))
+    }
+
+    fn transmit(&self, bufs: &[Region<'_>]) -> Result<usize> {
+        let message = message(bufs);
+        // SAFETY: as above.
+        retry(|| unsafe { libc::sendmsg(self.as_raw_fd(), &raw const message, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) })
+    }
+}
+
+impl AsFd for HostFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.fd {
+            Ownership::Owned(fd) => fd.as_fd(),
+            Ownership::Borrowed(fd) => *fd,
+        }
+    }
+}
+
+impl AsRawFd for HostFile {
+    fn as_raw_fd(&self) -> i32 {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+fn count(bufs: &[Region<'_>]) -> libc::c_int {
+    libc::c_int::try_from(bufs.len()).unwrap_or(libc::c_int::MAX)
+}
+
+fn message(bufs: &[Region<'_>]) -> libc::msghdr {
+    // SAFETY: all zero is a message without address, buffers and control data.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = bufs.as_ptr().cast_mut().cast();
+    #[allow(clippy::unnecessary_cast, clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "the field's type differs between systems; at most 1024")]
+    {
+        message.msg_iovlen = bufs.len() as _;
+    }
+    message
+}
+
+/// Calls until no signal interrupts.
+fn retry(mut call: impl FnMut() -> isize) -> Result<usize> {
+    loop {
+        let result = call();
+        if let Ok(done) = usize::try_from(result) {
+            return Ok(done);
+        }
+        let error = std::io::Error::last_os_error();
+        match error.raw_os_error() {
+            Some(libc::EINTR) => {}
+            Some(raw) => return Err(errno::errno_from_raw(raw).unwrap_or(Errno::Io)),
+            None => return Err(Errno::Io),
+        }
+    }
+}
+
+/// Reads and writes that do not wait, on descriptors whose flags are not ours to change.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod nowait {
+    use super::{AsRawFd, BorrowedFd, Region, Result, count, retry};
+
+    const HERE: libc::c_long = -1;
+
+    pub(super) fn readv(fd: BorrowedFd<'_>, bufs: &[Region<'_>]) -> Result<usize> {
+        // SAFETY: the regions are checked ranges of guest memory, laid out as iovecs.
+        retry(|| unsafe { libc::syscall(libc::SYS_preadv2, fd.as_raw_fd(), bufs.as_ptr(), count(bufs), HERE, HERE, libc::RWF_NOWAIT) as isize })
+    }
+
+    /// With `append`, at the end of a regular file, whether or not the descriptor has that flag.
+    pub(super) fn writev(fd: BorrowedFd<'_>, bufs: &[Region<'_>], append: bool) -> Result<usize> {
+        let flags = if append { libc::RWF_APPEND } else { libc::RWF_NOWAIT };
+        // SAFETY: as above.
+        retry(|| unsafe { libc::syscall(libc::SYS_pwritev2, fd.as_raw_fd(), bufs.as_ptr(), count(bufs), HERE, HERE, flags) as isize })
+    }
+}
+
+/// Elsewhere a poll has to come first.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod nowait {
+    use super::{BorrowedFd, Errno, Region, Result};
+
+    pub(super) fn readv(_: BorrowedFd<'_>, _: &[Region<'_>]) -> Result<usize> {
+        Err(Errno::Notsup)
+    }
+
+    pub(super) fn writev(_: BorrowedFd<'_>, _: &[Region<'_>], _: bool) -> Result<usize> {
+        Err(Errno::Notsup)
+    }
+}
+
+fn lock(offset: &Mutex<u64>) -> MutexGuard<'_, u64> {
+    offset.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Moves an offset kept here by what was read or written.
+fn moved(offset: u64, by: usize) -> u64 {
+    offset.saturating_add(by as u64)
+}
+
+impl File for HostFile {
+    fn filetype(&self) -> Filetype {
+        self.filetype
+    }
+
+    fn is_terminal(&self) -> bool {
+        matches!(self.kind, Kind::Terminal)
+    }
+
+    fn is_socket(&self) -> bool {
+        matches!(self.kind, Kind::Socket)
+    }
+
+    fn read(&self, bufs: &[Region<'_>]) -> Result<usize> {
+        match &self.kind {
+            Kind::Regular(offset) => {
+                let mut offset = lock(offset);
+                let done = self.preadv(bufs, *offset)?;
+                *offset = moved(*offset, done);
+                Ok(done)
+            }
+            Kind::SharedRegular => self.readv(bufs),
+            // An empty read says nothing of the other end.
+            _ if bufs.is_empty() => Ok(0),
+            Kind::Pipe { nowait } => self.read_pipe(bufs, nowait),
+            Kind::Socket => self.receive(bufs, 0).map(|(received, _)| received),
+            Kind::Terminal | Kind::Device => {
+                self.ready(PollFlags::IN)?;
+                self.readv(bufs)
+            }
+        }
+    }
+
+    fn write(&self, bufs: &[Region<'_>], flags: Fdflags) -> Result<usize> {
+        match &self.kind {
+            Kind::Regular(offset) if flags.contains(Fdflags::APPEND) => {
+                let mut offset = lock(offset);
+                let done = self.writev(bufs)?;
+                // The kernel knows where the end was.
+                *offset = rustix::fs::seek(self.as_fd(), SeekFrom::Current(0)).map_err(from_rustix)?;
+                Ok(done)
+            }
+            Kind::Regular(offset) => {
+                let mut offset = lock(offset);
+                let done = self.pwritev(bufs, *offset)?;
+                *offset = moved(*offset, done);
+                Ok(done)
+            }
+            Kind::SharedRegular if flags.contains(Fdflags::APPEND) => match nowait::writev(self.as_fd(), bufs, true) {
+                Err(Errno::Notsup) => self.writev(bufs),
+                result => result,
+            },
+            Kind::SharedRegular | Kind::Device => self.writev(bufs),
+            _ if bufs.is_empty() => Ok(0),
+            Kind::Pipe { nowait } => self.write_pipe(bufs, nowait),
+            Kind::Socket => self.transmit(bufs),
+            Kind::Terminal => {
+                self.ready(PollFlags::OUT)?;
+                self.writev(bufs)
+            }
+        }
+    }
+
+    fn pread(&self, bufs: &[Region<'_>], offset: Filesize) -> Result<usize> {
+        self.preadv(bufs, offset)
+    }
+
+    fn pwrite(&self, bufs: &[Region<'_>], offset: Filesize) -> Result<usize> {
+        self.pwritev(bufs, offset)
+    }
+
+    fn seek(&self, delta: i64, whence: Whence) -> Result<Filesize> {
+        let Kind::Regular(offset) = &self.kind else {
+            let target = match whence {
+                Whence::Set => SeekFrom::Start(u64::try_from(delta).map_err(|_| Errno::Inval)?),
+                Whence::Cur => SeekFrom::Current(delta),
+                Whence::End => SeekFrom::End(delta),
+            };
+            return rustix::fs::seek(self.as_fd(), target).map_err(from_rustix);
+        };
+        let mut offset = lock(offset);
+        let from = match whence {
+            Whence::Set => 0,
+            Whence::Cur => *offset,
+            Whence::End => {
+                let stat = rustix::fs::fstat(self.as_fd()).map_err(from_rustix)?;
+                u64::try_from(stat.st_size).unwrap_or(0)
+            }
+        };
+        let from = i64::try_from(from).map_err(|_| Errno::Overflow)?;
+        let to = from.checked_add(delta).ok_or(Errno::Overflow)?;
+        *offset = u64::try_from(to).map_err(|_| Errno::Inval)?;
+        Ok(*offset)
+    }
+
+    fn filestat(&self) -> Result<Filestat> {
+        let stat = rustix::fs::fstat(self.as_fd()).map_err(from_rustix)?;
+        Ok(Filestat { filetype: self.filetype, ..filestat_of(&stat) })
+    }
+
+    fn set_size(&self, size: Filesize) -> Result<()> {
+        if i64::try_from(size).is_err() {
+            return Err(Errno::Inval);
+        }
+        rustix::fs::ftruncate(self.as_fd(), size).map_err(from_rustix)
+    }
+
+    fn allocate(&self, offset: Filesize, len: Filesize) -> Result<()> {
+        let end = offset.checked_add(len).filter(|end| i64::try_from(*end).is_ok()).ok_or(Errno::Fbig)?;
+        match rustix::fs::fallocate(self.as_fd(), FallocateFlags::empty(), offset, len) {
+            // The file system cannot reserve room; the size is what the guest sees of it.
+            Err(Host::OPNOTSUPP | Host::NOSYS) => {
+                let stat = rustix::fs::fstat(self.as_fd()).map_err(from_rustix)?;
+                if u64::try_from(stat.st_size).unwrap_or(0) < end { self.set_size(end) } else { Ok(()) }
+            }
+            result => result.map_err(from_rustix),
+        }
+    }
+
+    fn advise(&self, offset: Filesize, len: Filesize, advice: Advice) -> Result<()> {
+        use rustix::fs::Advice as HostAdvice;
+        if i64::try_from(offset).is_err() || i64::try_from(len).is_err() {
+            return Err(Errno::Inval);
+        }
+        let advice = match advice {
+            Advice::Normal => HostAdvice::Normal,
+            Advice::Sequential => HostAdvice::Sequential,
+            Advice::Random => HostAdvice::Random,
+            Advice::Willneed => HostAdvice::WillNeed,
+            Advice::Dontneed => HostAdvice::DontNeed,
+            Advice::Noreuse => HostAdvice::NoReuse,
+        };
+        rustix::fs::fadvise(self.as_fd(), offset, NonZeroU64::new(len), advice).map_err(from_rustix)
+    }
+
+    fn sync(&self) -> Result<()> {
+        rustix::fs::fsync(self.as_fd()).map_err(from_rustix)
+    }
+
+    fn datasync(&self) -> Result<()> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        return rustix::fs::fdatasync(self.as_fd()).map_err(from_rustix);
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        self.sync()
+    }
+
+    fn set_times(&self, times: SetTimes) -> Result<()> {
+        rustix::fs::futimens(self.as_fd(), &timestamps(times)).map_err(from_rustix)
+    }
+
+    fn set_flags(&self, old: Fdflags, new: Fdflags) -> Result<()> {
+        let changed = old.symmetric_difference(new);
+        if changed.intersects(Fdflags::DSYNC | Fdflags::RSYNC | Fdflags::SYNC) {
+            // The host fixes these when it opens a file.
+            return unsupported();
+        }
+        if !changed.contains(Fdflags::APPEND) {
+            // Whether a call blocks is decided here, not by the host's flag.
+            return Ok(());
+        }
+        if self.is_owned() {
+            let mut flags = rustix::fs::fcntl_getfl(self.as_fd()).map_err(from_rustix)?;
+            flags.set(OFlags::APPEND, new.contains(Fdflags::APPEND));
+            return rustix::fs::fcntl_setfl(self.as_fd(), flags).map_err(from_rustix);
+        }
+        // The host's descriptor keeps its flags: appending is asked for at each write, and cannot be asked away.
+        if new.contains(Fdflags::APPEND) && (cfg!(any(target_os = "linux", target_os = "android")) || !matches!(self.kind, Kind::SharedRegular)) {
+            return Ok(());
+        }
+        let host = rustix::fs::fcntl_getfl(self.as_fd()).map_err(from_rustix)?;
+        if host.contains(OFlags::APPEND) == new.contains(Fdflags::APPEND) { Ok(()) } else { unsupported() }
+    }
+
+    fn source(&self) -> Source<'_> {
+        match self.kind {
+            Kind::Regular(_) | Kind::SharedRegular => Source::Ready,
+            _ => Source::Host(self.as_fd()),
+        }
+    }
+
+    fn available(&self) -> Filesize {
+        let offset = match &self.kind {
+            Kind::Regular(offset) => Some(*lock(offset)),
+            Kind::SharedRegular => rustix::fs::tell(self.as_fd()).ok(),
+            _ => return rustix::io::ioctl_fionread(self.as_fd()).unwrap_or(0),
+        };
+        let size = rustix::fs::fstat(self.as_fd()).map_or(0, |stat| u64::try_from(stat.st_size).unwrap_or(0));
+        size.saturating_sub(offset.unwrap_or(0))
+    }
+
+    fn accept(&self) -> Result<Box<dyn File>> {
+        if !self.is_socket() {
+            return Err(Errno::Notsock);
+        }
+        // A listener of the host may block.
+        self.ready(PollFlags::IN)?;
+        let socket = rustix::net::accept(self.as_fd()).map_err(from_rustix)?;
+        rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC).map_err(from_rustix)?;
+        let stat = rustix::fs::fstat(&socket).map_err(from_rustix)?;
+        Ok(Box::new(Self::new(Ownership::Owned(socket), &stat)))
+    }
+
+    fn recv(&self, bufs: &[Region<'_>], flags: Riflags) -> Result<(usize, Roflags)> {
+        if !self.is_socket() {
+            return Err(Errno::Notsock);
+        }
+        let peek = if flags.contains(Riflags::RECV_PEEK) { libc::MSG_PEEK } else { 0 };
+        let (received, flags) = self.receive(bufs, peek)?;
+        let truncated = if flags & libc::MSG_TRUNC == 0 { Roflags::empty() } else { Roflags::RECV_DATA_TRUNCATED };
+        Ok((received, truncated))
+    }
+
+    fn send(&self, bufs: &[Region<'_>]) -> Result<usize> {
+        if !self.is_socket() {
+            return Err(Errno::Notsock);
+        }
+        self.transmit(bufs)
+    }
+
+    fn shutdown(&self, how: Sdflags) -> Result<()> {
+        if !self.is_socket() {
+            return Err(Errno::Notsock);
+        }
+        let how = match (how.contains(Sdflags::RD), how.contains(Sdflags::WR)) {
+            (true, true) => rustix::net::Shutdown::Both,
+            (true, false) => rustix::net::Shutdown::Read,
+            (false, true) => rustix::net::Shutdown::Write,
+            (false, false) => return Err(Errno::Inval),
+        };
+        rustix::net::shutdown(self.as_fd(), how).map_err(from_rustix)
+    }
+}

@@ -1,0 +1,195 @@
+//! Unix.
+
+mod directory;
+mod errno;
+mod file;
+mod resolve;
+
+pub use errno::errno_from_raw;
+
+use crate::abi::{Clockid, Errno, Fdflags, Filestat, Filetype, Timestamp};
+use crate::host::{Opened, Readiness, Result, SetTime, SetTimes, Wait};
+use cap_std::ambient_authority;
+use directory::HostDirectory;
+use file::{HostFile, Ownership};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{FileType, OFlags, Stat, Timestamps, UTIME_NOW, UTIME_OMIT};
+use rustix::time::ClockId;
+use std::fs::File as StdFile;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::path::Path;
+
+/// What [`wait`] waits on.
+pub type Handle<'a> = BorrowedFd<'a>;
+
+const NANOSECONDS: u64 = 1_000_000_000;
+
+fn clock_id(clock: Clockid) -> ClockId {
+    match clock {
+        Clockid::Realtime => ClockId::Realtime,
+        Clockid::Monotonic => ClockId::Monotonic,
+        Clockid::ProcessCputimeId => ClockId::ProcessCPUTime,
+        Clockid::ThreadCputimeId => ClockId::ThreadCPUTime,
+    }
+}
+
+fn nanoseconds(seconds: i64, nanoseconds: i64) -> Timestamp {
+    // A time before 1970 has no representation.
+    let seconds = u64::try_from(seconds).unwrap_or(0);
+    seconds.saturating_mul(NANOSECONDS).saturating_add(u64::try_from(nanoseconds).unwrap_or(0))
+}
+
+/// The resolution of a clock in nanoseconds.
+pub fn clock_resolution(clock: Clockid) -> Result<Timestamp> {
+    let time = rustix::time::clock_getres(clock_id(clock));
+    Ok(nanoseconds(time.tv_sec, time.tv_nsec))
+}
+
+/// The time of a clock in nanoseconds.
+pub fn clock_time(clock: Clockid) -> Result<Timestamp> {
+    let time = rustix::time::clock_gettime(clock_id(clock));
+    Ok(nanoseconds(time.tv_sec, time.tv_nsec))
+}
+
+/// Lets another thread run.
+pub fn yield_now() {
+    rustix::thread::sched_yield();
+}
+
+/// Ends the process at once, without running exit handlers: other threads may be in the middle of their work.
+#[allow(unsafe_code, reason = "rustix has no exit")]
+pub fn end_process(code: i32) -> ! {
+    // SAFETY: `_exit` has no preconditions.
+    unsafe { libc::_exit(code) }
+}
+
+fn filetype_of(stat: &Stat) -> Filetype {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Filetype::RegularFile,
+        FileType::Directory => Filetype::Directory,
+        FileType::Symlink => Filetype::SymbolicLink,
+        FileType::CharacterDevice => Filetype::CharacterDevice,
+        FileType::BlockDevice => Filetype::BlockDevice,
+        FileType::Socket | FileType::Fifo => Filetype::SocketStream,
+        FileType::Unknown => Filetype::Unknown,
+    }
+}
+
+#[allow(clippy::useless_conversion, clippy::cast_lossless, clippy::unnecessary_cast, reason = "the fields' types differ between systems")]
+fn filestat_of(stat: &Stat) -> Filestat {
+    let time = |seconds, nanos| nanoseconds(i64::try_from(seconds).unwrap_or(i64::MAX), i64::try_from(nanos).unwrap_or(0));
+    Filestat {
+        dev: stat.st_dev as u64,
+        ino: stat.st_ino as u64,
+        filetype: filetype_of(stat),
+        nlink: stat.st_nlink as u64,
+        size: u64::try_from(stat.st_size).unwrap_or(0),
+        atim: time(stat.st_atime, stat.st_atime_nsec),
+        mtim: time(stat.st_mtime, stat.st_mtime_nsec),
+        ctim: time(stat.st_ctime, stat.st_ctime_nsec),
+    }
+}
+
+fn timestamps(times: SetTimes) -> Timestamps {
+    let time = |time| match time {
+        SetTime::Keep => Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+        SetTime::Now => Timespec { tv_sec: 0, tv_nsec: UTIME_NOW },
+        SetTime::At(time) => Timespec {
+            tv_sec: i64::try_from(time / NANOSECONDS).unwrap_or(i64::MAX),
+            tv_nsec: i64::try_from(time % NANOSECONDS).unwrap_or(0),
+        },
+    };
+    Timestamps { last_access: time(times.atim), last_modification: time(times.mtim) }
+}
+
+/// Opens a directory of the host for a guest. Not sandboxed: the path is the embedder's.
+///
+/// With `root`, the directory is a root to the guest: `..` stays at the top, and absolute symbolic links resolve inside.
+pub fn open_preopen(path: &Path, root: bool) -> io::Result<Opened> {
+    let dir = cap_std::fs::Dir::open_ambient_dir(path, ambient_authority())?;
+    // The capability may be good for nothing but paths. Listing and syncing need a descriptor that reads.
+    let dir = match rustix::fs::openat(dir.as_fd(), c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, rustix::fs::Mode::empty()) {
+        Ok(readable) => cap_std::fs::Dir::from_std_file(StdFile::from(readable)),
+        Err(rustix::io::Errno::ACCESS) => dir,
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Opened::Directory(Box::new(HostDirectory::new(dir, root))))
+}
+
+/// Borrows a descriptor of the host as a guest's stdio. It is never closed, nor are its flags changed. The flags that
+/// the guest sees are returned beside it.
+#[allow(unsafe_code, reason = "a descriptor given by its number")]
+pub fn stdio(fd: RawFd) -> io::Result<(Opened, Fdflags)> {
+    // SAFETY: `fd` is not negative, as the binding has checked, so it is not the niche -1. Nothing is closed through
+    // the borrow, and a descriptor that is not open answers EBADF.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+    let stat = rustix::fs::fstat(borrowed)?;
+    let flags = rustix::fs::fcntl_getfl(borrowed)?;
+    if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+        let copy = borrowed.try_clone_to_owned()?;
+        let dir = cap_std::fs::Dir::from_std_file(StdFile::from(copy));
+        return Ok((Opened::Directory(Box::new(HostDirectory::new(dir, false))), Fdflags::empty()));
+    }
+    Ok((Opened::File(Box::new(HostFile::new(Ownership::Borrowed(borrowed), &stat))), fdflags(flags)))
+}
+
+/// The flags that a guest sees of a host's descriptor. That it does not block is the host's affair.
+fn fdflags(flags: OFlags) -> Fdflags {
+    let mut seen = Fdflags::empty();
+    seen.set(Fdflags::APPEND, flags.contains(OFlags::APPEND));
+    seen.set(Fdflags::SYNC, flags.contains(OFlags::SYNC));
+    seen.set(Fdflags::DSYNC, flags.contains(OFlags::DSYNC));
+    seen
+}
+
+/// Waits until one of the files is ready or `timeout` nanoseconds have passed.
+pub fn wait(waits: &mut [Wait<'_>], timeout: Timestamp) -> Result<()> {
+    let mut fds: Vec<PollFd<'_>> = waits
+        .iter()
+        .map(|wait| {
+            let mut flags = PollFlags::empty();
+            flags.set(PollFlags::IN, wait.read);
+            flags.set(PollFlags::OUT, wait.write);
+            PollFd::from_borrowed_fd(wait.handle, flags)
+        })
+        .collect();
+    let timeout = Timespec {
+        tv_sec: i64::try_from(timeout / NANOSECONDS).unwrap_or(i64::MAX),
+        tv_nsec: i64::try_from(timeout % NANOSECONDS).unwrap_or(0),
+    };
+    match rustix::event::poll(&mut fds, Some(&timeout)) {
+        // An interrupted wait found nothing; the caller comes back.
+        Ok(_) | Err(rustix::io::Errno::INTR) => {}
+        Err(error) => return Err(errno::from_rustix(error)),
+    }
+    for (wait, fd) in waits.iter_mut().zip(&fds) {
+        let found = fd.revents();
+        let invalid = found.contains(PollFlags::NVAL);
+        let hangup = found.intersects(PollFlags::HUP | PollFlags::RDHUP);
+        let failed = found.contains(PollFlags::ERR);
+        let state = |flag| Readiness { ready: found.contains(flag) || hangup || failed || invalid, hangup: hangup || failed, invalid };
+        wait.readable = if wait.read { state(PollFlags::IN) } else { Readiness::default() };
+        wait.writable = if wait.write { state(PollFlags::OUT) } else { Readiness::default() };
+    }
+    Ok(())
+}
+
+/// Whether one file is ready now, or becomes so within `timeout` nanoseconds.
+fn poll_one(fd: BorrowedFd<'_>, flags: PollFlags, timeout: Timestamp) -> rustix::io::Result<PollFlags> {
+    let timeout = Timespec {
+        tv_sec: i64::try_from(timeout / NANOSECONDS).unwrap_or(i64::MAX),
+        tv_nsec: i64::try_from(timeout % NANOSECONDS).unwrap_or(0),
+    };
+    let mut fds = [PollFd::from_borrowed_fd(fd, flags)];
+    match rustix::event::poll(&mut fds, Some(&timeout)) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => {}
+        Err(error) => return Err(error),
+    }
+    let [fd] = fds;
+    Ok(fd.revents())
+}
+
+fn unsupported<T>() -> Result<T> {
+    Err(Errno::Notsup)
+}

@@ -1,0 +1,458 @@
+//! The guest's linear memory: the only code that touches guest bytes.
+//!
+//! A guest pointer is a number until [`GuestMemory`] has checked it. Bytes are copied, never borrowed:
+//! another thread of the guest may write to a shared memory at any moment, so no `&[u8]` over guest
+//! memory ever exists. Iovecs leave this module as checked raw pairs for `readv` and `writev`.
+
+#![allow(unsafe_code, reason = "raw copies to and from guest memory are this module's purpose")]
+
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::ptr;
+
+/// A pointer lies outside the memory, or a length reaches past its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutOfBounds;
+
+/// A record with a fixed layout in guest memory.
+///
+/// Records are converted to and from little-endian bytes, so no alignment is demanded of the guest.
+pub trait Record: Sized {
+    /// The size of the record in bytes.
+    const SIZE: u32;
+    /// The bytes of a record.
+    type Bytes: AsRef<[u8]> + AsMut<[u8]> + Copy;
+    /// Bytes that are all zero.
+    const ZERO: Self::Bytes;
+    /// Converts from the guest's bytes.
+    fn from_bytes(bytes: &Self::Bytes) -> Self;
+    /// Converts to the guest's bytes.
+    fn to_bytes(&self) -> Self::Bytes;
+}
+
+macro_rules! number_records {
+    ($($number:ty),*) => { $(
+        impl Record for $number {
+            #[allow(clippy::cast_possible_truncation, reason = "at most eight")]
+            const SIZE: u32 = size_of::<$number>() as u32;
+            type Bytes = [u8; size_of::<$number>()];
+            const ZERO: Self::Bytes = [0; size_of::<$number>()];
+            fn from_bytes(bytes: &Self::Bytes) -> Self {
+                Self::from_le_bytes(*bytes)
+            }
+            fn to_bytes(&self) -> Self::Bytes {
+                self.to_le_bytes()
+            }
+        }
+    )* };
+}
+number_records!(u8, u16, u32, u64);
+
+/// A guest's pointer to a `T`: an offset and nothing more until it is used with a [`GuestMemory`].
+#[derive(Debug)]
+pub struct GuestPtr<T> {
+    offset: u32,
+    kind: PhantomData<T>,
+}
+
+impl<T> Clone for GuestPtr<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for GuestPtr<T> {}
+
+impl<T> GuestPtr<T> {
+    /// A pointer to the given offset.
+    #[must_use]
+    pub fn new(offset: u32) -> Self {
+        Self { offset, kind: PhantomData }
+    }
+
+    /// The offset in bytes.
+    #[must_use]
+    pub fn offset(self) -> u32 {
+        self.offset
+    }
+}
+
+impl<T: Record> GuestPtr<T> {
+    /// The pointer to the element `index` elements further on.
+    pub fn element(self, index: u32) -> Result<Self, OutOfBounds> {
+        let distance = index.checked_mul(T::SIZE).ok_or(OutOfBounds)?;
+        Ok(Self::new(self.offset.checked_add(distance).ok_or(OutOfBounds)?))
+    }
+}
+
+/// A range of guest memory that has been checked. `base` and `len` are laid out as a `struct iovec`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct Region<'m> {
+    base: *mut u8,
+    len: usize,
+    memory: PhantomData<&'m ()>,
+}
+
+impl Region<'_> {
+    /// The host's address of the first byte.
+    #[must_use]
+    pub fn as_ptr(self) -> *mut u8 {
+        self.base
+    }
+
+    /// The length in bytes.
+    #[must_use]
+    pub fn len(self) -> usize {
+        self.len
+    }
+
+    /// Whether the range is empty.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.len == 0
+    }
+
+    /// Copies `bytes` to `offset` within the range and returns how many fitted.
+    pub fn write_at(self, offset: usize, bytes: &[u8]) -> usize {
+        let room = self.len.saturating_sub(offset);
+        let count = room.min(bytes.len());
+        if count > 0 {
+            // SAFETY: `offset + count <= len`, and the region was checked against a live memory.
+            unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.base.add(offset), count) };
+        }
+        count
+    }
+
+    /// Copies the whole range to the start of `room`, which has at least its size, and returns the copy.
+    /// With less room the copy is cut.
+    pub fn read_into(self, room: &mut [MaybeUninit<u8>]) -> &[u8] {
+        let count = self.len.min(room.len());
+        // SAFETY: the region was checked against a live memory, and `room` is separate and has `count` bytes; they
+        // are initialised by the copy before the slice is made of them.
+        unsafe {
+            ptr::copy_nonoverlapping(self.base, room.as_mut_ptr().cast::<u8>(), count);
+            std::slice::from_raw_parts(room.as_ptr().cast::<u8>(), count)
+        }
+    }
+
+    /// Copies from `offset` within the range into `bytes` and returns how many there were.
+    pub fn read_at(self, offset: usize, bytes: &mut [u8]) -> usize {
+        let there = self.len.saturating_sub(offset);
+        let count = there.min(bytes.len());
+        if count > 0 {
+            // SAFETY: `offset + count <= len`, and the region was checked against a live memory.
+            unsafe { ptr::copy_nonoverlapping(self.base.add(offset), bytes.as_mut_ptr(), count) };
+        }
+        count
+    }
+}
+
+/// The linear memory of a guest for the length of one call.
+#[derive(Debug, Clone, Copy)]
+pub struct GuestMemory<'m> {
+    base: *mut u8,
+    len: usize,
+    memory: PhantomData<&'m ()>,
+}
+
+impl<'m> GuestMemory<'m> {
+    /// A memory of `len` bytes at `base`.
+    ///
+    /// # Safety
+    /// For all of `'m`, `base` must be valid for reads and writes of `len` bytes. Threads of the guest may
+    /// write to the bytes meanwhile; no Rust reference to them may exist.
+    #[must_use]
+    pub unsafe fn from_raw(base: *mut u8, len: usize) -> Self {
+        Self { base, len, memory: PhantomData }
+    }
+
+    /// The bytes as a memory, for hosts whose guest is not running.
+    #[must_use]
+    pub fn from_slice(bytes: &'m mut [u8]) -> Self {
+        Self { base: bytes.as_mut_ptr(), len: bytes.len(), memory: PhantomData }
+    }
+
+    /// Checks a range. A range has to begin inside the memory, also when it is empty: `node:wasi` has it so.
+    pub fn region(self, offset: u32, len: u32) -> Result<Region<'m>, OutOfBounds> {
+        let (offset, len) = (offset as usize, len as usize);
+        if offset >= self.len || len > self.len.wrapping_sub(offset) {
+            return Err(OutOfBounds);
+        }
+        // SAFETY: `offset < self.len`.
+        let base = unsafe { self.base.add(offset) };
+        Ok(Region { base, len, memory: PhantomData })
+    }
+
+    /// Checks an array of `count` records.
+    pub fn array<T: Record>(self, start: GuestPtr<T>, count: u32) -> Result<Region<'m>, OutOfBounds> {
+        self.region(start.offset, count.checked_mul(T::SIZE).ok_or(OutOfBounds)?)
+    }
+
+    /// Checks that a `T` can be written to `at`.
+    pub fn check<T: Record>(self, at: GuestPtr<T>) -> Result<(), OutOfBounds> {
+        self.region(at.offset, T::SIZE).map(drop)
+    }
+
+    /// Reads a record.
+    pub fn read<T: Record>(self, at: GuestPtr<T>) -> Result<T, OutOfBounds> {
+        let region = self.region(at.offset, T::SIZE)?;
+        let mut bytes = T::ZERO;
+        region.read_at(0, bytes.as_mut());
+        Ok(T::from_bytes(&bytes))
+    }
+
+    /// Writes a record.
+    pub fn write<T: Record>(self, at: GuestPtr<T>, value: &T) -> Result<(), OutOfBounds> {
+        self.region(at.offset, T::SIZE)?.write_at(0, value.to_bytes().as_ref());
+        Ok(())
+    }
+}
+
+/// How many non-empty buffers one call hands to the host: POSIX's usual `IOV_MAX`. The rest is a short read or write.
+pub const IOVEC_LIMIT: usize = 1024;
+
+/// How many bytes one call moves at most: Linux's own limit.
+const TRANSFER_LIMIT: u64 = 0x7fff_f000;
+
+/// How many iovecs one call looks at in search of non-empty ones.
+const IOVEC_SCAN_LIMIT: u32 = 1 << 20;
+
+/// More empty iovecs in front than a call is ready to look through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IovecError {
+    /// The array or one of its buffers lies outside the memory.
+    OutOfBounds,
+    /// None of the first 2^20 iovecs has a byte.
+    TooMany,
+}
+
+impl From<OutOfBounds> for IovecError {
+    fn from(OutOfBounds: OutOfBounds) -> Self {
+        Self::OutOfBounds
+    }
+}
+
+/// Room for the buffers of one call, on the stack.
+pub struct IoVecRoom<'m> {
+    regions: [MaybeUninit<Region<'m>>; IOVEC_LIMIT],
+}
+
+impl<'m> IoVecRoom<'m> {
+    /// Empty room.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { regions: [const { MaybeUninit::uninit() }; IOVEC_LIMIT] }
+    }
+
+    /// Reads and checks a guest's list. Every iovec is read once, so a thread that changes it cannot get a pointer past the check.
+    ///
+    /// ```text
+    /// guest:  | buf: u32 | buf_len: u32 | buf: u32 | buf_len: u32 | ...
+    /// ```
+    #[inline]
+    pub fn read(&mut self, memory: GuestMemory<'m>, list: GuestPtr<u64>, len: u32) -> Result<IoVecs<'_, 'm>, IovecError> {
+        let array = memory.array(list, len)?;
+        let mut count = 0_usize;
+        let mut at = 0_usize;
+        for index in 0..len {
+            let mut pair = [0; 8];
+            array.read_at(at, &mut pair);
+            at = at.wrapping_add(8);
+            let pair = u64::from_le_bytes(pair);
+            #[allow(clippy::cast_possible_truncation, reason = "the two halves of the pair")]
+            let (offset, len) = (pair as u32, (pair >> 32) as u32);
+            if len == 0 {
+                match (index < IOVEC_SCAN_LIMIT, count) {
+                    (true, _) => continue,
+                    (false, 0) => return Err(IovecError::TooMany),
+                    (false, _) => break,
+                }
+            }
+            let region = memory.region(offset, len)?;
+            let Some(slot) = self.regions.get_mut(count) else { break };
+            slot.write(region);
+            count = count.wrapping_add(1);
+        }
+        let regions = self.regions.get_mut(..count).unwrap_or_default();
+        // SAFETY: the first `count` elements are written, and `MaybeUninit<T>` is laid out as `T`.
+        let regions = unsafe { &mut *(ptr::from_mut(regions) as *mut [Region<'m>]) };
+        let mut vecs = IoVecs { regions };
+        vecs.truncate(TRANSFER_LIMIT);
+        Ok(vecs)
+    }
+}
+
+impl Default for IoVecRoom<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A guest's list of buffers, checked, as raw pairs, none of them empty.
+#[derive(Debug)]
+pub struct IoVecs<'a, 'm> {
+    regions: &'a mut [Region<'m>],
+}
+
+impl<'m> IoVecs<'_, 'm> {
+    /// The buffers.
+    #[must_use]
+    pub fn regions(&self) -> &[Region<'m>] {
+        self.regions
+    }
+
+    /// Leaves the first `bytes` bytes out: they have been dealt with.
+    pub fn advance(&mut self, mut bytes: u64) {
+        let mut done = 0_usize;
+        for region in self.regions.iter_mut() {
+            if bytes < region.len as u64 {
+                #[allow(clippy::cast_possible_truncation, reason = "less than `len`, a usize")]
+                let step = bytes as usize;
+                // SAFETY: `step < len`, so the result is inside the checked region.
+                region.base = unsafe { region.base.add(step) };
+                region.len = region.len.wrapping_sub(step);
+                break;
+            }
+            bytes = bytes.wrapping_sub(region.len as u64);
+            done = done.wrapping_add(1);
+        }
+        self.regions = std::mem::take(&mut self.regions).get_mut(done..).unwrap_or_default();
+    }
+
+    /// Shortens the list to its first `bytes` bytes.
+    pub fn truncate(&mut self, mut bytes: u64) {
+        let mut keep = 0_usize;
+        for region in self.regions.iter_mut() {
+            if bytes == 0 {
+                break;
+            }
+            keep = keep.wrapping_add(1);
+            if bytes < region.len as u64 {
+                #[allow(clippy::cast_possible_truncation, reason = "less than `len`, a usize")]
+                let len = bytes as usize;
+                region.len = len;
+                break;
+            }
+            bytes = bytes.wrapping_sub(region.len as u64);
+        }
+        self.regions = std::mem::take(&mut self.regions).get_mut(..keep).unwrap_or_default();
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn memory(bytes: &mut [u8]) -> GuestMemory<'_> {
+        GuestMemory::from_slice(bytes)
+    }
+
+    #[test]
+    fn a_range_is_inside_or_refused() {
+        let mut bytes = [0; 64];
+        let memory = memory(&mut bytes);
+        assert!(memory.region(0, 64).is_ok());
+        assert!(memory.region(63, 1).is_ok());
+        assert!(memory.region(63, 0).is_ok());
+        for (offset, len) in [(0, 65), (63, 2), (64, 0), (65, 0), (u32::MAX, 1), (u32::MAX, u32::MAX), (1, u32::MAX), (60, u32::MAX - 3)] {
+            assert_eq!(memory.region(offset, len).map(drop), Err(OutOfBounds), "{offset} {len}");
+        }
+    }
+
+    #[test]
+    fn no_byte_of_an_empty_memory_is_inside() {
+        let memory = memory(&mut []);
+        assert!(memory.region(0, 0).is_err());
+        assert!(memory.read(GuestPtr::<u8>::new(0)).is_err());
+    }
+
+    #[test]
+    fn the_size_of_an_array_does_not_wrap() {
+        let mut bytes = [0; 64];
+        let memory = memory(&mut bytes);
+        assert!(memory.array(GuestPtr::<u64>::new(0), 8).is_ok());
+        for count in [9, 0x2000_0000, 0x2000_0001, 0x8000_0000, u32::MAX] {
+            assert!(memory.array(GuestPtr::<u64>::new(0), count).is_err(), "{count}");
+        }
+        assert!(GuestPtr::<u64>::new(8).element(0x2000_0000).is_err());
+        assert!(GuestPtr::<u64>::new(u32::MAX).element(1).is_err());
+    }
+
+    #[test]
+    fn records_are_little_endian_and_need_no_alignment() {
+        let mut bytes = [0xff; 16];
+        memory(&mut bytes).write(GuestPtr::new(3), &0x0102_0304_u32).unwrap();
+        assert_eq!(bytes[..8], [0xff, 0xff, 0xff, 4, 3, 2, 1, 0xff]);
+        assert_eq!(memory(&mut bytes).read(GuestPtr::<u32>::new(3)), Ok(0x0102_0304));
+        assert_eq!(memory(&mut bytes).write(GuestPtr::new(13), &0_u32), Err(OutOfBounds));
+    }
+
+    fn list(pairs: &[(u32, u32)]) -> Vec<u8> {
+        let mut bytes: Vec<u8> = pairs.iter().flat_map(|(at, len)| [at.to_le_bytes(), len.to_le_bytes()]).flatten().collect();
+        bytes.resize(4096, 0);
+        bytes
+    }
+
+    fn lengths(vecs: &IoVecs<'_, '_>) -> Vec<usize> {
+        vecs.regions().iter().map(|region| region.len()).collect()
+    }
+
+    #[test]
+    fn iovecs_leave_out_the_empty_ones() {
+        let mut bytes = list(&[(100, 5), (u32::MAX, 0), (4095, 1), (0, 0), (200, 7)]);
+        let mut room = IoVecRoom::new();
+        let vecs = room.read(memory(&mut bytes), GuestPtr::new(0), 5).unwrap();
+        assert_eq!(lengths(&vecs), [5, 1, 7]);
+    }
+
+    #[test]
+    fn one_iovec_outside_refuses_the_list() {
+        let mut bytes = list(&[(100, 5), (4095, 2)]);
+        assert_eq!(IoVecRoom::new().read(memory(&mut bytes), GuestPtr::new(0), 2).map(drop), Err(IovecError::OutOfBounds));
+        assert_eq!(IoVecRoom::new().read(memory(&mut bytes), GuestPtr::new(4092), 1).map(drop), Err(IovecError::OutOfBounds));
+        assert_eq!(IoVecRoom::new().read(memory(&mut bytes), GuestPtr::new(0), 0x2000_0001).map(drop), Err(IovecError::OutOfBounds));
+    }
+
+    #[test]
+    fn iovecs_advance_and_truncate_by_bytes() {
+        let mut bytes = list(&[(100, 5), (200, 7), (300, 9)]);
+        for (by, want) in [(0, vec![5, 7, 9]), (4, vec![1, 7, 9]), (5, vec![7, 9]), (13, vec![8]), (21, vec![]), (1000, vec![])] {
+            let mut room = IoVecRoom::new();
+            let mut vecs = room.read(memory(&mut bytes), GuestPtr::new(0), 3).unwrap();
+            vecs.advance(by);
+            assert_eq!(lengths(&vecs), want, "advance {by}");
+        }
+        for (to, want) in [(0, vec![]), (4, vec![4]), (5, vec![5]), (13, vec![5, 7, 1]), (1000, vec![5, 7, 9])] {
+            let mut room = IoVecRoom::new();
+            let mut vecs = room.read(memory(&mut bytes), GuestPtr::new(0), 3).unwrap();
+            vecs.truncate(to);
+            assert_eq!(lengths(&vecs), want, "truncate {to}");
+        }
+    }
+
+    #[test]
+    fn many_iovecs_are_cut_to_the_limit() {
+        let mut bytes = vec![0; 32 * 1024];
+        for pair in bytes[..2000 * 8].chunks_exact_mut(8) {
+            pair.copy_from_slice(&[0, 64, 0, 0, 1, 0, 0, 0]);
+        }
+        let mut room = IoVecRoom::new();
+        let vecs = room.read(memory(&mut bytes), GuestPtr::new(0), 2000).unwrap();
+        assert_eq!(vecs.regions().len(), IOVEC_LIMIT);
+    }
+
+    #[test]
+    fn a_region_copies_no_more_than_it_has() {
+        let mut bytes = [0; 8];
+        let region = memory(&mut bytes).region(2, 4).unwrap();
+        assert_eq!(region.write_at(3, b"xyz"), 1);
+        assert_eq!(region.write_at(4, b"xyz"), 0);
+        assert_eq!(region.write_at(usize::MAX, b"xyz"), 0);
+        let mut back = [9; 8];
+        assert_eq!(region.read_at(3, &mut back), 1);
+        assert_eq!(back, [b'x', 9, 9, 9, 9, 9, 9, 9]);
+        assert_eq!(bytes, [0, 0, 0, 0, 0, b'x', 0, 0]);
+    }
+}

@@ -1,0 +1,414 @@
+//! Descriptors.
+
+use super::stream::{all, attempt};
+use super::{BufferArg, Call, IoVecsArg, Result};
+use crate::abi::{Advice, Dirent, Errno, Fd, Fdflags, Fdstat, Filesize, Filestat, Fstflags, Prestat, Rights, RightsPair, Timestamp, Whence};
+use crate::host::{Interest, Opened, SetTime, SetTimes, Source};
+use crate::memory::{IoVecRoom, Record};
+
+fn count(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+/// Gives advice on how a range of a file will be used.
+///
+/// POSIX: `posix_fadvise`.
+///
+/// # Errors
+/// - `badf`: the descriptor is not open or is a directory.
+/// - `notcapable`: the right `fd_advise` is missing.
+/// - `inval`: there is no such advice, or the range ends beyond 2^63.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_advise>
+pub(super) fn fd_advise(call: &Call<'_>, fd: Fd, offset: Filesize, len: Filesize, advice: u32) -> Result<()> {
+    let advice = Advice::from_value(advice).ok_or(Errno::Inval)?;
+    let descriptor = call.descriptor(fd)?;
+    Ok(descriptor.file(Rights::FD_ADVISE)?.advise(offset, len, advice)?)
+}
+
+/// Makes sure that there is room for a range of a file, and extends the file to its end.
+///
+/// POSIX: `posix_fallocate`.
+///
+/// # Errors
+/// - `badf`: the descriptor is not open or is a directory.
+/// - `notcapable`: the right `fd_allocate` is missing.
+/// - `inval`: the range is empty.
+/// - `fbig`: it ends beyond 2^63.
+/// - `nospc`, `dquot`: there is no room.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_allocate>
+pub(super) fn fd_allocate(call: &Call<'_>, fd: Fd, offset: Filesize, len: Filesize) -> Result<()> {
+    let descriptor = call.descriptor(fd)?;
+    Ok(descriptor.file(Rights::FD_ALLOCATE)?.allocate(offset, len)?)
+}
+
+/// Closes a descriptor. What it stood for is closed on the host, unless it is stdio: that is the host's.
+///
+/// POSIX: `close`.
+///
+/// # Errors
+/// - `badf`: the descriptor is not open.
+///
+/// # Node
+/// `node:wasi` closes the host's stdio.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_close>
+pub(super) fn fd_close(call: &Call<'_>, fd: Fd) -> Result<()> {
+    Ok(call.ctx.table.remove(fd)?)
+}
+
+/// Writes a file's data to the device.
+///
+/// POSIX: `fdatasync`.
+///
+/// # Errors
+/// - `badf`: the descriptor is not open or is a directory.
+/// - `notcapable`: the right `fd_datasync` is missing.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_datasync>
+pub(super) fn fd_datasync(call: &Call<'_>, fd: Fd) -> Result<()> {
+    let descriptor = call.descriptor(fd)?;
+    Ok(descriptor.file(Rights::FD_DATASYNC)?.datasync()?)
+}
+
+/// Writes a file's or directory's data and attributes to the device.
+///
+/// POSIX: `fsync`.
+///
+/// # Errors
+/// - `badf`: the descriptor is not open.
+/// - `notcapable`: the right `fd_sync` is missing.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_sync>
+pub(super) fn fd_sync(call: &Call<'_>, fd: Fd) -> Result<()> {
+    let descriptor = call.descriptor(fd)?;
+    descriptor.require(Rights::FD_SYNC)?;
+    match descriptor.object() {
+        Opened::File(file) => file.sync()?,
+        Opened::Directory(directory) => directory.sync()?,
+    }
+    Ok(())
+}
+
+/// The type, flags and rights of a descriptor.
+///
+/// POSIX: `fcntl(F_GETFL)` in part.
+///
+/// # Errors
+/// - `badf`: the descriptor is not open.
+///
+/// # Node
+/// `node:wasi` gives the host's own flags, which mean something else.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_fdstat_get>
+pub(super) fn fd_fdstat_get(call: &Call<'_>, fd: Fd) -> Result<Fdstat> {
+    Ok(call.descriptor(fd)?.fdstat())
+}
+
+/// Sets a file's flags. `APPEND` and `NONBLOCK` can be changed; of stdio, only the guest's view of them.
+///
+/// POSIX: `fcntl(F_SETFL)`.
+///
+/// # Errors
+/// - `badf`: the descriptor is not open or is a directory.
+/// - `notcapable`: the right `fd_fdstat_set_flags` is missing.
+/// - `inval`: there is no such flag.
+/// - `notsup`: `DSYNC`, `RSYNC` or `SYNC` would change, or the host's stdout would have to stop appending.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_fdstat_set_flags>
+pub(super) fn fd_fdstat_set_flags(call: &Call<'_>, fd: Fd, flags: u32) -> Result<()> {
+    let flags = fdflags(flags)?;
+    Ok(call.descriptor(fd)?.set_flags(flags)?)
+}
+
+/// The flags in an argument.
+pub(super) fn fdflags(flags: u32) -> Result<Fdflags> {
+    Ok(u16::try_from(flags).ok().and_then(Fdflags::from_bits).ok_or(Errno::Inval)?)
+}
+
+/// Takes rights away.
+///
+/// # Errors
+/// - `badf`: the descriptor is not open.
+/// - `notcapable`: a right that it does not have is among them.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_fdstat_set_rights>
+pub(super) fn fd_fdstat_set_rights(call: &Call<'_>, fd: Fd, base: u64, inheriting: u64) -> Result<()> {
+    let descriptor = call.descriptor(fd)?;
+    Ok(descriptor.shrink_rights(rights(base, inheriting)?)?)
+}
+
+/// The rights in two arguments. No descriptor has one that does not exist.
+pub(super) fn rights(base: u64, inheriting: u64) -> Result<RightsPair> {
+    match (Rights::from_bits(base), Rights::from_bits(inheriting)) {
+        (Some(base), Some(inheriting)) => Ok(RightsPair { base, inheriting }),
+        _ => Err(Errno::Notcapable.into()),
+    }
+}
+
+/// The attributes of an open file or directory.
+///
+/// POSIX: `fstat`.
+///
+/// # Errors
+/// - `badf`: the descriptor is not open.
+/// - `notcapable`: the right `fd_filestat_get` is missing.
+///
+/// # Node
+/// `node:wasi` cuts the times to seconds.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_filestat_get>
+pub(super) fn fd_filestat_get(call: &Call<'_>, fd: Fd) -> Result<Filestat> {
+    let descriptor = call.descriptor(fd)?;
+    descriptor.require(Rights::FD_FILESTAT_GET)?;
+    Ok(match descriptor.object() {
+        Opened::File(file) => file.filestat()?,
+        Opened::Directory(directory) => directory.filestat()?,
+    })
+}
+
+/// Sets the size of a file; new bytes are zero.
+///
+/// POSIX: `ftruncate`.
+///
+/// # Errors
+/// - `badf`: the descriptor is not open or is a directory.
+/// - `notcapable`: the right `fd_filestat_set_size` is missing.
+/// - `inval`: the file is not open for writing, or the size is beyond 2^63.
+/// - `fbig`: the host does not have files of that size.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_filestat_set_size>
+pub(super) fn fd_filestat_set_size(call: &Call<'_>, fd: Fd, size: Filesize) -> Result<()> {
+    let descriptor = call.descriptor(fd)?;
+    Ok(descriptor.file(Rights::FD_FILESTAT_SET_SIZE)?.set_size(size)?)
+}
+
+/// Sets times of an open file or directory, in nanoseconds since 1970.
+///
+/// POSIX: `futimens`.
+///
+/// # Errors
+/// - `badf`: the descriptor is not open.
+/// - `notcapable`: the right `fd_filestat_set_times` is missing.
+/// - `inval`: there is no such flag, or one time is to be set to two values.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_filestat_set_times>
+pub(super) fn fd_filestat_set_times(call: &Call<'_>, fd: Fd, atim: Timestamp, mtim: Timestamp, flags: u32) -> Result<()> {
+    let times = set_times(atim, mtim, flags)?;
+    let descriptor = call.descriptor(fd)?;
+    descriptor.require(Rights::FD_FILESTAT_SET_TIMES)?;
+    match descriptor.object() {
+        Opened::File(file) => file.set_times(times)?,
+        Opened::Directory(directory) => directory.set_times(times)?,
+    }
+    Ok(())
+}
+
+/// The times to set in three arguments.
+pub(super) fn set_times(atim: Timestamp, mtim: Timestamp, flags: u32) -> Result<SetTimes> {
+    let flags = u16::try_from(flags).ok().and_then(Fstflags::from_bits).ok_or(Errno::Inval)?;
+    let one = |at, now, time| match (flags.contains(at), flags.contains(now)) {
+        (true, true) => Err(Errno::Inval),
+        (true, false) => Ok(SetTime::At(time)),
+        (false, true) => Ok(SetTime::Now),
+        (false, false) => Ok(SetTime::Keep),
+    };
+    Ok(SetTimes { atim: one(Fstflags::ATIM, Fstflags::ATIM_NOW, atim)?, mtim: one(Fstflags::MTIM, Fstflags::MTIM_NOW, mtim)? })
+}
+
+/// Reads from an offset without moving the descriptor's own.
+///
+/// POSIX: `preadv`.
+///
+/// # Errors
+/// - `badf`: the descriptor is not open or is a directory.
+/// - `notcapable`: the right `fd_read` or `fd_seek` is missing.
+/// - `inval`: the offset is beyond 2^63.
+/// - `spipe`: the file cannot seek.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_pread>
+pub(super) fn fd_pread(call: &Call<'_>, fd: Fd, iovs: IoVecsArg, offset: Filesize) -> Result<u32> {
+    let mut room = IoVecRoom::new();
+    let bufs = iovs.read(call.memory, &mut room)?;
+    let descriptor = call.descriptor(fd)?;
+    Ok(count(descriptor.file(Rights::FD_READ | Rights::FD_SEEK)?.pread(bufs.regions(), offset)?))
+}
+
+/// The kind of a preopen and the length of its name.
+///
+/// # Errors
+/// - `badf`: the descriptor is not open, or is not a preopen.
+///
+/// # Node
+/// `node:wasi` answers `inval` for a descriptor that is open and not a preopen.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_prestat_get>
+pub(super) fn fd_prestat_get(call: &Call<'_>, fd: Fd) -> Result<Prestat> {
+    let descriptor = call.descriptor(fd)?;
+    let name = descriptor.preopen_name().ok_or(Errno::Badf)?;
+    Ok(Prestat { name_len: count(name.len()) })
+}
+
+/// The guest's name of a preopen, without a terminator.
+///
+/// # Errors
+/// - `badf`: the descriptor is not open, or is not a preopen.
+/// - `nametoolong`: the buffer is shorter than the name.
+///
+/// # Node
+/// `node:wasi` answers `nobufs` for a short buffer.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_prestat_dir_name>
+pub(super) fn fd_prestat_dir_name(call: &Call<'_>, fd: Fd, path: BufferArg<'_>) -> Result<()> {
+    let descriptor = call.descriptor(fd)?;
+    let name = descriptor.preopen_name().ok_or(Errno::Badf)?;
+    if path.0.len() < name.len() {
+        return Err(Errno::Nametoolong.into());
+    }
+    path.0.write_at(0, name);
+    Ok(())
+}
+
+/// Writes at an offset without moving the descriptor's own. On Linux, a descriptor that appends writes at the end all the same.
+///
+/// POSIX: `pwritev`.
+///
+/// # Errors
+/// - `badf`: the descriptor is not open or is a directory.
+/// - `notcapable`: the right `fd_write` or `fd_seek` is missing.
+/// - `inval`: the offset is beyond 2^63.
+/// - `spipe`: the file cannot seek.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_pwrite>
+pub(super) fn fd_pwrite(call: &Call<'_>, fd: Fd, iovs: IoVecsArg, offset: Filesize) -> Result<u32> {
+    let mut room = IoVecRoom::new();
+    let bufs = iovs.read(call.memory, &mut room)?;
+    let descriptor = call.descriptor(fd)?;
+    Ok(count(descriptor.file(Rights::FD_WRITE | Rights::FD_SEEK)?.pwrite(bufs.regions(), offset)?))
+}
+
+/// Reads at the descriptor's offset. It waits for data unless the descriptor has `NONBLOCK`.
+///
+/// POSIX: `readv`.
+///
+/// # Errors
+/// - `badf`: the descriptor is not open or is a directory.
+/// - `notcapable`: the right `fd_read` is missing.
+/// - `again`: there is nothing to read, and the descriptor has `NONBLOCK`.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_read>
+pub(super) fn fd_read(call: &Call<'_>, fd: Fd, iovs: IoVecsArg) -> Result<u32> {
+    let mut room = IoVecRoom::new();
+    let bufs = iovs.read(call.memory, &mut room)?;
+    let descriptor = call.descriptor(fd)?;
+    let file = descriptor.file(Rights::FD_READ)?;
+    attempt(&descriptor, file, Interest::Read, file.read(bufs.regions())).map(count)
+}
+
+/// Writes entries of a directory from a cookie on, `.` and `..` among them. The last entry is cut where the buffer ends; a
+/// buffer that is not full says that there are no more. A cookie is the host's own and stays good while the
+/// directory changes; 0 is the start.
+///
+/// POSIX: `readdir`, `telldir`.
+///
+/// # Errors
+/// - `badf`: the descriptor is not open.
+/// - `notdir`: it is not a directory.
+/// - `notcapable`: the right `fd_readdir` is missing.
+/// - `acces`: the host may search the directory but not read it.
+///
+/// # Node
+/// `node:wasi` leaves `.` and `..` out and has 0 for every serial number.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_readdir>
+pub(super) fn fd_readdir(call: &Call<'_>, fd: Fd, buf: BufferArg<'_>, cookie: u64) -> Result<u32> {
+    let descriptor = call.descriptor(fd)?;
+    let directory = descriptor.directory(Rights::FD_READDIR)?;
+    let buf = buf.0;
+    let mut used = 0_usize;
+    if buf.is_empty() {
+        return Ok(0);
+    }
+    directory.entries(cookie, buf.len(), &mut |entry| {
+        let head = Dirent { next: entry.next, ino: entry.ino, namlen: count(entry.name.len()), filetype: entry.filetype };
+        used = used.saturating_add(buf.write_at(used, head.to_bytes().as_ref()));
+        used = used.saturating_add(buf.write_at(used, entry.name));
+        used < buf.len()
+    })?;
+    Ok(count(used))
+}
+
+/// Moves a descriptor to the number of another, which is closed.
+///
+/// POSIX: `dup2` and `close`.
+///
+/// # Errors
+/// - `badf`: one of the two is not open.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_renumber>
+pub(super) fn fd_renumber(call: &Call<'_>, fd: Fd, to: Fd) -> Result<()> {
+    Ok(call.ctx.table.renumber(fd, to)?)
+}
+
+/// Moves the offset of a descriptor and returns the new one.
+///
+/// POSIX: `lseek`.
+///
+/// # Errors
+/// - `badf`: the descriptor is not open or is a directory.
+/// - `notcapable`: the right `fd_seek` is missing, or `fd_tell` where the offset stays as it is.
+/// - `inval`: the new offset is negative, or there is no such `whence`.
+/// - `overflow`: it is beyond 2^63.
+/// - `spipe`: the file cannot seek.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_seek>
+pub(super) fn fd_seek(call: &Call<'_>, fd: Fd, offset: i64, whence: u32) -> Result<Filesize> {
+    let whence = Whence::from_value(whence).ok_or(Errno::Inval)?;
+    let tells = whence == Whence::Cur && offset == 0;
+    let descriptor = call.descriptor(fd)?;
+    let right = if tells && !descriptor.rights().base.contains(Rights::FD_SEEK) { Rights::FD_TELL } else { Rights::FD_SEEK };
+    Ok(descriptor.file(right)?.seek(offset, whence)?)
+}
+
+/// The offset of a descriptor.
+///
+/// POSIX: `lseek(fd, 0, SEEK_CUR)`.
+///
+/// # Errors
+/// - `badf`: the descriptor is not open or is a directory.
+/// - `notcapable`: the right `fd_tell` is missing.
+/// - `spipe`: the file cannot seek.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_tell>
+pub(super) fn fd_tell(call: &Call<'_>, fd: Fd) -> Result<Filesize> {
+    let descriptor = call.descriptor(fd)?;
+    Ok(descriptor.file(Rights::FD_TELL)?.seek(0, Whence::Cur)?)
+}
+
+/// Writes at the descriptor's offset; with `APPEND`, at the end. A stream takes all of it, however long that
+/// takes, unless the descriptor has `NONBLOCK`.
+///
+/// POSIX: `writev`.
+///
+/// # Errors
+/// - `badf`: the descriptor is not open or is a directory.
+/// - `notcapable`: the right `fd_write` is missing.
+/// - `again`: there is no room, and the descriptor has `NONBLOCK`.
+/// - `pipe`: nobody reads.
+/// - `fbig`, `nospc`, `dquot`: there is no room for more.
+///
+/// # Node
+/// `node:wasi` fails with `again` when the host's stdout is a pipe that does not block.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_write>
+pub(super) fn fd_write(call: &Call<'_>, fd: Fd, iovs: IoVecsArg) -> Result<u32> {
+    let mut room = IoVecRoom::new();
+    let bufs = iovs.read(call.memory, &mut room)?;
+    let descriptor = call.descriptor(fd)?;
+    let file = descriptor.file(Rights::FD_WRITE)?;
+    match file.source() {
+        Source::Ready => Ok(count(file.write(bufs.regions(), descriptor.flags())?)),
+        Source::Host(_) => all(call, &descriptor, file, Interest::Write, bufs, |bufs| file.write(bufs, descriptor.flags())),
+    }
+}

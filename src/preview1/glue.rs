@@ -1,0 +1,172 @@
+//! From the lanes of a call frame to arguments, and from results to guest memory.
+
+use super::{BufferArg, Call, IoVecsArg, PathArg, Result};
+use crate::memory::{GuestMemory, GuestPtr, Record, Region};
+
+/// How many argument slots a call has: `path_open` has nine parameters.
+pub const SLOTS: usize = 10;
+
+/// A function of preview1.
+pub struct Function {
+    /// Its name.
+    pub name: &'static str,
+    /// Its wasm parameters, piece by piece: `i` is an i32, `I` an i64. The result is always an i32.
+    pub lanes: &'static [&'static str],
+    /// Calls it with one slot per wasm parameter.
+    pub call: fn(&Call<'_>, &[u64; SLOTS]) -> Result<()>,
+}
+
+impl Function {
+    /// Its wasm parameters in one string.
+    #[must_use]
+    pub fn signature(&self) -> String {
+        self.lanes.concat()
+    }
+}
+
+/// The argument slots of a call, taken one after the other.
+pub(super) struct Lanes<'a> {
+    slots: std::slice::Iter<'a, u64>,
+}
+
+impl<'a> Lanes<'a> {
+    pub(super) fn new(slots: &'a [u64; SLOTS]) -> Self {
+        Self { slots: slots.iter() }
+    }
+
+    fn i64(&mut self) -> u64 {
+        self.slots.next().copied().unwrap_or(0)
+    }
+
+    /// The upper half of an i32's slot holds nothing.
+    #[allow(clippy::cast_possible_truncation, reason = "the lower half")]
+    fn i32(&mut self) -> u32 {
+        self.i64() as u32
+    }
+}
+
+/// A parameter of a handler: one wasm parameter, or a pointer with its length.
+pub(super) trait Param<'m>: Sized {
+    const LANES: &'static str;
+    fn take(lanes: &mut Lanes<'_>, memory: GuestMemory<'m>) -> Result<Self>;
+}
+
+impl Param<'_> for u32 {
+    const LANES: &'static str = "i";
+    fn take(lanes: &mut Lanes<'_>, _: GuestMemory<'_>) -> Result<Self> {
+        Ok(lanes.i32())
+    }
+}
+
+impl Param<'_> for u64 {
+    const LANES: &'static str = "I";
+    fn take(lanes: &mut Lanes<'_>, _: GuestMemory<'_>) -> Result<Self> {
+        Ok(lanes.i64())
+    }
+}
+
+impl Param<'_> for i64 {
+    const LANES: &'static str = "I";
+    fn take(lanes: &mut Lanes<'_>, _: GuestMemory<'_>) -> Result<Self> {
+        Ok(lanes.i64().cast_signed())
+    }
+}
+
+impl<T> Param<'_> for GuestPtr<T> {
+    const LANES: &'static str = "i";
+    fn take(lanes: &mut Lanes<'_>, _: GuestMemory<'_>) -> Result<Self> {
+        Ok(Self::new(lanes.i32()))
+    }
+}
+
+fn region<'m>(lanes: &mut Lanes<'_>, memory: GuestMemory<'m>) -> Result<Region<'m>> {
+    let (offset, len) = (lanes.i32(), lanes.i32());
+    Ok(memory.region(offset, len)?)
+}
+
+impl<'m> Param<'m> for PathArg<'m> {
+    const LANES: &'static str = "ii";
+    fn take(lanes: &mut Lanes<'_>, memory: GuestMemory<'m>) -> Result<Self> {
+        region(lanes, memory).map(Self)
+    }
+}
+
+impl<'m> Param<'m> for BufferArg<'m> {
+    const LANES: &'static str = "ii";
+    fn take(lanes: &mut Lanes<'_>, memory: GuestMemory<'m>) -> Result<Self> {
+        region(lanes, memory).map(Self)
+    }
+}
+
+impl Param<'_> for IoVecsArg {
+    const LANES: &'static str = "ii";
+    fn take(lanes: &mut Lanes<'_>, memory: GuestMemory<'_>) -> Result<Self> {
+        let arg = Self { list: GuestPtr::new(lanes.i32()), len: lanes.i32() };
+        memory.array(arg.list, arg.len)?;
+        Ok(arg)
+    }
+}
+
+/// A handler's results, and the pointers they go to: the last wasm parameters.
+pub(super) trait Output<'m> {
+    const LANES: &'static str;
+    type Places;
+    fn places(lanes: &mut Lanes<'_>, memory: GuestMemory<'m>) -> Result<Self::Places>;
+    fn write(&self, places: Self::Places);
+}
+
+impl Output<'_> for () {
+    const LANES: &'static str = "";
+    type Places = ();
+    fn places(_: &mut Lanes<'_>, _: GuestMemory<'_>) -> Result<()> {
+        Ok(())
+    }
+    fn write(&self, (): ()) {}
+}
+
+impl<'m, T: Record> Output<'m> for T {
+    const LANES: &'static str = "i";
+    type Places = Region<'m>;
+    fn places(lanes: &mut Lanes<'_>, memory: GuestMemory<'m>) -> Result<Region<'m>> {
+        Ok(memory.region(lanes.i32(), T::SIZE)?)
+    }
+    fn write(&self, place: Region<'m>) {
+        place.write_at(0, self.to_bytes().as_ref());
+    }
+}
+
+impl<'m, A: Record, B: Record> Output<'m> for (A, B) {
+    const LANES: &'static str = "ii";
+    type Places = (Region<'m>, Region<'m>);
+    fn places(lanes: &mut Lanes<'_>, memory: GuestMemory<'m>) -> Result<Self::Places> {
+        Ok((memory.region(lanes.i32(), A::SIZE)?, memory.region(lanes.i32(), B::SIZE)?))
+    }
+    fn write(&self, (first, second): Self::Places) {
+        first.write_at(0, self.0.to_bytes().as_ref());
+        second.write_at(0, self.1.to_bytes().as_ref());
+    }
+}
+
+/// Makes the table of functions.
+macro_rules! functions {
+    ($($name:ident = $family:ident :: $handler:ident ($($param:ident: $type:ty),*) -> $output:ty;)*) => {
+        /// All functions.
+        pub static FUNCTIONS: &[Function] = &[$(
+            Function {
+                name: stringify!($name),
+                lanes: &[$(<$type as glue::Param<'_>>::LANES,)* <$output as glue::Output<'_>>::LANES],
+                call: |call, slots| {
+                    #[allow(unused_mut, reason = "a function may have no parameters")]
+                    let mut lanes = glue::Lanes::new(slots);
+                    $(let $param = <$type as glue::Param<'_>>::take(&mut lanes, call.memory)?;)*
+                    let places = <$output as glue::Output<'_>>::places(&mut lanes, call.memory)?;
+                    let output: $output = $family::$handler(call, $($param),*)?;
+                    glue::Output::write(&output, places);
+                    Ok(())
+                },
+            },
+        )*];
+    };
+}
+
+pub(super) use functions;

@@ -1,0 +1,166 @@
+//! The functions of preview1, one file per family, and the one table of their signatures.
+//!
+//! A handler takes checked arguments and returns its results; the glue here decodes the one and writes the other. Pointers to
+//! results are checked before the handler runs, so a bad pointer leaves no trace.
+
+mod args;
+mod clock;
+mod environ;
+mod fd;
+mod glue;
+mod path;
+mod poll;
+mod proc;
+mod random;
+mod sched;
+mod sock;
+mod stream;
+
+pub use glue::{Function, SLOTS};
+
+use crate::abi::{Errno, Fd};
+use crate::ctx::Ctx;
+use crate::descriptor::Descriptor;
+use crate::host::{GuestPath, PathBuffer};
+use crate::memory::{GuestMemory, GuestPtr, IoVecRoom, IoVecs, IovecError, OutOfBounds, Region};
+use std::cell::Cell;
+use std::sync::Arc;
+
+/// One call of a function.
+pub struct Call<'a> {
+    /// The instance that calls.
+    pub ctx: &'a Ctx,
+    /// Its memory.
+    pub memory: GuestMemory<'a>,
+    /// What the function knows of its earlier slices when it has answered [`Stop::Again`]; otherwise 0.
+    pub resume: &'a Cell<u64>,
+}
+
+/// Why a function has no result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// It failed.
+    Errno(Errno),
+    /// A pointer lies outside the memory as it is known here. Nothing has been done yet: if the memory has grown, the call can be made again.
+    OutOfBounds,
+    /// It has waited for a slice of time without result: call again with the same arguments and `resume`.
+    Again,
+    /// The guest wants to end with this code.
+    Exit(u32),
+}
+
+impl From<Errno> for Stop {
+    fn from(errno: Errno) -> Self {
+        Self::Errno(errno)
+    }
+}
+
+impl From<OutOfBounds> for Stop {
+    fn from(OutOfBounds: OutOfBounds) -> Self {
+        Self::OutOfBounds
+    }
+}
+
+impl From<IovecError> for Stop {
+    fn from(error: IovecError) -> Self {
+        match error {
+            IovecError::OutOfBounds => Self::OutOfBounds,
+            IovecError::TooMany => Self::Errno(Errno::Inval),
+        }
+    }
+}
+
+/// What a function gives.
+pub type Result<T> = std::result::Result<T, Stop>;
+
+impl Call<'_> {
+    /// The descriptor with a number.
+    fn descriptor(&self, fd: Fd) -> Result<Arc<Descriptor>> {
+        Ok(self.ctx.table.get(fd)?)
+    }
+}
+
+/// A path argument: a checked range that has not been read yet.
+#[derive(Debug, Clone, Copy)]
+pub struct PathArg<'m>(Region<'m>);
+
+impl PathArg<'_> {
+    /// Copies the path out of the memory, once, and checks it.
+    fn read(self, buffer: &mut PathBuffer) -> Result<GuestPath<'_>> {
+        Ok(buffer.read(self.0)?)
+    }
+
+    /// Copies the text of a symbolic link.
+    fn read_text(self, buffer: &mut PathBuffer) -> Result<&[u8]> {
+        Ok(buffer.read_text(self.0)?)
+    }
+}
+
+/// A list of buffers.
+#[derive(Debug, Clone, Copy)]
+pub struct IoVecsArg {
+    list: GuestPtr<u64>,
+    len: u32,
+}
+
+impl IoVecsArg {
+    /// Reads the list, once, and checks every buffer.
+    #[inline]
+    fn read<'a, 'm>(self, memory: GuestMemory<'m>, room: &'a mut IoVecRoom<'m>) -> Result<IoVecs<'a, 'm>> {
+        Ok(room.read(memory, self.list, self.len)?)
+    }
+}
+
+/// A buffer that a function fills.
+#[derive(Debug, Clone, Copy)]
+pub struct BufferArg<'m>(Region<'m>);
+
+// In `node:wasi`'s order, which is that of `wasiImport`'s keys.
+glue::functions! {
+    args_get = args::args_get(argv: GuestPtr<u32>, argv_buf: GuestPtr<u8>) -> ();
+    args_sizes_get = args::args_sizes_get() -> (u32, u32);
+    clock_res_get = clock::clock_res_get(id: u32) -> u64;
+    clock_time_get = clock::clock_time_get(id: u32, precision: u64) -> u64;
+    environ_get = environ::environ_get(environ: GuestPtr<u32>, environ_buf: GuestPtr<u8>) -> ();
+    environ_sizes_get = environ::environ_sizes_get() -> (u32, u32);
+    fd_advise = fd::fd_advise(fd: u32, offset: u64, len: u64, advice: u32) -> ();
+    fd_allocate = fd::fd_allocate(fd: u32, offset: u64, len: u64) -> ();
+    fd_close = fd::fd_close(fd: u32) -> ();
+    fd_datasync = fd::fd_datasync(fd: u32) -> ();
+    fd_fdstat_get = fd::fd_fdstat_get(fd: u32) -> crate::abi::Fdstat;
+    fd_fdstat_set_flags = fd::fd_fdstat_set_flags(fd: u32, flags: u32) -> ();
+    fd_fdstat_set_rights = fd::fd_fdstat_set_rights(fd: u32, base: u64, inheriting: u64) -> ();
+    fd_filestat_get = fd::fd_filestat_get(fd: u32) -> crate::abi::Filestat;
+    fd_filestat_set_size = fd::fd_filestat_set_size(fd: u32, size: u64) -> ();
+    fd_filestat_set_times = fd::fd_filestat_set_times(fd: u32, atim: u64, mtim: u64, flags: u32) -> ();
+    fd_pread = fd::fd_pread(fd: u32, iovs: IoVecsArg, offset: u64) -> u32;
+    fd_prestat_get = fd::fd_prestat_get(fd: u32) -> crate::abi::Prestat;
+    fd_prestat_dir_name = fd::fd_prestat_dir_name(fd: u32, path: BufferArg<'_>) -> ();
+    fd_pwrite = fd::fd_pwrite(fd: u32, iovs: IoVecsArg, offset: u64) -> u32;
+    fd_read = fd::fd_read(fd: u32, iovs: IoVecsArg) -> u32;
+    fd_readdir = fd::fd_readdir(fd: u32, buf: BufferArg<'_>, cookie: u64) -> u32;
+    fd_renumber = fd::fd_renumber(fd: u32, to: u32) -> ();
+    fd_seek = fd::fd_seek(fd: u32, offset: i64, whence: u32) -> u64;
+    fd_sync = fd::fd_sync(fd: u32) -> ();
+    fd_tell = fd::fd_tell(fd: u32) -> u64;
+    fd_write = fd::fd_write(fd: u32, iovs: IoVecsArg) -> u32;
+    path_create_directory = path::path_create_directory(fd: u32, path: PathArg<'_>) -> ();
+    path_filestat_get = path::path_filestat_get(fd: u32, flags: u32, path: PathArg<'_>) -> crate::abi::Filestat;
+    path_filestat_set_times = path::path_filestat_set_times(fd: u32, flags: u32, path: PathArg<'_>, atim: u64, mtim: u64, fst_flags: u32) -> ();
+    path_link = path::path_link(old_fd: u32, old_flags: u32, old_path: PathArg<'_>, new_fd: u32, new_path: PathArg<'_>) -> ();
+    path_open = path::path_open(fd: u32, dirflags: u32, path: PathArg<'_>, oflags: u32, rights_base: u64, rights_inheriting: u64, fdflags: u32) -> u32;
+    path_readlink = path::path_readlink(fd: u32, path: PathArg<'_>, buf: BufferArg<'_>) -> u32;
+    path_remove_directory = path::path_remove_directory(fd: u32, path: PathArg<'_>) -> ();
+    path_rename = path::path_rename(fd: u32, old_path: PathArg<'_>, new_fd: u32, new_path: PathArg<'_>) -> ();
+    path_symlink = path::path_symlink(old_path: PathArg<'_>, fd: u32, new_path: PathArg<'_>) -> ();
+    path_unlink_file = path::path_unlink_file(fd: u32, path: PathArg<'_>) -> ();
+    poll_oneoff = poll::poll_oneoff(subscriptions: GuestPtr<crate::abi::Subscription>, events: GuestPtr<crate::abi::Event>, count: u32) -> u32;
+    proc_exit = proc::proc_exit(code: u32) -> ();
+    proc_raise = proc::proc_raise(signal: u32) -> ();
+    random_get = random::random_get(buf: BufferArg<'_>) -> ();
+    sched_yield = sched::sched_yield() -> ();
+    sock_accept = sock::sock_accept(fd: u32, flags: u32) -> u32;
+    sock_recv = sock::sock_recv(fd: u32, ri_data: IoVecsArg, ri_flags: u32) -> (u32, u16);
+    sock_send = sock::sock_send(fd: u32, si_data: IoVecsArg, si_flags: u32) -> u32;
+    sock_shutdown = sock::sock_shutdown(fd: u32, how: u32) -> ();
+}

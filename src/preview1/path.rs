@@ -1,0 +1,284 @@
+//! Paths below a directory.
+
+use super::fd::{fdflags, rights, set_times};
+use super::{BufferArg, Call, PathArg, Result};
+use crate::abi::{Errno, Fd, Fdflags, Filestat, Lookupflags, Oflags, Rights, Timestamp};
+use crate::descriptor::Descriptor;
+use crate::host::{OpenOptions, PATH_LIMIT, PathBuffer};
+
+fn follow(flags: u32) -> Result<bool> {
+    Ok(Lookupflags::from_bits(flags).ok_or(Errno::Inval)?.contains(Lookupflags::SYMLINK_FOLLOW))
+}
+
+/// Creates a directory.
+///
+/// POSIX: `mkdirat`.
+///
+/// # Errors
+/// - `badf`, `notdir`: the descriptor is not open, or is not a directory.
+/// - `notcapable`: the right `path_create_directory` is missing, or the path leads outside.
+/// - `exist`: something is there.
+/// - `noent`: a directory on the way is not.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#path_create_directory>
+pub(super) fn path_create_directory(call: &Call<'_>, fd: Fd, path: PathArg<'_>) -> Result<()> {
+    let mut buffer = PathBuffer::new();
+    let path = path.read(&mut buffer)?;
+    let descriptor = call.descriptor(fd)?;
+    Ok(descriptor.directory(Rights::PATH_CREATE_DIRECTORY)?.create_directory(path)?)
+}
+
+/// The attributes of a file. Times are in nanoseconds since 1970.
+///
+/// POSIX: `fstatat`.
+///
+/// # Errors
+/// - `badf`, `notdir`: the descriptor is not open, or is not a directory.
+/// - `notcapable`: the right `path_filestat_get` is missing, or the path leads outside.
+/// - `noent`: there is no such file.
+/// - `loop`: too many symbolic links.
+///
+/// # Node
+/// `node:wasi` cuts the times to seconds.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#path_filestat_get>
+pub(super) fn path_filestat_get(call: &Call<'_>, fd: Fd, flags: u32, path: PathArg<'_>) -> Result<Filestat> {
+    let mut buffer = PathBuffer::new();
+    let path = path.read(&mut buffer)?;
+    let follow = follow(flags)?;
+    let descriptor = call.descriptor(fd)?;
+    Ok(descriptor.directory(Rights::PATH_FILESTAT_GET)?.path_filestat(path, follow)?)
+}
+
+/// Sets times of a file, in nanoseconds since 1970.
+///
+/// POSIX: `utimensat`.
+///
+/// # Errors
+/// - `badf`, `notdir`: the descriptor is not open, or is not a directory.
+/// - `notcapable`: the right `path_filestat_set_times` is missing, or the path leads outside.
+/// - `inval`: there is no such flag, or one time is to be set to two values.
+/// - `noent`: there is no such file.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#path_filestat_set_times>
+pub(super) fn path_filestat_set_times(
+    call: &Call<'_>,
+    fd: Fd,
+    flags: u32,
+    path: PathArg<'_>,
+    atim: Timestamp,
+    mtim: Timestamp,
+    fst_flags: u32,
+) -> Result<()> {
+    let mut buffer = PathBuffer::new();
+    let path = path.read(&mut buffer)?;
+    let follow = follow(flags)?;
+    let times = set_times(atim, mtim, fst_flags)?;
+    let descriptor = call.descriptor(fd)?;
+    Ok(descriptor.directory(Rights::PATH_FILESTAT_SET_TIMES)?.path_set_times(path, follow, times)?)
+}
+
+/// Gives a file a second name.
+///
+/// POSIX: `linkat`.
+///
+/// # Errors
+/// - `badf`, `notdir`: a descriptor is not open, or is not a directory.
+/// - `notcapable`: the right `path_link_source` or `path_link_target` is missing, or a path leads outside.
+/// - `noent`: there is no such file.
+/// - `exist`: the new name is taken.
+/// - `perm`: it is a directory.
+/// - `xdev`: the two directories are not of one backend or file system.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#path_link>
+pub(super) fn path_link(call: &Call<'_>, old_fd: Fd, old_flags: u32, old_path: PathArg<'_>, new_fd: Fd, new_path: PathArg<'_>) -> Result<()> {
+    let (mut old_buffer, mut new_buffer) = (PathBuffer::new(), PathBuffer::new());
+    let (old_path, new_path) = (old_path.read(&mut old_buffer)?, new_path.read(&mut new_buffer)?);
+    let follow = follow(old_flags)?;
+    let (old, new) = (call.descriptor(old_fd)?, call.descriptor(new_fd)?);
+    let (from, to) = (old.directory(Rights::PATH_LINK_SOURCE)?, new.directory(Rights::PATH_LINK_TARGET)?);
+    Ok(from.link(old_path, follow, to, new_path)?)
+}
+
+/// Opens a file or a directory and gives it the lowest free number. The new descriptor has the rights asked for, less those that make
+/// no sense for what was opened.
+///
+/// POSIX: `openat`.
+///
+/// # Errors
+/// - `badf`, `notdir`: the descriptor is not open, or is not a directory.
+/// - `notcapable`: a right that the call needs is missing, a right asked for is not among the directory's inheriting ones, or the path leads outside.
+/// - `noent`: there is no such file, and `CREAT` was not given.
+/// - `exist`: there is, and `EXCL` was.
+/// - `isdir`: it is a directory, and is to be written.
+/// - `notdir`: it is not, and `DIRECTORY` was given.
+/// - `loop`: it is a symbolic link, and `SYMLINK_FOLLOW` was not given.
+/// - `inval`: there is no such flag, or both `CREAT` and `DIRECTORY`.
+/// - `nxio`: a pipe that nobody reads is to be written.
+/// - `mfile`, `nfile`: too many files are open.
+///
+/// # Node
+/// `node:wasi` follows a link in the last component whatever the flags, also to outside.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#path_open>
+#[allow(clippy::too_many_arguments, reason = "the specification's parameters")]
+pub(super) fn path_open(
+    call: &Call<'_>,
+    fd: Fd,
+    dirflags: u32,
+    path: PathArg<'_>,
+    oflags: u32,
+    rights_base: u64,
+    rights_inheriting: u64,
+    fdflags_arg: u32,
+) -> Result<Fd> {
+    const READS: Rights = Rights::FD_READ.union(Rights::FD_READDIR);
+    const WRITES: Rights = Rights::FD_WRITE.union(Rights::FD_DATASYNC).union(Rights::FD_ALLOCATE).union(Rights::FD_FILESTAT_SET_SIZE);
+
+    let mut buffer = PathBuffer::new();
+    let path = path.read(&mut buffer)?;
+    let follow = follow(dirflags)?;
+    let oflags = u16::try_from(oflags).ok().and_then(Oflags::from_bits).ok_or(Errno::Inval)?;
+    let flags = fdflags(fdflags_arg)?;
+    let descriptor = call.descriptor(fd)?;
+
+    let mut needed = Rights::PATH_OPEN;
+    needed.set(Rights::PATH_CREATE_FILE, oflags.contains(Oflags::CREAT));
+    needed.set(Rights::PATH_FILESTAT_SET_SIZE, oflags.contains(Oflags::TRUNC));
+    let directory = descriptor.directory(needed)?;
+
+    let asked = rights(rights_base, rights_inheriting)?;
+    let mut inherited = asked.base.union(asked.inheriting);
+    if flags.contains(Fdflags::DSYNC) {
+        inherited |= Rights::FD_DATASYNC;
+    }
+    if flags.intersects(Fdflags::RSYNC | Fdflags::SYNC) {
+        inherited |= Rights::FD_SYNC;
+    }
+    if !descriptor.rights().inheriting.contains(inherited) {
+        return Err(Errno::Notcapable.into());
+    }
+    if oflags.contains(Oflags::CREAT | Oflags::DIRECTORY) {
+        return Err(Errno::Inval.into());
+    }
+    let opened = directory.open(
+        path,
+        OpenOptions {
+            create: oflags.contains(Oflags::CREAT),
+            exclusive: oflags.contains(Oflags::EXCL),
+            directory: oflags.contains(Oflags::DIRECTORY),
+            truncate: oflags.contains(Oflags::TRUNC),
+            follow,
+            read: asked.base.intersects(READS),
+            write: asked.base.intersects(WRITES),
+            flags,
+        },
+    )?;
+    Ok(call.ctx.table.insert(Descriptor::new(opened, asked, flags))?)
+}
+
+/// Copies the text of a symbolic link, cut to the buffer, and returns how many bytes that are.
+///
+/// POSIX: `readlinkat`.
+///
+/// # Errors
+/// - `badf`, `notdir`: the descriptor is not open, or is not a directory.
+/// - `notcapable`: the right `path_readlink` is missing, or the path leads outside.
+/// - `inval`: it is not a symbolic link.
+/// - `noent`: there is no such file.
+///
+/// # Node
+/// `node:wasi` counts a terminator and refuses a short buffer.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#path_readlink>
+pub(super) fn path_readlink(call: &Call<'_>, fd: Fd, path: PathArg<'_>, buf: BufferArg<'_>) -> Result<u32> {
+    let mut buffer = PathBuffer::new();
+    let path = path.read(&mut buffer)?;
+    let descriptor = call.descriptor(fd)?;
+    let directory = descriptor.directory(Rights::PATH_READLINK)?;
+    let mut text = [0; PATH_LIMIT];
+    let room = text.get_mut(..buf.0.len().min(PATH_LIMIT)).unwrap_or_default();
+    let len = directory.readlink(path, room)?;
+    let copied = buf.0.write_at(0, text.get(..len).unwrap_or_default());
+    Ok(u32::try_from(copied).unwrap_or(u32::MAX))
+}
+
+/// Removes an empty directory.
+///
+/// POSIX: `unlinkat(AT_REMOVEDIR)`.
+///
+/// # Errors
+/// - `badf`, `notdir`: the descriptor is not open, or is not a directory.
+/// - `notcapable`: the right `path_remove_directory` is missing, or the path leads outside.
+/// - `notempty`: it is not empty.
+/// - `notdir`: it is not a directory.
+/// - `noent`: there is none.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#path_remove_directory>
+pub(super) fn path_remove_directory(call: &Call<'_>, fd: Fd, path: PathArg<'_>) -> Result<()> {
+    let mut buffer = PathBuffer::new();
+    let path = path.read(&mut buffer)?;
+    let descriptor = call.descriptor(fd)?;
+    Ok(descriptor.directory(Rights::PATH_REMOVE_DIRECTORY)?.remove_directory(path)?)
+}
+
+/// Renames a file or a directory.
+///
+/// POSIX: `renameat`.
+///
+/// # Errors
+/// - `badf`, `notdir`: a descriptor is not open, or is not a directory.
+/// - `notcapable`: the right `path_rename_source` or `path_rename_target` is missing, or a path leads outside.
+/// - `noent`: there is no such file.
+/// - `notempty`, `isdir`, `notdir`: what has the new name cannot be replaced.
+/// - `busy`: a path ends in `.` or `..`.
+/// - `xdev`: the two directories are not of one backend or file system.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#path_rename>
+pub(super) fn path_rename(call: &Call<'_>, fd: Fd, old_path: PathArg<'_>, new_fd: Fd, new_path: PathArg<'_>) -> Result<()> {
+    let (mut old_buffer, mut new_buffer) = (PathBuffer::new(), PathBuffer::new());
+    let (old_path, new_path) = (old_path.read(&mut old_buffer)?, new_path.read(&mut new_buffer)?);
+    let (old, new) = (call.descriptor(fd)?, call.descriptor(new_fd)?);
+    let (from, to) = (old.directory(Rights::PATH_RENAME_SOURCE)?, new.directory(Rights::PATH_RENAME_TARGET)?);
+    Ok(from.rename(old_path, to, new_path)?)
+}
+
+/// Makes a symbolic link with a text. The text may lead outside: then the link does not resolve.
+///
+/// POSIX: `symlinkat`.
+///
+/// # Errors
+/// - `badf`, `notdir`: the descriptor is not open, or is not a directory.
+/// - `notcapable`: the right `path_symlink` is missing, or the path leads outside.
+/// - `perm`: the text is an absolute path.
+/// - `exist`: something is there.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#path_symlink>
+pub(super) fn path_symlink(call: &Call<'_>, old_path: PathArg<'_>, fd: Fd, new_path: PathArg<'_>) -> Result<()> {
+    let (mut text_buffer, mut buffer) = (PathBuffer::new(), PathBuffer::new());
+    let (text, path) = (old_path.read_text(&mut text_buffer)?, new_path.read(&mut buffer)?);
+    let descriptor = call.descriptor(fd)?;
+    let directory = descriptor.directory(Rights::PATH_SYMLINK)?;
+    if text.starts_with(b"/") {
+        return Err(Errno::Perm.into());
+    }
+    Ok(directory.symlink(text, path)?)
+}
+
+/// Removes a file or a symbolic link.
+///
+/// POSIX: `unlinkat`.
+///
+/// # Errors
+/// - `badf`, `notdir`: the descriptor is not open, or is not a directory.
+/// - `notcapable`: the right `path_unlink_file` is missing, or the path leads outside.
+/// - `isdir`: it is a directory.
+/// - `noent`: there is no such file.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#path_unlink_file>
+pub(super) fn path_unlink_file(call: &Call<'_>, fd: Fd, path: PathArg<'_>) -> Result<()> {
+    let mut buffer = PathBuffer::new();
+    let path = path.read(&mut buffer)?;
+    let descriptor = call.descriptor(fd)?;
+    Ok(descriptor.directory(Rights::PATH_UNLINK_FILE)?.unlink_file(path)?)
+}

@@ -1,0 +1,206 @@
+//! Waiting for events.
+
+use super::stream::SLICE;
+use super::{Call, Result, Stop};
+use crate::abi::{Clockid, Errno, Event, Eventrwflags, Eventtype, Fd, Rights, Subclockflags, Subscription, SubscriptionKind, Timestamp};
+use crate::descriptor::Descriptor;
+use crate::host::{self, File, Opened, Readiness, Source, Wait};
+use crate::memory::{GuestPtr, Record, Region};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A descriptor that is waited on. There is one for each descriptor however many subscriptions name it, so that what
+/// a call allocates is bounded by the guest's open descriptors, not by its subscriptions.
+struct Polled {
+    descriptor: Arc<Descriptor>,
+    read: bool,
+    write: bool,
+    readable: Readiness,
+    writable: Readiness,
+}
+
+/// The subscriptions of a call, read from memory each time they are gone through.
+struct Subscriptions<'m> {
+    array: Region<'m>,
+    count: u32,
+}
+
+impl Subscriptions<'_> {
+    fn iter(&self) -> impl Iterator<Item = Subscription> {
+        let mut at = 0_usize;
+        (0..self.count).map(move |_| {
+            let mut bytes = Subscription::ZERO;
+            self.array.read_at(at, &mut bytes);
+            at = at.saturating_add(bytes.len());
+            Subscription::from_bytes(&bytes)
+        })
+    }
+}
+
+/// The clocks as a call sees them.
+struct Clocks {
+    /// The monotonic clock when the first slice of the call began.
+    start: Timestamp,
+    monotonic: Timestamp,
+}
+
+impl Clocks {
+    /// How long until a clock's subscription is due, in nanoseconds.
+    fn due_in(&self, id: std::result::Result<Clockid, u32>, timeout: Timestamp, flags: Subclockflags) -> host::Result<Timestamp> {
+        match (id.map_err(|_| Errno::Inval)?, flags.contains(Subclockflags::ABSTIME)) {
+            (Clockid::Realtime, true) => Ok(timeout.saturating_sub(host::time(Clockid::Realtime)?)),
+            (Clockid::Monotonic, true) => Ok(timeout.saturating_sub(self.monotonic)),
+            // A duration does not change when the host's time is set.
+            (Clockid::Realtime | Clockid::Monotonic, false) => Ok(self.start.saturating_add(timeout).saturating_sub(self.monotonic)),
+            // A thread that waits uses no CPU time.
+            (Clockid::ProcessCputimeId | Clockid::ThreadCputimeId, _) => Err(Errno::Notsup),
+        }
+    }
+}
+
+/// Waits until at least one of the subscribed events has happened and writes those that have.
+///
+/// A regular file is always ready. A descriptor that is not open, and a clock that cannot be waited for, are events with an error.
+///
+/// POSIX: `ppoll`, `clock_nanosleep`.
+///
+/// # Errors
+/// - `inval`: there are no subscriptions, or one is of no known kind.
+/// - `notcapable`: a descriptor lacks the right `poll_fd_readwrite`, or the one to read or write.
+///
+/// # Node
+/// `node:wasi` fails for regular files, never returns for an absolute time in the past, and reports one of two timers that are due.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#poll_oneoff>
+pub(super) fn poll_oneoff(call: &Call<'_>, subscriptions: GuestPtr<Subscription>, events: GuestPtr<Event>, count: u32) -> Result<u32> {
+    if count == 0 {
+        return Err(Errno::Inval.into());
+    }
+    let subscriptions = Subscriptions { array: call.memory.array(subscriptions, count)?, count };
+    let events = call.memory.array(events, count)?;
+
+    let now = host::monotonic_now();
+    let start = if call.resume.get() == 0 { now } else { call.resume.get() };
+    let clocks = Clocks { start, monotonic: now };
+
+    let mut polled = BTreeMap::new();
+    let mut timeout = SLICE;
+    for subscription in subscriptions.iter() {
+        let due_in = match subscription.kind.ok_or(Errno::Inval)? {
+            SubscriptionKind::Clock { id, timeout, flags } => clocks.due_in(id, timeout, flags).unwrap_or(0),
+            SubscriptionKind::FdRead(fd) => subscribe(call, &mut polled, fd, Rights::FD_READ)?,
+            SubscriptionKind::FdWrite(fd) => subscribe(call, &mut polled, fd, Rights::FD_WRITE)?,
+        };
+        timeout = timeout.min(due_in);
+    }
+    wait(&mut polled, timeout)?;
+
+    let clocks = Clocks { start, monotonic: host::monotonic_now() };
+    let (mut happened, mut at) = (0_u32, 0_usize);
+    for subscription in subscriptions.iter() {
+        // Another thread may have changed it meanwhile: then it is judged as it is now.
+        let event = match subscription.kind {
+            None => None,
+            Some(SubscriptionKind::Clock { id, timeout, flags }) => match clocks.due_in(id, timeout, flags) {
+                Ok(0) => Some((Eventtype::Clock, Ok(Occurrence::default()))),
+                Ok(_) => None,
+                Err(errno) => Some((Eventtype::Clock, Err(errno))),
+            },
+            Some(SubscriptionKind::FdRead(fd)) => match polled.get(&fd) {
+                Some(polled) => occurrence(polled, polled.readable, true).map(|found| (Eventtype::FdRead, found)),
+                None => Some((Eventtype::FdRead, Err(Errno::Badf))),
+            },
+            Some(SubscriptionKind::FdWrite(fd)) => match polled.get(&fd) {
+                Some(polled) => occurrence(polled, polled.writable, false).map(|found| (Eventtype::FdWrite, found)),
+                None => Some((Eventtype::FdWrite, Err(Errno::Badf))),
+            },
+        };
+        let Some((eventtype, result)) = event else { continue };
+        let (Occurrence { nbytes, flags }, error) = match result {
+            Ok(occurrence) => (occurrence, None),
+            Err(errno) => (Occurrence::default(), Some(errno)),
+        };
+        let event = Event { userdata: subscription.userdata, error, eventtype, nbytes, flags };
+        at = at.saturating_add(events.write_at(at, event.to_bytes().as_ref()));
+        happened = happened.saturating_add(1);
+    }
+    if happened == 0 {
+        // Zero says that there was no earlier slice; the monotonic clock is past it.
+        call.resume.set(start.max(1));
+        return Err(Stop::Again);
+    }
+    Ok(happened)
+}
+
+/// Notes a descriptor to wait on, and says how long a wait may take as far as this one is concerned.
+fn subscribe(call: &Call<'_>, polled: &mut BTreeMap<Fd, Polled>, fd: Fd, right: Rights) -> Result<Timestamp> {
+    if !polled.contains_key(&fd) {
+        let Ok(descriptor) = call.ctx.table.get(fd) else { return Ok(0) };
+        polled.insert(fd, Polled { descriptor, read: false, write: false, readable: Readiness::default(), writable: Readiness::default() });
+    }
+    let Some(entry) = polled.get_mut(&fd) else { return Ok(0) };
+    entry.descriptor.require(Rights::POLL_FD_READWRITE | right)?;
+    if right == Rights::FD_READ {
+        entry.read = true;
+    } else {
+        entry.write = true;
+    }
+    Ok(match file(&entry.descriptor).map(File::source) {
+        Some(Source::Host(_)) => Timestamp::MAX,
+        Some(Source::Ready) | None => 0,
+    })
+}
+
+fn file(descriptor: &Descriptor) -> Option<&dyn File> {
+    match descriptor.object() {
+        Opened::File(file) => Some(&**file),
+        Opened::Directory(_) => None,
+    }
+}
+
+/// Waits for the descriptors, at most `timeout` nanoseconds.
+fn wait(polled: &mut BTreeMap<Fd, Polled>, timeout: Timestamp) -> Result<()> {
+    let mut waits = Vec::new();
+    for (fd, entry) in &*polled {
+        if let Some(Source::Host(handle)) = file(&entry.descriptor).map(File::source) {
+            let unknown = Readiness::default();
+            waits.push((*fd, Wait { handle, read: entry.read, write: entry.write, readable: unknown, writable: unknown }));
+        }
+    }
+    if waits.is_empty() && timeout == 0 {
+        return Ok(());
+    }
+    let (fds, mut waits): (Vec<Fd>, Vec<Wait<'_>>) = waits.into_iter().unzip();
+    host::wait(&mut waits, timeout)?;
+    let found: Vec<(Fd, Readiness, Readiness)> = fds.into_iter().zip(waits).map(|(fd, wait)| (fd, wait.readable, wait.writable)).collect();
+    for (fd, readable, writable) in found {
+        if let Some(entry) = polled.get_mut(&fd) {
+            (entry.readable, entry.writable) = (readable, writable);
+        }
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Occurrence {
+    nbytes: u64,
+    flags: Eventrwflags,
+}
+
+/// What happened to a descriptor, if anything did.
+fn occurrence(polled: &Polled, readiness: Readiness, read: bool) -> Option<host::Result<Occurrence>> {
+    let Some(file) = file(&polled.descriptor) else { return Some(Err(Errno::Badf)) };
+    if matches!(file.source(), Source::Ready) {
+        let nbytes = if read { file.available() } else { 0 };
+        return Some(Ok(Occurrence { nbytes, flags: Eventrwflags::empty() }));
+    }
+    if readiness.invalid {
+        return Some(Err(Errno::Badf));
+    }
+    if !readiness.ready {
+        return None;
+    }
+    let nbytes = if read { file.available() } else { 0 };
+    let flags = if readiness.hangup { Eventrwflags::HANGUP } else { Eventrwflags::empty() };
+    Some(Ok(Occurrence { nbytes, flags }))
+}

@@ -1,0 +1,114 @@
+//! Sockets that the embedder gave to the guest, and those accepted from them.
+
+use super::fd::fdflags;
+use super::stream::{all, attempt};
+use super::{Call, IoVecsArg, Result};
+use crate::abi::{Errno, Fd, Fdflags, Filetype, Riflags, Rights, RightsPair, Roflags, Sdflags};
+use crate::descriptor::Descriptor;
+use crate::host::{File, Interest, Opened};
+use crate::memory::IoVecRoom;
+
+/// The socket, if it is one and the descriptor has `rights`. That it is no socket comes before what it may.
+fn socket(descriptor: &Descriptor, rights: Rights) -> Result<&dyn File> {
+    let Opened::File(file) = descriptor.object() else { return Err(Errno::Notsock.into()) };
+    if !file.is_socket() {
+        return Err(Errno::Notsock.into());
+    }
+    Ok(descriptor.file(rights).map(|_| &**file)?)
+}
+
+/// Takes a connection. It waits for one unless the descriptor has `NONBLOCK`.
+///
+/// POSIX: `accept`.
+///
+/// # Errors
+/// - `badf`: the descriptor is not open.
+/// - `notcapable`: the right `sock_accept` is missing.
+/// - `notsock`: it is not a socket.
+/// - `inval`: it does not listen, or there is no such flag.
+/// - `again`: nobody connects, and the descriptor has `NONBLOCK`.
+///
+/// # Node
+/// `node:wasi` crashes on a descriptor that is not a socket.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#sock_accept>
+pub(super) fn sock_accept(call: &Call<'_>, fd: Fd, flags: u32) -> Result<Fd> {
+    let flags = fdflags(flags)?;
+    let descriptor = call.descriptor(fd)?;
+    descriptor.require(Rights::SOCK_ACCEPT)?;
+    let file = socket(&descriptor, Rights::SOCK_ACCEPT)?;
+    let accepted = attempt(&descriptor, file, Interest::Read, file.accept())?;
+    let rights = descriptor.rights();
+    let rights = RightsPair { base: rights.inheriting, inheriting: rights.inheriting };
+    Ok(call.ctx.table.insert(Descriptor::new(Opened::File(accepted), rights, flags))?)
+}
+
+/// Receives a message. It waits for one unless the descriptor has `NONBLOCK`; with `RECV_WAITALL`, until the buffers are full.
+///
+/// POSIX: `recvmsg`.
+///
+/// # Errors
+/// - `badf`: the descriptor is not open.
+/// - `notsock`: it is not a socket.
+/// - `notcapable`: the right `fd_read` is missing.
+/// - `inval`: there is no such flag.
+/// - `again`: there is nothing to receive, and the descriptor has `NONBLOCK`.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#sock_recv>
+pub(super) fn sock_recv(call: &Call<'_>, fd: Fd, ri_data: IoVecsArg, ri_flags: u32) -> Result<(u32, u16)> {
+    let flags = u16::try_from(ri_flags).ok().and_then(Riflags::from_bits).ok_or(Errno::Inval)?;
+    let mut room = IoVecRoom::new();
+    let bufs = ri_data.read(call.memory, &mut room)?;
+    let descriptor = call.descriptor(fd)?;
+    let file = socket(&descriptor, Rights::FD_READ)?;
+    let waits_for_all = flags == Riflags::RECV_WAITALL && file.filetype() == Filetype::SocketStream;
+    if waits_for_all && !descriptor.flags().contains(Fdflags::NONBLOCK) {
+        let received = all(call, &descriptor, file, Interest::Read, bufs, |bufs| file.recv(bufs, flags).map(|(received, _)| received))?;
+        return Ok((received, Roflags::empty().bits()));
+    }
+    let (received, roflags) = attempt(&descriptor, file, Interest::Read, file.recv(bufs.regions(), flags))?;
+    Ok((u32::try_from(received).unwrap_or(u32::MAX), roflags.bits()))
+}
+
+/// Sends a message. A stream takes all of it, however long that takes, unless the descriptor has `NONBLOCK`.
+///
+/// POSIX: `sendmsg`.
+///
+/// # Errors
+/// - `badf`: the descriptor is not open.
+/// - `notsock`: it is not a socket.
+/// - `notcapable`: the right `fd_write` is missing.
+/// - `inval`: a flag was given; there are none.
+/// - `again`: there is no room, and the descriptor has `NONBLOCK`.
+/// - `pipe`: nobody receives.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#sock_send>
+pub(super) fn sock_send(call: &Call<'_>, fd: Fd, si_data: IoVecsArg, si_flags: u32) -> Result<u32> {
+    if si_flags != 0 {
+        return Err(Errno::Inval.into());
+    }
+    let mut room = IoVecRoom::new();
+    let bufs = si_data.read(call.memory, &mut room)?;
+    let descriptor = call.descriptor(fd)?;
+    let file = socket(&descriptor, Rights::FD_WRITE)?;
+    all(call, &descriptor, file, Interest::Write, bufs, |bufs| file.send(bufs))
+}
+
+/// Shuts channels of a socket down.
+///
+/// POSIX: `shutdown`.
+///
+/// # Errors
+/// - `badf`: the descriptor is not open.
+/// - `notsock`: it is not a socket.
+/// - `notcapable`: the right `sock_shutdown` is missing.
+/// - `inval`: there is no such flag, or none was given.
+/// - `notconn`: it is not connected.
+///
+/// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#sock_shutdown>
+pub(super) fn sock_shutdown(call: &Call<'_>, fd: Fd, how: u32) -> Result<()> {
+    let descriptor = call.descriptor(fd)?;
+    let file = socket(&descriptor, Rights::SOCK_SHUTDOWN)?;
+    let how = u8::try_from(how).ok().and_then(Sdflags::from_bits).ok_or(Errno::Inval)?;
+    Ok(file.shutdown(how)?)
+}
