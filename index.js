@@ -431,8 +431,7 @@ function createImports(handle) {
 
   /** Brings a call to its end that left more than an errno. */
   function finish(call) {
-    for (;;) {
-      const outcome = u32[OUTCOME];
+    for (let outcome = u32[OUTCOME]; ; outcome = callAgain(call)) {
       if (outcome < AGAIN) return outcome;
       if (outcome === EXIT) return endProcess(u32[0] | 0);
       if (outcome === MEMORY) {
@@ -442,7 +441,6 @@ function createImports(handle) {
       } else if (outcome !== AGAIN) {
         throw new Error(`wasi-rs: internal fault in ${call.name}`);
       }
-      call();
     }
   }
 
@@ -818,6 +816,15 @@ function createImports(handle) {
   };
 
   return { wasiImport, useMemory, close };
+}
+
+/**
+ * A function of its own: V8 looks whether this thread is to end when it enters one, but at the end of
+ * a loop that it has not compiled yet only now and then.
+ */
+function callAgain(call) {
+  call();
+  return u32[OUTCOME];
 }
 
 /** The `proc_exit` of an instance with `returnOnExit`: records the code and unwinds the guest. */

@@ -60,26 +60,25 @@ static void say_number(int64_t number) {
   say_bytes(at, (size_t)(digits + sizeof digits - at));
 }
 
-static void failed_at(int line, const char *what) {
-  failures++;
+/* Says where a check failed; false when so many did that more would not help. */
+static bool failed_at(int line, const char *what) {
+  if (++failures > 12) return false;
   say("line ");
   say_number(line);
   say(": ");
   say(what);
+  return true;
 }
 
 __attribute__((unused)) static bool check(bool holds, int line, const char *what) {
-  if (!holds) {
-    failed_at(line, what);
-    say("\n");
-  }
+  if (!holds && failed_at(line, what)) say("\n");
   return holds;
 }
 
 __attribute__((unused)) static bool check_equal(int64_t got, int64_t want, int line,
                                                 const char *what) {
   if (got == want) return true;
-  failed_at(line, what);
+  if (!failed_at(line, what)) return false;
   say(": got ");
   say_number(got);
   say(", want ");
@@ -93,7 +92,7 @@ __attribute__((unused)) static bool check_errno_in(int got, const int *wanted, s
   for (size_t i = 0; i < count; i++) {
     if (got == wanted[i]) return true;
   }
-  failed_at(line, what);
+  if (!failed_at(line, what)) return false;
   say(": got errno ");
   say_number(got);
   say(", want");

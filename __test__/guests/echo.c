@@ -14,7 +14,7 @@ int main(void) {
     say_bytes(buffer, length);
   }
   char text[24] = "                 bytes\n";
-  for (int at = 16; at >= 0; at--) {
+  for (int at = 15; at >= 0; at--) {
     text[at] = (char)('0' + total % 10);
     total /= 10;
     if (total == 0) break;

@@ -5,7 +5,8 @@ int main(void) {
   __wasi_filestat_t stat, by_path, of_link;
   int fd = open_file("f.txt", 0, 0);
   if (fd < 0) return report();
-  memset(&stat, 0xa5, sizeof stat);
+  memset(&stat, 0, sizeof stat);
+  memset(&by_path, 0, sizeof by_path);
   MUST(__wasi_fd_filestat_get((__wasi_fd_t)fd, &stat));
   EQUAL(stat.filetype, __WASI_FILETYPE_REGULAR_FILE);
   EQUAL(stat.size, 5);

@@ -1,5 +1,5 @@
-/* No signal number does anything to the host: each call comes back with an errno. argv[1] tells
- * which signal, so that one which kills the host does not hide the others. */
+/* No signal does anything to the host: each call comes back with an errno. argv[1] is the first
+ * signal's number, argv[2], if given, the last one's. */
 #include "check.h"
 #include "raw.h"
 #include <stdlib.h>

@@ -4,7 +4,8 @@
 int main(void) {
   __wasi_fd_t dir, fd, file;
   __wasi_fdstat_t stat;
-  const __wasi_rights_t read_only = __WASI_RIGHTS_FD_READ | __WASI_RIGHTS_FD_FILESTAT_GET;
+  const __wasi_rights_t read_only =
+      __WASI_RIGHTS_FD_READ | __WASI_RIGHTS_FD_SEEK | __WASI_RIGHTS_FD_FILESTAT_GET;
   MUST(__wasi_path_open(DIR, 0, "d", __WASI_OFLAGS_DIRECTORY, DIR_RIGHTS, read_only, 0, &dir));
   MUST(__wasi_fd_fdstat_get(dir, &stat));
   EQUAL(stat.fs_filetype, __WASI_FILETYPE_DIRECTORY);

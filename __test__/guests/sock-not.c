@@ -15,7 +15,7 @@ int main(void) {
     ERRNO(__wasi_sock_recv(none[i], &into, 1, 0, &length, &roflags), __WASI_ERRNO_NOTSOCK);
     ERRNO(__wasi_sock_send(none[i], &from, 1, 0, &length), __WASI_ERRNO_NOTSOCK);
     ERRNO(__wasi_sock_shutdown(none[i], __WASI_SDFLAGS_WR), __WASI_ERRNO_NOTSOCK);
-    ERRNO(__wasi_sock_accept(none[i], 0, &accepted), __WASI_ERRNO_NOTSOCK);
+    ERRNO(__wasi_sock_accept(none[i], 0, &accepted), __WASI_ERRNO_NOTSOCK, __WASI_ERRNO_NOTCAPABLE);
     EQUAL(length, 77);
     EQUAL(accepted, 77);
   }

@@ -8,7 +8,10 @@ mod records;
 mod rights;
 
 pub use errno::Errno;
-pub use flags::{Advice, Clockid, Eventrwflags, Eventtype, Fdflags, Filetype, Fstflags, Lookupflags, Oflags, Riflags, Roflags, Sdflags, Subclockflags, Whence};
+pub use flags::{
+    Advice, Clockid, Eventrwflags, Eventtype, Fdflags, Filetype, Fstflags, Lookupflags, Oflags, Riflags, Roflags, Sdflags, Subclockflags,
+    Whence,
+};
 pub use records::{Dirent, Event, Fdstat, Filestat, Prestat, Subscription, SubscriptionKind};
 pub use rights::{Rights, RightsPair};
 

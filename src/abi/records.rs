@@ -295,7 +295,8 @@ mod tests {
 
     #[test]
     fn filestat_fills_its_64_bytes_where_the_specification_says() {
-        let stat = Filestat { dev: 1, ino: 2, filetype: Filetype::RegularFile, nlink: 3, size: 4, atim: 5, mtim: 6, ctim: 0x0807_0605_0403_0201 };
+        let stat =
+            Filestat { dev: 1, ino: 2, filetype: Filetype::RegularFile, nlink: 3, size: 4, atim: 5, mtim: 6, ctim: 0x0807_0605_0403_0201 };
         let bytes = stat.to_bytes();
         let at: Vec<(usize, u8)> = bytes.iter().copied().enumerate().filter(|(_, byte)| *byte != 0).collect();
         assert_eq!(at[..7], [(0, 1), (8, 2), (16, 4), (24, 3), (32, 4), (40, 5), (48, 6)]);
@@ -305,7 +306,12 @@ mod tests {
 
     #[test]
     fn fdstat_prestat_and_dirent_go_there_and_back() {
-        let fdstat = Fdstat { filetype: Filetype::Directory, flags: Fdflags::APPEND | Fdflags::SYNC, rights_base: Rights::all(), rights_inheriting: Rights::FD_READ };
+        let fdstat = Fdstat {
+            filetype: Filetype::Directory,
+            flags: Fdflags::APPEND | Fdflags::SYNC,
+            rights_base: Rights::all(),
+            rights_inheriting: Rights::FD_READ,
+        };
         assert_eq!(Fdstat::from_bytes(&fdstat.to_bytes()), fdstat);
         assert_eq!(fdstat.to_bytes()[..4], [3, 0, 0x11, 0]);
         let prestat = Prestat { name_len: 7 };

@@ -122,11 +122,8 @@ impl Rights {
 
     /// What makes sense for a stream that cannot seek: a pipe or a terminal. The C library takes a character
     /// device without the rights to seek and to tell for a terminal.
-    pub const STREAM: Self = Self::FD_READ
-        .union(Self::FD_FDSTAT_SET_FLAGS)
-        .union(Self::FD_WRITE)
-        .union(Self::FD_FILESTAT_GET)
-        .union(Self::POLL_FD_READWRITE);
+    pub const STREAM: Self =
+        Self::FD_READ.union(Self::FD_FDSTAT_SET_FLAGS).union(Self::FD_WRITE).union(Self::FD_FILESTAT_GET).union(Self::POLL_FD_READWRITE);
 
     /// What makes sense for a socket.
     pub const SOCKET: Self = Self::STREAM.union(Self::SOCK_SHUTDOWN).union(Self::SOCK_ACCEPT);

@@ -41,9 +41,13 @@ fn create_function<T: 'static>(env: &Env, name: &str, callback: Callback, data: 
     let mut value = ptr::null_mut();
     let length = isize::try_from(name.len()).unwrap_or(0);
     // SAFETY: `env` is live, and the name is only read during the call.
-    check_status!(unsafe { sys::napi_create_function(env.raw(), name.as_ptr().cast(), length, Some(callback), data.cast(), &raw mut value) })?;
+    check_status!(unsafe {
+        sys::napi_create_function(env.raw(), name.as_ptr().cast(), length, Some(callback), data.cast(), &raw mut value)
+    })?;
     // SAFETY: `value` is a live function of `env`, and `drop_data` fits `data`.
-    check_status!(unsafe { sys::napi_add_finalizer(env.raw(), value, data.cast(), Some(drop_data::<T>), ptr::null_mut(), ptr::null_mut()) })?;
+    check_status!(unsafe {
+        sys::napi_add_finalizer(env.raw(), value, data.cast(), Some(drop_data::<T>), ptr::null_mut(), ptr::null_mut())
+    })?;
     // SAFETY: `value` is a live value of `env`.
     unsafe { Unknown::from_napi_value(env.raw(), value) }
 }

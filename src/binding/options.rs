@@ -47,8 +47,11 @@ impl InstanceOptions {
         }
         for PreopenOptions { guest, path } in self.preopens {
             let host = PathBuf::from(path);
-            let object = host::open_preopen(&host, guest == "/")
-                .map_err(|source| ConstructionError::Preopen { guest: guest.clone(), host, source })?;
+            let object = host::open_preopen(&host, guest == "/").map_err(|source| ConstructionError::Preopen {
+                guest: guest.clone(),
+                host,
+                source,
+            })?;
             insert(&ctx, Descriptor::preopen(object, guest.as_bytes()))?;
         }
         Ok(ctx)

@@ -78,11 +78,12 @@ impl Descriptor {
     /// The directory, if it is one and the descriptor has `rights`.
     ///
     /// # Errors
-    /// - `notdir`: it is a file.
-    /// - `notcapable`: a right is missing.
+    /// - `notcapable`: a right is missing, as those for paths are where it is a file.
+    /// - `notdir`: it is a device, which may have any right.
     pub fn directory(&self, rights: Rights) -> Result<&dyn Directory> {
+        self.require(rights)?;
         match &self.object {
-            Opened::Directory(directory) => self.require(rights).map(|()| &**directory),
+            Opened::Directory(directory) => Ok(&**directory),
             Opened::File(_) => Err(Errno::Notdir),
         }
     }
@@ -129,13 +130,18 @@ impl Descriptor {
     }
 
     /// The state that the guest sees.
-    #[must_use]
-    pub fn fdstat(&self) -> Fdstat {
+    ///
+    /// # Errors
+    /// - `badf`: the host has closed what it lent.
+    pub fn fdstat(&self) -> Result<Fdstat> {
         let rights = self.rights();
         let filetype = match &self.object {
             Opened::Directory(_) => Filetype::Directory,
-            Opened::File(file) => file.filetype(),
+            Opened::File(file) => {
+                file.check_open()?;
+                file.filetype()
+            }
         };
-        Fdstat { filetype, flags: self.flags(), rights_base: rights.base, rights_inheriting: rights.inheriting }
+        Ok(Fdstat { filetype, flags: self.flags(), rights_base: rights.base, rights_inheriting: rights.inheriting })
     }
 }

@@ -129,6 +129,11 @@ pub trait File: Send + Sync {
     /// Whether it is a socket.
     fn is_socket(&self) -> bool;
 
+    /// Checks that a descriptor lent by the host is still open there.
+    fn check_open(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Reads at the file's offset and moves it. Zero is the end of the file.
     fn read(&self, bufs: &[Region<'_>]) -> Result<usize>;
 

@@ -1,8 +1,12 @@
 //! Descriptors.
 
+#![allow(clippy::cast_possible_truncation, reason = "of an i32 that stands for a shorter type, the upper bits mean nothing")]
+
 use super::stream::{all, attempt};
 use super::{BufferArg, Call, IoVecsArg, Result};
-use crate::abi::{Advice, Dirent, Errno, Fd, Fdflags, Fdstat, Filesize, Filestat, Fstflags, Prestat, Rights, RightsPair, Timestamp, Whence};
+use crate::abi::{
+    Advice, Dirent, Errno, Fd, Fdflags, Fdstat, Filesize, Filestat, Fstflags, Prestat, Rights, RightsPair, Timestamp, Whence,
+};
 use crate::host::{Interest, Opened, SetTime, SetTimes, Source};
 use crate::memory::{IoVecRoom, Record};
 
@@ -21,9 +25,10 @@ fn count(bytes: usize) -> u32 {
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_advise>
 pub(super) fn fd_advise(call: &Call<'_>, fd: Fd, offset: Filesize, len: Filesize, advice: u32) -> Result<()> {
-    let advice = Advice::from_value(advice).ok_or(Errno::Inval)?;
     let descriptor = call.descriptor(fd)?;
-    Ok(descriptor.file(Rights::FD_ADVISE)?.advise(offset, len, advice)?)
+    let file = descriptor.file(Rights::FD_ADVISE)?;
+    let advice = Advice::from_value(advice & 0xff).ok_or(Errno::Inval)?;
+    Ok(file.advise(offset, len, advice)?)
 }
 
 /// Makes sure that there is room for a range of a file, and extends the file to its end.
@@ -33,8 +38,8 @@ pub(super) fn fd_advise(call: &Call<'_>, fd: Fd, offset: Filesize, len: Filesize
 /// # Errors
 /// - `badf`: the descriptor is not open or is a directory.
 /// - `notcapable`: the right `fd_allocate` is missing.
-/// - `inval`: the range is empty.
-/// - `fbig`: it ends beyond 2^63.
+/// - `inval`: the offset or the length is beyond 2^63.
+/// - `fbig`: the range ends beyond 2^63.
 /// - `nospc`, `dquot`: there is no room.
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_allocate>
@@ -103,7 +108,7 @@ pub(super) fn fd_sync(call: &Call<'_>, fd: Fd) -> Result<()> {
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_fdstat_get>
 pub(super) fn fd_fdstat_get(call: &Call<'_>, fd: Fd) -> Result<Fdstat> {
-    Ok(call.descriptor(fd)?.fdstat())
+    Ok(call.descriptor(fd)?.fdstat()?)
 }
 
 /// Sets a file's flags. `APPEND` and `NONBLOCK` can be changed; of stdio, only the guest's view of them.
@@ -118,13 +123,13 @@ pub(super) fn fd_fdstat_get(call: &Call<'_>, fd: Fd) -> Result<Fdstat> {
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_fdstat_set_flags>
 pub(super) fn fd_fdstat_set_flags(call: &Call<'_>, fd: Fd, flags: u32) -> Result<()> {
-    let flags = fdflags(flags)?;
-    Ok(call.descriptor(fd)?.set_flags(flags)?)
+    let descriptor = call.descriptor(fd)?;
+    Ok(descriptor.set_flags(fdflags(flags)?)?)
 }
 
 /// The flags in an argument.
 pub(super) fn fdflags(flags: u32) -> Result<Fdflags> {
-    Ok(u16::try_from(flags).ok().and_then(Fdflags::from_bits).ok_or(Errno::Inval)?)
+    Ok(Fdflags::from_bits(flags as u16).ok_or(Errno::Inval)?)
 }
 
 /// Takes rights away.
@@ -195,9 +200,9 @@ pub(super) fn fd_filestat_set_size(call: &Call<'_>, fd: Fd, size: Filesize) -> R
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_filestat_set_times>
 pub(super) fn fd_filestat_set_times(call: &Call<'_>, fd: Fd, atim: Timestamp, mtim: Timestamp, flags: u32) -> Result<()> {
-    let times = set_times(atim, mtim, flags)?;
     let descriptor = call.descriptor(fd)?;
     descriptor.require(Rights::FD_FILESTAT_SET_TIMES)?;
+    let times = set_times(atim, mtim, flags)?;
     match descriptor.object() {
         Opened::File(file) => file.set_times(times)?,
         Opened::Directory(directory) => directory.set_times(times)?,
@@ -207,7 +212,7 @@ pub(super) fn fd_filestat_set_times(call: &Call<'_>, fd: Fd, atim: Timestamp, mt
 
 /// The times to set in three arguments.
 pub(super) fn set_times(atim: Timestamp, mtim: Timestamp, flags: u32) -> Result<SetTimes> {
-    let flags = u16::try_from(flags).ok().and_then(Fstflags::from_bits).ok_or(Errno::Inval)?;
+    let flags = Fstflags::from_bits(flags as u16).ok_or(Errno::Inval)?;
     let one = |at, now, time| match (flags.contains(at), flags.contains(now)) {
         (true, true) => Err(Errno::Inval),
         (true, false) => Ok(SetTime::At(time)),
@@ -314,8 +319,7 @@ pub(super) fn fd_read(call: &Call<'_>, fd: Fd, iovs: IoVecsArg) -> Result<u32> {
 ///
 /// # Errors
 /// - `badf`: the descriptor is not open.
-/// - `notdir`: it is not a directory.
-/// - `notcapable`: the right `fd_readdir` is missing.
+/// - `notcapable`: the right `fd_readdir` is missing, as it is where the descriptor is no directory.
 /// - `acces`: the host may search the directory but not read it.
 ///
 /// # Node
@@ -364,9 +368,9 @@ pub(super) fn fd_renumber(call: &Call<'_>, fd: Fd, to: Fd) -> Result<()> {
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_seek>
 pub(super) fn fd_seek(call: &Call<'_>, fd: Fd, offset: i64, whence: u32) -> Result<Filesize> {
-    let whence = Whence::from_value(whence).ok_or(Errno::Inval)?;
-    let tells = whence == Whence::Cur && offset == 0;
     let descriptor = call.descriptor(fd)?;
+    let whence = Whence::from_value(whence & 0xff).ok_or(Errno::Inval)?;
+    let tells = whence == Whence::Cur && offset == 0;
     let right = if tells && !descriptor.rights().base.contains(Rights::FD_SEEK) { Rights::FD_TELL } else { Rights::FD_SEEK };
     Ok(descriptor.file(right)?.seek(offset, whence)?)
 }

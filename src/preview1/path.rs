@@ -1,5 +1,7 @@
 //! Paths below a directory.
 
+#![allow(clippy::cast_possible_truncation, reason = "of an i32 that stands for a shorter type, the upper bits mean nothing")]
+
 use super::fd::{fdflags, rights, set_times};
 use super::{BufferArg, Call, PathArg, Result};
 use crate::abi::{Errno, Fd, Fdflags, Filestat, Lookupflags, Oflags, Rights, Timestamp};
@@ -15,7 +17,7 @@ fn follow(flags: u32) -> Result<bool> {
 /// POSIX: `mkdirat`.
 ///
 /// # Errors
-/// - `badf`, `notdir`: the descriptor is not open, or is not a directory.
+/// - `badf`: the descriptor is not open.
 /// - `notcapable`: the right `path_create_directory` is missing, or the path leads outside.
 /// - `exist`: something is there.
 /// - `noent`: a directory on the way is not.
@@ -23,9 +25,9 @@ fn follow(flags: u32) -> Result<bool> {
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#path_create_directory>
 pub(super) fn path_create_directory(call: &Call<'_>, fd: Fd, path: PathArg<'_>) -> Result<()> {
     let mut buffer = PathBuffer::new();
-    let path = path.read(&mut buffer)?;
     let descriptor = call.descriptor(fd)?;
-    Ok(descriptor.directory(Rights::PATH_CREATE_DIRECTORY)?.create_directory(path)?)
+    let directory = descriptor.directory(Rights::PATH_CREATE_DIRECTORY)?;
+    Ok(directory.create_directory(path.read(&mut buffer)?)?)
 }
 
 /// The attributes of a file. Times are in nanoseconds since 1970.
@@ -33,7 +35,7 @@ pub(super) fn path_create_directory(call: &Call<'_>, fd: Fd, path: PathArg<'_>) 
 /// POSIX: `fstatat`.
 ///
 /// # Errors
-/// - `badf`, `notdir`: the descriptor is not open, or is not a directory.
+/// - `badf`: the descriptor is not open.
 /// - `notcapable`: the right `path_filestat_get` is missing, or the path leads outside.
 /// - `noent`: there is no such file.
 /// - `loop`: too many symbolic links.
@@ -44,10 +46,9 @@ pub(super) fn path_create_directory(call: &Call<'_>, fd: Fd, path: PathArg<'_>) 
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#path_filestat_get>
 pub(super) fn path_filestat_get(call: &Call<'_>, fd: Fd, flags: u32, path: PathArg<'_>) -> Result<Filestat> {
     let mut buffer = PathBuffer::new();
-    let path = path.read(&mut buffer)?;
-    let follow = follow(flags)?;
     let descriptor = call.descriptor(fd)?;
-    Ok(descriptor.directory(Rights::PATH_FILESTAT_GET)?.path_filestat(path, follow)?)
+    let directory = descriptor.directory(Rights::PATH_FILESTAT_GET)?;
+    Ok(directory.path_filestat(path.read(&mut buffer)?, follow(flags)?)?)
 }
 
 /// Sets times of a file, in nanoseconds since 1970.
@@ -55,7 +56,7 @@ pub(super) fn path_filestat_get(call: &Call<'_>, fd: Fd, flags: u32, path: PathA
 /// POSIX: `utimensat`.
 ///
 /// # Errors
-/// - `badf`, `notdir`: the descriptor is not open, or is not a directory.
+/// - `badf`: the descriptor is not open.
 /// - `notcapable`: the right `path_filestat_set_times` is missing, or the path leads outside.
 /// - `inval`: there is no such flag, or one time is to be set to two values.
 /// - `noent`: there is no such file.
@@ -71,11 +72,10 @@ pub(super) fn path_filestat_set_times(
     fst_flags: u32,
 ) -> Result<()> {
     let mut buffer = PathBuffer::new();
-    let path = path.read(&mut buffer)?;
-    let follow = follow(flags)?;
-    let times = set_times(atim, mtim, fst_flags)?;
     let descriptor = call.descriptor(fd)?;
-    Ok(descriptor.directory(Rights::PATH_FILESTAT_SET_TIMES)?.path_set_times(path, follow, times)?)
+    let directory = descriptor.directory(Rights::PATH_FILESTAT_SET_TIMES)?;
+    let times = set_times(atim, mtim, fst_flags)?;
+    Ok(directory.path_set_times(path.read(&mut buffer)?, follow(flags)?, times)?)
 }
 
 /// Gives a file a second name.
@@ -83,7 +83,7 @@ pub(super) fn path_filestat_set_times(
 /// POSIX: `linkat`.
 ///
 /// # Errors
-/// - `badf`, `notdir`: a descriptor is not open, or is not a directory.
+/// - `badf`: a descriptor is not open.
 /// - `notcapable`: the right `path_link_source` or `path_link_target` is missing, or a path leads outside.
 /// - `noent`: there is no such file.
 /// - `exist`: the new name is taken.
@@ -91,13 +91,18 @@ pub(super) fn path_filestat_set_times(
 /// - `xdev`: the two directories are not of one backend or file system.
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#path_link>
-pub(super) fn path_link(call: &Call<'_>, old_fd: Fd, old_flags: u32, old_path: PathArg<'_>, new_fd: Fd, new_path: PathArg<'_>) -> Result<()> {
+pub(super) fn path_link(
+    call: &Call<'_>,
+    old_fd: Fd,
+    old_flags: u32,
+    old_path: PathArg<'_>,
+    new_fd: Fd,
+    new_path: PathArg<'_>,
+) -> Result<()> {
     let (mut old_buffer, mut new_buffer) = (PathBuffer::new(), PathBuffer::new());
-    let (old_path, new_path) = (old_path.read(&mut old_buffer)?, new_path.read(&mut new_buffer)?);
-    let follow = follow(old_flags)?;
     let (old, new) = (call.descriptor(old_fd)?, call.descriptor(new_fd)?);
     let (from, to) = (old.directory(Rights::PATH_LINK_SOURCE)?, new.directory(Rights::PATH_LINK_TARGET)?);
-    Ok(from.link(old_path, follow, to, new_path)?)
+    Ok(from.link(old_path.read(&mut old_buffer)?, follow(old_flags)?, to, new_path.read(&mut new_buffer)?)?)
 }
 
 /// Opens a file or a directory and gives it the lowest free number. The new descriptor has the rights asked for, less those that make
@@ -106,7 +111,7 @@ pub(super) fn path_link(call: &Call<'_>, old_fd: Fd, old_flags: u32, old_path: P
 /// POSIX: `openat`.
 ///
 /// # Errors
-/// - `badf`, `notdir`: the descriptor is not open, or is not a directory.
+/// - `badf`: the descriptor is not open.
 /// - `notcapable`: a right that the call needs is missing, a right asked for is not among the directory's inheriting ones, or the path leads outside.
 /// - `noent`: there is no such file, and `CREAT` was not given.
 /// - `exist`: there is, and `EXCL` was.
@@ -136,11 +141,10 @@ pub(super) fn path_open(
     const WRITES: Rights = Rights::FD_WRITE.union(Rights::FD_DATASYNC).union(Rights::FD_ALLOCATE).union(Rights::FD_FILESTAT_SET_SIZE);
 
     let mut buffer = PathBuffer::new();
-    let path = path.read(&mut buffer)?;
-    let follow = follow(dirflags)?;
-    let oflags = u16::try_from(oflags).ok().and_then(Oflags::from_bits).ok_or(Errno::Inval)?;
-    let flags = fdflags(fdflags_arg)?;
     let descriptor = call.descriptor(fd)?;
+    let follow = follow(dirflags)?;
+    let oflags = Oflags::from_bits(oflags as u16).ok_or(Errno::Inval)?;
+    let flags = fdflags(fdflags_arg)?;
 
     let mut needed = Rights::PATH_OPEN;
     needed.set(Rights::PATH_CREATE_FILE, oflags.contains(Oflags::CREAT));
@@ -162,7 +166,7 @@ pub(super) fn path_open(
         return Err(Errno::Inval.into());
     }
     let opened = directory.open(
-        path,
+        path.read(&mut buffer)?,
         OpenOptions {
             create: oflags.contains(Oflags::CREAT),
             exclusive: oflags.contains(Oflags::EXCL),
@@ -182,7 +186,7 @@ pub(super) fn path_open(
 /// POSIX: `readlinkat`.
 ///
 /// # Errors
-/// - `badf`, `notdir`: the descriptor is not open, or is not a directory.
+/// - `badf`: the descriptor is not open.
 /// - `notcapable`: the right `path_readlink` is missing, or the path leads outside.
 /// - `inval`: it is not a symbolic link.
 /// - `noent`: there is no such file.
@@ -193,9 +197,9 @@ pub(super) fn path_open(
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#path_readlink>
 pub(super) fn path_readlink(call: &Call<'_>, fd: Fd, path: PathArg<'_>, buf: BufferArg<'_>) -> Result<u32> {
     let mut buffer = PathBuffer::new();
-    let path = path.read(&mut buffer)?;
     let descriptor = call.descriptor(fd)?;
     let directory = descriptor.directory(Rights::PATH_READLINK)?;
+    let path = path.read(&mut buffer)?;
     let mut text = [0; PATH_LIMIT];
     let room = text.get_mut(..buf.0.len().min(PATH_LIMIT)).unwrap_or_default();
     let len = directory.readlink(path, room)?;
@@ -208,7 +212,7 @@ pub(super) fn path_readlink(call: &Call<'_>, fd: Fd, path: PathArg<'_>, buf: Buf
 /// POSIX: `unlinkat(AT_REMOVEDIR)`.
 ///
 /// # Errors
-/// - `badf`, `notdir`: the descriptor is not open, or is not a directory.
+/// - `badf`: the descriptor is not open.
 /// - `notcapable`: the right `path_remove_directory` is missing, or the path leads outside.
 /// - `notempty`: it is not empty.
 /// - `notdir`: it is not a directory.
@@ -217,9 +221,9 @@ pub(super) fn path_readlink(call: &Call<'_>, fd: Fd, path: PathArg<'_>, buf: Buf
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#path_remove_directory>
 pub(super) fn path_remove_directory(call: &Call<'_>, fd: Fd, path: PathArg<'_>) -> Result<()> {
     let mut buffer = PathBuffer::new();
-    let path = path.read(&mut buffer)?;
     let descriptor = call.descriptor(fd)?;
-    Ok(descriptor.directory(Rights::PATH_REMOVE_DIRECTORY)?.remove_directory(path)?)
+    let directory = descriptor.directory(Rights::PATH_REMOVE_DIRECTORY)?;
+    Ok(directory.remove_directory(path.read(&mut buffer)?)?)
 }
 
 /// Renames a file or a directory.
@@ -227,7 +231,7 @@ pub(super) fn path_remove_directory(call: &Call<'_>, fd: Fd, path: PathArg<'_>) 
 /// POSIX: `renameat`.
 ///
 /// # Errors
-/// - `badf`, `notdir`: a descriptor is not open, or is not a directory.
+/// - `badf`: a descriptor is not open.
 /// - `notcapable`: the right `path_rename_source` or `path_rename_target` is missing, or a path leads outside.
 /// - `noent`: there is no such file.
 /// - `notempty`, `isdir`, `notdir`: what has the new name cannot be replaced.
@@ -237,10 +241,9 @@ pub(super) fn path_remove_directory(call: &Call<'_>, fd: Fd, path: PathArg<'_>) 
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#path_rename>
 pub(super) fn path_rename(call: &Call<'_>, fd: Fd, old_path: PathArg<'_>, new_fd: Fd, new_path: PathArg<'_>) -> Result<()> {
     let (mut old_buffer, mut new_buffer) = (PathBuffer::new(), PathBuffer::new());
-    let (old_path, new_path) = (old_path.read(&mut old_buffer)?, new_path.read(&mut new_buffer)?);
     let (old, new) = (call.descriptor(fd)?, call.descriptor(new_fd)?);
     let (from, to) = (old.directory(Rights::PATH_RENAME_SOURCE)?, new.directory(Rights::PATH_RENAME_TARGET)?);
-    Ok(from.rename(old_path, to, new_path)?)
+    Ok(from.rename(old_path.read(&mut old_buffer)?, to, new_path.read(&mut new_buffer)?)?)
 }
 
 /// Makes a symbolic link with a text. The text may lead outside: then the link does not resolve.
@@ -248,7 +251,7 @@ pub(super) fn path_rename(call: &Call<'_>, fd: Fd, old_path: PathArg<'_>, new_fd
 /// POSIX: `symlinkat`.
 ///
 /// # Errors
-/// - `badf`, `notdir`: the descriptor is not open, or is not a directory.
+/// - `badf`: the descriptor is not open.
 /// - `notcapable`: the right `path_symlink` is missing, or the path leads outside.
 /// - `perm`: the text is an absolute path.
 /// - `exist`: something is there.
@@ -256,9 +259,9 @@ pub(super) fn path_rename(call: &Call<'_>, fd: Fd, old_path: PathArg<'_>, new_fd
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#path_symlink>
 pub(super) fn path_symlink(call: &Call<'_>, old_path: PathArg<'_>, fd: Fd, new_path: PathArg<'_>) -> Result<()> {
     let (mut text_buffer, mut buffer) = (PathBuffer::new(), PathBuffer::new());
-    let (text, path) = (old_path.read_text(&mut text_buffer)?, new_path.read(&mut buffer)?);
     let descriptor = call.descriptor(fd)?;
     let directory = descriptor.directory(Rights::PATH_SYMLINK)?;
+    let (text, path) = (old_path.read_text(&mut text_buffer)?, new_path.read(&mut buffer)?);
     if text.starts_with(b"/") {
         return Err(Errno::Perm.into());
     }
@@ -270,7 +273,7 @@ pub(super) fn path_symlink(call: &Call<'_>, old_path: PathArg<'_>, fd: Fd, new_p
 /// POSIX: `unlinkat`.
 ///
 /// # Errors
-/// - `badf`, `notdir`: the descriptor is not open, or is not a directory.
+/// - `badf`: the descriptor is not open.
 /// - `notcapable`: the right `path_unlink_file` is missing, or the path leads outside.
 /// - `isdir`: it is a directory.
 /// - `noent`: there is no such file.
@@ -278,7 +281,7 @@ pub(super) fn path_symlink(call: &Call<'_>, old_path: PathArg<'_>, fd: Fd, new_p
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#path_unlink_file>
 pub(super) fn path_unlink_file(call: &Call<'_>, fd: Fd, path: PathArg<'_>) -> Result<()> {
     let mut buffer = PathBuffer::new();
-    let path = path.read(&mut buffer)?;
     let descriptor = call.descriptor(fd)?;
-    Ok(descriptor.directory(Rights::PATH_UNLINK_FILE)?.unlink_file(path)?)
+    let directory = descriptor.directory(Rights::PATH_UNLINK_FILE)?;
+    Ok(directory.unlink_file(path.read(&mut buffer)?)?)
 }

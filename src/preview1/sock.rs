@@ -1,5 +1,7 @@
 //! Sockets that the embedder gave to the guest, and those accepted from them.
 
+#![allow(clippy::cast_possible_truncation, reason = "of an i32 that stands for a shorter type, the upper bits mean nothing")]
+
 use super::fd::fdflags;
 use super::stream::{all, attempt};
 use super::{Call, IoVecsArg, Result};
@@ -33,9 +35,9 @@ fn socket(descriptor: &Descriptor, rights: Rights) -> Result<&dyn File> {
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#sock_accept>
 pub(super) fn sock_accept(call: &Call<'_>, fd: Fd, flags: u32) -> Result<Fd> {
-    let flags = fdflags(flags)?;
     let descriptor = call.descriptor(fd)?;
     descriptor.require(Rights::SOCK_ACCEPT)?;
+    let flags = fdflags(flags)?;
     let file = socket(&descriptor, Rights::SOCK_ACCEPT)?;
     let accepted = attempt(&descriptor, file, Interest::Read, file.accept())?;
     let rights = descriptor.rights();
@@ -56,7 +58,7 @@ pub(super) fn sock_accept(call: &Call<'_>, fd: Fd, flags: u32) -> Result<Fd> {
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#sock_recv>
 pub(super) fn sock_recv(call: &Call<'_>, fd: Fd, ri_data: IoVecsArg, ri_flags: u32) -> Result<(u32, u16)> {
-    let flags = u16::try_from(ri_flags).ok().and_then(Riflags::from_bits).ok_or(Errno::Inval)?;
+    let flags = Riflags::from_bits(ri_flags as u16).ok_or(Errno::Inval)?;
     let mut room = IoVecRoom::new();
     let bufs = ri_data.read(call.memory, &mut room)?;
     let descriptor = call.descriptor(fd)?;
@@ -84,7 +86,7 @@ pub(super) fn sock_recv(call: &Call<'_>, fd: Fd, ri_data: IoVecsArg, ri_flags: u
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#sock_send>
 pub(super) fn sock_send(call: &Call<'_>, fd: Fd, si_data: IoVecsArg, si_flags: u32) -> Result<u32> {
-    if si_flags != 0 {
+    if si_flags as u16 != 0 {
         return Err(Errno::Inval.into());
     }
     let mut room = IoVecRoom::new();
@@ -109,6 +111,6 @@ pub(super) fn sock_send(call: &Call<'_>, fd: Fd, si_data: IoVecsArg, si_flags: u
 pub(super) fn sock_shutdown(call: &Call<'_>, fd: Fd, how: u32) -> Result<()> {
     let descriptor = call.descriptor(fd)?;
     let file = socket(&descriptor, Rights::SOCK_SHUTDOWN)?;
-    let how = u8::try_from(how).ok().and_then(Sdflags::from_bits).ok_or(Errno::Inval)?;
+    let how = Sdflags::from_bits(how as u8).ok_or(Errno::Inval)?;
     Ok(file.shutdown(how)?)
 }

@@ -239,7 +239,9 @@ impl Directory for HostDirectory {
         }
         match rustix::fs::unlinkat(parent.as_fd(), split.name, AtFlags::empty()) {
             // POSIX lets a system say EPERM of a directory.
-            Err(Host::PERM) if stat_name(parent.as_fd(), split.name).is_ok_and(|stat| filetype_of(&stat) == Filetype::Directory) => Err(Errno::Isdir),
+            Err(Host::PERM) if stat_name(parent.as_fd(), split.name).is_ok_and(|stat| filetype_of(&stat) == Filetype::Directory) => {
+                Err(Errno::Isdir)
+            }
             result => result.map_err(from_rustix),
         }
     }

@@ -189,7 +189,12 @@ fn message(bufs: &[Region<'_>]) -> libc::msghdr {
     // SAFETY: all zero is a message without address, buffers and control data.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     message.msg_iov = bufs.as_ptr().cast_mut().cast();
-    #[allow(clippy::unnecessary_cast, clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "the field's type differs between systems; at most 1024")]
+    #[allow(
+        clippy::unnecessary_cast,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        reason = "the field's type differs between systems; at most 1024"
+    )]
     {
         message.msg_iovlen = bufs.len() as _;
     }
@@ -221,7 +226,9 @@ mod nowait {
 
     pub(super) fn readv(fd: BorrowedFd<'_>, bufs: &[Region<'_>]) -> Result<usize> {
         // SAFETY: the regions are checked ranges of guest memory, laid out as iovecs.
-        retry(|| unsafe { libc::syscall(libc::SYS_preadv2, fd.as_raw_fd(), bufs.as_ptr(), count(bufs), HERE, HERE, libc::RWF_NOWAIT) as isize })
+        retry(|| unsafe {
+            libc::syscall(libc::SYS_preadv2, fd.as_raw_fd(), bufs.as_ptr(), count(bufs), HERE, HERE, libc::RWF_NOWAIT) as isize
+        })
     }
 
     /// With `append`, at the end of a regular file, whether or not the descriptor has that flag.
@@ -266,6 +273,13 @@ impl File for HostFile {
 
     fn is_socket(&self) -> bool {
         matches!(self.kind, Kind::Socket)
+    }
+
+    fn check_open(&self) -> Result<()> {
+        match &self.fd {
+            Ownership::Owned(_) => Ok(()),
+            Ownership::Borrowed(fd) => rustix::io::fcntl_getfd(fd).map(drop).map_err(from_rustix),
+        }
     }
 
     fn read(&self, bufs: &[Region<'_>]) -> Result<usize> {
@@ -363,7 +377,12 @@ impl File for HostFile {
     }
 
     fn allocate(&self, offset: Filesize, len: Filesize) -> Result<()> {
-        let end = offset.checked_add(len).filter(|end| i64::try_from(*end).is_ok()).ok_or(Errno::Fbig)?;
+        let (Ok(start), Ok(extent)) = (i64::try_from(offset), i64::try_from(len)) else { return Err(Errno::Inval) };
+        let end = start.checked_add(extent).map(i64::unsigned_abs).ok_or(Errno::Fbig)?;
+        if len == 0 {
+            // The host refuses an empty range; `node:wasi` does not.
+            return Ok(());
+        }
         match rustix::fs::fallocate(self.as_fd(), FallocateFlags::empty(), offset, len) {
             // The file system cannot reserve room; the size is what the guest sees of it.
             Err(Host::OPNOTSUPP | Host::NOSYS) => {
@@ -421,7 +440,9 @@ impl File for HostFile {
             return rustix::fs::fcntl_setfl(self.as_fd(), flags).map_err(from_rustix);
         }
         // The host's descriptor keeps its flags: appending is asked for at each write, and cannot be asked away.
-        if new.contains(Fdflags::APPEND) && (cfg!(any(target_os = "linux", target_os = "android")) || !matches!(self.kind, Kind::SharedRegular)) {
+        if new.contains(Fdflags::APPEND)
+            && (cfg!(any(target_os = "linux", target_os = "android")) || !matches!(self.kind, Kind::SharedRegular))
+        {
             return Ok(());
         }
         let host = rustix::fs::fcntl_getfl(self.as_fd()).map_err(from_rustix)?;
