@@ -1,6 +1,7 @@
 //! Everything that one WASI instance owns.
 
-use crate::descriptor::Table;
+use crate::descriptor::{SharedTable, Table};
+use std::sync::Arc;
 
 /// Strings for the guest, each with its terminator, one behind the other: what `args_get` and `environ_get` copy out.
 #[derive(Debug, Default)]
@@ -40,18 +41,40 @@ impl Strings {
     }
 }
 
-/// A WASI instance: arguments, environment and descriptors. Threads of one guest share it.
+/// A WASI instance as one thread sees it: arguments, environment and descriptors.
 #[derive(Default)]
 pub struct Ctx {
     /// The command-line arguments.
-    pub args: Strings,
+    pub args: Arc<Strings>,
     /// The environment, as `NAME=value`.
-    pub environ: Strings,
+    pub environ: Arc<Strings>,
     /// The descriptors.
     pub table: Table,
 }
 
+/// What the threads of one guest share of an instance.
+#[derive(Clone)]
+pub struct SharedCtx {
+    args: Arc<Strings>,
+    environ: Arc<Strings>,
+    table: SharedTable,
+}
+
 const _: () = {
-    const fn shared_by_threads<T: Send + Sync>() {}
-    shared_by_threads::<Ctx>();
+    const fn goes_to_other_threads<T: Send + Sync>() {}
+    goes_to_other_threads::<SharedCtx>();
 };
+
+impl Ctx {
+    /// What another thread needs to see the same instance.
+    #[must_use]
+    pub fn share(&self) -> SharedCtx {
+        SharedCtx { args: Arc::clone(&self.args), environ: Arc::clone(&self.environ), table: self.table.share() }
+    }
+}
+
+impl From<SharedCtx> for Ctx {
+    fn from(shared: SharedCtx) -> Self {
+        Self { args: shared.args, environ: shared.environ, table: shared.table.into() }
+    }
+}

@@ -10,11 +10,10 @@ use napi::{Env, Result, check_status, sys};
 use std::cell::{Cell, RefCell};
 use std::ptr;
 use std::rc::Rc;
-use std::sync::Arc;
 
 /// An instance as its environment sees it.
 pub(super) struct Instance {
-    pub(super) ctx: Arc<Ctx>,
+    pub(super) ctx: Ctx,
     base: Cell<*mut u8>,
     len: Cell<usize>,
 }
@@ -35,7 +34,7 @@ impl Instance {
 pub(super) struct Environment {
     frame: *mut Frame,
     buffer: sys::napi_ref,
-    instances: RefCell<Vec<Option<Rc<Instance>>>>,
+    instances: RefCell<Vec<Option<Box<Instance>>>>,
     free: RefCell<Vec<u32>>,
 }
 
@@ -72,14 +71,16 @@ impl Environment {
         unsafe { &*self.frame }
     }
 
-    /// The instance with a number.
-    pub(super) fn instance(&self, id: u32) -> Option<Rc<Instance>> {
+    /// Does something with the instance that has a number. Meanwhile no instance is added or released: that takes JavaScript,
+    /// which does not run.
+    #[inline]
+    pub(super) fn with_instance<T>(&self, id: u32, act: impl FnOnce(&Instance) -> T) -> Option<T> {
         let instances = self.instances.try_borrow().ok()?;
-        instances.get(usize::try_from(id).ok()?)?.as_ref().map(Rc::clone)
+        instances.get(usize::try_from(id).ok()?)?.as_deref().map(act)
     }
 
-    fn add(&self, ctx: Arc<Ctx>) -> u32 {
-        let instance = Some(Rc::new(Instance { ctx, base: Cell::new(ptr::null_mut()), len: Cell::new(0) }));
+    fn add(&self, ctx: Ctx) -> u32 {
+        let instance = Some(Box::new(Instance { ctx, base: Cell::new(ptr::null_mut()), len: Cell::new(0) }));
         let mut instances = self.instances.borrow_mut();
         if let Some(id) = self.free.borrow_mut().pop()
             && let Some(slot) = usize::try_from(id).ok().and_then(|index| instances.get_mut(index))
@@ -101,17 +102,15 @@ impl Environment {
 
     /// Closes all descriptors of an instance.
     pub(super) fn close(&self, id: u32) {
-        if let Some(instance) = self.instance(id) {
-            instance.ctx.table.close();
-        }
+        self.with_instance(id, |instance| instance.ctx.table.close());
     }
 
     /// Sets the memory of an instance.
     pub(super) fn set_memory(&self, id: u32, base: *mut u8, len: usize) {
-        if let Some(instance) = self.instance(id) {
+        self.with_instance(id, |instance| {
             instance.base.set(base);
             instance.len.set(len);
-        }
+        });
     }
 
     fn end(&self) {
@@ -129,7 +128,7 @@ pub(super) struct Handle {
 
 impl Handle {
     pub(super) fn new(environment: &Rc<Environment>, ctx: Ctx) -> Self {
-        let id = environment.add(Arc::new(ctx));
+        let id = environment.add(ctx);
         Self { environment: Rc::clone(environment), id }
     }
 

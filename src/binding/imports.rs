@@ -88,16 +88,19 @@ impl Import {
     fn call(&self) -> u32 {
         // SAFETY: JavaScript waits for the callback.
         let frame = unsafe { self.environment.frame() };
-        let Some(instance) = self.environment.instance(frame.instance) else { return outcome::PANIC };
-        // SAFETY: JavaScript has handed a live memory over, and waits.
-        let memory = unsafe { instance.memory() };
-        let call = Call { ctx: &instance.ctx, memory, resume: &frame.resume };
-        match (self.function.call)(&call, &frame.slots) {
-            Ok(()) => outcome::SUCCESS,
-            Err(Stop::Errno(errno)) => errno.code().into(),
-            Err(Stop::OutOfBounds) => outcome::MEMORY,
-            Err(Stop::Again) => outcome::AGAIN,
-            Err(Stop::Exit(_)) => outcome::EXIT,
+        let result = self.environment.with_instance(frame.instance, |instance| {
+            // SAFETY: JavaScript has handed a live memory over, and waits.
+            let memory = unsafe { instance.memory() };
+            let call = Call { ctx: &instance.ctx, memory, resume: &frame.resume };
+            (self.function.call)(&call, &frame.slots)
+        });
+        match result {
+            Some(Ok(())) => outcome::SUCCESS,
+            Some(Err(Stop::Errno(errno))) => errno.code().into(),
+            Some(Err(Stop::OutOfBounds)) => outcome::MEMORY,
+            Some(Err(Stop::Again)) => outcome::AGAIN,
+            Some(Err(Stop::Exit(_))) => outcome::EXIT,
+            None => outcome::PANIC,
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::descriptor::Descriptor;
 use crate::host;
 use napi::bindgen_prelude::Uint8Array;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A directory of the host that the guest gets under a name.
 #[napi_derive::napi(object)]
@@ -37,8 +38,8 @@ impl InstanceOptions {
     /// Opens everything. If one thing fails, what was opened before it is closed again.
     pub(super) fn into_ctx(self) -> Result<Ctx, ConstructionError> {
         let ctx = Ctx {
-            args: Strings::from_terminated(self.args.to_vec()),
-            environ: Strings::from_terminated(self.env.to_vec()),
+            args: Arc::new(Strings::from_terminated(self.args.to_vec())),
+            environ: Arc::new(Strings::from_terminated(self.env.to_vec())),
             ..Ctx::default()
         };
         for (name, fd) in [("stdin", self.stdin), ("stdout", self.stdout), ("stderr", self.stderr)] {

@@ -2,7 +2,7 @@
 
 mod table;
 
-pub use table::Table;
+pub use table::{DescriptorRef, SharedTable, Table};
 
 use crate::abi::{Errno, Fdflags, Fdstat, Filetype, Rights, RightsPair};
 use crate::host::{Directory, File, Opened, Result};

@@ -178,6 +178,7 @@ pub(super) fn path_open(
             flags,
         },
     )?;
+    drop(descriptor);
     Ok(call.ctx.table.insert(Descriptor::new(opened, asked, flags))?)
 }
 

@@ -135,7 +135,7 @@ pub(super) fn poll_oneoff(call: &Call<'_>, subscriptions: GuestPtr<Subscription>
 /// Notes a descriptor to wait on, and says how long a wait may take as far as this one is concerned.
 fn subscribe(call: &Call<'_>, polled: &mut BTreeMap<Fd, Polled>, fd: Fd, right: Rights) -> Result<Timestamp> {
     if !polled.contains_key(&fd) {
-        let Ok(descriptor) = call.ctx.table.get(fd) else { return Ok(0) };
+        let Ok(descriptor) = call.ctx.table.get_arc(fd) else { return Ok(0) };
         polled.insert(fd, Polled { descriptor, read: false, write: false, readable: Readiness::default(), writable: Readiness::default() });
     }
     let Some(entry) = polled.get_mut(&fd) else { return Ok(0) };

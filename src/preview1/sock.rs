@@ -42,6 +42,7 @@ pub(super) fn sock_accept(call: &Call<'_>, fd: Fd, flags: u32) -> Result<Fd> {
     let accepted = attempt(&descriptor, file, Interest::Read, file.accept())?;
     let rights = descriptor.rights();
     let rights = RightsPair { base: rights.inheriting, inheriting: rights.inheriting };
+    drop(descriptor);
     Ok(call.ctx.table.insert(Descriptor::new(Opened::File(accepted), rights, flags))?)
 }
 

@@ -12,8 +12,8 @@ use rustix::fs::{FallocateFlags, FileType, OFlags, SeekFrom, Stat};
 use rustix::io::Errno as Host;
 use std::num::NonZeroU64;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 
 // `Region` goes to the host as `struct iovec`.
 const _: () = assert!(size_of::<Region<'static>>() == size_of::<libc::iovec>());
@@ -30,9 +30,8 @@ pub(super) enum Ownership {
 
 /// What kind of file it is, as far as reading and writing differ.
 enum Kind {
-    /// A regular file whose offset is kept here. The lock is what the kernel's lock on the offset would be: two threads that read one
-    /// descriptor get different bytes.
-    Regular(Mutex<u64>),
+    /// A regular file whose offset is kept here.
+    Regular(Position),
     /// A regular file whose offset is the kernel's, as others share it.
     SharedRegular,
     /// A pipe. `nowait` is false once the kernel has said that it cannot try without waiting.
@@ -43,6 +42,35 @@ enum Kind {
     Terminal,
     /// Any other device.
     Device,
+}
+
+/// The offset of a file that no one else shares with the guest.
+#[derive(Default)]
+struct Position {
+    offset: AtomicU64,
+    /// Held by who reads or writes at the offset, as the kernel would: two threads that read one descriptor get different bytes.
+    turn: Mutex<()>,
+}
+
+impl Position {
+    fn get(&self) -> u64 {
+        self.offset.load(Relaxed)
+    }
+
+    fn set(&self, offset: u64) {
+        self.offset.store(offset, Relaxed);
+    }
+
+    /// Lets `transfer` read or write at the offset and moves it by what that says, unless another thread has set it meanwhile.
+    fn advance(&self, transfer: impl FnOnce(u64) -> Result<usize>) -> Result<usize> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let from = self.get();
+        let moved = transfer(from)?;
+        let to = from.saturating_add(moved as u64);
+        // Otherwise the order was: this transfer, then the seek.
+        let _ = self.offset.compare_exchange(from, to, Relaxed, Relaxed);
+        Ok(moved)
+    }
 }
 
 /// A file of the host.
@@ -59,7 +87,7 @@ impl HostFile {
     pub(super) fn new(fd: Ownership, stat: &Stat) -> Self {
         let mut file = Self { fd, filetype: filetype_of(stat), kind: Kind::Device };
         file.kind = match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile if matches!(file.fd, Ownership::Owned(_)) => Kind::Regular(Mutex::new(0)),
+            FileType::RegularFile if matches!(file.fd, Ownership::Owned(_)) => Kind::Regular(Position::default()),
             FileType::RegularFile => Kind::SharedRegular,
             FileType::Fifo => Kind::Pipe { nowait: AtomicBool::new(cfg!(any(target_os = "linux", target_os = "android"))) },
             FileType::Socket => {
@@ -80,19 +108,30 @@ impl HostFile {
 
     /// Reads where the kernel's offset stands.
     fn readv(&self, bufs: &[Region<'_>]) -> Result<usize> {
-        // SAFETY: the regions are checked ranges of guest memory, laid out as iovecs.
-        retry(|| unsafe { libc::readv(self.as_raw_fd(), bufs.as_ptr().cast(), count(bufs)) })
+        // SAFETY: the regions are checked ranges of guest memory, laid out as iovecs. One buffer is the usual case, and
+        // cheaper for the kernel without a list.
+        retry(|| unsafe {
+            match bufs {
+                [one] => libc::read(self.as_raw_fd(), one.as_ptr().cast(), one.len()),
+                _ => libc::readv(self.as_raw_fd(), bufs.as_ptr().cast(), count(bufs)),
+            }
+        })
     }
 
     /// Writes where the kernel's offset stands.
     fn writev(&self, bufs: &[Region<'_>]) -> Result<usize> {
         // SAFETY: as above.
-        retry(|| unsafe { libc::writev(self.as_raw_fd(), bufs.as_ptr().cast(), count(bufs)) })
+        retry(|| unsafe {
+            match bufs {
+                [one] => libc::write(self.as_raw_fd(), one.as_ptr().cast(), one.len()),
+                _ => libc::writev(self.as_raw_fd(), bufs.as_ptr().cast(), count(bufs)),
+            }
+        })
     }
 
     fn preadv(&self, bufs: &[Region<'_>], offset: u64) -> Result<usize> {
         let offset = libc::off_t::try_from(offset).map_err(|_| Errno::Inval)?;
-        // SAFETY: as above. One buffer is the usual case, and cheaper for the kernel without a list.
+        // SAFETY: as above.
         retry(|| unsafe {
             match bufs {
                 [one] => libc::pread(self.as_raw_fd(), one.as_ptr().cast(), one.len(), offset),
@@ -253,15 +292,6 @@ mod nowait {
     }
 }
 
-fn lock(offset: &Mutex<u64>) -> MutexGuard<'_, u64> {
-    offset.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Moves an offset kept here by what was read or written.
-fn moved(offset: u64, by: usize) -> u64 {
-    offset.saturating_add(by as u64)
-}
-
 impl File for HostFile {
     fn filetype(&self) -> Filetype {
         self.filetype
@@ -284,12 +314,7 @@ impl File for HostFile {
 
     fn read(&self, bufs: &[Region<'_>]) -> Result<usize> {
         match &self.kind {
-            Kind::Regular(offset) => {
-                let mut offset = lock(offset);
-                let done = self.preadv(bufs, *offset)?;
-                *offset = moved(*offset, done);
-                Ok(done)
-            }
+            Kind::Regular(position) => position.advance(|offset| self.preadv(bufs, offset)),
             Kind::SharedRegular => self.readv(bufs),
             // An empty read says nothing of the other end.
             _ if bufs.is_empty() => Ok(0),
@@ -304,19 +329,14 @@ impl File for HostFile {
 
     fn write(&self, bufs: &[Region<'_>], flags: Fdflags) -> Result<usize> {
         match &self.kind {
-            Kind::Regular(offset) if flags.contains(Fdflags::APPEND) => {
-                let mut offset = lock(offset);
+            Kind::Regular(position) if flags.contains(Fdflags::APPEND) => {
+                let _turn = position.turn.lock().unwrap_or_else(PoisonError::into_inner);
                 let done = self.writev(bufs)?;
                 // The kernel knows where the end was.
-                *offset = rustix::fs::seek(self.as_fd(), SeekFrom::Current(0)).map_err(from_rustix)?;
+                position.set(rustix::fs::seek(self.as_fd(), SeekFrom::Current(0)).map_err(from_rustix)?);
                 Ok(done)
             }
-            Kind::Regular(offset) => {
-                let mut offset = lock(offset);
-                let done = self.pwritev(bufs, *offset)?;
-                *offset = moved(*offset, done);
-                Ok(done)
-            }
+            Kind::Regular(position) => position.advance(|offset| self.pwritev(bufs, offset)),
             Kind::SharedRegular if flags.contains(Fdflags::APPEND) => match nowait::writev(self.as_fd(), bufs, true) {
                 Err(Errno::Notsup) => self.writev(bufs),
                 result => result,
@@ -341,7 +361,7 @@ impl File for HostFile {
     }
 
     fn seek(&self, delta: i64, whence: Whence) -> Result<Filesize> {
-        let Kind::Regular(offset) = &self.kind else {
+        let Kind::Regular(position) = &self.kind else {
             let target = match whence {
                 Whence::Set => SeekFrom::Start(u64::try_from(delta).map_err(|_| Errno::Inval)?),
                 Whence::Cur => SeekFrom::Current(delta),
@@ -349,10 +369,9 @@ impl File for HostFile {
             };
             return rustix::fs::seek(self.as_fd(), target).map_err(from_rustix);
         };
-        let mut offset = lock(offset);
         let from = match whence {
             Whence::Set => 0,
-            Whence::Cur => *offset,
+            Whence::Cur => position.get(),
             Whence::End => {
                 let stat = rustix::fs::fstat(self.as_fd()).map_err(from_rustix)?;
                 u64::try_from(stat.st_size).unwrap_or(0)
@@ -360,8 +379,11 @@ impl File for HostFile {
         };
         let from = i64::try_from(from).map_err(|_| Errno::Overflow)?;
         let to = from.checked_add(delta).ok_or(Errno::Overflow)?;
-        *offset = u64::try_from(to).map_err(|_| Errno::Inval)?;
-        Ok(*offset)
+        let to = u64::try_from(to).map_err(|_| Errno::Inval)?;
+        if whence != Whence::Cur || delta != 0 {
+            position.set(to);
+        }
+        Ok(to)
     }
 
     fn filestat(&self) -> Result<Filestat> {
@@ -458,7 +480,7 @@ impl File for HostFile {
 
     fn available(&self) -> Filesize {
         let offset = match &self.kind {
-            Kind::Regular(offset) => Some(*lock(offset)),
+            Kind::Regular(position) => Some(position.get()),
             Kind::SharedRegular => rustix::fs::tell(self.as_fd()).ok(),
             _ => return rustix::io::ioctl_fionread(self.as_fd()).unwrap_or(0),
         };

@@ -23,6 +23,13 @@ use std::path::Path;
 /// What [`wait`] waits on.
 pub type Handle<'a> = BorrowedFd<'a>;
 
+/// A socket's peer will send no more. Linux reports it apart, and only if asked.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const PEER_CLOSED: PollFlags = PollFlags::RDHUP;
+/// A socket's peer will send no more: not reported apart here.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const PEER_CLOSED: PollFlags = PollFlags::empty();
+
 const NANOSECONDS: u64 = 1_000_000_000;
 
 fn clock_id(clock: Clockid) -> ClockId {
@@ -149,7 +156,7 @@ pub fn wait(waits: &mut [Wait<'_>], timeout: Timestamp) -> Result<()> {
         .iter()
         .map(|wait| {
             let mut flags = PollFlags::empty();
-            flags.set(PollFlags::IN, wait.read);
+            flags.set(PollFlags::IN | PEER_CLOSED, wait.read);
             flags.set(PollFlags::OUT, wait.write);
             PollFd::from_borrowed_fd(wait.handle, flags)
         })
@@ -166,7 +173,7 @@ pub fn wait(waits: &mut [Wait<'_>], timeout: Timestamp) -> Result<()> {
     for (wait, fd) in waits.iter_mut().zip(&fds) {
         let found = fd.revents();
         let invalid = found.contains(PollFlags::NVAL);
-        let hangup = found.intersects(PollFlags::HUP | PollFlags::RDHUP);
+        let hangup = found.intersects(PollFlags::HUP | PEER_CLOSED);
         let failed = found.contains(PollFlags::ERR);
         let state = |flag| Readiness { ready: found.contains(flag) || hangup || failed || invalid, hangup: hangup || failed, invalid };
         wait.readable = if wait.read { state(PollFlags::IN) } else { Readiness::default() };
