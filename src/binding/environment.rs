@@ -10,6 +10,10 @@ use napi::{Env, Result, check_status, sys};
 use std::cell::{Cell, RefCell};
 use std::ptr;
 use std::rc::Rc;
+use std::sync::atomic::{
+    AtomicPtr,
+    Ordering::{AcqRel, Relaxed},
+};
 
 /// An instance as its environment sees it.
 pub(super) struct Instance {
@@ -30,6 +34,9 @@ impl Instance {
     }
 }
 
+/// The first environment of the process, while it lives.
+static FIRST: AtomicPtr<Environment> = AtomicPtr::new(ptr::null_mut());
+
 /// An environment. It belongs to one thread.
 pub(super) struct Environment {
     frame: *mut Frame,
@@ -47,9 +54,24 @@ impl Environment {
         // SAFETY: as above; the reference keeps the buffer, and so `data`, alive.
         check_status!(unsafe { sys::napi_create_reference(env.raw(), value, 1, &raw mut buffer) })?;
         let environment = Rc::new(Self { frame: data.cast(), buffer, instances: RefCell::default(), free: RefCell::default() });
+        // Its functions may be called until then.
         let ending = Rc::clone(&environment);
         env.add_env_cleanup_hook(ending, |ending| ending.end())?;
         Ok(environment)
+    }
+
+    /// Makes this the first environment of the process, if there is none.
+    pub(super) fn claim_first(&self) -> bool {
+        FIRST.compare_exchange(ptr::null_mut(), ptr::from_ref(self).cast_mut(), AcqRel, Relaxed).is_ok()
+    }
+
+    /// The first environment.
+    ///
+    /// # Safety
+    /// Only its own functions may ask, which run on its thread and not after its end.
+    pub(super) unsafe fn first<'a>() -> Option<&'a Self> {
+        // SAFETY: it is alive until its end, where it takes itself out.
+        unsafe { FIRST.load(Relaxed).as_ref() }
     }
 
     /// The frame as an `ArrayBuffer`.
@@ -114,6 +136,7 @@ impl Environment {
     }
 
     fn end(&self) {
+        let _ = FIRST.compare_exchange(ptr::from_ref(self).cast_mut(), ptr::null_mut(), AcqRel, Relaxed);
         let instances = std::mem::take(&mut *self.instances.borrow_mut());
         drop(instances);
     }

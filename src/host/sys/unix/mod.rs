@@ -14,11 +14,11 @@ use directory::HostDirectory;
 use file::{HostFile, Ownership};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{FileType, OFlags, Stat, Timestamps, UTIME_NOW, UTIME_OMIT};
-use rustix::time::ClockId;
 use std::fs::File as StdFile;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::path::Path;
+use std::sync::OnceLock;
 
 /// What [`wait`] waits on.
 pub type Handle<'a> = BorrowedFd<'a>;
@@ -32,12 +32,12 @@ const PEER_CLOSED: PollFlags = PollFlags::empty();
 
 const NANOSECONDS: u64 = 1_000_000_000;
 
-fn clock_id(clock: Clockid) -> ClockId {
+fn clock_id(clock: Clockid) -> libc::clockid_t {
     match clock {
-        Clockid::Realtime => ClockId::Realtime,
-        Clockid::Monotonic => ClockId::Monotonic,
-        Clockid::ProcessCputimeId => ClockId::ProcessCPUTime,
-        Clockid::ThreadCputimeId => ClockId::ThreadCPUTime,
+        Clockid::Realtime => libc::CLOCK_REALTIME,
+        Clockid::Monotonic => libc::CLOCK_MONOTONIC,
+        Clockid::ProcessCputimeId => libc::CLOCK_PROCESS_CPUTIME_ID,
+        Clockid::ThreadCputimeId => libc::CLOCK_THREAD_CPUTIME_ID,
     }
 }
 
@@ -47,16 +47,29 @@ fn nanoseconds(seconds: i64, nanoseconds: i64) -> Timestamp {
     seconds.saturating_mul(NANOSECONDS).saturating_add(u64::try_from(nanoseconds).unwrap_or(0))
 }
 
+/// Reads a clock through the C library, whose way to the kernel's page is the shortest there is.
+#[allow(unsafe_code, reason = "calls into the C library that fill a record")]
+fn read_clock(read: unsafe extern "C" fn(libc::clockid_t, *mut libc::timespec) -> libc::c_int, clock: Clockid) -> Result<Timestamp> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a local.
+    if unsafe { read(clock_id(clock), &raw mut time) } != 0 {
+        return Err(Errno::Inval);
+    }
+    #[allow(clippy::useless_conversion, clippy::unnecessary_fallible_conversions, reason = "the fields' types differ between systems")]
+    Ok(nanoseconds(time.tv_sec.into(), time.tv_nsec.into()))
+}
+
 /// The resolution of a clock in nanoseconds.
 pub fn clock_resolution(clock: Clockid) -> Result<Timestamp> {
-    let time = rustix::time::clock_getres(clock_id(clock));
-    Ok(nanoseconds(time.tv_sec, time.tv_nsec))
+    // It does not change, and asking the kernel takes ten times as long as the rest of the call.
+    static KNOWN: [OnceLock<Result<Timestamp>>; 4] = [const { OnceLock::new() }; 4];
+    let read = || read_clock(libc::clock_getres, clock);
+    KNOWN.get(clock as usize).map_or_else(read, |known| *known.get_or_init(read))
 }
 
 /// The time of a clock in nanoseconds.
 pub fn clock_time(clock: Clockid) -> Result<Timestamp> {
-    let time = rustix::time::clock_gettime(clock_id(clock));
-    Ok(nanoseconds(time.tv_sec, time.tv_nsec))
+    read_clock(libc::clock_gettime, clock)
 }
 
 /// Lets another thread run.
