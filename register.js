@@ -1,0 +1,68 @@
+'use strict';
+
+// Makes `wasi` and `node:wasi` stand for wasi-rs in a whole program, whatever it consists of:
+//
+//   node --require wasi-rs/register app.js
+//   node --import wasi-rs/register app.js
+//
+// Node has one object with the exports of a built-in module, for `require`, `process.getBuiltinModule`
+// and, once it is told to look again, all forms of `import`. So that object gets our class, and module
+// resolution stays as it is.
+
+const { syncBuiltinESMExports } = require('node:module');
+const workerThreads = require('node:worker_threads');
+const { WASI } = require('./index.js');
+
+builtin().WASI = WASI;
+followIntoWorkers();
+syncBuiltinESMExports();
+
+/** Node warns when its module is loaded, but it is not Node's class that will be used. */
+function builtin() {
+  const { emitWarning } = process;
+  process.emitWarning = () => {};
+  try {
+    return require('node:wasi');
+  } finally {
+    process.emitWarning = emitWarning;
+  }
+}
+
+/**
+ * A Worker loads what its parent was started with, but for three cases: it has Node options of its own,
+ * it has an environment of its own (before Node 22.3), or its code is text (with `--import`).
+ */
+function followIntoWorkers() {
+  workerThreads.Worker = new Proxy(workerThreads.Worker, {
+    construct(Worker, [file, given, ...rest], newTarget) {
+      let code = file;
+      const options = { ...given };
+      if (options.eval && typeof code === 'string') code = withPreload(code);
+      if (Array.isArray(options.execArgv)) {
+        options.execArgv = ['--require', __filename, ...options.execArgv];
+      } else if (options.env !== null && typeof options.env === 'object') {
+        const { NODE_OPTIONS = '' } = options.env;
+        options.env = {
+          ...options.env,
+          NODE_OPTIONS: `${NODE_OPTIONS} --require ${quoted(__filename)}`,
+        };
+      }
+      if (process.versions.bun) options.preload = [__filename, ...[options.preload ?? []].flat()];
+      return Reflect.construct(Worker, [code, options, ...rest], newTarget);
+    },
+  });
+}
+
+/**
+ * Only CommonJS has a `require` there: a module has got its preloads. The line stays the first, and
+ * strict code stays strict.
+ */
+function withPreload(code) {
+  const strict = /^\s*(['"])use strict\1/.test(code) ? "'use strict';" : '';
+  return `${strict}globalThis.require?.(${JSON.stringify(__filename)});${code}`;
+}
+
+/** A path as one word of NODE_OPTIONS. */
+function quoted(path) {
+  return `"${path.replace(/["\\]/g, '\\$&')}"`;
+}
