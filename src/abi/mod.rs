@@ -12,7 +12,7 @@ pub use flags::{
     Advice, Clockid, Eventrwflags, Eventtype, Fdflags, Filetype, Fstflags, Lookupflags, Oflags, Riflags, Roflags, Sdflags, Subclockflags,
     Whence,
 };
-pub use records::{Dirent, Event, Fdstat, Filestat, Prestat, Subscription, SubscriptionKind};
+pub use records::{Dirent, Event, Fdstat, Filestat, Filestat0, Prestat, Subscription, Subscription0, SubscriptionKind};
 pub use rights::{Rights, RightsPair};
 
 /// A descriptor's number.

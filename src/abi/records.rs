@@ -288,6 +288,78 @@ impl Record for Event {
     }
 }
 
+/// A [`Filestat`] as snapshot 0 has it: the count of links is shorter.
+///
+/// ```text
+///  0 dev u64 | 8 ino u64 | 16 filetype u8 | 20 nlink u32 | 24 size u64 | 32 atim u64 | 40 mtim u64 | 48 ctim u64 | 56
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Filestat0(pub Filestat);
+
+impl Record for Filestat0 {
+    record!(Filestat0, 56);
+    fn from_bytes(bytes: &Self::Bytes) -> Self {
+        let number = |offset| u64::from_le_bytes(take(bytes, offset));
+        Self(Filestat {
+            dev: number(0),
+            ino: number(8),
+            filetype: Filetype::from_value(u8::from_le_bytes(take(bytes, 16)).into()).unwrap_or(Filetype::Unknown),
+            nlink: u32::from_le_bytes(take(bytes, 20)).into(),
+            size: number(24),
+            atim: number(32),
+            mtim: number(40),
+            ctim: number(48),
+        })
+    }
+    fn to_bytes(&self) -> Self::Bytes {
+        let mut bytes = Self::ZERO;
+        put(&mut bytes, 0, self.0.dev.to_le_bytes());
+        put(&mut bytes, 8, self.0.ino.to_le_bytes());
+        put(&mut bytes, 16, [self.0.filetype as u8]);
+        put(&mut bytes, 20, u32::try_from(self.0.nlink).unwrap_or(u32::MAX).to_le_bytes());
+        put(&mut bytes, 24, self.0.size.to_le_bytes());
+        put(&mut bytes, 32, self.0.atim.to_le_bytes());
+        put(&mut bytes, 40, self.0.mtim.to_le_bytes());
+        put(&mut bytes, 48, self.0.ctim.to_le_bytes());
+        bytes
+    }
+}
+
+/// A [`Subscription`] as snapshot 0 has it: that to a clock has an identifier of its own in front.
+///
+/// ```text
+///  0 userdata u64 | 8 tag u8 | 16 identifier u64 | 24 clock id u32 | 32 timeout u64 | 40 precision u64 | 48 flags u16 | 56
+///                 | 8 tag u8 | 16 fd u32                                                                              | 56
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subscription0(pub Subscription);
+
+impl From<Subscription0> for Subscription {
+    fn from(Subscription0(subscription): Subscription0) -> Self {
+        subscription
+    }
+}
+
+impl Record for Subscription0 {
+    record!(Subscription0, 56);
+    fn from_bytes(bytes: &Self::Bytes) -> Self {
+        // But for the identifier, which nothing uses, it is the later record.
+        let mut later = Subscription::ZERO;
+        put(&mut later, 0, take::<16>(bytes, 0));
+        let is_clock = u32::from(u8::from_le_bytes(take(bytes, 8))) == Eventtype::Clock as u32;
+        put(&mut later, 16, take::<32>(bytes, if is_clock { 24 } else { 16 }));
+        Self(Subscription::from_bytes(&later))
+    }
+    fn to_bytes(&self) -> Self::Bytes {
+        let later = self.0.to_bytes();
+        let mut bytes = Self::ZERO;
+        put(&mut bytes, 0, take::<16>(&later, 0));
+        let is_clock = matches!(self.0.kind, Some(SubscriptionKind::Clock { .. }));
+        put(&mut bytes, if is_clock { 24 } else { 16 }, take::<32>(&later, 16));
+        bytes
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::indexing_slicing, reason = "tests")]
 mod tests {
@@ -320,6 +392,24 @@ mod tests {
         let dirent = Dirent { next: 1, ino: 2, namlen: 3, filetype: Filetype::SymbolicLink };
         assert_eq!(dirent.to_bytes(), [1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 7, 0, 0, 0]);
         assert_eq!(Dirent::from_bytes(&dirent.to_bytes()), dirent);
+    }
+
+    #[test]
+    fn snapshot_0_moves_what_follows_the_count_of_links_and_the_identifier() {
+        let stat = Filestat { dev: 1, ino: 2, filetype: Filetype::RegularFile, nlink: u64::MAX, size: 4, atim: 5, mtim: 6, ctim: 7 };
+        let bytes = Filestat0(stat).to_bytes();
+        assert_eq!((bytes[16], &bytes[20..24], bytes[24], bytes[32], bytes[40], bytes[48]), (4, &[0xff; 4][..], 4, 5, 6, 7));
+        let stat = Filestat0(Filestat { nlink: 3, ..stat });
+        assert_eq!(Filestat0::from_bytes(&stat.to_bytes()), stat);
+
+        let clock = SubscriptionKind::Clock { id: Ok(Clockid::Monotonic), timeout: 0x77, flags: Subclockflags::ABSTIME };
+        let bytes = Subscription0(Subscription { userdata: 9, kind: Some(clock) }).to_bytes();
+        assert_eq!((bytes[0], bytes[8], bytes[24], bytes[32], bytes[48]), (9, 0, 1, 0x77, 1));
+        for kind in [clock, SubscriptionKind::FdRead(5), SubscriptionKind::FdWrite(6)] {
+            let subscription = Subscription0(Subscription { userdata: 1, kind: Some(kind) });
+            assert_eq!(Subscription0::from_bytes(&subscription.to_bytes()), subscription);
+        }
+        assert_eq!(Subscription0(Subscription { userdata: 0, kind: Some(SubscriptionKind::FdRead(5)) }).to_bytes()[16], 5);
     }
 
     #[test]

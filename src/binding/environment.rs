@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "the frame and guest memories are shared with JavaScript")]
 
 use super::frame::{FRAME_SIZE, Frame};
+use super::shared;
 use crate::ctx::Ctx;
 use crate::memory::GuestMemory;
 use napi::bindgen_prelude::{FromNapiValue, Unknown};
@@ -125,6 +126,11 @@ impl Environment {
     /// Closes all descriptors of an instance.
     pub(super) fn close(&self, id: u32) {
         self.with_instance(id, |instance| instance.ctx.table.close());
+    }
+
+    /// Lets other environments attach to an instance, by a number.
+    pub(super) fn share(&self, id: u32) -> Option<u32> {
+        self.with_instance(id, |instance| shared::add(instance.ctx.share()))
     }
 
     /// Sets the memory of an instance.

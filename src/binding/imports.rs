@@ -4,7 +4,7 @@
 
 use super::environment::Environment;
 use super::frame::outcome;
-use crate::preview1::{Call, FUNCTIONS, Function, Stop};
+use crate::preview1::{Call, FUNCTIONS, Function, Stop, snapshot0};
 use napi::bindgen_prelude::{FromNapiValue, JsObjectValue, Object, Unknown};
 use napi::{Env, Result, check_status, sys};
 use std::ffi::c_void;
@@ -18,13 +18,27 @@ struct Import {
     function: &'static Function,
 }
 
-/// An object with all imports.
+/// An object with the imports of preview1.
 pub(super) fn functions<'env>(env: &'env Env, environment: &Rc<Environment>) -> Result<Object<'env>> {
+    if environment.claim_first() {
+        return object_of(env, environment, FUNCTIONS.iter().zip(FIRST_CALLBACKS.iter().copied()));
+    }
+    object_of(env, environment, FUNCTIONS.iter().map(|function| (function, import_callback as Callback)))
+}
+
+/// An object with those imports of snapshot 0 that differ from preview1's.
+pub(super) fn snapshot0_functions<'env>(env: &'env Env, environment: &Rc<Environment>) -> Result<Object<'env>> {
+    object_of(env, environment, snapshot0::FUNCTIONS.iter().map(|function| (function, import_callback as Callback)))
+}
+
+fn object_of<'env>(
+    env: &'env Env,
+    environment: &Rc<Environment>,
+    functions: impl Iterator<Item = (&'static Function, Callback)>,
+) -> Result<Object<'env>> {
     let mut object = Object::new(env)?;
-    let is_first = environment.claim_first();
-    for (function, first_callback) in FUNCTIONS.iter().zip(FIRST_CALLBACKS) {
+    for (function, callback) in functions {
         let import = Import { environment: Rc::clone(environment), function };
-        let callback = if is_first { *first_callback } else { import_callback };
         object.set_named_property(function.name, create_function(env, function.name, callback, import)?)?;
     }
     Ok(object)

@@ -8,12 +8,13 @@ mod error;
 mod frame;
 mod imports;
 mod options;
+mod shared;
 
 use crate::host::sys::end_process;
 use crate::preview1::FUNCTIONS;
 use environment::{Environment, Handle};
 use napi::bindgen_prelude::{External, Function, FunctionCallContext, JsObjectValue, JsValuesTupleIntoVec, Object, ToNapiValue};
-use napi::{Env, Result};
+use napi::{Env, Error, Result};
 use options::InstanceOptions;
 use std::rc::Rc;
 
@@ -24,6 +25,8 @@ pub(crate) fn exports(mut exports: Object<'_>, env: Env) -> Result<()> {
     let environment = Environment::new(&env)?;
     exports.set_named_property("frame", environment.frame_buffer(&env)?)?;
     exports.set_named_property("calls", imports::functions(&env, &environment)?)?;
+
+    exports.set_named_property("snapshot0Calls", imports::snapshot0_functions(&env, &environment)?)?;
 
     let mut signatures = Object::new(&env)?;
     for function in FUNCTIONS {
@@ -48,6 +51,23 @@ pub(crate) fn exports(mut exports: Object<'_>, env: Env) -> Result<()> {
         Ok(())
     };
     exports.set_named_property("closeInstance", function(&env, "closeInstance", close)?)?;
+
+    let here = Rc::clone(&environment);
+    let share = move |call: FunctionCallContext<'_>| here.share(call.first_arg()?).ok_or_else(|| Error::from_reason("no such instance"));
+    exports.set_named_property("shareInstance", function(&env, "shareInstance", share)?)?;
+
+    let here = Rc::clone(&environment);
+    let attach = move |call: FunctionCallContext<'_>| {
+        let shared = shared::get(call.first_arg()?).ok_or_else(|| Error::from_reason("the instance is not shared"))?;
+        Ok(External::new(Handle::new(&here, shared.into())))
+    };
+    exports.set_named_property("attachInstance", function(&env, "attachInstance", attach)?)?;
+
+    let unshare = |call: FunctionCallContext<'_>| {
+        shared::remove(call.first_arg()?);
+        Ok(())
+    };
+    exports.set_named_property("unshareInstance", function(&env, "unshareInstance", unshare)?)?;
 
     exports.set_named_property("setMemory", imports::set_memory(&env, &environment)?)?;
 

@@ -381,13 +381,12 @@ pub(super) fn fd_seek(call: &Call<'_>, fd: Fd, offset: i64, whence: u32) -> Resu
 ///
 /// # Errors
 /// - `badf`: the descriptor is not open or is a directory.
-/// - `notcapable`: the right `fd_tell` is missing.
+/// - `notcapable`: the right `fd_tell` is missing, and `fd_seek`, which implies it, too.
 /// - `spipe`: the file cannot seek.
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_tell>
 pub(super) fn fd_tell(call: &Call<'_>, fd: Fd) -> Result<Filesize> {
-    let descriptor = call.descriptor(fd)?;
-    Ok(descriptor.file(Rights::FD_TELL)?.seek(0, Whence::Cur)?)
+    fd_seek(call, fd, 0, Whence::Cur as u32)
 }
 
 /// Writes at the descriptor's offset; with `APPEND`, at the end. A stream takes all of it, however long that

@@ -13,6 +13,7 @@ mod poll;
 mod proc;
 mod random;
 mod sched;
+pub mod snapshot0;
 mod sock;
 mod stream;
 

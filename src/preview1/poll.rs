@@ -7,6 +7,7 @@ use crate::descriptor::Descriptor;
 use crate::host::{self, File, Opened, Readiness, Source, Wait};
 use crate::memory::{GuestPtr, Record, Region};
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 /// A descriptor that is waited on. There is one for each descriptor however many subscriptions name it, so that what
@@ -20,19 +21,20 @@ struct Polled {
 }
 
 /// The subscriptions of a call, read from memory each time they are gone through.
-struct Subscriptions<'m> {
+struct Subscriptions<'m, S> {
     array: Region<'m>,
     count: u32,
+    layout: PhantomData<S>,
 }
 
-impl Subscriptions<'_> {
+impl<S: Record + Into<Subscription>> Subscriptions<'_, S> {
     fn iter(&self) -> impl Iterator<Item = Subscription> {
         let mut at = 0_usize;
         (0..self.count).map(move |_| {
-            let mut bytes = Subscription::ZERO;
-            self.array.read_at(at, &mut bytes);
-            at = at.saturating_add(bytes.len());
-            Subscription::from_bytes(&bytes)
+            let mut bytes = S::ZERO;
+            self.array.read_at(at, bytes.as_mut());
+            at = at.saturating_add(bytes.as_ref().len());
+            S::from_bytes(&bytes).into()
         })
     }
 }
@@ -73,10 +75,20 @@ impl Clocks {
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#poll_oneoff>
 pub(super) fn poll_oneoff(call: &Call<'_>, subscriptions: GuestPtr<Subscription>, events: GuestPtr<Event>, count: u32) -> Result<u32> {
+    poll(call, subscriptions, events, count)
+}
+
+/// [`poll_oneoff`] for subscriptions of any layout.
+pub(super) fn poll<S: Record + Into<Subscription>>(
+    call: &Call<'_>,
+    subscriptions: GuestPtr<S>,
+    events: GuestPtr<Event>,
+    count: u32,
+) -> Result<u32> {
     if count == 0 {
         return Err(Errno::Inval.into());
     }
-    let subscriptions = Subscriptions { array: call.memory.array(subscriptions, count)?, count };
+    let subscriptions = Subscriptions { array: call.memory.array(subscriptions, count)?, count, layout: PhantomData::<S> };
     let events = call.memory.array(events, count)?;
 
     let now = host::monotonic_now();

@@ -194,7 +194,9 @@ impl Directory for HostDirectory {
                     FileType::Socket | FileType::Fifo => Filetype::SocketStream,
                 };
                 let next = entry.next_entry_cookie() as u64;
-                if !sink(DirectoryEntry { name, ino: entry.ino(), filetype, next }) {
+                // What lies above may be outside: as in the root of a file system, `..` is the directory itself.
+                let ino = if name == b".." { self.filestat()?.ino } else { entry.ino() };
+                if !sink(DirectoryEntry { name, ino, filetype, next }) {
                     // The kernel's cursor stands behind what the buffer held.
                     *cursor = if entries.is_buffer_empty() { Some(next) } else { None };
                     return Ok(());

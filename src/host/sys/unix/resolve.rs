@@ -69,7 +69,12 @@ mod kernel {
             PRESENT => true,
             ABSENT => false,
             _ => {
-                let works = openat2(base.fd, c".", DIRECTORY, Mode::empty(), ResolveFlags::BENEATH).is_ok();
+                let works = match openat2(base.fd, c".", DIRECTORY, Mode::empty(), ResolveFlags::BENEATH) {
+                    Ok(_) => true,
+                    // That says nothing of the call itself: ask again next time.
+                    Err(Host::MFILE | Host::NFILE | Host::NOMEM | Host::INTR | Host::AGAIN) => return false,
+                    Err(_) => false,
+                };
                 OPENAT2.store(if works { PRESENT } else { ABSENT }, Relaxed);
                 works
             }
