@@ -1,0 +1,230 @@
+// Measures rows of one kind with one implementation, in a process of its own: `node measure.mjs JOB`.
+// What it finds goes to descriptor 3, a line of JSON for each row: `begin`, then `ns` or `error`.
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { BUFFER, ENTRIES, OUT, nameAt } from './guest.mjs';
+import { rows } from './rows.mjs';
+
+const REPORT = 3;
+/** What `native with-pipes` leaves: both ends of a pipe, one that is filled, one that is emptied. */
+const PIPE_IN = 10;
+const PIPE_OUT = 11;
+const FILLED = 12;
+const EMPTIED = 13;
+
+/** Rights of files that are read and written, and of directories. */
+const FILE_RIGHTS = 0x08e0_01ffn;
+// Nothing that writes to the directory as if it were a file.
+const DIRECTORY_RIGHTS = 0x0fbf_feben;
+const ALL_RIGHTS = 0x0fff_ffffn;
+const READING = 0x0820_00a6n;
+
+/**
+ * @typedef {object} Job
+ * @property {'wasi-rs' | 'node:wasi'} implementation
+ * @property {string} root the checkout
+ * @property {string} folder the prepared folder
+ * @property {string} wasm the guest
+ * @property {Record<string, number>} descriptors
+ * @property {string[]} names the rows
+ * @property {string} fixture
+ * @property {number} warm ms for which a row runs before it is measured
+ * @property {number} budget ms for which it is measured
+ * @property {number} sample ms that one sample takes at least
+ */
+
+/** @type {Job} */
+const job = JSON.parse(readFileSync(process.argv[2], 'utf8'));
+const require = createRequire(import.meta.url);
+const wanted = rows.filter(({ name }) => job.names.includes(name));
+
+const now = () => Number(process.hrtime.bigint());
+const report = (line) => writeSync(REPORT, `${JSON.stringify(line)}\n`);
+
+/** Measures one row; a row that fails says so, and the next one follows. */
+function attempt(row, measureRow) {
+  report({ begin: row.name });
+  try {
+    report({ name: row.name, ns: measureRow() });
+  } catch (error) {
+    report({ name: row.name, error: String(error.message ?? error) });
+  }
+}
+
+/**
+ * The best of many short samples: what else the machine does makes a sample slower, never faster.
+ *
+ * @param {(turns: number) => number} time runs that many turns and returns the ns they took
+ * @param {number} [limit] the most turns that a sample can have
+ */
+function best(time, limit = Infinity) {
+  let turns = 1;
+  const warmUntil = now() + job.warm * 1e6;
+  let spent = time(turns);
+  // A turn that takes this long is compiled in no time, relatively, and noise is small.
+  const slow = spent > 20e6;
+  while (!slow && (now() < warmUntil || (spent < job.sample * 1e6 && turns < limit))) {
+    if (spent < job.sample * 1e6) turns = Math.min(turns * 2, limit);
+    spent = time(turns);
+  }
+  let least = spent / turns;
+  const until = now() + job.budget * 1e6;
+  for (let samples = 0; now() < until && (samples > 0 || spent < 1e9); samples++) {
+    least = Math.min(least, time(turns) / turns);
+  }
+  return least;
+}
+
+function load() {
+  return job.implementation === 'wasi-rs' ? require(job.root) : require('node:wasi');
+}
+
+// --- Loops of the guest --------------------------------------------------------------------------
+
+function measureGuest() {
+  const { WASI } = load();
+  const peer = job.fixture === 'peer';
+  const devNull = openSync('/dev/null', 'r+');
+  const pipes = peer ? [FILLED, EMPTIED, devNull] : [PIPE_IN, devNull, PIPE_OUT];
+  const [stdin, stdout, stderr] = job.pipes ? pipes : [devNull, devNull, devNull];
+  const wasi = new WASI({
+    version: 'preview1',
+    args: ['guest', 'one argument'],
+    env: { HOME: '/', LANG: 'C' },
+    preopens: { '/': job.folder },
+    stdin,
+    stdout,
+    stderr,
+  });
+  const module = new WebAssembly.Module(readFileSync(job.wasm));
+  const instance = new WebAssembly.Instance(module, { wasi_snapshot_preview1: wasi.wasiImport });
+  wasi.initialize(instance);
+  const { memory, ...loops } = instance.exports;
+  const view = new DataView(memory.buffer);
+  const scratch = join(job.folder, 'scratch');
+  rmSync(scratch, { recursive: true, force: true });
+  mkdirSync(scratch);
+  openDescriptors(wasi.wasiImport, memory, view);
+  const empty = () => {
+    for (const name of readdirSync(scratch)) unlinkSync(join(scratch, name));
+  };
+
+  for (const row of wanted) {
+    const run = loops[row.name];
+    const before = loops[`before ${row.name}`];
+    const after = loops[`after ${row.name}`];
+    const time = (turns) => {
+      if (row.host === 'files removed') {
+        for (let i = 0; i < turns; i++) writeFileSync(join(scratch, nameAt(i)), '');
+      }
+      before?.(row.once ? 1 : turns);
+      const start = now();
+      const errno = run(turns);
+      const spent = now() - start;
+      if (errno !== (row.errno ?? 0)) throw new Error(`errno ${errno}`);
+      after?.(row.once ? 1 : turns);
+      if (row.host === 'files created') empty();
+      if (row.entries && view.getUint32(ENTRIES, true) < row.entries) {
+        throw new Error(`${view.getUint32(ENTRIES, true)} entries`);
+      }
+      return spent;
+    };
+    attempt(row, () => best(time, row.limit) / (row.per ?? 1));
+  }
+  closeSync(devNull);
+}
+
+/** Opens what the loops work on, and stores the descriptors where the loops look for them. */
+function openDescriptors(wasiImport, memory, view) {
+  const folder = { flags: 2, rights: DIRECTORY_RIGHTS, inheriting: ALL_RIGHTS };
+  const kinds = {
+    file: { path: 'file', flags: 0, rights: FILE_RIGHTS, inheriting: 0n },
+    reading: { path: 'file', flags: 0, rights: READING, inheriting: 0n },
+    scratch: { path: 'scratch', ...folder },
+  };
+  for (const [name, address] of Object.entries(job.descriptors)) {
+    const [word, number] = name.split(' ');
+    const kind = kinds[word] ?? { path: `${word}-${number}`, ...folder };
+    const { written } = new TextEncoder().encodeInto(
+      kind.path,
+      new Uint8Array(memory.buffer, BUFFER),
+    );
+    const { flags, rights, inheriting } = kind;
+    const errno = wasiImport.path_open(3, 1, BUFFER, written, flags, rights, inheriting, 0, OUT);
+    if (errno !== 0) throw new Error(`${kind.path} cannot be opened: errno ${errno}`);
+    view.setUint32(address, view.getUint32(OUT, true), true);
+  }
+}
+
+// --- Construction --------------------------------------------------------------------------------
+
+/** A command that does nothing: `(func (export "_start"))` and a memory of one page. */
+const COMMAND = Buffer.from(
+  '0061736d01000000' + // magic, version
+    '01040160' +
+    '0000' + // type: () -> ()
+    '03020100' + // function 0 has type 0
+    '0503010001' + // memory: 1 page
+    '0713' +
+    '02' +
+    '066d656d6f7279' +
+    '0200' +
+    '065f7374617274' +
+    '0000' + // exports: memory, _start
+    '0a040102000b', // body
+  'hex',
+);
+/** Instances that one process makes for a row: `node:wasi` keeps their descriptors until a collection. */
+const INSTANCES = 400;
+
+function measureConstruction() {
+  const { WASI } = load();
+  const module = new WebAssembly.Module(COMMAND);
+  const make = () => new WASI({ version: 'preview1', preopens: { '/': job.folder } });
+  const steps = {
+    'new WASI()': make,
+    'new WASI() + instantiate + start': () => {
+      const wasi = make();
+      wasi.start(new WebAssembly.Instance(module, { wasi_snapshot_preview1: wasi.wasiImport }));
+    },
+  };
+  for (const row of wanted) {
+    const step = steps[row.name];
+    attempt(row, () => {
+      let least = Infinity;
+      const turns = 20;
+      for (let made = 0; made < INSTANCES; made += turns) {
+        const start = now();
+        for (let i = 0; i < turns; i++) step();
+        least = Math.min(least, (now() - start) / turns);
+      }
+      return least;
+    });
+  }
+}
+
+function measureRequire() {
+  const start = now();
+  load();
+  const ns = now() - start;
+  for (const row of wanted) attempt(row, () => ns);
+}
+
+const measures = {
+  guest: measureGuest,
+  peer: measureGuest,
+  construction: measureConstruction,
+  require: measureRequire,
+};
+measures[job.fixture]();

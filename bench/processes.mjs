@@ -1,0 +1,130 @@
+// The processes that measure.
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { fail, requireCargo, root, run } from '../scripts/process.mjs';
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+/** A row that says nothing for so long (ms) hangs. */
+const PATIENCE = 120_000;
+
+/** The two that are compared. */
+export const IMPLEMENTATIONS = ['wasi-rs', 'node:wasi'];
+
+/** @returns {{ version: string, major: number, v8: string }} of a `node` */
+export function versionOf(node) {
+  const { stdout, error } = spawnSync(node, ['-p', 'JSON.stringify(process.versions)'], {
+    encoding: 'utf8',
+  });
+  if (error) fail(`${node} cannot be run: ${error.message}`);
+  const versions = JSON.parse(stdout);
+  return { version: versions.node, major: Number.parseInt(versions.node, 10), v8: versions.v8 };
+}
+
+/** @returns {string[]} the flags under which a `node` has `node:wasi` and does not warn of it */
+export function nodeFlags(major) {
+  return major < 20
+    ? ['--no-warnings', '--experimental-wasi-unstable-preview1']
+    : ['--no-warnings'];
+}
+
+/** Builds the program with the bare system calls. @returns {string | undefined} its path, on Linux */
+export function buildNative() {
+  if (process.platform !== 'linux') return undefined;
+  requireCargo();
+  const target = join(root, 'target', 'bench');
+  const manifest = join(here, 'native', 'Cargo.toml');
+  const flags = ['--release', '--quiet', '--locked', '--manifest-path', manifest];
+  if (!run('cargo', ['build', ...flags, '--target-dir', target])) {
+    fail('the bare system calls could not be built');
+  }
+  return join(target, 'release', 'wasi-rs-bench-native');
+}
+
+/**
+ * Measures rows in a process of their own. A row that takes the process down is an error of that row,
+ * and the rest goes on in a new process.
+ *
+ * @param {object} how
+ * @param {string} how.node
+ * @param {string[]} how.flags
+ * @param {string} [how.native]
+ * @param {object} job what measure.mjs reads
+ * @returns {Promise<Map<string, { ns?: number, error?: string }>>}
+ */
+export async function measure(how, job) {
+  const found = new Map();
+  let names = job.names;
+  while (names.length > 0) {
+    const { lines, end } = await once(how, { ...job, names });
+    let begun;
+    for (const line of lines) {
+      if (line.begin) begun = line.begin;
+      else {
+        found.set(line.name, line);
+        begun = undefined;
+      }
+    }
+    const rest = names.filter((name) => !found.has(name));
+    if (rest.length === 0) break;
+    // What ran when the process ended is to blame, or the start of it all.
+    const guilty = begun ?? rest[0];
+    found.set(guilty, { error: end });
+    if (lines.length === 0) for (const name of rest) found.set(name, { error: end });
+    names = names.filter((name) => !found.has(name));
+  }
+  return found;
+}
+
+function once({ node, flags, native }, job) {
+  const jobPath = join(job.folder, 'job.json');
+  const pipes = native !== undefined;
+  writeFileSync(jobPath, JSON.stringify({ ...job, root, pipes }));
+  const command = [node, ...flags, join(here, 'measure.mjs'), jobPath];
+  const [program, ...args] = pipes ? [native, 'with-pipes', ...command] : command;
+  return new Promise((resolve) => {
+    const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe', 'pipe'] });
+    const lines = [];
+    let messages = '';
+    let timer;
+    let patience = false;
+    const wait = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        patience = true;
+        child.kill('SIGKILL');
+      }, PATIENCE);
+    };
+    wait();
+    child.stderr.on('data', (chunk) => (messages = (messages + chunk).slice(-4000)));
+    createInterface(child.stdio[3]).on('line', (line) => {
+      lines.push(JSON.parse(line));
+      wait();
+    });
+    child.on('error', (error) => resolve({ lines, end: error.message }));
+    child.on('close', (code, signal) => {
+      clearTimeout(timer);
+      const how = patience ? 'hangs' : signal ? `killed by ${signal}` : `exit code ${code}`;
+      const reason = /^\w*Error.*$/m.exec(messages)?.[0];
+      resolve({ lines, end: reason ? `${how}: ${reason}` : how });
+    });
+  });
+}
+
+/** @returns {Map<string, number>} the ns of the rows that have bare system calls */
+export function measureNative(native, folder, budget, names) {
+  const { stdout, stderr, status } = spawnSync(native, ['rows', folder, String(budget), ...names], {
+    encoding: 'utf8',
+    maxBuffer: 1 << 24,
+  });
+  if (status !== 0) fail(`the bare system calls failed: ${stderr}`);
+  const lines = stdout.split('\n').filter(Boolean);
+  return new Map(lines.map((line) => line.split('\t')).map(([name, ns]) => [name, Number(ns)]));
+}
+
+/** Fails with one line if the addon was not built. */
+export function requireAddon() {
+  if (!existsSync(join(root, 'binding.js'))) fail('the addon is not built: run `npm run setup`');
+}

@@ -1,0 +1,93 @@
+// The figures as text.
+
+const digits = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
+
+function ns(value) {
+  if (value === undefined) return '-';
+  return value < 100 ? value.toFixed(1) : digits.format(value);
+}
+
+function geometricMean(values) {
+  return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
+}
+
+/**
+ * @param {object[]} results
+ * @param {Record<string, number>} overheadAims ns above the bare system call, by class
+ * @returns {{ lines: string[], geomean: number, overheads: object }}
+ */
+export function table(results, overheadAims) {
+  const head = ['call', 'here', 'node:wasi', 'ratio', 'aim', 'met', 'bare', 'above', 'aim', 'met'];
+  const body = results.map((row) => [
+    row.name,
+    row.errors['wasi-rs'] ? 'failed' : ns(row.here),
+    row.errors['node:wasi'] ? 'failed' : ns(row.node),
+    row.ratio?.toFixed(2) ?? '-',
+    row.aim.toFixed(2),
+    row.met === undefined ? '-' : row.met ? 'yes' : 'NO',
+    ns(row.bare),
+    row.above === undefined ? '-' : ns(row.above),
+    row.class ? String(overheadAims[row.class]) : '-',
+    row.above === undefined ? '-' : row.above <= overheadAims[row.class] ? 'yes' : 'NO',
+  ]);
+  const widths = head.map((title, i) =>
+    Math.max(title.length, ...body.map((row) => row[i].length)),
+  );
+  const line = (cells) =>
+    cells
+      .map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])))
+      .join('  ');
+  const lines = [
+    '',
+    line(head),
+    widths.map((width) => '-'.repeat(width)).join('  '),
+    ...body.map(line),
+    '',
+  ];
+
+  const rated = results.filter((row) => row.ratio !== undefined);
+  const geomean = geometricMean(rated.map((row) => row.ratio));
+  const above = rated.filter((row) => Number(row.ratio.toFixed(2)) > 1);
+  lines.push(
+    'All times are ns, the best of many short samples. above: here less the bare system calls.',
+  );
+  lines.push(`geometric mean of ${rated.length} ratios: ${geomean.toFixed(3)} (aim: 0.400)`);
+  lines.push(
+    `rows above 1.00: ${above.length}${above.length > 0 ? ` (${above.map((row) => row.name).join('; ')})` : ''}`,
+  );
+
+  const overheads = {};
+  for (const [kind, aim] of Object.entries(overheadAims)) {
+    const judged = results.filter((row) => row.class === kind && row.above !== undefined);
+    if (judged.length === 0) continue;
+    const worst = judged.reduce((a, b) => (b.above > a.above ? b : a));
+    const sorted = judged.map((row) => row.above).sort((a, b) => a - b);
+    const median = sorted[sorted.length >> 1];
+    overheads[kind] = { aim, worst: worst.above, row: worst.name, median };
+    const types = kind === 'i64' ? 'calls with an i64' : 'calls with i32 only';
+    lines.push(
+      `overhead above the bare system call, ${types}: at most ${ns(worst.above)} (${worst.name}), median ${ns(median)} (aim: ${aim})`,
+    );
+  }
+  for (const row of results) {
+    for (const [implementation, error] of Object.entries(row.errors)) {
+      lines.push(`${row.name} failed under ${implementation}: ${error}`);
+    }
+  }
+  return { lines, geomean, overheads };
+}
+
+/** @returns {string[]} what got worse than the committed ratios */
+export function comparison(results, committed, noise, major) {
+  if (!committed) return ['', `no ratios are committed for Node.js ${major}`];
+  const lines = [];
+  for (const { name, ratio } of results) {
+    const before = committed[name];
+    if (before === undefined || ratio === undefined) continue;
+    if (ratio > before * noise) {
+      lines.push(`worse: ${name}: ${before.toFixed(2)} -> ${ratio.toFixed(2)}`);
+    }
+  }
+  const same = `nothing is more than ${Math.round((noise - 1) * 100)} % worse than the committed ratios for Node.js ${major}`;
+  return ['', ...(lines.length > 0 ? lines : [same])];
+}
