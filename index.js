@@ -15,10 +15,11 @@
 // alter it. See ARCHITECTURE.md for the frame's layout.
 
 const { realpathSync } = require('node:fs');
-const { resolve } = require('node:path');
+const { join, resolve, sep } = require('node:path');
 const { inspect } = require('node:util');
 const { isMainThread } = require('node:worker_threads');
 const {
+  attachInstance,
   calls,
   closeInstance,
   createInstance,
@@ -26,7 +27,11 @@ const {
   frame,
   instanceId,
   setMemory,
+  shareInstance,
+  snapshot0Calls,
+  unshareInstance,
 } = require('./binding.js');
+const { kAttach, kShare } = require('./symbols.js');
 
 // One native function for each import, shared by all instances: a call site in `createImports` then
 // always calls the same function, which V8 needs to call it fast.
@@ -80,7 +85,7 @@ const {
 } = calls;
 
 const { apply, getOwnPropertyDescriptor } = Reflect;
-const { defineProperty, entries } = Object;
+const { assign, defineProperty, entries } = Object;
 const { isArray } = Array;
 const { isInteger } = Number;
 const { stringify } = JSON;
@@ -105,6 +110,7 @@ const kStarted = Symbol('kStarted');
 const kExitCode = Symbol('kExitCode');
 const kInstance = Symbol('kInstance');
 const kClose = Symbol('kClose');
+const kHandle = Symbol('kHandle');
 
 const DISPOSE = Symbol.dispose ?? Symbol.for('nodejs.dispose');
 
@@ -126,12 +132,18 @@ class WASI {
     // guest's exit ends the process. With it that of Node 20 and later holds: `start` returns.
     const versioned = options.version !== undefined;
     const bindingName = versioned ? bindingNameOf(options.version) : 'wasi_snapshot_preview1';
-    const handle = createInstance(checkedOptions(options));
-    const { wasiImport, useMemory, close } = createImports(handle);
+    const attached = options[kAttach];
+    const handle =
+      attached === undefined ? createInstance(checkedOptions(options)) : attachInstance(attached);
+    const imports = createImports(handle);
+    const { wasiImport, useMemory, close } = imports;
+    // The guest was compiled against snapshot 0, where some records are laid out differently.
+    if (bindingName === 'wasi_unstable') assign(wasiImport, imports.snapshot0Import);
 
     this[kBindingName] = bindingName;
     this[kSetMemory] = useMemory;
     this[kClose] = close;
+    this[kHandle] = handle;
     this.wasiImport = wasiImport;
     this[kStarted] = false;
     this[kExitCode] = 0;
@@ -228,7 +240,18 @@ class WASI {
   [DISPOSE]() {
     this.close();
   }
+
+  /** @returns {{ number: number, release: () => void }} what other threads attach with, until the release */
+  [kShare]() {
+    const number = shareInstance(instanceId(this[kHandle]));
+    return { number, release: () => unshareInstance(number) };
+  }
 }
+
+/** A WASI with the descriptors, arguments and environment of another thread's. */
+defineProperty(WASI, kAttach, {
+  value: (number, options) => new WASI({ ...options, [kAttach]: number }),
+});
 
 // --- Options -------------------------------------------------------------------------------------
 
@@ -276,42 +299,51 @@ function terminated(string) {
   return `${end < 0 ? string : apply(slice, string, [0, end])}\0`;
 }
 
-/** @returns {{ guest: string, path: string }[]} in the order of their descriptors, from 3 on */
+/** @returns {{ guest: string, path: string, readOnly: boolean }[]} in descriptors' order, from 3 on */
 function preopenList(preopens) {
   const list = [];
   const pairs = entries(preopens);
   for (let i = 0; i < pairs.length; i++) {
-    list[i] = { guest: pairs[i][0], path: String(pairs[i][1]) };
+    list[i] = { guest: pairs[i][0], path: String(pairs[i][1]), readOnly: false };
   }
   return list;
 }
 
 /**
- * Holds a new instance against Node's permission model (`--permission`). A guest may read and write
- * below a preopen, so the process must be allowed both, for the path given and for what it leads to.
+ * Holds preopens against Node's permission model (`--permission`). A guest may read what is below a
+ * preopen, so the process must be allowed to, and may change it if the process may. It counts what is
+ * allowed for the path given and for the path that it leads to.
  */
 function checkPermissions(preopens) {
-  if (!permission.has('wasi')) throw accessDenied('--allow-wasi', 'WASI', '');
   for (let i = 0; i < preopens.length; i++) {
-    const path = resolve(preopens[i].path);
-    checkPath(path);
-    checkPath(realPath(path));
+    const preopen = preopens[i];
+    const path = resolve(preopen.path);
+    checkReadable(path);
+    const target = realPath(path);
+    checkReadable(target);
+    preopen.readOnly = !allowsBelow('fs.write', path) || !allowsBelow('fs.write', target);
   }
 }
 
-function checkPath(path) {
-  if (!permission.has('fs.read', path)) {
+function checkReadable(path) {
+  if (!allowsBelow('fs.read', path)) {
     throw accessDenied('--allow-fs-read', 'FileSystemRead', path);
   }
-  if (!permission.has('fs.write', path)) {
-    throw accessDenied('--allow-fs-write', 'FileSystemWrite', path);
-  }
+}
+
+/**
+ * Whether the process may use all files below a folder. Node is asked for one with a name that nobody
+ * grants: a folder alone may be allowed without what is in it, and the other way round.
+ */
+function allowsBelow(scope, path) {
+  return permission.has(scope, join(path, '\u0001'));
 }
 
 /** Where symbolic links lead; a path that cannot be followed is reported when it is opened. */
 function realPath(path) {
   try {
-    return realpathSync.native(path);
+    // With the separator, the allowed folder itself counts as below what is allowed.
+    return realpathSync.native(join(path, sep));
   } catch (error) {
     if (error.code === 'ERR_ACCESS_DENIED') throw error;
     return path;
@@ -815,7 +847,40 @@ function createImports(handle) {
     },
   };
 
-  return { wasiImport, useMemory, close };
+  // What snapshot 0 has otherwise, in the place of the functions above.
+  const snapshot0Import = {
+    fd_filestat_get(fd, stat) {
+      if (arguments.length !== 2 || !put_ii(fd, stat)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      snapshot0Calls.fd_filestat_get();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(snapshot0Calls.fd_filestat_get);
+    },
+    fd_seek(fd, offset, whence, newoffset) {
+      if (arguments.length !== 4 || !put_iIii(fd, offset, whence, newoffset)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      snapshot0Calls.fd_seek();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(snapshot0Calls.fd_seek);
+    },
+    path_filestat_get(fd, flags, path, path_len, stat) {
+      if (arguments.length !== 5 || !put_iiiii(fd, flags, path, path_len, stat)) return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      snapshot0Calls.path_filestat_get();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(snapshot0Calls.path_filestat_get);
+    },
+    poll_oneoff(subscriptions, events, nsubscriptions, nevents) {
+      if (arguments.length !== 4 || !put_iiii(subscriptions, events, nsubscriptions, nevents))
+        return EINVAL;
+      if (view[0] === undefined) refresh();
+      u32[INSTANCE] = id;
+      snapshot0Calls.poll_oneoff();
+      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(snapshot0Calls.poll_oneoff);
+    },
+  };
+
+  return { wasiImport, snapshot0Import, useMemory, close };
 }
 
 /**
@@ -1051,12 +1116,13 @@ function outOfRange(name, expected, value) {
   );
 }
 
+/** As Node's native side makes it: without the code in its name. */
 function accessDenied(flag, scope, resource) {
-  const error = nodeError(
-    Error,
-    'ERR_ACCESS_DENIED',
-    `Access to this API has been restricted. Use ${flag} to manage permissions.`,
-  );
+  const older = Number.parseInt(process.versions.node, 10) < 22;
+  const hint = older ? '' : `. Use ${flag} to manage permissions.`;
+  const error = new Error(`Access to this API has been restricted${hint}`);
+  captureStackTrace?.(error, accessDenied);
+  error.code = 'ERR_ACCESS_DENIED';
   error.permission = scope;
   error.resource = resource;
   return error;

@@ -1,0 +1,168 @@
+// wasi-threads: guests that start threads, all of which share one table of descriptors.
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync, openSync, closeSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import test from 'node:test';
+
+const require = createRequire(import.meta.url);
+const { WASI } = require('../index.js');
+const { runThreads } = require('../threads.js');
+const wabt = await require('wabt')();
+
+// What the guests below have in common. 100: a descriptor, 200: what threads wait for, 300: data.
+const PRELUDE = `
+  (import "wasi_snapshot_preview1" "path_open" (func $path_open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_read" (func $fd_read (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_tell" (func $fd_tell (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "args_sizes_get" (func $args_sizes_get (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))
+  (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+  (import "env" "memory" (memory 1 4 shared))
+  (data (i32.const 16) "data.txt")
+  (func $open
+    (i32.store (i32.const 0) (i32.const 300)) (i32.store (i32.const 4) (i32.const 4))
+    (if (call $path_open (i32.const 3) (i32.const 0) (i32.const 16) (i32.const 8) (i32.const 0)
+          (i64.const 0x26) (i64.const 0) (i32.const 0) (i32.const 100)) (then (unreachable))))
+  (func $wait (drop (memory.atomic.wait32 (i32.const 200) (i32.const 0) (i64.const -1))))
+  (func $wake (i32.atomic.store (i32.const 200) (i32.const 1)) (drop (memory.atomic.notify (i32.const 200) (i32.const 9))))`;
+
+function guest(body) {
+  const features = { threads: true };
+  const module = wabt.parseWat('guest.wat', `(module ${PRELUDE} ${body})`, features);
+  return module.toBinary({}).buffer;
+}
+
+function run(body, options = {}) {
+  const { threads, ...rest } = options;
+  const wasi = new WASI({ version: 'preview1', ...rest });
+  return runThreads(wasi, guest(body), threads).finally(() => wasi.close());
+}
+
+let dir;
+test.before(() => {
+  dir = mkdtempSync(join(tmpdir(), 'wasi-rs-threads-'));
+  writeFileSync(join(dir, 'data.txt'), 'abcdefgh');
+});
+test.after(() => rmSync(dir, { recursive: true }));
+
+test('a file opened in one thread is read in another, where it stands, and args are shared', async () => {
+  const exitCode = await run(
+    `(func (export "_start")
+       (call $open)
+       (drop (call $fd_read (i32.load (i32.const 100)) (i32.const 0) (i32.const 1) (i32.const 400)))
+       (if (i32.ne (i32.load (i32.const 300)) (i32.const 0x64636261)) (then (unreachable)))
+       (if (i32.le_s (call $spawn (i32.const 7)) (i32.const 0)) (then (unreachable)))
+       (call $wait)
+       (drop (call $fd_tell (i32.load (i32.const 100)) (i32.const 408)))
+       (if (i64.ne (i64.load (i32.const 408)) (i64.const 8)) (then (unreachable)))
+       (call $proc_exit (i32.add (i32.load (i32.const 500)) (i32.load (i32.const 504)))))
+     (func (export "wasi_thread_start") (param $id i32) (param $argument i32)
+       (drop (call $fd_read (i32.load (i32.const 100)) (i32.const 0) (i32.const 1) (i32.const 400)))
+       (if (i32.ne (i32.load (i32.const 300)) (i32.const 0x68676665)) (then (unreachable)))
+       (drop (call $args_sizes_get (i32.const 500) (i32.const 508)))
+       (i32.store (i32.const 504) (local.get $argument))
+       (call $wake))`,
+    { preopens: { '/': dir }, args: ['a', 'b', 'c'] },
+  );
+  assert.equal(exitCode, 3 + 7);
+});
+
+test('_start that returns ends the threads that still run, with code 0', async () => {
+  const exitCode = await run(
+    `(func (export "_start") (drop (call $spawn (i32.const 0))))
+     (func (export "wasi_thread_start") (param i32 i32) (loop $ever (br $ever)))`,
+  );
+  assert.equal(exitCode, 0);
+});
+
+test('proc_exit in one thread ends all, also one that waits and one that loops', async () => {
+  const exitCode = await run(
+    `(func (export "_start") (drop (call $spawn (i32.const 0))) (drop (call $spawn (i32.const 1))) (call $wait))
+     (func (export "wasi_thread_start") (param $id i32) (param $argument i32)
+       (if (local.get $argument) (then (call $proc_exit (i32.const 5))))
+       (loop $ever (br $ever)))`,
+  );
+  assert.equal(exitCode, 5);
+});
+
+test('a trap in one thread ends all and rejects with its error', async () => {
+  const running = run(
+    `(func (export "_start") (drop (call $spawn (i32.const 0))) (call $wait))
+     (func (export "wasi_thread_start") (param i32 i32) (unreachable))`,
+  );
+  await assert.rejects(
+    running,
+    (error) => error instanceof WebAssembly.RuntimeError && /unreachable/.test(error.message),
+  );
+});
+
+test('there are no more threads at a time than asked for', async () => {
+  const exitCode = await run(
+    `(func (export "_start")
+       (drop (call $spawn (i32.const 0))) (drop (call $spawn (i32.const 0)))
+       (call $proc_exit (i32.sub (i32.const 0) (call $spawn (i32.const 0)))))
+     (func (export "wasi_thread_start") (param i32 i32) (call $wait))`,
+    { threads: { maxThreads: 2 } },
+  );
+  assert.equal(exitCode, 6);
+});
+
+test('threads that have ended make room for others', async () => {
+  const exitCode = await run(
+    `(global $left (mut i32) (i32.const 20))
+     (func (export "_start")
+       (loop $next
+         (i32.atomic.store (i32.const 200) (i32.const 0))
+         (block $started
+           (loop $again
+             (br_if $started (i32.gt_s (call $spawn (i32.const 0)) (i32.const 0)))
+             (drop (memory.atomic.wait32 (i32.const 600) (i32.const 0) (i64.const 1000000)))
+             (br $again)))
+         (call $wait)
+         (global.set $left (i32.sub (global.get $left) (i32.const 1)))
+         (br_if $next (global.get $left)))
+       (call $proc_exit (i32.const 9)))
+     (func (export "wasi_thread_start") (param i32 i32) (call $wake))`,
+    { threads: { maxThreads: 1 } },
+  );
+  assert.equal(exitCode, 9);
+});
+
+test('a thread that waits for its input does not keep the others waiting', async (t) => {
+  const fifo = join(dir, 'fifo');
+  if (spawnSync('mkfifo', [fifo]).status !== 0) return t.skip('no mkfifo here');
+  const stdin = openSync(fifo, 'r+');
+  try {
+    const exitCode = await run(
+      `(func (export "_start")
+         (drop (call $spawn (i32.const 0))) (call $wait)
+         (call $open)
+         (drop (call $fd_read (i32.load (i32.const 100)) (i32.const 0) (i32.const 1) (i32.const 400)))
+         (call $proc_exit (i32.load (i32.const 400))))
+       (func (export "wasi_thread_start") (param i32 i32)
+         (i32.store (i32.const 40) (i32.const 320)) (i32.store (i32.const 44) (i32.const 4))
+         (call $wake)
+         (drop (call $fd_read (i32.const 0) (i32.const 40) (i32.const 1) (i32.const 48))))`,
+      { stdin, preopens: { '/': dir } },
+    );
+    assert.equal(exitCode, 4);
+  } finally {
+    closeSync(stdin);
+  }
+});
+
+test('what was not built for threads is refused', async () => {
+  const wasi = new WASI({ version: 'preview1' });
+  const plain = wabt
+    .parseWat('plain.wat', '(module (memory (export "memory") 1) (func (export "_start")))')
+    .toBinary({}).buffer;
+  await assert.rejects(runThreads(wasi, plain), /imports no shared memory/);
+  await assert.rejects(
+    runThreads(wasi, new WebAssembly.Module(guest('(func (export "_start"))'))),
+    /needs the option "memory"/,
+  );
+  await assert.rejects(runThreads(wasi, plain, { maxThreads: -1 }), RangeError);
+});

@@ -1,0 +1,29 @@
+import type { WASI } from './index.js';
+
+export interface ThreadsOptions {
+  /**
+   * How many threads there may be beside the main one at a time. To start more fails in the guest
+   * with errno 6 (again).
+   * @default 64
+   */
+  maxThreads?: number;
+  /**
+   * The shared memory. By default a new one of the size that the module asks for; a module that is
+   * compiled already does not say which, so it needs this.
+   */
+  memory?: WebAssembly.Memory;
+}
+
+/**
+ * Runs a command that was built for wasi-threads: it imports its shared memory and
+ * `wasi.thread-spawn`. Each thread runs in a Worker; all of them use the descriptors, arguments and
+ * environment of `wasi`. The calling thread stays free.
+ *
+ * @returns the exit code: 0 when `_start` returns, or what any thread gave to `proc_exit`. It rejects
+ *   with the error of a trap in any thread. Either ends all threads.
+ */
+export function runThreads(
+  wasi: WASI,
+  wasm: BufferSource | WebAssembly.Module,
+  options?: ThreadsOptions,
+): Promise<number>;
