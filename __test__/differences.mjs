@@ -10,21 +10,31 @@ const NO_DOTS = '`.` and `..` are left out, and inode numbers are 0';
 const SECONDS = 'times are set in whole seconds';
 const PROC_RAISE = 'the signal is sent to the host process';
 const NBYTES = 'nbytes is always 0';
-const NEGATIVE = 'an i32 above 2^31 is EINVAL: on Node 18 everywhere, from Node 24 on where a function has an i64';
+const NEGATIVE =
+  'an i32 above 2^31 is EINVAL: on Node 18 everywhere, from Node 24 on where a function has an i64';
 const NO_SOCKETS = 'peeking, waiting for all and shutting down are refused';
 const ABSOLUTE_TIME = 'an absolute time is waited for as if it were relative';
 const WAITS = 'a call that waits cannot be ended from outside, and the Worker neither';
 
 const NODE_18 = [[18, 18]];
-const NODE_18_AND_FROM_24 = [[18, 18], [24, Infinity]];
+const NODE_18_AND_FROM_24 = [
+  [18, 18],
+  [24, Infinity],
+];
 
 export const differences = {
   'args-empty': { reason: 'args_get without arguments is EINVAL' },
   'environ-empty': { reason: 'environ_get without an environment is EINVAL' },
   'clock-realtime': { reason: 'the realtime clock has microseconds only' },
 
-  'fd-read-vectors': { reason: 'no vectors are EINVAL, and an offset of 2^64 - 1 is taken', nodes: NODE_18 },
-  'fd-write-vectors': { reason: 'no vectors are EINVAL, and an offset of 2^64 - 1 is taken', nodes: NODE_18 },
+  'fd-read-vectors': {
+    reason: 'no vectors are EINVAL, and an offset of 2^64 - 1 is taken',
+    nodes: NODE_18,
+  },
+  'fd-write-vectors': {
+    reason: 'no vectors are EINVAL, and an offset of 2^64 - 1 is taken',
+    nodes: NODE_18,
+  },
   'fd-append': { reason: `${HOST_FLAGS}: given back, they take APPEND away` },
   'fd-flags': { reason: HOST_FLAGS },
   'fd-sync-flags': { reason: HOST_FLAGS },
@@ -42,25 +52,43 @@ export const differences = {
   'readdir-buffers': { reason: NO_DOTS },
   'readdir-cut': { reason: 'the bytes of an entry that does not fit are not those of the entry' },
   'readdir-resume': { reason: NO_DOTS },
-  'readdir-delete': { reason: 'a cookie is a count: each file removed makes the reading skip another' },
+  'readdir-delete': {
+    reason: 'a cookie is a count: each file removed makes the reading skip another',
+  },
   'readdir-many': { reason: NO_DOTS },
 
-  'path-open-forms': { reason: 'dots are taken away as text, so that what lies before them need not exist' },
-  'path-open-refused': { reason: 'a NUL at the end is not seen, `/.` is cut off, and the empty path is EINVAL' },
+  'path-open-forms': {
+    reason: 'dots are taken away as text, so that what lies before them need not exist',
+  },
+  'path-open-refused': {
+    reason: 'a NUL at the end is not seen, `/.` is cut off, and the empty path is EINVAL',
+  },
   'path-symlink': { reason: 'a link from a subdirectory to its parent is refused' },
   'path-symlink-absolute': { reason: 'a link to an absolute path is made', nodes: NODE_18 },
   'path-readlink-cut': { reason: 'a short buffer is ENOBUFS' },
   'path-follow': { reason: 'a slash at the end of a file is not seen', nodes: NODE_18 },
   'path-nofollow': { reason: 'a final link is followed all the same' },
   'path-escape': { reason: 'links lead out of the preopen' },
-  'path-root': { reason: 'an absolute link to a directory does not resolve in the middle of a path' },
+  'path-magic': { reason: 'the links of /proc are followed, out of the preopen' },
+  'path-race': { reason: 'a link in the middle of a path leads out of the preopen, race or not' },
+  'path-fifo': { reason: 'opening a named pipe waits for the other end, for ever', hangs: true },
+  'path-root': {
+    reason: 'an absolute link to a directory does not resolve in the middle of a path',
+  },
   'path-link': { reason: 'a slash at the end of a file is not seen', nodes: NODE_18 },
   'path-rename': { reason: 'a slash at the end of a file is not seen', nodes: NODE_18 },
-  'path-renamed-directory': { reason: "a directory's descriptor is the name it had when it was opened" },
+  'path-renamed-directory': {
+    reason: "a directory's descriptor is the name it had when it was opened",
+  },
   'path-unlink': { reason: 'a slash at the end of a file is not seen', nodes: NODE_18 },
-  'path-directories': { reason: '`/.` is cut off, so that the directory is not empty rather than not removable' },
+  'path-directories': {
+    reason: '`/.` is cut off, so that the directory is not empty rather than not removable',
+  },
   'path-set-times': { reason: SECONDS },
-  'path-set-times-flags': { reason: 'after flags that are refused, the next call never returns', hangs: true },
+  'path-set-times-flags': {
+    reason: 'after flags that are refused, the next call never returns',
+    hangs: true,
+  },
 
   'poll-clock-absolute': { reason: ABSOLUTE_TIME, hangs: true },
   'poll-clock-past': { reason: ABSOLUTE_TIME, hangs: true },
@@ -92,7 +120,10 @@ export const differences = {
   'stdio-large': { reason: 'a write to a full pipe fails with EAGAIN' },
 
   'sock-stream': { reason: `${NO_SOCKETS}; after that the process crashes` },
-  'sock-read-write': { reason: `${NO_SOCKETS}, so that the guest waits for an end that does not come`, hangs: true },
+  'sock-read-write': {
+    reason: `${NO_SOCKETS}, so that the guest waits for an end that does not come`,
+    hangs: true,
+  },
   'sock-not': { reason: 'sock_accept on what is no socket crashes the process' },
   'sock-accept': { reason: 'sock_accept on a socket of the Unix domain crashes the process' },
 
@@ -100,7 +131,10 @@ export const differences = {
   'memory-high': { reason: NEGATIVE, nodes: NODE_18_AND_FROM_24 },
   'pointers-bad': { reason: NEGATIVE, nodes: NODE_18_AND_FROM_24 },
   'lengths-bad': { reason: NEGATIVE, nodes: NODE_18_AND_FROM_24 },
-  'counts-bad': { reason: 'a count whose size wraps at 2^32 is believed, at the price of gigabytes', hangs: true },
+  'counts-bad': {
+    reason: 'a count whose size wraps at 2^32 is believed, at the price of gigabytes',
+    hangs: true,
+  },
 
   'libc-files': { reason: NO_DOTS },
 };

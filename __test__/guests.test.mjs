@@ -3,14 +3,17 @@
 // is none fails as well.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { differences, differs } from './differences.mjs';
 import { GUESTS, problemsWith } from './support/guest.mjs';
-import { BUILTIN, IMPLEMENTATION } from './support/implementation.mjs';
+import { BUILTIN, IMPLEMENTATION, PACKAGE } from './support/implementation.mjs';
 import { link } from './support/tree.mjs';
 
+const DEMO = fileURLToPath(new URL('../demo/demo.mjs', import.meta.url));
 const TIMEOUT = 30_000;
 // For guests under node:wasi that are known to hang: one of them takes gigabytes in a few seconds.
 const HANG_TIMEOUT = 1_500;
@@ -38,7 +41,8 @@ const escapes = (root) => ({
   },
   outside: { 'secret.txt': 'secret', empty: {} },
 });
-const untouched = (root, trees) => (made) => Object.fromEntries(trees.map((name) => [name, root(made)[name]]));
+const untouched = (root, trees) => (made) =>
+  Object.fromEntries(trees.map((name) => [name, root(made)[name]]));
 
 // Guest -> its case, or name of the case -> case. See support/guest.mjs for the fields.
 const table = {
@@ -50,7 +54,7 @@ const table = {
   'args-raw': { args: ['guest', '', 'grüß'] },
   'args-empty': { args: [] },
   environ: {
-    env: { PATH: '/bin', EMPTY: '', WORDS: 'a b=c', 'ÜMLAUT': 'ß' },
+    env: { PATH: '/bin', EMPTY: '', WORDS: 'a b=c', ÜMLAUT: 'ß' },
     expect: { stdout: '[PATH=/bin]\n[EMPTY=]\n[WORDS=a b=c]\n[ÜMLAUT=ß]\nok\n' },
   },
   'environ-raw': { env: { A: '1', EMPTY: '' } },
@@ -67,9 +71,15 @@ const table = {
 
   // Files by descriptor.
   'fd-read-vectors': { tree: digits },
-  'fd-write-vectors': { tree: empty, expect: { tree: () => ({ sandbox: { 'out.txt': 'aXYZefgXYZ' } }) } },
+  'fd-write-vectors': {
+    tree: empty,
+    expect: { tree: () => ({ sandbox: { 'out.txt': 'aXYZefgXYZ' } }) },
+  },
   'fd-many-vectors': {},
-  'fd-seek': { tree: digits, expect: { tree: () => ({ sandbox: { 'digits.txt': '0123456789\0\0\0end' } }) } },
+  'fd-seek': {
+    tree: digits,
+    expect: { tree: () => ({ sandbox: { 'digits.txt': '0123456789\0\0\0end' } }) },
+  },
   'fd-seek-stdin': { stdin: { pipe: 'text' } },
   'fd-append': {
     tree: () => ({ sandbox: { 'log.txt': 'one\n' } }),
@@ -120,14 +130,20 @@ const table = {
   },
   'rights-file': { tree: hello },
   'rights-directory': {
-    tree: () => ({ sandbox: { 'f.txt': 'hello', d: { 'g.txt': 'inner', link: link('g.txt'), empty: {} } } }),
+    tree: () => ({
+      sandbox: { 'f.txt': 'hello', d: { 'g.txt': 'inner', link: link('g.txt'), empty: {} } },
+    }),
     expect: {
-      tree: () => ({ sandbox: { 'f.txt': 'hello', d: { 'g.txt': 'inner', link: link('g.txt'), empty: {} } } }),
+      tree: () => ({
+        sandbox: { 'f.txt': 'hello', d: { 'g.txt': 'inner', link: link('g.txt'), empty: {} } },
+      }),
     },
   },
 
   // Reading of directories.
-  'readdir-entries': { tree: () => ({ sandbox: { 'file.txt': '', directory: {}, link: link('file.txt') } }) },
+  'readdir-entries': {
+    tree: () => ({ sandbox: { 'file.txt': '', directory: {}, link: link('file.txt') } }),
+  },
   'readdir-empty': {},
   'readdir-buffers': { tree: manyFiles(40) },
   'readdir-cut': { tree: () => ({ sandbox: { 'a-file-with-a-name': '', another: '' } }) },
@@ -135,11 +151,15 @@ const table = {
   'readdir-delete': { tree: manyFiles(300), expect: { tree: empty } },
   'readdir-rewind': {},
   'readdir-many': { tree: manyFiles(2000) },
-  'readdir-names': { tree: () => ({ sandbox: { ['n'.repeat(255)]: '', λόγος: '', 'a \n\\*': '' } }) },
+  'readdir-names': {
+    tree: () => ({ sandbox: { ['n'.repeat(255)]: '', λόγος: '', 'a \n\\*': '' } }),
+  },
 
   // Files by path.
   'path-open-flags': {
-    tree: () => ({ sandbox: { 'f.txt': 'hello', d: {}, link: link('f.txt'), dangling: link('nowhere') } }),
+    tree: () => ({
+      sandbox: { 'f.txt': 'hello', d: {}, link: link('f.txt'), dangling: link('nowhere') },
+    }),
   },
   'path-open-directory-write': { tree: () => ({ sandbox: { d: {} } }) },
   'path-open-forms': {
@@ -179,7 +199,11 @@ const table = {
       },
     }),
   },
-  'path-escape': { tree: escapes, expect: { tree: untouched(escapes, ['outside']) } },
+  'path-escape': {
+    args: (root) => ['guest', path.join(root, 'outside')],
+    tree: escapes,
+    expect: { tree: untouched(escapes, ['outside']) },
+  },
   'path-root': {
     tree: (root) => ({
       sandbox: {
@@ -195,11 +219,27 @@ const table = {
     preopens: { '/': 'sandbox' },
     expect: { tree: () => ({ outside: { 'secret.txt': 'secret' } }) },
   },
+  'path-magic': {
+    preopens: { '/proc': '/proc/self' },
+    skip: process.platform !== 'linux' && 'Linux only',
+  },
+  'path-race': {
+    tree: () => ({
+      sandbox: { inside: { 'f.txt': 'i' }, flip: link('inside') },
+      outside: { 'f.txt': 'o' },
+    }),
+    flip: ['../outside', 'inside'],
+  },
+  'path-fifo': { prepare: (root) => execFileSync('mkfifo', [path.join(root, 'sandbox/fifo')]) },
   'path-link': {
-    tree: () => ({ sandbox: { 'f.txt': 'hello', d: {}, 'to-file': link('f.txt'), dangling: link('nowhere') } }),
+    tree: () => ({
+      sandbox: { 'f.txt': 'hello', d: {}, 'to-file': link('f.txt'), dangling: link('nowhere') },
+    }),
   },
   'path-link-follow': {
-    tree: () => ({ sandbox: { 'f.txt': 'hello', 'to-file': link('f.txt'), dangling: link('nowhere') } }),
+    tree: () => ({
+      sandbox: { 'f.txt': 'hello', 'to-file': link('f.txt'), dangling: link('nowhere') },
+    }),
   },
   'path-rename': {
     tree: () => ({
@@ -227,18 +267,30 @@ const table = {
   },
   'path-unlink': {
     tree: () => ({
-      sandbox: { 'f.txt': '', 'g.txt': 'ggg', 'to-g': link('g.txt'), dangling: link('nowhere'), d: {} },
+      sandbox: {
+        'f.txt': '',
+        'g.txt': 'ggg',
+        'to-g': link('g.txt'),
+        dangling: link('nowhere'),
+        d: {},
+      },
     }),
     expect: { tree: () => ({ sandbox: { d: {} } }) },
   },
   'path-directories': {
-    tree: () => ({ sandbox: { 'f.txt': '', d: { sub: {} }, 'to-d': link('d'), dangling: link('nowhere') } }),
+    tree: () => ({
+      sandbox: { 'f.txt': '', d: { sub: {} }, 'to-d': link('d'), dangling: link('nowhere') },
+    }),
     expect: {
-      tree: () => ({ sandbox: { 'f.txt': '', d: { sub: {} }, 'to-d': link('d'), dangling: link('nowhere') } }),
+      tree: () => ({
+        sandbox: { 'f.txt': '', d: { sub: {} }, 'to-d': link('d'), dangling: link('nowhere') },
+      }),
     },
   },
   'path-set-times': {
-    tree: () => ({ sandbox: { 'f.txt': '', d: {}, link: link('f.txt'), dangling: link('nowhere') } }),
+    tree: () => ({
+      sandbox: { 'f.txt': '', d: {}, link: link('f.txt'), dangling: link('nowhere') },
+    }),
   },
   'path-set-times-flags': { tree: hello },
 
@@ -267,7 +319,7 @@ const table = {
   'poll-invalid': {},
   'poll-rights': { tree: hello },
   'poll-forever': {
-    terminate: true,
+    worker: 'terminate',
     expect: {
       end: 'terminated',
       stdout: 'waiting\n',
@@ -275,7 +327,7 @@ const table = {
     },
   },
   'read-forever': {
-    terminate: true,
+    worker: 'terminate',
     stdin: { pipe: '', open: true },
     expect: {
       end: 'terminated',
@@ -311,7 +363,8 @@ const table = {
   'stdio-types': {
     'the null device and sockets': {
       expect: {
-        stdout: '0 character flags 0 no terminal\n1 stream flags 0 no terminal\n2 stream flags 0 no terminal\n',
+        stdout:
+          '0 character flags 0 no terminal\n1 stream flags 0 no terminal\n2 stream flags 0 no terminal\n',
       },
     },
     'a pipe': {
@@ -323,7 +376,8 @@ const table = {
       stdin: { file: '' },
       stdout: 'file',
       expect: {
-        stdout: '0 file flags 0 no terminal\n1 file flags 0 no terminal\n2 stream flags 0 no terminal\n',
+        stdout:
+          '0 file flags 0 no terminal\n1 file flags 0 no terminal\n2 stream flags 0 no terminal\n',
       },
     },
     'a terminal': {
@@ -333,8 +387,14 @@ const table = {
     },
   },
   echo: {
-    'a file': { stdin: { file: 'some text\n' }, expect: { stdout: 'some text\n', stderr: /^ *10 bytes\n$/ } },
-    'a pipe': { stdin: { pipe: 'some text\n' }, expect: { stdout: 'some text\n', stderr: /^ *10 bytes\n$/ } },
+    'a file': {
+      stdin: { file: 'some text\n' },
+      expect: { stdout: 'some text\n', stderr: /^ *10 bytes\n$/ },
+    },
+    'a pipe': {
+      stdin: { pipe: 'some text\n' },
+      expect: { stdout: 'some text\n', stderr: /^ *10 bytes\n$/ },
+    },
     nothing: { expect: { stdout: '', stderr: /^ *0 bytes\n$/ } },
     'much to a file': {
       stdin: { file: '0123456789'.repeat(50_000) },
@@ -388,6 +448,12 @@ const table = {
     memory: { initial: 1, maximum: 64, shared: true },
     expect: { stdout: 'shared\nshared\n' },
   },
+  'memory-shared-read': {
+    worker: 'grow',
+    memory: { initial: 1, maximum: 64, shared: true },
+    stdin: { pipe: '', open: true, later: '12345678' },
+    expect: { stdout: 'waiting\n' },
+  },
   'pointers-bad': {
     env: { A: '1' },
     tree: () => ({ sandbox: { 'f.txt': 'hello', link: link('f.txt') } }),
@@ -403,7 +469,11 @@ const table = {
 
   // Whole programs, and the other ways to start one.
   'libc-files': {
-    tree: () => ({ sandbox: { 'f.txt': 'outer\n' }, inner: { 'f.txt': 'in\nner\n' }, outside: { 'secret.txt': '' } }),
+    tree: () => ({
+      sandbox: { 'f.txt': 'outer\n' },
+      inner: { 'f.txt': 'in\nner\n' },
+      outside: { 'secret.txt': '' },
+    }),
     preopens: { '/sandbox': 'sandbox', '/sandbox/inner': 'inner' },
     expect: {
       stdout: `/sandbox/f.txt: outer
@@ -425,12 +495,31 @@ No such file or directory
     },
   },
   unstable: { version: 'unstable', expect: { end: 'exit 7', stdout: 'unstable\n' } },
-  reactor: { calls: ['work', 'work'], expect: { end: 'returned 1, 1', stdout: 'initialized\nwork\nwork\n' } },
+  reactor: {
+    calls: ['work', 'work'],
+    expect: { end: 'returned 1, 1', stdout: 'initialized\nwork\nwork\n' },
+  },
 };
 
 const FIELDS = new Set([
-  'args', 'env', 'version', 'returnOnExit', 'tree', 'prepare', 'preopens', 'stdin', 'stdout', 'says', 'memory',
-  'calls', 'terminate', 'hostWrites', 'flags', 'skip', 'expect',
+  'args',
+  'env',
+  'version',
+  'returnOnExit',
+  'tree',
+  'prepare',
+  'preopens',
+  'stdin',
+  'stdout',
+  'says',
+  'memory',
+  'calls',
+  'worker',
+  'flip',
+  'hostWrites',
+  'flags',
+  'skip',
+  'expect',
 ]);
 const EXPECTATIONS = new Set(['end', 'stdout', 'stderr', 'answer', 'tree', 'check']);
 
@@ -444,29 +533,66 @@ const cases = Object.entries(table).flatMap(([guest, entry]) => {
 
 describe('the table of guests', () => {
   it('claims every guest, and only guests that are there', () => {
-    const present = fs.readdirSync(GUESTS).filter((file) => file.endsWith('.wasm')).map((file) => file.slice(0, -5));
-    assert.deepEqual(present.filter((name) => !(name in table)), [], 'guests that no test claims');
-    assert.deepEqual(Object.keys(table).filter((name) => !present.includes(name)), [], 'guests that are missing');
+    const present = fs
+      .readdirSync(GUESTS)
+      .filter((file) => file.endsWith('.wasm'))
+      .map((file) => file.slice(0, -5));
+    assert.deepEqual(
+      present.filter((name) => !(name in table)),
+      [],
+      'guests that no test claims',
+    );
+    assert.deepEqual(
+      Object.keys(table).filter((name) => !present.includes(name)),
+      [],
+      'guests that are missing',
+    );
   });
 
   it('has the source of every guest, and a guest of every source', () => {
     const files = fs.readdirSync(GUESTS);
-    const sources = files.filter((file) => /\.(c|wat)$/.test(file)).map((file) => path.parse(file).name);
+    const sources = files
+      .filter((file) => /\.(c|wat)$/.test(file))
+      .map((file) => path.parse(file).name);
     assert.deepEqual(sources.sort(), Object.keys(table).sort());
   });
 
   it('has no field that nothing reads', () => {
     for (const [, name, options] of cases) {
-      assert.deepEqual(Object.keys(options).filter((key) => !FIELDS.has(key)), [], name);
-      assert.deepEqual(Object.keys(options.expect ?? {}).filter((key) => !EXPECTATIONS.has(key)), [], name);
+      assert.deepEqual(
+        Object.keys(options).filter((key) => !FIELDS.has(key)),
+        [],
+        name,
+      );
+      assert.deepEqual(
+        Object.keys(options.expect ?? {}).filter((key) => !EXPECTATIONS.has(key)),
+        [],
+        name,
+      );
     }
   });
 
   it('has a case for every difference', () => {
     const names = cases.map(([, name]) => name);
-    assert.deepEqual(Object.keys(differences).filter((name) => !names.includes(name)), []);
+    assert.deepEqual(
+      Object.keys(differences).filter((name) => !names.includes(name)),
+      [],
+    );
   });
 });
+
+if (IMPLEMENTATION === PACKAGE) {
+  describe('the demo', () => {
+    it('prints what its two programs did, and the refusal', () => {
+      const output = execFileSync(process.execPath, [DEMO], { encoding: 'utf8' });
+      assert.match(output, /^hello world$/m);
+      assert.match(output, /^ +sunday\.txt +200 bytes, lines: 40$/m);
+      assert.equal(output.match(/refused: ENOTCAPABLE \(/g).length, 3);
+      assert.match(output, /^ +total +272 +48$/m);
+      assert.match(output, /by the guest +refused/);
+    });
+  });
+}
 
 if (IMPLEMENTATION !== BUILTIN) {
   describe('guests', { concurrency: 2 }, () => {

@@ -33,7 +33,11 @@ static const char *errno_name(int error) {
 }
 
 static void tell(int depth, const char *name, const char *what) {
-  printf("  %*s%-*s %s\n", 2 * depth, "", 34 - 2 * depth, name, what);
+  if (what == NULL) {
+    printf("  %*s%s\n", 2 * depth, "", name);
+  } else {
+    printf("  %*s%-*s %s\n", 2 * depth, "", 34 - 2 * depth, name, what);
+  }
 }
 
 static void tell_refused(int depth, const char *name, int error) {
@@ -61,7 +65,7 @@ static int read_file(const char *path, int depth, const char *shown, FILE *repor
     for (ssize_t i = 0; i < length; i++) lines += buffer[i] == '\n';
   }
   close(fd);
-  snprintf(text, sizeof text, "%lld bytes, %lld lines", bytes, lines);
+  snprintf(text, sizeof text, "%lld bytes, lines: %lld", bytes, lines);
   tell(depth, shown, text);
   fprintf(report, "%-34s %8lld %8lld\n", path, bytes, lines);
   totals->files++;
@@ -89,7 +93,7 @@ static void visit(const char *path, const char *name, int depth, FILE *report,
   snprintf(shown, sizeof shown, "%s", name);
   if (S_ISDIR(stat_buffer.st_mode)) {
     snprintf(shown, sizeof shown, "%s/", name);
-    tell(depth, shown, "");
+    tell(depth, shown, NULL);
     totals->directories++;
     if (depth < MAX_DEPTH) walk(below, depth + 1, report, totals);
     return;
@@ -139,7 +143,7 @@ int main(void) {
     return 1;
   }
   fprintf(report, "%-34s %8s %8s\n", "file", "bytes", "lines");
-  printf("  /input/\n");
+  tell(0, "/input/", NULL);
   walk("/input", 1, report, &totals);
   fprintf(report, "%-34s %8lld %8lld\n", "total", totals.bytes, totals.lines);
   if (fclose(report) != 0) return 1;

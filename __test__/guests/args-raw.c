@@ -1,4 +1,4 @@
-/* args_get fills exactly the sizes that args_sizes_get told, string after string, and no byte more. */
+/* args_get fills exactly the sizes that args_sizes_get told, string after string, and no more. */
 #include "check.h"
 
 int main(void) {

@@ -19,9 +19,17 @@ const ZIG_VERSION = '0.15.2';
 const WABT_VERSION = '1.0.39';
 
 const C_FLAGS = [
-  '-target', 'wasm32-wasi', '-std=gnu11', '-Oz', '-s', '-Wall', '-Wextra', '-Werror',
+  '-target',
+  'wasm32-wasi',
+  '-std=gnu11',
+  '-Oz',
+  '-s',
+  '-Wall',
+  '-Wextra',
+  '-Werror',
   // The checks of pointers hand over addresses that are no object's.
-  '-Wno-array-bounds', '-fno-strict-aliasing',
+  '-Wno-array-bounds',
+  '-fno-strict-aliasing',
 ];
 // The feature switches of WAT that a guest needs beyond what wabt has on by default.
 const WAT_FEATURES = { threads: true, bulk_memory: true };
@@ -53,7 +61,9 @@ function zigCommand() {
 
 function checkedZig() {
   const command = zigCommand();
-  const found = execFileSync(command[0], [...command.slice(1), 'version'], { encoding: 'utf8' }).trim();
+  const found = execFileSync(command[0], [...command.slice(1), 'version'], {
+    encoding: 'utf8',
+  }).trim();
   if (found !== ZIG_VERSION) throw new Error(`zig ${ZIG_VERSION} is needed, found ${found}`);
   return command;
 }
@@ -78,7 +88,11 @@ function run(command, args) {
 
 async function compile(source, zig, wabt) {
   if (source.endsWith('.wat')) {
-    const module = wabt.parseWat(path.basename(source), fs.readFileSync(source, 'utf8'), WAT_FEATURES);
+    const module = wabt.parseWat(
+      path.basename(source),
+      fs.readFileSync(source, 'utf8'),
+      WAT_FEATURES,
+    );
     try {
       module.resolveNames();
       module.validate(WAT_FEATURES);
@@ -117,7 +131,8 @@ async function main() {
   let total = 0;
   for (const [index, source] of sources.entries()) {
     const name = path.relative(project, source);
-    if (process.stdout.isTTY) process.stdout.write(`\r\x1b[K${index + 1}/${sources.length} ${name}`);
+    if (process.stdout.isTTY)
+      process.stdout.write(`\r\x1b[K${index + 1}/${sources.length} ${name}`);
     const bytes = await compile(source, zig, wabt);
     total += bytes.length;
     const target = source.replace(/\.(c|wat)$/, '.wasm');
@@ -127,7 +142,9 @@ async function main() {
     if (!check) fs.writeFileSync(target, bytes);
   }
   if (process.stdout.isTTY) process.stdout.write('\r\x1b[K');
-  console.log(`${sources.length} guests, ${total} bytes, ${different.length} ${check ? 'differ' : 'changed'}`);
+  console.log(
+    `${sources.length} guests, ${total} bytes, ${different.length} ${check ? 'differ' : 'changed'}`,
+  );
   for (const name of different) console.log(`  ${name}`);
   if (check && different.length > 0) process.exitCode = 1;
 }

@@ -16,22 +16,22 @@
 #define FOLLOW __WASI_LOOKUPFLAGS_SYMLINK_FOLLOW
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-#define FILE_RIGHTS                                                                            \
-  (__WASI_RIGHTS_FD_DATASYNC | __WASI_RIGHTS_FD_READ | __WASI_RIGHTS_FD_SEEK |                 \
-   __WASI_RIGHTS_FD_FDSTAT_SET_FLAGS | __WASI_RIGHTS_FD_SYNC | __WASI_RIGHTS_FD_TELL |         \
-   __WASI_RIGHTS_FD_WRITE | __WASI_RIGHTS_FD_ADVISE | __WASI_RIGHTS_FD_ALLOCATE |              \
-   __WASI_RIGHTS_FD_FILESTAT_GET | __WASI_RIGHTS_FD_FILESTAT_SET_SIZE |                        \
+#define FILE_RIGHTS                                                                    \
+  (__WASI_RIGHTS_FD_DATASYNC | __WASI_RIGHTS_FD_READ | __WASI_RIGHTS_FD_SEEK |         \
+   __WASI_RIGHTS_FD_FDSTAT_SET_FLAGS | __WASI_RIGHTS_FD_SYNC | __WASI_RIGHTS_FD_TELL | \
+   __WASI_RIGHTS_FD_WRITE | __WASI_RIGHTS_FD_ADVISE | __WASI_RIGHTS_FD_ALLOCATE |      \
+   __WASI_RIGHTS_FD_FILESTAT_GET | __WASI_RIGHTS_FD_FILESTAT_SET_SIZE |                \
    __WASI_RIGHTS_FD_FILESTAT_SET_TIMES | __WASI_RIGHTS_POLL_FD_READWRITE)
 
 #define DIR_RIGHTS                                                                             \
   (__WASI_RIGHTS_PATH_CREATE_DIRECTORY | __WASI_RIGHTS_PATH_CREATE_FILE |                      \
    __WASI_RIGHTS_PATH_LINK_SOURCE | __WASI_RIGHTS_PATH_LINK_TARGET | __WASI_RIGHTS_PATH_OPEN | \
-   __WASI_RIGHTS_FD_READDIR | __WASI_RIGHTS_PATH_READLINK |                                    \
-   __WASI_RIGHTS_PATH_RENAME_SOURCE | __WASI_RIGHTS_PATH_RENAME_TARGET |                       \
-   __WASI_RIGHTS_PATH_FILESTAT_GET | __WASI_RIGHTS_PATH_FILESTAT_SET_TIMES |                   \
-   __WASI_RIGHTS_PATH_FILESTAT_SET_SIZE | __WASI_RIGHTS_FD_FILESTAT_GET |                      \
-   __WASI_RIGHTS_FD_FILESTAT_SET_TIMES | __WASI_RIGHTS_PATH_SYMLINK |                          \
-   __WASI_RIGHTS_PATH_REMOVE_DIRECTORY | __WASI_RIGHTS_PATH_UNLINK_FILE)
+   __WASI_RIGHTS_FD_READDIR | __WASI_RIGHTS_PATH_READLINK | __WASI_RIGHTS_PATH_RENAME_SOURCE | \
+   __WASI_RIGHTS_PATH_RENAME_TARGET | __WASI_RIGHTS_PATH_FILESTAT_GET |                        \
+   __WASI_RIGHTS_PATH_FILESTAT_SET_TIMES | __WASI_RIGHTS_PATH_FILESTAT_SET_SIZE |              \
+   __WASI_RIGHTS_FD_FILESTAT_GET | __WASI_RIGHTS_FD_FILESTAT_SET_TIMES |                       \
+   __WASI_RIGHTS_PATH_SYMLINK | __WASI_RIGHTS_PATH_REMOVE_DIRECTORY |                          \
+   __WASI_RIGHTS_PATH_UNLINK_FILE)
 
 static int failures;
 
@@ -109,13 +109,13 @@ __attribute__((unused)) static bool check_errno_in(int got, const int *wanted, s
 /* Two integers are equal. */
 #define EQUAL(got, want) check_equal((int64_t)(got), (int64_t)(want), __LINE__, #got)
 /* The call answers with one of the errnos. */
-#define ERRNO(call, ...)                                                                       \
-  check_errno_in(call, (const int[]){__VA_ARGS__},                                             \
+#define ERRNO(call, ...)                           \
+  check_errno_in(call, (const int[]){__VA_ARGS__}, \
                  sizeof((const int[]){__VA_ARGS__}) / sizeof(int), __LINE__, #call)
 /* The call succeeds; without it the rest of the guest would mean nothing. */
-#define MUST(call)                                                                             \
-  do {                                                                                         \
-    if (!ERRNO(call, OK)) __wasi_proc_exit(2);                                                 \
+#define MUST(call)                             \
+  do {                                         \
+    if (!ERRNO(call, OK)) __wasi_proc_exit(2); \
   } while (0)
 
 /* The last statement of main: says "ok" if every check held. */
@@ -179,7 +179,7 @@ __attribute__((unused)) static void make_file(const char *path, const char *text
   ERRNO(__wasi_fd_close((__wasi_fd_t)fd), OK);
 }
 
-/* The kind of a file below the first preopen without following a final link; -1 if there is none. */
+/* The kind of a file below the first preopen, a final link not followed; -1 if there is none. */
 __attribute__((unused)) static int type_of(const char *path) {
   __wasi_filestat_t stat;
   return __wasi_path_filestat_get(DIR, 0, path, &stat) == OK ? stat.filetype : -1;

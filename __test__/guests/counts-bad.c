@@ -6,8 +6,8 @@
 
 int main(void) {
   static uint8_t scratch[64];
-  static const uint32_t counts[] = {0x20000000, 0x20000001, 0x40000000, 0x80000000,
-                                    0x05555556, 0x0aaaaaab, 0x08000000, 0xffffffff, 0x7fffffff};
+  static const uint32_t counts[] = {0x20000000, 0x20000001, 0x40000000, 0x80000000, 0x05555556,
+                                    0x0aaaaaab, 0x08000000, 0xffffffff, 0x7fffffff};
   const __wasi_iovec_t *none = (const __wasi_iovec_t *)scratch;
   for (size_t i = 0; i < COUNT(counts); i++) {
     OVER(raw_fd_read(0, none, counts[i], scratch + 32));

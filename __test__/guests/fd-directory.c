@@ -4,7 +4,8 @@
 int main(void) {
   __wasi_fd_t dir;
   __wasi_fdstat_t stat;
-  MUST(__wasi_path_open(DIR, 0, "d", __WASI_OFLAGS_DIRECTORY, __WASI_RIGHTS_FD_READDIR, 0, 0, &dir));
+  MUST(
+      __wasi_path_open(DIR, 0, "d", __WASI_OFLAGS_DIRECTORY, __WASI_RIGHTS_FD_READDIR, 0, 0, &dir));
   MUST(__wasi_fd_fdstat_get(dir, &stat));
   EQUAL(stat.fs_filetype, __WASI_FILETYPE_DIRECTORY);
 

@@ -1,4 +1,4 @@
-/* fd_filestat_set_times keeps nanoseconds, sets only what its flags name, and refuses both at once. */
+/* fd_filestat_set_times keeps nanoseconds and sets only what its flags name, never both ways. */
 #include "check.h"
 
 #define A (1111111111 * 1000000000ull + 123456789)

@@ -1,4 +1,4 @@
-/* fd_filestat_get tells type, size, links, a real inode number and times, in the record's layout. */
+/* fd_filestat_get tells type, size, links, a real inode number and times, each in its place. */
 #include "check.h"
 
 int main(void) {

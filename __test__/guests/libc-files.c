@@ -1,4 +1,4 @@
-/* The C library's files over several preopens: the longest name that fits is the one that is used. */
+/* The C library's files over several preopens: the longest name that fits is the one used. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -8,8 +8,9 @@ int main(void) {
   MUST(__wasi_path_rename(DIR, "old", DIR, "new"));
   MUST(__wasi_path_create_directory(DIR, "old"));
   ERRNO(__wasi_path_filestat_get(dir, 0, "f.txt", &stat), OK);
-  ERRNO(__wasi_path_open(dir, 0, "made.txt", __WASI_OFLAGS_CREAT, __WASI_RIGHTS_FD_WRITE, 0, 0, &fd),
-        OK);
+  ERRNO(
+      __wasi_path_open(dir, 0, "made.txt", __WASI_OFLAGS_CREAT, __WASI_RIGHTS_FD_WRITE, 0, 0, &fd),
+      OK);
   EQUAL(type_of("new/made.txt"), __WASI_FILETYPE_REGULAR_FILE);
   EQUAL(type_of("old/made.txt"), -1);
   ERRNO(__wasi_path_unlink_file(dir, "f.txt"), OK);

@@ -35,7 +35,8 @@ int main(void) {
   ERRNO(__wasi_path_readlink(DIR, "missing", bytes, sizeof bytes, &used), NOENT);
 
   __wasi_fd_t fd;
-  MUST(__wasi_path_open(DIR, FOLLOW, "d/up", 0, __WASI_RIGHTS_FD_READ | __WASI_RIGHTS_FD_SEEK, 0, 0, &fd));
+  MUST(__wasi_path_open(DIR, FOLLOW, "d/up", 0, __WASI_RIGHTS_FD_READ | __WASI_RIGHTS_FD_SEEK, 0, 0,
+                        &fd));
   CHECK(same(content((int)fd), "hello"));
   return report();
 }

@@ -1,4 +1,4 @@
-/* No pointer needs to be aligned: records are read and written at odd addresses, whole and alone. */
+/* No pointer needs to be aligned: records are read and written whole at odd addresses. */
 #include "check.h"
 #include "raw.h"
 

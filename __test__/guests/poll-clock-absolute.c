@@ -4,7 +4,7 @@
 static void waits(__wasi_clockid_t id) {
   const __wasi_timestamp_t span = 30 * MILLISECOND;
   __wasi_timestamp_t start = time_of(__WASI_CLOCKID_MONOTONIC);
-  __wasi_subscription_t in = 
+  __wasi_subscription_t in =
       timer(7, id, time_of(id) + span, __WASI_SUBCLOCKFLAGS_SUBSCRIPTION_CLOCK_ABSTIME);
   __wasi_event_t event;
   __wasi_size_t count = 77;

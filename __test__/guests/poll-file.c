@@ -1,4 +1,4 @@
-/* A regular file is ready for reading and writing at once, with a timer beside it that is not due. */
+/* A regular file is ready to be read and written at once, beside a timer that is not due. */
 #include "poll.h"
 
 int main(void) {

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#define RAW(name)                                                                              \
+#define RAW(name) \
   __attribute__((import_module("wasi_snapshot_preview1"), import_name(#name))) int32_t raw_##name
 
 RAW(args_get)(const void *argv, const void *buffer);

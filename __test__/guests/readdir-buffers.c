@@ -1,5 +1,5 @@
 /* With a buffer of any size that holds one entry, every entry of the directory comes once, in the
- * same order; a buffer is filled to its end as long as there is more; nothing is written past it. */
+ * same order; a buffer is filled to its end while there is more, and nothing is written past it. */
 #include "readdir.h"
 
 #define FILES 40

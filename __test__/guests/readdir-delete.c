@@ -23,7 +23,8 @@ static void every(__wasi_dirent_t entry, const uint8_t *name) {
 static void unlink_victims(void) {
   for (int i = 0; i < victim_count; i++) {
     char name[] = "file-0000";
-    for (int at = 8, rest = victims[i]; at > 4; at--, rest /= 10) name[at] = (char)('0' + rest % 10);
+    for (int at = 8, rest = victims[i]; at > 4; at--, rest /= 10)
+      name[at] = (char)('0' + rest % 10);
     ERRNO(__wasi_path_unlink_file(DIR, name), OK);
   }
   victim_count = 0;

@@ -9,7 +9,8 @@ int main(void) {
   EQUAL(nanosleep(&span, NULL), 0);
   EQUAL(usleep(1000), 0);
   EQUAL(clock_gettime(CLOCK_MONOTONIC, &after), 0);
-  int64_t passed = (int64_t)(after.tv_sec - before.tv_sec) * 1000000000 + after.tv_nsec - before.tv_nsec;
+  int64_t passed =
+      (int64_t)(after.tv_sec - before.tv_sec) * 1000000000 + after.tv_nsec - before.tv_nsec;
   CHECK(passed >= 20000000 && passed < 5000000000);
   CHECK(time(NULL) > 1600000000);
   return report();

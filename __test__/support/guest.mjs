@@ -16,16 +16,19 @@ export const GUESTS = path.resolve(here, '../guests');
 
 // A case, every field optional:
 //
-//   args, env, version, returnOnExit    as the options of the class
+//   args, env, version, returnOnExit    as the options of the class; args also as args(root)
 //   tree(root)      what to make in the temporary folder, as tree.mjs has it
 //   prepare(root)   more to make there
-//   preopens        guest's name -> name below the folder
-//   stdin           { file: text }, { pipe: text, open }, { socket: text }, 'terminal' or
-//                   'listening' (with `says`, what the one who connects sends); none: /dev/null
+//   preopens        guest's name -> name below the folder, or an absolute one
+//   stdin           { file: text }, { pipe: text }, { socket: text }, 'terminal' or 'listening'
+//                   (with `says`, what the one who connects sends); none: /dev/null. A pipe's
+//                   writer stays with `open: true`, and writes `later` when the guest waits
 //   stdout          'file', or 'slow': a non-blocking pipe whose reader starts late
 //   memory          the descriptor of a memory to import as env.memory
 //   calls           names of exports to call after initialize(), instead of start()
-//   terminate       run on a Worker, and end it
+//   worker          'terminate': run on a Worker, and end it while it waits; 'grow': run on a
+//                   Worker, and grow the shared memory while it waits
+//   flip            two targets between which the link sandbox/flip is turned meanwhile
 //   hostWrites      the host writes to stdout and stderr afterwards
 //   flags           look at the flags of the host's standard descriptors before and after
 //   expect          { end, stdout, stderr, answer, tree, check(result, root) }
@@ -68,15 +71,18 @@ async function runIn(root, name, options, implementation, timeout) {
     implementation,
     root,
     wasm: path.join(GUESTS, `${name}.wasm`),
-    args: options.args ?? ['guest'],
+    args: typeof options.args === 'function' ? options.args(root) : (options.args ?? ['guest']),
     env: options.env ?? {},
     version: options.version === undefined ? 'preview1' : options.version,
     returnOnExit: options.returnOnExit ?? true,
-    preopens: Object.fromEntries(Object.entries(preopens).map(([guest, host]) => [guest, path.join(root, host)])),
+    preopens: Object.fromEntries(
+      Object.entries(preopens).map(([guest, host]) => [guest, path.resolve(root, host)]),
+    ),
     memory: options.memory,
     initialize: options.calls !== undefined,
     calls: options.calls,
-    terminate: options.terminate,
+    worker: options.worker,
+    flip: options.flip,
     hostWrites: options.hostWrites,
     flags: options.flags,
     nonBlockingStdout: options.stdout === 'slow',
@@ -135,6 +141,11 @@ async function runIn(root, name, options, implementation, timeout) {
   child.stdio[3].setEncoding('utf8');
   child.stdio[3].on('data', (text) => {
     resultText += text;
+    if (stdin?.later && idleWriter !== undefined && resultText.includes('"waiting"')) {
+      fs.writeSync(idleWriter, stdin.later);
+      fs.closeSync(idleWriter);
+      idleWriter = undefined;
+    }
     if (stdin === 'listening' && answer === undefined && resultText.includes('"listening"')) {
       answer = connectWhenAsked(path.join(root, 'socket'), options.says);
     }
@@ -154,7 +165,7 @@ async function runIn(root, name, options, implementation, timeout) {
   if (idleWriter !== undefined) fs.closeSync(idleWriter);
 
   const last = resultText.trim().split('\n').pop();
-  const told = last && !last.includes('"listening"') ? JSON.parse(last) : {};
+  const told = last ? JSON.parse(last) : {};
   let end = told.end;
   if (timedOut) end = 'timeout';
   else if (end === undefined) end = signal ? `killed by ${signal}` : `process exit ${code}`;

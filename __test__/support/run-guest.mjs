@@ -17,7 +17,9 @@ function tell(result) {
 
 // The flags of the host's own standard descriptors, as the kernel has them.
 function hostFlags() {
-  return [0, 1, 2].map((fd) => /flags:\s*(\d+)/.exec(fs.readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1]);
+  return [0, 1, 2].map(
+    (fd) => /flags:\s*(\d+)/.exec(fs.readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1],
+  );
 }
 
 // A listening socket, made without giving the event loop a chance to accept from it.
@@ -28,7 +30,8 @@ function listen(place) {
 }
 
 function stdinOf(spec) {
-  if (spec.stdin === 'terminal') return fs.openSync('/dev/ptmx', fs.constants.O_RDWR | fs.constants.O_NOCTTY);
+  if (spec.stdin === 'terminal')
+    return fs.openSync('/dev/ptmx', fs.constants.O_RDWR | fs.constants.O_NOCTTY);
   if (spec.stdin === 'listening') return listen(path.join(spec.root, 'socket'));
   return spec.stdin;
 }
@@ -40,20 +43,27 @@ function makeStdoutNonBlocking() {
   return socket;
 }
 
-async function run(spec) {
+async function run(spec, memory) {
   const WASI = await loadWASI(spec.implementation);
   const module = new WebAssembly.Module(fs.readFileSync(spec.wasm));
   const kept = spec.nonBlockingStdout ? makeStdoutNonBlocking() : null;
-  const options = { args: spec.args, env: spec.env, preopens: spec.preopens, returnOnExit: spec.returnOnExit };
+  const options = {
+    args: spec.args,
+    env: spec.env,
+    preopens: spec.preopens,
+    returnOnExit: spec.returnOnExit,
+  };
   if (spec.version !== null) options.version = spec.version;
   const stdin = stdinOf(spec);
   if (stdin !== undefined) options.stdin = stdin;
   const wasi = new WASI(options);
 
+  if (parentPort) tellOfWrites(wasi);
   const imports = { wasi_snapshot_preview1: wasi.wasiImport, wasi_unstable: wasi.wasiImport };
-  if (spec.memory) imports.env = { memory: new WebAssembly.Memory(spec.memory) };
+  if (spec.memory) imports.env = { memory: memory ?? new WebAssembly.Memory(spec.memory) };
   const instance = new WebAssembly.Instance(module, imports);
 
+  if (spec.flip) await startFlipping(path.join(spec.root, 'sandbox'), spec.flip);
   const before = spec.flags ? hostFlags() : undefined;
   const result = {};
   try {
@@ -61,7 +71,6 @@ async function run(spec) {
       wasi.initialize(instance);
       result.end = `returned ${spec.calls.map((name) => instance.exports[name]()).join(', ')}`;
     } else {
-      if (parentPort) parentPort.postMessage('starting');
       result.end = `exit ${wasi.start(instance)}`;
     }
   } catch (error) {
@@ -85,23 +94,69 @@ async function run(spec) {
   return result;
 }
 
-// Runs the guest on a Worker and ends the Worker while the guest waits.
-async function runAndTerminate(spec) {
-  const worker = new Worker(fileURLToPath(import.meta.url), { workerData: spec });
+// Lets the main thread know when the guest has written something: it waits right after that.
+function tellOfWrites(wasi) {
+  const { fd_write: write } = wasi.wasiImport;
+  wasi.wasiImport.fd_write = (...args) => {
+    const errno = write(...args);
+    parentPort.postMessage('written');
+    return errno;
+  };
+}
+
+// Runs the guest on a Worker; comes back with the Worker when the guest waits.
+async function startWorker(spec, memory) {
+  const worker = new Worker(fileURLToPath(import.meta.url), { workerData: { spec, memory } });
   await new Promise((resolve, reject) => {
     worker.once('message', resolve);
     worker.once('error', reject);
   });
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  return worker;
+}
+
+// Ends the Worker while the guest waits.
+async function runAndTerminate(spec) {
+  const worker = await startWorker(spec);
   const start = process.hrtime.bigint();
   await worker.terminate();
   return { end: 'terminated', milliseconds: Number((process.hrtime.bigint() - start) / 1000000n) };
 }
 
+// Grows the shared memory while the guest waits for its stdin, which is written to after that.
+async function runAndGrow(spec) {
+  const memory = new WebAssembly.Memory(spec.memory);
+  const worker = await startWorker(spec, memory);
+  const result = new Promise((resolve, reject) => {
+    worker.on('message', (message) => message.end && resolve(message));
+    worker.once('error', reject);
+  });
+  memory.grow(2);
+  tell({ waiting: true });
+  return result;
+}
+
+// Turns the link `flip` in a directory back and forth between two targets, for as long as it runs.
+function startFlipping(folder, targets) {
+  const code = `
+    const fs = require('node:fs');
+    const { folder, targets } = require('node:worker_threads').workerData;
+    for (let round = 0; round < 10_000_000; round++) {
+      fs.symlinkSync(targets[round % 2], folder + '/next');
+      fs.renameSync(folder + '/next', folder + '/flip');
+    }`;
+  const worker = new Worker(code, { eval: true, workerData: { folder, targets } });
+  return new Promise((resolve, reject) => {
+    worker.once('online', resolve);
+    worker.once('error', reject);
+  });
+}
+
 if (isMainThread) {
   const spec = JSON.parse(process.argv[2]);
-  tell(spec.terminate ? await runAndTerminate(spec) : await run(spec));
+  const how = { terminate: runAndTerminate, grow: runAndGrow }[spec.worker] ?? run;
+  tell(await how(spec));
   process.exit(0);
 } else {
-  await run(workerData);
+  parentPort.postMessage(await run(workerData.spec, workerData.memory));
 }

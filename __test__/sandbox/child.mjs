@@ -1,0 +1,36 @@
+// Runs the cases of one group, in a process that may crash or hang. The parent hears on descriptor 3
+// which case begins and what came of it, one JSON object a line.
+
+import fs from 'node:fs';
+import { loadWASI } from '../support/implementation.mjs';
+
+const spec = JSON.parse(process.argv[2]);
+
+function tell(message) {
+  fs.writeSync(3, `${JSON.stringify(message)}\n`);
+}
+
+const { GROUPS } = await import(`./classes/${spec.module}.mjs`);
+const group = GROUPS.find(({ name }) => name === spec.group);
+const context = {
+  ...spec,
+  WASI: await loadWASI(spec.implementation),
+  /** Says that a case lives, for those that take their time. */
+  alive: () => tell({ alive: true }),
+};
+
+let index = 0;
+for await (const [name, run] of group.cases(context)) {
+  index += 1;
+  if (index <= spec.skip) continue;
+  if (spec.filter && !new RegExp(spec.filter).test(`${spec.prefix}: ${name}`)) continue;
+  tell({ begin: index, name });
+  try {
+    const tries = await run();
+    tell({ contained: true, tries });
+  } catch (error) {
+    tell({ contained: false, why: error instanceof Error ? error.message : String(error) });
+  }
+}
+tell({ done: true });
+process.exit(0);

@@ -1,0 +1,281 @@
+// The adversarial suite: what a hostile guest can try, and whether it gets anywhere.
+//
+//   node __test__/sandbox/run.mjs [--impl node:wasi|PATH] [--filter RE] [--seconds N] [--verbose]
+//
+// `--impl` names the implementation to attack, by default this package; `--filter` picks cases by
+// "class: group: case"; `--seconds` is how long all races together may take, by default 24. Groups
+// of cases run in processes of their own: a crash, a hang or an unexpected end is a case that failed.
+// One table at the end, and what failed below it; the exit code is 1 if anything did.
+
+import { spawn, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { IMPLEMENTATION, nodeFlags } from '../support/implementation.mjs';
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const root = path.resolve(here, '../..');
+const linux = process.platform === 'linux';
+
+/** How long a case may take in milliseconds, unless its group says otherwise. */
+const PATIENCE = 20_000;
+/** How many cases of a group may end their process before the rest is given up. */
+const CRASHES = 5;
+/** How many failures of a class are shown. */
+const SHOWN = 12;
+
+const { values: options } = parseArgs({
+  options: {
+    impl: { type: 'string', default: IMPLEMENTATION },
+    filter: { type: 'string' },
+    seconds: { type: 'string', default: '24' },
+    verbose: { type: 'boolean', default: false },
+  },
+});
+const seconds = Number(options.seconds);
+if (!(seconds > 0)) throw new Error('--seconds takes a number');
+
+if (process.platform === 'win32') {
+  console.log('The adversarial suite needs a Unix: everything is skipped on Windows.');
+  process.exit(0);
+}
+
+// --- Classes -------------------------------------------------------------------------------------
+
+const CLASSES = [
+  { name: 'paths', modules: ['paths'] },
+  { name: 'races', modules: ['races'] },
+  { name: 'resolvers', modules: ['paths', 'races', 'resolvers'], without: ['enosys', 'eperm'] },
+  { name: 'memory', modules: ['memory'] },
+  { name: 'descriptors', modules: ['descriptors'] },
+  { name: 'process', modules: ['process'] },
+  { name: 'javascript', modules: ['javascript'] },
+];
+
+/** The races of three classes share the time. */
+const RACING = 3;
+
+/** Builds the program that takes `openat2` away, and returns its path. */
+function buildLauncher() {
+  const flags = ['--no-default-features', '--example', 'without-openat2', '--message-format=json'];
+  const built = spawnSync('cargo', ['build', '--quiet', ...flags], {
+    cwd: root,
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  if (built.status !== 0) throw new Error('the example without-openat2 could not be built');
+  for (const line of built.stdout.split('\n')) {
+    const message = line.startsWith('{') ? JSON.parse(line) : {};
+    if (message.target?.name === 'without-openat2' && message.executable) return message.executable;
+  }
+  throw new Error('cargo did not say where the example without-openat2 is');
+}
+
+async function groupsOf({ name, modules, without }) {
+  const groups = [];
+  for (const module of modules) {
+    const { GROUPS } = await import(`./classes/${module}.mjs`);
+    const racers = GROUPS.filter(({ races }) => races).length;
+    for (const filter of without ?? [undefined]) {
+      for (const group of GROUPS) {
+        groups.push({
+          ...group,
+          module,
+          class: name,
+          without: filter,
+          label: filter ? `${group.name}, openat2 ${filter}` : group.name,
+          seconds: seconds / RACING / (without?.length ?? 1) / (racers || 1),
+        });
+      }
+    }
+  }
+  return groups;
+}
+
+// --- Groups --------------------------------------------------------------------------------------
+
+/** Runs a group to its end, in as many processes as that takes. */
+async function runGroup(group, launcher) {
+  const tally = { cases: 0, contained: 0, failures: [], tries: 0 };
+  if (group.needs && !fs.existsSync(group.needs)) {
+    return { ...tally, skipped: `${group.label}: there is no ${group.needs}` };
+  }
+  const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'wasi-sandbox-')));
+  try {
+    let skip = 0;
+    for (let crashes = 0; ; crashes += 1) {
+      if (crashes === CRASHES) {
+        tally.cases += 1;
+        tally.failures.push({ name: 'the rest', why: `given up after ${CRASHES} crashes or hangs` });
+        break;
+      }
+      const place = path.join(folder, String(crashes));
+      fs.mkdirSync(place);
+      const { done, began } = await runChild(group, { launcher, skip, folder: place }, tally);
+      if (done) break;
+      skip = began;
+    }
+  } finally {
+    fs.rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+  }
+  return tally;
+}
+
+function commandOf(group, spec, launcher) {
+  const flags = [...nodeFlags(options.impl), ...(group.nodeFlags ?? [])];
+  const command = [process.execPath, ...flags, path.join(here, 'child.mjs'), JSON.stringify(spec)];
+  if (group.ulimit) command.unshift('/bin/sh', '-c', `ulimit ${group.ulimit} && exec "$@"`, 'sh');
+  if (group.without) command.unshift(launcher, group.without, '--');
+  return command;
+}
+
+/** One process. It adds to the tally what it gets done. */
+function runChild(group, { launcher, skip, folder }, tally) {
+  const spec = {
+    implementation: options.impl,
+    module: group.module,
+    group: group.name,
+    filter: options.filter,
+    prefix: `${group.class}: ${group.label}`,
+    without: group.without,
+    launcher,
+    seconds: group.seconds,
+    skip,
+    folder,
+  };
+  const env = { ...process.env };
+  // The runner of the tests must not take the child for one of its test files.
+  delete env.NODE_TEST_CONTEXT;
+  delete env.NODE_OPTIONS;
+  const [file, ...args] = commandOf(group, spec, launcher);
+  return new Promise((resolve, reject) => {
+    const stdio = ['ignore', 'ignore', options.verbose ? 'inherit' : 'pipe', 'pipe'];
+    // A group of its own, so that a hang ends with all that the case has started.
+    const child = spawn(file, args, { cwd: folder, env, stdio, detached: true });
+    let complaint = '';
+    child.stderr?.setEncoding('utf8').on('data', (text) => {
+      complaint = (complaint + text).slice(-2000);
+    });
+    let done = false;
+    let current;
+    let began = skip;
+    let hung = false;
+    let watch;
+    const kill = () => {
+      try {
+        process.kill(-child.pid, 'SIGKILL');
+      } catch {
+        // It has just ended.
+      }
+    };
+    const wind = () => {
+      clearTimeout(watch);
+      watch = setTimeout(() => {
+        hung = true;
+        kill();
+      }, group.patience ?? PATIENCE);
+    };
+    wind();
+    const lines = createInterface({ input: child.stdio[3] });
+    lines.on('line', (line) => {
+      wind();
+      const message = JSON.parse(line);
+      if (message.begin) {
+        current = message.name;
+        began = message.begin;
+      } else if (message.contained !== undefined) {
+        tally.cases += 1;
+        tally.tries += message.tries ?? 0;
+        if (message.contained) tally.contained += 1;
+        else tally.failures.push({ name: current, why: message.why });
+        current = undefined;
+      } else if (message.done) {
+        done = true;
+      }
+    });
+    const ended = new Promise((settle) => child.on('exit', (...how) => settle(how)));
+    const read = new Promise((settle) => lines.on('close', settle));
+    child.on('error', reject);
+    ended.then(async ([code, signal]) => {
+      // What the case has started may hold the pipe open.
+      kill();
+      await read;
+      clearTimeout(watch);
+      if (!done) {
+        let why = signal ? `the process was killed by ${signal}` : `the process ended with ${code}`;
+        if (hung) why = `it hung`;
+        const last = complaint.trim().split('\n').slice(-3).join(' ');
+        if (last && !hung) why += `: ${last}`;
+        tally.cases += 1;
+        tally.failures.push({ name: current ?? 'preparation', why });
+        // What fails before its first case would do so again.
+        if (current === undefined) done = true;
+      }
+      resolve({ done, began });
+    }, reject);
+  });
+}
+
+// --- The table -----------------------------------------------------------------------------------
+
+function print(rows) {
+  const table = [['class', 'cases', 'contained', 'failed'], ...rows];
+  const widths = table[0].map((_, column) => Math.max(...table.map((row) => `${row[column]}`.length)));
+  for (const row of table) {
+    const cells = row.map((cell, column) =>
+      column === 0 ? `${cell}`.padEnd(widths[column]) : `${cell}`.padStart(widths[column]),
+    );
+    console.log(cells.join('   '));
+  }
+}
+
+const started = Date.now();
+const rows = [];
+const failures = [];
+const skipped = [];
+let tries = 0;
+let launcher;
+
+for (const kind of CLASSES) {
+  const total = { cases: 0, contained: 0 };
+  if (kind.without && !linux) {
+    skipped.push(`${kind.name}: only Linux has openat2 and seccomp`);
+  } else {
+    const shown = [];
+    for (const group of await groupsOf(kind)) {
+      const start = Date.now();
+      if (group.without) launcher ??= buildLauncher();
+      const tally = await runGroup(group, launcher);
+      total.cases += tally.cases;
+      total.contained += tally.contained;
+      tries += tally.tries;
+      if (tally.skipped) skipped.push(`${kind.name}: ${tally.skipped}`);
+      for (const { name, why } of tally.failures) {
+        shown.push(`${kind.name}: ${group.label}: ${name}: ${why}`);
+      }
+      if (options.verbose && tally.cases > 0) {
+        const took = ((Date.now() - start) / 1000).toFixed(1);
+        console.log(`${kind.name}: ${group.label}: ${tally.contained} of ${tally.cases}, ${took} s`);
+      }
+    }
+    failures.push(...shown.slice(0, options.verbose ? Infinity : SHOWN));
+    if (shown.length > SHOWN && !options.verbose) {
+      failures.push(`${kind.name}: and ${shown.length - SHOWN} more; --verbose shows all`);
+    }
+  }
+  rows.push([kind.name, total.cases, total.contained, total.cases - total.contained]);
+}
+
+const sum = (column) => rows.reduce((all, row) => all + row[column], 0);
+rows.push(['all', sum(1), sum(2), sum(3)]);
+print(rows);
+const took = Math.round((Date.now() - started) / 1000);
+console.log(`${options.impl === IMPLEMENTATION ? 'wasi-rs' : options.impl} on Node.js ${process.versions.node}, ${took} s; the races made ${tries.toLocaleString('en')} tries`);
+for (const line of skipped) console.log(`skipped: ${line}`);
+for (const line of failures) console.log(`failed: ${line}`);
+if (sum(1) === 0) console.log('no case was run');
+process.exitCode = sum(3) > 0 || sum(1) === 0 ? 1 : 0;
