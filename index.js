@@ -127,12 +127,13 @@ class WASI {
    *   standard stream cannot be used. `ERR_ACCESS_DENIED`: the permission model forbids it.
    */
   constructor(options = {}) {
+    const attached = attaching;
+    attaching = undefined;
     validateObject(options, 'options');
     // Two contracts meet in this class. Without `version` the documentation of Node 18 holds: the
     // guest's exit ends the process. With it that of Node 20 and later holds: `start` returns.
     const versioned = options.version !== undefined;
     const bindingName = versioned ? bindingNameOf(options.version) : 'wasi_snapshot_preview1';
-    const attached = options[kAttach];
     const handle =
       attached === undefined ? createInstance(checkedOptions(options)) : attachInstance(attached);
     const imports = createImports(handle);
@@ -248,9 +249,15 @@ class WASI {
   }
 }
 
+/** What the next WASI attaches to; not an option, because users' options are read as Node reads them. */
+let attaching;
+
 /** A WASI with the descriptors, arguments and environment of another thread's. */
 defineProperty(WASI, kAttach, {
-  value: (number, options) => new WASI({ ...options, [kAttach]: number }),
+  value(number, options) {
+    attaching = number;
+    return new WASI(options);
+  },
 });
 
 // --- Options -------------------------------------------------------------------------------------

@@ -125,6 +125,24 @@ impl Rights {
     pub const STREAM: Self =
         Self::FD_READ.union(Self::FD_FDSTAT_SET_FLAGS).union(Self::FD_WRITE).union(Self::FD_FILESTAT_GET).union(Self::POLL_FD_READWRITE);
 
+    /// What a file is opened for writing for.
+    pub const WRITING: Self = Self::FD_WRITE.union(Self::FD_DATASYNC).union(Self::FD_ALLOCATE).union(Self::FD_FILESTAT_SET_SIZE);
+
+    /// What can change a file system, or lead to what can: a file that is linked or moved elsewhere may be written there.
+    pub const CHANGING: Self = Self::WRITING
+        .union(Self::FD_FILESTAT_SET_TIMES)
+        .union(Self::PATH_CREATE_DIRECTORY)
+        .union(Self::PATH_CREATE_FILE)
+        .union(Self::PATH_LINK_SOURCE)
+        .union(Self::PATH_LINK_TARGET)
+        .union(Self::PATH_RENAME_SOURCE)
+        .union(Self::PATH_RENAME_TARGET)
+        .union(Self::PATH_FILESTAT_SET_SIZE)
+        .union(Self::PATH_FILESTAT_SET_TIMES)
+        .union(Self::PATH_SYMLINK)
+        .union(Self::PATH_REMOVE_DIRECTORY)
+        .union(Self::PATH_UNLINK_FILE);
+
     /// What makes sense for a socket.
     pub const SOCKET: Self = Self::STREAM.union(Self::SOCK_SHUTDOWN).union(Self::SOCK_ACCEPT);
 }

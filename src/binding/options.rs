@@ -15,6 +15,8 @@ pub(crate) struct PreopenOptions {
     pub guest: String,
     /// The host's path.
     pub path: String,
+    /// Whether the guest is to change nothing below it.
+    pub read_only: bool,
 }
 
 /// What an instance is made of.
@@ -46,14 +48,15 @@ impl InstanceOptions {
             let (object, flags) = host::stdio(fd).map_err(|source| ConstructionError::Stdio { name, fd, source })?;
             insert(&ctx, Descriptor::given(object, flags))?;
         }
-        for PreopenOptions { guest, path } in self.preopens {
+        for PreopenOptions { guest, path, read_only } in self.preopens {
             let host = PathBuf::from(path);
             let object = host::open_preopen(&host, guest == "/").map_err(|source| ConstructionError::Preopen {
                 guest: guest.clone(),
                 host,
                 source,
             })?;
-            insert(&ctx, Descriptor::preopen(object, guest.as_bytes()))?;
+            let preopen = Descriptor::preopen(object, guest.as_bytes());
+            insert(&ctx, if read_only { preopen.read_only() } else { preopen })?;
         }
         Ok(ctx)
     }

@@ -15,6 +15,7 @@ pub struct Descriptor {
     rights_inheriting: AtomicU64,
     flags: AtomicU16,
     preopen_name: Option<Box<[u8]>>,
+    read_only: bool,
 }
 
 impl Descriptor {
@@ -28,6 +29,7 @@ impl Descriptor {
             rights_inheriting: AtomicU64::new(rights.inheriting.intersection(most.inheriting).bits()),
             flags: AtomicU16::new(flags.bits()),
             preopen_name: None,
+            read_only: false,
         }
     }
 
@@ -42,6 +44,35 @@ impl Descriptor {
     #[must_use]
     pub fn preopen(object: Opened, name: &[u8]) -> Self {
         Self { preopen_name: Some(name.into()), ..Self::given(object, Fdflags::empty()) }
+    }
+
+    /// The same, without any right to change what is below it.
+    #[must_use]
+    pub fn read_only(self) -> Self {
+        self.rights_base.fetch_and(Rights::CHANGING.complement().bits(), Relaxed);
+        self.rights_inheriting.fetch_and(Rights::CHANGING.complement().bits(), Relaxed);
+        Self { read_only: true, ..self }
+    }
+
+    /// A descriptor of what was opened through this one with the rights of [`Self::inherit`].
+    #[must_use]
+    pub fn child(&self, object: Opened, rights: RightsPair, flags: Fdflags) -> Self {
+        let child = Self::new(object, rights, flags);
+        if self.read_only { child.read_only() } else { child }
+    }
+
+    /// What a descriptor opened through this one gets of the rights that were asked for: all, or none. Guests ask for more than they
+    /// use, some for all there is: below a read-only directory they may ask, but not open a file to write it.
+    ///
+    /// # Errors
+    /// - `notcapable`: one of them is not among the inheriting rights.
+    pub fn inherit(&self, asked: RightsPair) -> Result<RightsPair> {
+        let mut given = asked;
+        if self.read_only && !asked.base.intersects(Rights::WRITING) {
+            given.base.remove(Rights::CHANGING);
+            given.inheriting.remove(Rights::CHANGING);
+        }
+        if self.rights().inheriting.contains(given.base | given.inheriting) { Ok(given) } else { Err(Errno::Notcapable) }
     }
 
     fn most_rights(object: &Opened) -> RightsPair {

@@ -5,7 +5,6 @@
 use super::fd::{fdflags, rights, set_times};
 use super::{BufferArg, Call, PathArg, Result};
 use crate::abi::{Errno, Fd, Fdflags, Filestat, Lookupflags, Oflags, Rights, Timestamp};
-use crate::descriptor::Descriptor;
 use crate::host::{OpenOptions, PATH_LIMIT, PathBuffer};
 
 fn follow(flags: u32) -> Result<bool> {
@@ -138,7 +137,6 @@ pub(super) fn path_open(
     fdflags_arg: u32,
 ) -> Result<Fd> {
     const READS: Rights = Rights::FD_READ.union(Rights::FD_READDIR);
-    const WRITES: Rights = Rights::FD_WRITE.union(Rights::FD_DATASYNC).union(Rights::FD_ALLOCATE).union(Rights::FD_FILESTAT_SET_SIZE);
 
     let mut buffer = PathBuffer::new();
     let descriptor = call.descriptor(fd)?;
@@ -151,8 +149,8 @@ pub(super) fn path_open(
     needed.set(Rights::PATH_FILESTAT_SET_SIZE, oflags.contains(Oflags::TRUNC));
     let directory = descriptor.directory(needed)?;
 
-    let asked = rights(rights_base, rights_inheriting)?;
-    let mut inherited = asked.base.union(asked.inheriting);
+    let asked = descriptor.inherit(rights(rights_base, rights_inheriting)?)?;
+    let mut inherited = Rights::empty();
     if flags.contains(Fdflags::DSYNC) {
         inherited |= Rights::FD_DATASYNC;
     }
@@ -174,12 +172,13 @@ pub(super) fn path_open(
             truncate: oflags.contains(Oflags::TRUNC),
             follow,
             read: asked.base.intersects(READS),
-            write: asked.base.intersects(WRITES),
+            write: asked.base.intersects(Rights::WRITING),
             flags,
         },
     )?;
+    let child = descriptor.child(opened, asked, flags);
     drop(descriptor);
-    Ok(call.ctx.table.insert(Descriptor::new(opened, asked, flags))?)
+    Ok(call.ctx.table.insert(child)?)
 }
 
 /// Copies the text of a symbolic link, cut to the buffer, and returns how many bytes that are.
