@@ -1,0 +1,322 @@
+// Node's permission model, in real processes: a preopen is what the process may read, and without the
+// right to write it is read-only.
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { link, makeTree, readTree, withFolder } from './support/tree.mjs';
+
+const PACKAGE = fileURLToPath(new URL('..', import.meta.url));
+const GUEST = fileURLToPath(new URL('guests/fd-access.wasm', import.meta.url));
+
+// Node 18 has no such model. --permission is stable since Node 22.13, experimental since 20.
+const FLAG = ['--permission', '--experimental-permission'].find((flag) =>
+  process.allowedNodeEnvironmentFlags.has(flag),
+);
+const allowed = (name) => process.allowedNodeEnvironmentFlags.has(name);
+
+// Errno and rights of preview1.
+const BADF = 8;
+const NOTCAPABLE = 76;
+const FD_READ = 1 << 1;
+const FD_SEEK = 1 << 2;
+const FD_TELL = 1 << 5;
+const FD_WRITE = 1 << 6;
+const FD_ALLOCATE = 1 << 8;
+const FD_FILESTAT_SET_SIZE = 1 << 22;
+const CREAT = 1;
+const DIRECTORY = 2;
+const TRUNC = 8;
+
+/** What a folder of the tests holds. */
+const files = () => ({ 'f.txt': 'hello', d: { 'g.txt': 'inner' }, 'to-f': link('f.txt') });
+
+/**
+ * Runs code in a process with the permission model.
+ *
+ * @returns what the code gave to `tell`
+ */
+function run(folder, flags, code, options = {}) {
+  const program = path.join(folder, 'program.cjs');
+  fs.writeFileSync(
+    program,
+    `'use strict';
+    const tell = (value) => require('node:fs').writeSync(1, JSON.stringify(value));
+    const { WASI } = require(${JSON.stringify(PACKAGE)});
+    const folder = ${JSON.stringify(folder)};
+    ${code}`,
+  );
+  const always = [
+    FLAG,
+    '--no-warnings',
+    `--allow-fs-read=${PACKAGE}`,
+    `--allow-fs-read=${program}`,
+  ];
+  const addons = allowed('--allow-addons') ? ['--allow-addons'] : [];
+  const env = { ...process.env };
+  delete env.NODE_OPTIONS;
+  delete env.NODE_TEST_CONTEXT;
+  const { status, signal, stdout, stderr } = spawnSync(
+    process.execPath,
+    [...always, ...addons, ...flags, program],
+    { cwd: folder, env, encoding: 'utf8', timeout: 60_000, ...options },
+  );
+  assert.deepEqual([status, signal, stderr], [0, null, ''], stdout);
+  return JSON.parse(stdout);
+}
+
+const read = (folder) => `--allow-fs-read=${folder}`;
+const write = (folder) => `--allow-fs-write=${folder}`;
+
+/** Constructs with one preopen; what was thrown, or null. */
+const construct = (preopen) => `
+  try {
+    new WASI({ version: 'preview1', preopens: { '/': ${preopen} } });
+    tell(null);
+  } catch (error) {
+    const first = error.stack.split('\\n')[0];
+    tell({ ...error, name: error.name, message: error.message, text: String(error), first });
+  }`;
+
+/** The same for an operation of Node's own. */
+const nodesOwn = (call) => `
+  try {
+    ${call};
+    tell(null);
+  } catch (error) {
+    const first = error.stack.split('\\n')[0];
+    tell({ ...error, name: error.name, message: error.message, text: String(error), first });
+  }`;
+
+/** Functions for the imports over a memory of our own; each gives an errno. */
+const driver = `
+  const memory = new WebAssembly.Memory({ initial: 1 });
+  const wasi = new WASI({ version: 'preview1', preopens: { '/a': folder + '/a', '/b': folder + '/b' } });
+  wasi.finalizeBindings({ exports: { memory } });
+  const w = wasi.wasiImport;
+  const view = new DataView(memory.buffer);
+  let top = 1024;
+  const text = (string) => {
+    const bytes = Buffer.from(string);
+    new Uint8Array(memory.buffer).set(bytes, top);
+    top += bytes.length;
+    return [top - bytes.length, bytes.length];
+  };
+  // Opens; the new descriptor, or minus the errno.
+  const open = (fd, name, oflags, base, inheriting = 0, follow = 0) => {
+    const errno = w.path_open(fd, follow, ...text(name), oflags, BigInt(base), BigInt(inheriting), 0, 0);
+    return errno === 0 ? view.getUint32(0, true) : -errno;
+  };
+  const write = (fd, string) => {
+    const [at, length] = text(string);
+    view.setUint32(8, at, true);
+    view.setUint32(12, length, true);
+    return w.fd_write(fd, 8, 1, 16);
+  };
+  const content = (fd) => {
+    view.setUint32(8, 512, true);
+    view.setUint32(12, 100, true);
+    const errno = w.fd_read(fd, 8, 1, 16);
+    return errno || Buffer.from(memory.buffer, 512, view.getUint32(16, true)).toString();
+  };
+  const rights = (fd) => {
+    w.fd_fdstat_get(fd, 32);
+    return [view.getBigUint64(40, true), view.getBigUint64(48, true)];
+  };`;
+
+/** All that could change something through descriptor `fd`, by name; each is an errno. */
+const attempts = (fd) => `Object.fromEntries(Object.entries({
+    create: () => -open(${fd}, 'new', ${CREAT}, ${FD_READ}),
+    'create to write': () => -open(${fd}, 'new', ${CREAT}, ${FD_WRITE}),
+    truncate: () => -open(${fd}, 'f.txt', ${TRUNC}, ${FD_READ}),
+    'open to write': () => -open(${fd}, 'f.txt', 0, ${FD_READ | FD_WRITE}),
+    'open to write through a link': () => -open(${fd}, 'to-f', 0, ${FD_WRITE}, 0, 1),
+    'open to allocate': () => -open(${fd}, 'f.txt', 0, ${FD_ALLOCATE}),
+    'open to set the size': () => -open(${fd}, 'f.txt', 0, ${FD_FILESTAT_SET_SIZE}),
+    mkdir: () => w.path_create_directory(${fd}, ...text('new')),
+    rmdir: () => w.path_remove_directory(${fd}, ...text('d')),
+    unlink: () => w.path_unlink_file(${fd}, ...text('f.txt')),
+    symlink: () => w.path_symlink(...text('x'), ${fd}, ...text('new')),
+    'link within': () => w.path_link(${fd}, 0, ...text('f.txt'), ${fd}, ...text('new')),
+    'rename within': () => w.path_rename(${fd}, ...text('f.txt'), ${fd}, ...text('new')),
+    times: () => w.path_filestat_set_times(${fd}, 0, ...text('f.txt'), 0n, 0n, 5),
+    'times of the directory': () => w.fd_filestat_set_times(${fd}, 0n, 0n, 5),
+  }).map(([name, attempt]) => [name, attempt()]))`;
+
+const skip = FLAG === undefined && 'this Node has no permission model';
+
+describe('under the permission model', { skip }, () => {
+  const inFolders = (use) =>
+    withFolder((folder) => {
+      makeTree(folder, { a: files(), b: files(), outside: files(), 'to-a': link('a') });
+      return use(folder, (name) => path.join(folder, name));
+    });
+
+  it('a preopen that may not be read is refused as Node refuses it', () =>
+    inFolders((folder, at) => {
+      const error = run(folder, [read(at('b'))], construct('folder + "/a"'));
+      const own = run(
+        folder,
+        [read(at('b'))],
+        nodesOwn('require("node:fs").readdirSync(folder + "/a")'),
+      );
+      assert.deepEqual(error, own);
+      assert.equal(error.code, 'ERR_ACCESS_DENIED');
+      assert.equal(error.permission, 'FileSystemRead');
+      assert.equal(error.resource, at('a'));
+    }));
+
+  it('a relative path is reported as the one it stands for', () =>
+    inFolders((folder, at) => {
+      const { code, resource } = run(folder, [], construct('"./a"'));
+      assert.deepEqual([code, resource], ['ERR_ACCESS_DENIED', at('a')]);
+      assert.equal(run(folder, [read(at('a'))], construct('"./a"')), null);
+    }));
+
+  it('neither a folder without its files will do, nor a file of it, nor a folder with a longer name', () =>
+    inFolders((folder, at) => {
+      for (const flags of [
+        [read(at('a/f.txt'))],
+        [read(at('a/f.txt')), read(at('a/to-f'))],
+        [read(at('a/d'))],
+        [read(at('a/f*'))],
+        [read(at('ab'))],
+        [write(at('a'))],
+      ]) {
+        assert.equal(
+          run(folder, flags, construct('folder + "/a"'))?.permission,
+          'FileSystemRead',
+          flags,
+        );
+      }
+      for (const grant of [at('a'), at('a/'), at('a/*'), at('a*'), '*']) {
+        assert.equal(run(folder, [read(grant)], construct('folder + "/a"')), null, grant);
+      }
+    }));
+
+  it('it counts where a link leads, too', () =>
+    inFolders((folder, at) => {
+      const error = run(folder, [read(at('to-a*'))], construct('folder + "/to-a"'));
+      assert.deepEqual([error?.permission, error?.resource], ['FileSystemRead', at('a')]);
+      assert.equal(
+        run(folder, [read(at('to-a*')), read(at('a'))], construct('folder + "/to-a"')),
+        null,
+      );
+      // To write, both must be allowed as well.
+      const code = `const wasi = new WASI({ version: 'preview1', preopens: { '/a': folder + '/to-a' } });
+        const memory = new WebAssembly.Memory({ initial: 1 });
+        wasi.finalizeBindings({ exports: { memory } });
+        Buffer.from(memory.buffer).write('new', 1024);
+        tell(wasi.wasiImport.path_create_directory(3, 1024, 3));`;
+      const reads = [read(at('to-a*')), read(at('a'))];
+      assert.equal(run(folder, [...reads, write(at('to-a*'))], code), NOTCAPABLE);
+      assert.equal(run(folder, [...reads, write(at('a'))], code), NOTCAPABLE);
+      assert.equal(run(folder, [...reads, write(at('a')), write(at('to-a*'))], code), 0);
+    }));
+
+  it('no other permission is asked for', () =>
+    inFolders((folder) => {
+      const code = `new WASI({ version: 'preview1' }); new WASI(); tell(process.permission.has('wasi'));`;
+      assert.equal(run(folder, [], code), false);
+    }));
+
+  it('what may be written is', () =>
+    inFolders((folder, at) => {
+      const flags = [read(folder), write(at('a')), write(at('b'))];
+      const code = `${driver}
+        const file = open(3, 'new.txt', ${CREAT}, ${FD_READ | FD_WRITE | FD_SEEK});
+        tell([write(file, 'text'), w.path_unlink_file(3, ...text('f.txt')), w.path_rename(3, ...text('d'), 4, ...text('moved'))]);`;
+      assert.deepEqual(run(folder, flags, code), [0, 0, 0]);
+      assert.deepEqual(readTree(at('a')), { 'new.txt': 'text', 'to-f': link('f.txt') });
+      assert.deepEqual(readTree(at('b')), { ...files(), moved: { 'g.txt': 'inner' } });
+    }));
+
+  it('what may not be written is read-only, and so is all below it', () =>
+    inFolders((folder, at) => {
+      const code = `${driver}
+        const all = (1n << 28n) - 1n;
+        const changing = BigInt(${FD_WRITE | FD_ALLOCATE | FD_FILESTAT_SET_SIZE});
+        const file = open(3, 'f.txt', 0, ${FD_READ | FD_SEEK | FD_TELL});
+        // Guests ask for all rights of a directory that they open, whatever they use (28 and 29 are for sockets).
+        const d = open(3, '.', ${DIRECTORY}, all & ~changing & ~1n, all);
+        const [base, inheriting] = rights(d);
+        tell({
+          content: content(file),
+          fileWrites: [write(file, 'x'), w.fd_filestat_set_size(file, 0n), w.fd_allocate(file, 0n, 100n), w.fd_filestat_set_times(file, 0n, 0n, 5)],
+          read: content(open(d, 'to-f', 0, ${FD_READ}, 0, 1)),
+          writable: [String((base | inheriting) & changing), w.fd_fdstat_set_rights(d, base, inheriting | changing)],
+          preopen: ${attempts(3)},
+          opened: ${attempts('d')},
+          out: [w.path_link(3, 0, ...text('f.txt'), 4, ...text('new')), w.path_rename(3, ...text('f.txt'), 4, ...text('new')), w.path_rename(d, ...text('f.txt'), 4, ...text('new'))],
+          into: [w.path_link(4, 0, ...text('f.txt'), 3, ...text('new')), w.path_rename(4, ...text('f.txt'), d, ...text('new'))],
+          other: w.path_create_directory(4, ...text('new')),
+          closed: write(99, 'x'),
+        });`;
+      const told = run(folder, [read(folder), write(at('b'))], code);
+      assert.equal(told.content, 'hello');
+      assert.deepEqual(told.fileWrites, Array(4).fill(NOTCAPABLE));
+      assert.equal(told.read, 'hello');
+      assert.deepEqual(told.writable, ['0', NOTCAPABLE]);
+      for (const through of ['preopen', 'opened']) {
+        const errnos = Object.entries(told[through]);
+        assert.equal(errnos.length, 15);
+        assert.deepEqual(
+          errnos.filter(([, errno]) => errno !== NOTCAPABLE),
+          [],
+          through,
+        );
+      }
+      assert.deepEqual(told.out, Array(3).fill(NOTCAPABLE));
+      assert.deepEqual(told.into, Array(2).fill(NOTCAPABLE));
+      assert.deepEqual([told.other, told.closed], [0, BADF]);
+      assert.deepEqual(readTree(at('a')), files());
+      assert.deepEqual(readTree(at('b')), { ...files(), new: {} });
+    }));
+
+  it('a guest reads there, and is refused to write', () =>
+    inFolders((folder, at) => {
+      const code = `
+        const guest = require('node:fs').readFileSync(${JSON.stringify(GUEST)});
+        const options = { args: ['guest'], preopens: { '/sandbox': folder + '/a' }, stdout: 3, stderr: 3 };
+        const wasi = new WASI({ version: 'preview1', ...options });
+        const compiled = new WebAssembly.Module(guest);
+        tell(wasi.start(new WebAssembly.Instance(compiled, wasi.getImportObject())));`;
+      const said = fs.openSync(at('said'), 'w');
+      try {
+        const stdio = ['ignore', 'pipe', 'pipe', said];
+        const flags = [read(folder), write(at('a'))];
+        assert.equal(run(folder, flags, code, { stdio }), 0);
+        assert.deepEqual(readTree(at('a')), { ...files(), 'f.txt': 'Jello' });
+        assert.equal(run(folder, flags.slice(0, 1), code, { stdio }), 2);
+      } finally {
+        fs.closeSync(said);
+      }
+      assert.match(fs.readFileSync(at('said'), 'utf8'), /^ok\n[^\n]*1 << 6[^\n]*errno 76/);
+      assert.deepEqual(readTree(at('a')), { ...files(), 'f.txt': 'Jello' });
+    }));
+
+  it('holds in a Worker', { skip: !allowed('--allow-worker') && 'no such flag' }, () =>
+    inFolders((folder, at) => {
+      const code = `
+        const { Worker, isMainThread, parentPort } = require('node:worker_threads');
+        if (isMainThread) {
+          new Worker(__filename).once('message', tell);
+        } else {
+          let code = null;
+          try {
+            new WASI({ preopens: { '/': folder + '/a' } });
+          } catch (error) {
+            code = error.code;
+          }
+          parentPort.postMessage(code);
+        }`;
+      // A Worker may always read its working folder, as Node has it.
+      const options = { cwd: PACKAGE };
+      assert.equal(run(folder, ['--allow-worker'], code, options), 'ERR_ACCESS_DENIED');
+      assert.equal(run(folder, ['--allow-worker', read(at('a'))], code, options), null);
+    }),
+  );
+});
