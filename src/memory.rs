@@ -113,6 +113,37 @@ impl Region<'_> {
         self.len == 0
     }
 
+    /// Reads a record from `offset` in the range, unless it reaches past the end.
+    #[inline]
+    #[must_use]
+    pub fn get<T: Record>(self, offset: usize) -> Option<T> {
+        if self.len.saturating_sub(offset) < size_of::<T::Bytes>() {
+            return None;
+        }
+        let mut bytes = T::ZERO;
+        // SAFETY: the range holds that many bytes from `offset` on, and was checked against a live memory. The number is
+        // known to the compiler, so that this is no call.
+        unsafe { ptr::copy_nonoverlapping(self.base.add(offset), bytes.as_mut().as_mut_ptr(), size_of::<T::Bytes>()) };
+        Some(T::from_bytes(&bytes))
+    }
+
+    /// Writes a record to the start of the range, or nothing where it is shorter.
+    #[inline]
+    pub fn put<T: Record>(self, value: &T) {
+        if self.len < size_of::<T::Bytes>() {
+            return;
+        }
+        let bytes = value.to_bytes();
+        // SAFETY: as above.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ref().as_ptr(), self.base, size_of::<T::Bytes>()) };
+    }
+
+    /// The first `len` bytes of the range, or all of it.
+    #[must_use]
+    pub fn start(self, len: usize) -> Self {
+        Self { len: self.len.min(len), ..self }
+    }
+
     /// Copies `bytes` to `offset` within the range and returns how many fitted.
     pub fn write_at(self, offset: usize, bytes: &[u8]) -> usize {
         let room = self.len.saturating_sub(offset);
@@ -196,15 +227,12 @@ impl<'m> GuestMemory<'m> {
 
     /// Reads a record.
     pub fn read<T: Record>(self, at: GuestPtr<T>) -> Result<T, OutOfBounds> {
-        let region = self.region(at.offset, T::SIZE)?;
-        let mut bytes = T::ZERO;
-        region.read_at(0, bytes.as_mut());
-        Ok(T::from_bytes(&bytes))
+        self.region(at.offset, T::SIZE)?.get(0).ok_or(OutOfBounds)
     }
 
     /// Writes a record.
     pub fn write<T: Record>(self, at: GuestPtr<T>, value: &T) -> Result<(), OutOfBounds> {
-        self.region(at.offset, T::SIZE)?.write_at(0, value.to_bytes().as_ref());
+        self.region(at.offset, T::SIZE)?.put(value);
         Ok(())
     }
 }
@@ -213,7 +241,7 @@ impl<'m> GuestMemory<'m> {
 pub const IOVEC_LIMIT: usize = 1024;
 
 /// How many bytes one call moves at most: Linux's own limit.
-const TRANSFER_LIMIT: u64 = 0x7fff_f000;
+const TRANSFER_LIMIT: usize = 0x7fff_f000;
 
 /// How many iovecs one call looks at in search of non-empty ones.
 const IOVEC_SCAN_LIMIT: u32 = 1 << 20;
@@ -253,13 +281,10 @@ impl<'m> IoVecRoom<'m> {
     #[inline]
     pub fn read(&mut self, memory: GuestMemory<'m>, list: GuestPtr<u64>, len: u32) -> Result<IoVecs<'_, 'm>, IovecError> {
         let array = memory.array(list, len)?;
-        let mut count = 0_usize;
-        let mut at = 0_usize;
+        let (mut count, mut at, mut left) = (0_usize, 0_usize, TRANSFER_LIMIT);
         for index in 0..len {
-            let mut pair = [0; 8];
-            array.read_at(at, &mut pair);
-            at = at.wrapping_add(8);
-            let pair = u64::from_le_bytes(pair);
+            let pair: u64 = array.get(at).ok_or(OutOfBounds)?;
+            at = at.wrapping_add(size_of::<u64>());
             #[allow(clippy::cast_possible_truncation, reason = "the two halves of the pair")]
             let (offset, len) = (pair as u32, (pair >> 32) as u32);
             if len == 0 {
@@ -269,17 +294,16 @@ impl<'m> IoVecRoom<'m> {
                     (false, _) => break,
                 }
             }
-            let region = memory.region(offset, len)?;
-            let Some(slot) = self.regions.get_mut(count) else { break };
+            let region = memory.region(offset, len)?.start(left);
+            let Some(slot) = self.regions.get_mut(count).filter(|_| left > 0) else { break };
             slot.write(region);
             count = count.wrapping_add(1);
+            left = left.wrapping_sub(region.len);
         }
         let regions = self.regions.get_mut(..count).unwrap_or_default();
         // SAFETY: the first `count` elements are written, and `MaybeUninit<T>` is laid out as `T`.
         let regions = unsafe { &mut *(ptr::from_mut(regions) as *mut [Region<'m>]) };
-        let mut vecs = IoVecs { regions };
-        vecs.truncate(TRANSFER_LIMIT);
-        Ok(vecs)
+        Ok(IoVecs { regions })
     }
 }
 
@@ -318,25 +342,6 @@ impl<'m> IoVecs<'_, 'm> {
             done = done.wrapping_add(1);
         }
         self.regions = std::mem::take(&mut self.regions).get_mut(done..).unwrap_or_default();
-    }
-
-    /// Shortens the list to its first `bytes` bytes.
-    pub fn truncate(&mut self, mut bytes: u64) {
-        let mut keep = 0_usize;
-        for region in self.regions.iter_mut() {
-            if bytes == 0 {
-                break;
-            }
-            keep = keep.wrapping_add(1);
-            if bytes < region.len as u64 {
-                #[allow(clippy::cast_possible_truncation, reason = "less than `len`, a usize")]
-                let len = bytes as usize;
-                region.len = len;
-                break;
-            }
-            bytes = bytes.wrapping_sub(region.len as u64);
-        }
-        self.regions = std::mem::take(&mut self.regions).get_mut(..keep).unwrap_or_default();
     }
 }
 
@@ -416,19 +421,13 @@ mod tests {
     }
 
     #[test]
-    fn iovecs_advance_and_truncate_by_bytes() {
+    fn iovecs_advance_by_bytes() {
         let mut bytes = list(&[(100, 5), (200, 7), (300, 9)]);
         for (by, want) in [(0, vec![5, 7, 9]), (4, vec![1, 7, 9]), (5, vec![7, 9]), (13, vec![8]), (21, vec![]), (1000, vec![])] {
             let mut room = IoVecRoom::new();
             let mut vecs = room.read(memory(&mut bytes), GuestPtr::new(0), 3).unwrap();
             vecs.advance(by);
             assert_eq!(lengths(&vecs), want, "advance {by}");
-        }
-        for (to, want) in [(0, vec![]), (4, vec![4]), (5, vec![5]), (13, vec![5, 7, 1]), (1000, vec![5, 7, 9])] {
-            let mut room = IoVecRoom::new();
-            let mut vecs = room.read(memory(&mut bytes), GuestPtr::new(0), 3).unwrap();
-            vecs.truncate(to);
-            assert_eq!(lengths(&vecs), want, "truncate {to}");
         }
     }
 

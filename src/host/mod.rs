@@ -8,12 +8,14 @@ mod error;
 mod path;
 mod random;
 pub mod sys;
+mod tree;
 
 pub use clock::{monotonic_now, resolution, time};
 pub use error::from_io;
 pub use path::{GuestPath, PATH_LIMIT, PathBuffer, Split};
 pub use random::fill;
 pub use sys::{open_preopen, stdio, wait};
+pub use tree::{Clock, INODE_CHARGE, NAME_CHARGE, Tree, TreeOptions};
 
 use crate::abi::{Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Riflags, Roflags, Sdflags, Timestamp, Whence};
 use crate::memory::Region;

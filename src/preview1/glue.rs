@@ -131,7 +131,7 @@ impl<'m, T: Record> Output<'m> for T {
         Ok(memory.region(lanes.i32(), T::SIZE)?)
     }
     fn write(&self, place: Region<'m>) {
-        place.write_at(0, self.to_bytes().as_ref());
+        place.put(self);
     }
 }
 
@@ -142,8 +142,8 @@ impl<'m, A: Record, B: Record> Output<'m> for (A, B) {
         Ok((memory.region(lanes.i32(), A::SIZE)?, memory.region(lanes.i32(), B::SIZE)?))
     }
     fn write(&self, (first, second): Self::Places) {
-        first.write_at(0, self.0.to_bytes().as_ref());
-        second.write_at(0, self.1.to_bytes().as_ref());
+        first.put(&self.0);
+        second.put(&self.1);
     }
 }
 

@@ -121,7 +121,7 @@ impl Directory for HostDirectory {
             // Only the preopen is what the guest calls `/`: from a directory below it, `..` above that directory is refused.
             return Ok(Opened::Directory(Box::new(Self::new(Dir::from_std_file(StdFile::from(fd)), false))));
         }
-        Ok(Opened::File(Box::new(HostFile::new(Ownership::Owned(fd), &stat))))
+        Ok(Opened::File(Box::new(HostFile::new(Ownership::Owned(fd.into()), &stat))))
     }
 
     fn filestat(&self) -> Result<Filestat> {

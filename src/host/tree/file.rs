@@ -1,0 +1,327 @@
+//! Regular files.
+
+use super::INODE_CHARGE;
+use super::data::Data;
+use super::volume::{Meta, Volume};
+use crate::abi::{Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Timestamp, Whence};
+use crate::host::{File, Result, SetTimes, Source};
+use crate::memory::Region;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// The largest size: offsets are signed in POSIX.
+const SIZE_LIMIT: u64 = i64::MAX.unsigned_abs();
+
+/// A regular file, whatever its names. It gives its room back when neither a name nor a descriptor is left.
+pub(super) struct Body {
+    volume: Arc<Volume>,
+    state: RwLock<State>,
+}
+
+struct State {
+    meta: Meta,
+    data: Data,
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        let size = self.state.get_mut().unwrap_or_else(PoisonError::into_inner).data.size();
+        self.volume.give(size.saturating_add(INODE_CHARGE));
+    }
+}
+
+impl Body {
+    /// An empty file with one name. The caller has taken [`INODE_CHARGE`].
+    pub(super) fn new(volume: &Arc<Volume>, ino: u64, now: Timestamp) -> Self {
+        let state = State { meta: Meta::new(ino, 1, now), data: Data::default() };
+        Self { volume: Arc::clone(volume), state: RwLock::new(state) }
+    }
+
+    fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state_mut(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn ino(&self) -> u64 {
+        self.state().meta.ino
+    }
+
+    fn size(&self) -> u64 {
+        self.state().data.size()
+    }
+
+    pub(super) fn filestat(&self) -> Filestat {
+        let state = self.state();
+        state.meta.filestat(&self.volume, Filetype::RegularFile, state.data.size())
+    }
+
+    pub(super) fn set_times(&self, times: SetTimes) {
+        let now = self.volume.now();
+        self.state_mut().meta.set_times(times, now);
+    }
+
+    /// A name was added.
+    pub(super) fn add_link(&self, now: Timestamp) {
+        let meta = &mut self.state_mut().meta;
+        meta.links = meta.links.saturating_add(1);
+        meta.changed(now);
+    }
+
+    /// A name was removed. Returns how many are left.
+    pub(super) fn remove_link(&self, now: Timestamp) -> u64 {
+        let meta = &mut self.state_mut().meta;
+        meta.links = meta.links.saturating_sub(1);
+        meta.changed(now);
+        meta.links
+    }
+
+    /// A name was changed.
+    pub(super) fn renamed(&self, now: Timestamp) {
+        self.state_mut().meta.changed(now);
+    }
+
+    fn read(&self, bufs: &[Region<'_>], offset: u64) -> usize {
+        if bufs.is_empty() {
+            return 0;
+        }
+        let state = self.state();
+        state.meta.accessed(&self.volume);
+        state.data.read(bufs, offset)
+    }
+
+    /// Writes at an offset, or at the end, and returns how many bytes and the offset behind them.
+    fn write(&self, bufs: &[Region<'_>], offset: Option<u64>) -> Result<(usize, u64)> {
+        let total = bufs.iter().fold(0_u64, |total, buf| total.saturating_add(buf.len() as u64));
+        let now = self.volume.now();
+        let mut state = self.state_mut();
+        let size = state.data.size();
+        let offset = offset.unwrap_or(size);
+        if total == 0 {
+            return Ok((0, offset));
+        }
+        let wanted = total.min(SIZE_LIMIT.saturating_sub(offset));
+        if wanted == 0 {
+            return Err(Errno::Fbig);
+        }
+        // A gap before the offset counts too: it may be filled later.
+        let growth = offset.saturating_add(wanted).saturating_sub(size);
+        let taken = self.volume.take_up_to(growth);
+        let most = if taken == growth { wanted } else { size.saturating_add(taken).saturating_sub(offset) };
+        let done = state.data.write(bufs, offset, most);
+        let used = state.data.size().saturating_sub(size);
+        self.volume.give(taken.saturating_sub(used));
+        if done == 0 {
+            return Err(if most == 0 { Errno::Nospc } else { Errno::Nomem });
+        }
+        state.meta.modified(now);
+        Ok((done, offset.saturating_add(done as u64)))
+    }
+
+    /// Sets the size, or with `grow` makes it at least that.
+    pub(super) fn set_size(&self, size: u64, grow: bool) -> Result<()> {
+        let now = self.volume.now();
+        let mut state = self.state_mut();
+        let old = state.data.size();
+        let size = if grow { size.max(old) } else { size };
+        self.volume.take(size.saturating_sub(old))?;
+        state.data.set_size(size);
+        self.volume.give(old.saturating_sub(size));
+        if grow && size == old {
+            state.meta.changed(now);
+        } else {
+            state.meta.modified(now);
+        }
+        Ok(())
+    }
+
+    /// All bytes.
+    pub(super) fn to_vec(&self) -> Result<Vec<u8>> {
+        self.state().data.to_vec().ok_or(Errno::Nomem)
+    }
+
+    /// Makes `bytes` all that there is.
+    pub(super) fn replace(&self, bytes: &[u8]) -> Result<()> {
+        let now = self.volume.now();
+        let mut state = self.state_mut();
+        let (old, new) = (state.data.size(), bytes.len() as u64);
+        self.volume.take(new.saturating_sub(old))?;
+        let complete = state.data.replace(bytes);
+        let taken = old.max(new);
+        self.volume.give(taken.saturating_sub(state.data.size()));
+        state.meta.modified(now);
+        if complete { Ok(()) } else { Err(Errno::Nomem) }
+    }
+
+    #[cfg(test)]
+    pub(super) fn memory(&self) -> usize {
+        self.state().data.memory()
+    }
+}
+
+/// How a file is opened.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Access {
+    pub(super) read: bool,
+    pub(super) write: bool,
+    pub(super) append: bool,
+    /// The preopen is read-only.
+    pub(super) read_only: bool,
+}
+
+/// An open regular file.
+pub(super) struct TreeFile {
+    body: Arc<Body>,
+    access: Access,
+    append: AtomicBool,
+    /// Held while bytes move, so that threads that read or write at the offset get and leave different bytes.
+    position: Mutex<u64>,
+}
+
+impl TreeFile {
+    pub(super) fn new(body: Arc<Body>, access: Access) -> Self {
+        Self { body, access, append: AtomicBool::new(access.append), position: Mutex::new(0) }
+    }
+
+    fn position(&self) -> MutexGuard<'_, u64> {
+        self.position.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn check_readable(&self) -> Result<()> {
+        if self.access.read { Ok(()) } else { Err(Errno::Badf) }
+    }
+
+    fn check_writable(&self) -> Result<()> {
+        if self.access.write { Ok(()) } else { Err(Errno::Badf) }
+    }
+}
+
+fn check_offset(offset: Filesize) -> Result<()> {
+    if offset <= SIZE_LIMIT { Ok(()) } else { Err(Errno::Inval) }
+}
+
+impl File for TreeFile {
+    fn filetype(&self) -> Filetype {
+        Filetype::RegularFile
+    }
+
+    fn is_terminal(&self) -> bool {
+        false
+    }
+
+    fn is_socket(&self) -> bool {
+        false
+    }
+
+    fn read(&self, bufs: &[Region<'_>]) -> Result<usize> {
+        self.check_readable()?;
+        let mut position = self.position();
+        let done = self.body.read(bufs, *position);
+        *position = position.saturating_add(done as u64);
+        Ok(done)
+    }
+
+    fn write(&self, bufs: &[Region<'_>], flags: Fdflags) -> Result<usize> {
+        self.check_writable()?;
+        let mut position = self.position();
+        let offset = if flags.contains(Fdflags::APPEND) { None } else { Some(*position) };
+        let (done, end) = self.body.write(bufs, offset)?;
+        if done > 0 {
+            *position = end;
+        }
+        Ok(done)
+    }
+
+    fn pread(&self, bufs: &[Region<'_>], offset: Filesize) -> Result<usize> {
+        check_offset(offset)?;
+        self.check_readable()?;
+        Ok(self.body.read(bufs, offset))
+    }
+
+    fn pwrite(&self, bufs: &[Region<'_>], offset: Filesize) -> Result<usize> {
+        check_offset(offset)?;
+        self.check_writable()?;
+        // As on Linux, a descriptor that appends does so whatever the offset.
+        let offset = if self.append.load(Relaxed) { None } else { Some(offset) };
+        self.body.write(bufs, offset).map(|(done, _)| done)
+    }
+
+    fn seek(&self, delta: i64, whence: Whence) -> Result<Filesize> {
+        let mut position = self.position();
+        let from = match whence {
+            Whence::Set => 0,
+            Whence::Cur => *position,
+            Whence::End => self.body.size(),
+        };
+        let from = i64::try_from(from).map_err(|_| Errno::Overflow)?;
+        let to = from.checked_add(delta).ok_or(Errno::Overflow)?;
+        *position = u64::try_from(to).map_err(|_| Errno::Inval)?;
+        Ok(*position)
+    }
+
+    fn filestat(&self) -> Result<Filestat> {
+        Ok(self.body.filestat())
+    }
+
+    fn set_size(&self, size: Filesize) -> Result<()> {
+        check_offset(size)?;
+        if !self.access.write {
+            return Err(Errno::Inval);
+        }
+        self.body.set_size(size, false)
+    }
+
+    fn allocate(&self, offset: Filesize, len: Filesize) -> Result<()> {
+        check_offset(offset)?;
+        check_offset(len)?;
+        let end = offset.saturating_add(len);
+        if end > SIZE_LIMIT {
+            return Err(Errno::Fbig);
+        }
+        if len == 0 {
+            return Ok(());
+        }
+        self.check_writable()?;
+        self.body.set_size(end, true)
+    }
+
+    fn advise(&self, offset: Filesize, len: Filesize, _: Advice) -> Result<()> {
+        check_offset(offset)?;
+        check_offset(len)
+    }
+
+    fn sync(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn datasync(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn set_times(&self, times: SetTimes) -> Result<()> {
+        if self.access.read_only {
+            return Err(Errno::Rofs);
+        }
+        self.body.set_times(times);
+        Ok(())
+    }
+
+    fn set_flags(&self, old: Fdflags, new: Fdflags) -> Result<()> {
+        if old.symmetric_difference(new).intersects(Fdflags::DSYNC | Fdflags::RSYNC | Fdflags::SYNC) {
+            return Err(Errno::Notsup);
+        }
+        self.append.store(new.contains(Fdflags::APPEND), Relaxed);
+        Ok(())
+    }
+
+    fn source(&self) -> Source<'_> {
+        Source::Ready
+    }
+
+    fn available(&self) -> Filesize {
+        let position = *self.position();
+        self.body.size().saturating_sub(position)
+    }
+}

@@ -1,0 +1,252 @@
+//! A directory tree in memory, which behaves as a POSIX file system does.
+//!
+//! A [`Tree`] outlives the guest: the embedder fills it before and reads it after. What the guest stores is bounded by
+//! [`TreeOptions::max_bytes`]: the sizes of all files, holes included, [`INODE_CHARGE`] for every file, directory and symbolic link, the
+//! texts of the links, and for every name [`NAME_CHARGE`] and its length. A file that has no name left takes room until it is closed.
+
+mod data;
+mod directory;
+mod file;
+mod names;
+#[cfg(test)]
+mod tests;
+mod volume;
+
+use super::{Directory, PATH_LIMIT, Result};
+use crate::abi::{Clockid, Errno, Timestamp};
+use directory::TreeDirectory;
+use file::Body;
+use names::{Base, Id, Inode, Names};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use volume::Volume;
+
+/// What a file, a directory or a symbolic link takes of [`TreeOptions::max_bytes`] beside its data, in bytes: about what it costs the host.
+pub const INODE_CHARGE: u64 = 512;
+
+/// What a name takes of [`TreeOptions::max_bytes`] beside its length, in bytes: about what it costs the host.
+pub const NAME_CHARGE: u64 = 128;
+
+/// The longest name in bytes: the usual `NAME_MAX`.
+const NAME_LIMIT: usize = 255;
+
+/// Devices of trees begin here, where no host has one.
+const FIRST_DEVICE: u64 = 1 << 48;
+
+/// Where a tree has its times from: nanoseconds since 1970-01-01T00:00:00Z.
+pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// How to make a [`Tree`].
+pub struct TreeOptions {
+    /// How much the tree may hold, in bytes. Beyond it is `nospc`.
+    pub max_bytes: u64,
+    /// The device number that the guest sees. `None`: one that no other tree of the process has.
+    pub device: Option<u64>,
+    /// The clock.
+    pub clock: Clock,
+}
+
+impl TreeOptions {
+    /// A device number of its own and the host's clock.
+    #[must_use]
+    pub fn new(max_bytes: u64) -> Self {
+        // A host without a clock gives the epoch, as a file system without one does.
+        Self { max_bytes, device: None, clock: Box::new(|| super::time(Clockid::Realtime).unwrap_or_default()) }
+    }
+}
+
+/// What the handles of a tree share.
+struct Inner {
+    names: RwLock<Names>,
+    top: Id,
+    volume: Arc<Volume>,
+}
+
+impl Inner {
+    /// Nothing that blocks happens while one of the two locks is held, and no other lock of the crate but that of one
+    /// file is taken under it.
+    fn names(&self) -> RwLockReadGuard<'_, Names> {
+        self.names.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn names_mut(&self) -> RwLockWriteGuard<'_, Names> {
+        self.names.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A directory tree in memory. Clones are the same tree.
+#[derive(Clone)]
+pub struct Tree {
+    inner: Arc<Inner>,
+}
+
+/// The components of a path of the embedder's.
+///
+/// # Errors
+/// - `inval`: the path is absolute or empty, or holds `.`, `..`, an empty component or a NUL.
+/// - `nametoolong`: the path has more than [`PATH_LIMIT`] bytes, or a component more than 255.
+fn components(path: &str) -> Result<Vec<&str>> {
+    if path.contains('\0') {
+        return Err(Errno::Inval);
+    }
+    let components: Vec<&str> = path.split('/').collect();
+    if components.iter().any(|component| matches!(*component, "" | "." | "..")) {
+        return Err(Errno::Inval);
+    }
+    if path.len() > PATH_LIMIT || components.iter().any(|component| component.len() > NAME_LIMIT) {
+        return Err(Errno::Nametoolong);
+    }
+    Ok(components)
+}
+
+impl Tree {
+    /// An empty tree that holds up to `max_bytes`.
+    #[must_use]
+    pub fn new(max_bytes: u64) -> Self {
+        Self::with_options(TreeOptions::new(max_bytes))
+    }
+
+    /// An empty tree.
+    #[must_use]
+    pub fn with_options(options: TreeOptions) -> Self {
+        static DEVICES: AtomicU64 = AtomicU64::new(FIRST_DEVICE);
+        let device = options.device.unwrap_or_else(|| DEVICES.fetch_add(1, Relaxed));
+        let volume = Arc::new(Volume::new(options.max_bytes, device, options.clock));
+        let (names, top) = Names::new(volume.now());
+        Self { inner: Arc::new(Inner { names: RwLock::new(names), top, volume }) }
+    }
+
+    /// The tree's top as a directory. With `root` it is a root to the guest: `..` stays there, and absolute symbolic links resolve inside.
+    #[must_use]
+    pub fn root_directory(&self, root: bool) -> Box<dyn Directory> {
+        self.preopen(root, false)
+    }
+
+    /// The same, where nothing can be changed through the directory: each attempt is `rofs`.
+    #[must_use]
+    pub fn read_only_root_directory(&self, root: bool) -> Box<dyn Directory> {
+        self.preopen(root, true)
+    }
+
+    #[allow(clippy::expect_used, reason = "the top is a directory and cannot be removed")]
+    fn preopen(&self, root: bool, read_only: bool) -> Box<dyn Directory> {
+        let base = Base { id: self.inner.top, root };
+        let directory = TreeDirectory::new(&self.inner, &self.inner.names(), base, read_only);
+        Box::new(directory.expect("a tree has a top"))
+    }
+
+    /// How much of `max_bytes` is taken.
+    #[must_use]
+    pub fn used_bytes(&self) -> u64 {
+        self.inner.volume.used()
+    }
+
+    /// How much the tree may hold.
+    #[must_use]
+    pub fn max_bytes(&self) -> u64 {
+        self.inner.volume.max_bytes
+    }
+
+    /// The directory at the end of some components, made with all on the way that do not exist. Links are not followed.
+    fn make_directories(&self, names: &mut Names, components: &[&str]) -> Result<Id> {
+        let mut here = self.inner.top;
+        for component in components {
+            here = match names.lookup(here, component.as_bytes())? {
+                Some(id) => names.directory(id).map(|_| id)?,
+                None => names.create_directory(&self.inner.volume, here, component.as_bytes())?,
+            };
+        }
+        Ok(here)
+    }
+
+    /// Makes a directory, with all on the way that do not exist. It may exist.
+    ///
+    /// # Errors
+    /// - `inval`: the path is absolute or empty, or holds `.`, `..`, an empty component or a NUL.
+    /// - `nametoolong`: the path has more than [`PATH_LIMIT`] bytes, or a component more than 255.
+    /// - `notdir`: something else stands there or on the way.
+    /// - `nospc`: the tree is full.
+    pub fn create_directories(&self, path: &str) -> Result<()> {
+        self.make_directories(&mut self.inner.names_mut(), &components(path)?).map(drop)
+    }
+
+    /// Makes a file with some bytes, or gives the file that there is these bytes; directories on the way are made. No
+    /// link is followed.
+    ///
+    /// # Errors
+    /// - `inval`: the path is absolute or empty, or holds `.`, `..`, an empty component or a NUL.
+    /// - `nametoolong`: the path has more than [`PATH_LIMIT`] bytes, or a component more than 255.
+    /// - `notdir`: something on the way is not a directory.
+    /// - `isdir`: a directory stands there.
+    /// - `exist`: a symbolic link stands there.
+    /// - `nospc`: the tree is full.
+    pub fn seed(&self, path: &str, bytes: &[u8]) -> Result<()> {
+        let components = components(path)?;
+        let (name, parents) = components.split_last().ok_or(Errno::Inval)?;
+        let mut names = self.inner.names_mut();
+        let parent = self.make_directories(&mut names, parents)?;
+        let body: Arc<Body> = match names.lookup(parent, name.as_bytes())? {
+            None => names.create_file(&self.inner.volume, parent, name.as_bytes())?,
+            Some(id) => match names.inode(id)? {
+                Inode::File(body) => Arc::clone(body),
+                Inode::Directory(_) => return Err(Errno::Isdir),
+                Inode::Link(_) => return Err(Errno::Exist),
+            },
+        };
+        drop(names);
+        body.replace(bytes)
+    }
+
+    /// The bytes of the file that a path leads to, with symbolic links followed inside the tree.
+    ///
+    /// # Errors
+    /// - `inval`: the path is absolute or empty, or holds `.`, `..`, an empty component or a NUL.
+    /// - `noent`: there is none.
+    /// - `notdir`: something on the way is not a directory.
+    /// - `isdir`: it is a directory.
+    /// - `loop`: too many symbolic links.
+    /// - `nomem`: the host has no memory for a copy.
+    pub fn read_file(&self, path: &str) -> Result<Vec<u8>> {
+        components(path)?;
+        let body = {
+            let names = self.inner.names();
+            let id = names.find(Base { id: self.inner.top, root: true }, path.as_bytes(), true)?;
+            match names.inode(id)? {
+                Inode::File(body) => Arc::clone(body),
+                Inode::Directory(_) => return Err(Errno::Isdir),
+                Inode::Link(_) => return Err(Errno::Loop),
+            }
+        };
+        body.to_vec()
+    }
+
+    /// The paths of all regular files and symbolic links, sorted by their bytes.
+    ///
+    /// # Errors
+    /// - `nametoolong`: a path would have more than [`PATH_LIMIT`] bytes. Guests can nest directories deeper than a path can say.
+    pub fn list_files(&self) -> Result<Vec<String>> {
+        let names = self.inner.names();
+        let mut paths = Vec::new();
+        let mut pending = vec![(self.inner.top, String::new())];
+        while let Some((directory, prefix)) = pending.pop() {
+            for (name, id) in names.directory(directory)?.entries.sorted() {
+                // Every name is one: guests' paths are checked.
+                let mut path = prefix.clone();
+                path.push_str(str::from_utf8(name).map_err(|_| Errno::Ilseq)?);
+                let is_directory = names.is_directory(id);
+                if path.len() > PATH_LIMIT {
+                    return Err(Errno::Nametoolong);
+                }
+                if is_directory {
+                    path.push('/');
+                    pending.push((id, path));
+                } else {
+                    paths.push(path);
+                }
+            }
+        }
+        drop(names);
+        paths.sort_unstable();
+        Ok(paths)
+    }
+}
