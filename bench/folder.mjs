@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { FILE_SIZE } from './rows.mjs';
 
 /** In memory, if possible: a disk's journal and its writer make times of their own. */
-const DEFAULT_PARENT = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+export const DEFAULT_PARENT = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 
 /**
  * @param {Iterable<number>} directories how many entries there are to be in each of the large directories

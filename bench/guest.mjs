@@ -47,6 +47,8 @@ const SIGNATURES = {
 
 /** Where results go: 256 bytes. */
 export const OUT = 64;
+/** Where a call leaves a descriptor that the next ones use. */
+export const OPENED = 24;
 /** Where a walk through a directory leaves how many entries it saw. */
 export const ENTRIES = 16;
 /** Descriptors that the host opens before the loops run, 4 bytes each. */
@@ -63,8 +65,8 @@ const NAME_LENGTH = 8;
 const NAME_PITCH = 16;
 /** The buffer for data. */
 export const BUFFER = 1 << 20;
-export const BUFFER_SIZE = 1 << 20;
-const PAGES = (BUFFER + BUFFER_SIZE) / 65536;
+/** The guest's memory, in pages of 64 KiB: the buffer takes the most that a row moves, 16 MiB. */
+export const PAGES = (BUFFER + (16 << 20)) / 65536;
 
 /** @returns {string} name number `index` */
 export function nameAt(index) {
@@ -231,7 +233,7 @@ export class Guest {
     });
     return `(module
 ${imports.join('\n')}
-  (memory (export "memory") ${PAGES} ${PAGES})
+  (memory (import "bench" "memory") ${PAGES} ${PAGES})
   ${this.#data.join('\n  ')}
   (data (i32.const ${NAMES}) "${names}")
 ${this.#functions.join('\n')})`;

@@ -13,8 +13,8 @@ import {
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { BUFFER, ENTRIES, OUT, nameAt } from './guest.mjs';
-import { rows } from './rows.mjs';
+import { BUFFER, ENTRIES, OUT, PAGES, nameAt } from './guest.mjs';
+import { growingRows, rows } from './rows.mjs';
 
 const REPORT = 3;
 /** What `native with-pipes` leaves: both ends of a pipe, one that is filled, one that is emptied. */
@@ -39,6 +39,8 @@ const READING = 0x0820_00a6n;
  * @property {Record<string, number>} descriptors
  * @property {string[]} names the rows
  * @property {string} fixture
+ * @property {boolean} growing the rows are those of growth.mjs
+ * @property {boolean} pipes the pipes are there
  * @property {number} warm ms for which a row runs before it is measured
  * @property {number} budget ms for which it is measured
  * @property {number} sample ms that one sample takes at least
@@ -47,7 +49,7 @@ const READING = 0x0820_00a6n;
 /** @type {Job} */
 const job = JSON.parse(readFileSync(process.argv[2], 'utf8'));
 const require = createRequire(import.meta.url);
-const wanted = rows.filter(({ name }) => job.names.includes(name));
+const wanted = (job.growing ? growingRows : rows).filter(({ name }) => job.names.includes(name));
 
 const now = () => Number(process.hrtime.bigint());
 const report = (line) => writeSync(REPORT, `${JSON.stringify(line)}\n`);
@@ -98,7 +100,7 @@ function measureGuest() {
   const devNull = openSync('/dev/null', 'r+');
   const pipes = peer ? [FILLED, EMPTIED, devNull] : [PIPE_IN, devNull, PIPE_OUT];
   const [stdin, stdout, stderr] = job.pipes ? pipes : [devNull, devNull, devNull];
-  const wasi = new WASI({
+  const options = {
     version: 'preview1',
     args: ['guest', 'one argument'],
     env: { HOME: '/', LANG: 'C' },
@@ -106,22 +108,39 @@ function measureGuest() {
     stdin,
     stdout,
     stderr,
-  });
+  };
   const module = new WebAssembly.Module(readFileSync(job.wasm));
-  const instance = new WebAssembly.Instance(module, { wasi_snapshot_preview1: wasi.wasiImport });
-  wasi.initialize(instance);
-  const { memory, ...loops } = instance.exports;
+  const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES });
   const view = new DataView(memory.buffer);
+  const instances = [];
+  function add() {
+    const wasi = new WASI(options);
+    wasi.initialize({ exports: { memory } });
+    const imports = { wasi_snapshot_preview1: wasi.wasiImport, bench: { memory } };
+    const { exports } = new WebAssembly.Instance(module, imports);
+    instances.push(exports);
+    return wasi;
+  }
+  const { wasiImport } = add();
+  const [loops] = instances;
   const scratch = join(job.folder, 'scratch');
   rmSync(scratch, { recursive: true, force: true });
   mkdirSync(scratch);
-  openDescriptors(wasi.wasiImport, memory, view);
+  const open = opener(wasiImport, memory, view);
+  const cold = job.fixture.startsWith('cold');
+  // To open them would make the first calls.
+  if (!cold) for (const [name, address] of Object.entries(job.descriptors)) open(name, address);
+  let descriptors = 4 + Object.keys(job.descriptors).length;
   const empty = () => {
     for (const name of readdirSync(scratch)) unlinkSync(join(scratch, name));
   };
 
   for (const row of wanted) {
-    const run = loops[row.name];
+    while (instances.length < (row.instances ?? 1)) add();
+    for (; descriptors < (row.descriptors ?? 0); descriptors++) open('last', job.descriptors.last);
+    const run = row.instances
+      ? inTurn(instances.slice(0, row.instances), row.name)
+      : loops[row.name];
     const before = loops[`before ${row.name}`];
     const after = loops[`after ${row.name}`];
     const time = (turns) => {
@@ -140,31 +159,40 @@ function measureGuest() {
       }
       return spent;
     };
-    attempt(row, () => best(time, row.limit) / (row.per ?? 1));
+    attempt(row, () => (cold ? time(row.cold) / row.cold : best(time, row.limit) / (row.per ?? 1)));
   }
   closeSync(devNull);
 }
 
-/** Opens what the loops work on, and stores the descriptors where the loops look for them. */
-function openDescriptors(wasiImport, memory, view) {
+/** The loops of several instances, one after another. */
+function inTurn(instances, name) {
+  const loops = instances.map((loops) => loops[name]);
+  return (turns) => {
+    let errno = 0;
+    for (let i = 0; i < loops.length; i++) errno |= loops[i](turns);
+    return errno;
+  };
+}
+
+/** @returns a function that opens what the loops work on, and stores the descriptor where they look */
+function opener(wasiImport, memory, view) {
   const folder = { flags: 2, rights: DIRECTORY_RIGHTS, inheriting: ALL_RIGHTS };
+  const file = { path: 'file', flags: 0, rights: FILE_RIGHTS, inheriting: 0n };
   const kinds = {
-    file: { path: 'file', flags: 0, rights: FILE_RIGHTS, inheriting: 0n },
-    reading: { path: 'file', flags: 0, rights: READING, inheriting: 0n },
+    file,
+    last: file,
+    reading: { ...file, rights: READING },
     scratch: { path: 'scratch', ...folder },
   };
-  for (const [name, address] of Object.entries(job.descriptors)) {
-    const [word, number] = name.split(' ');
-    const kind = kinds[word] ?? { path: `${word}-${number}`, ...folder };
-    const { written } = new TextEncoder().encodeInto(
-      kind.path,
-      new Uint8Array(memory.buffer, BUFFER),
-    );
+  return function open(name, address) {
+    const kind = kinds[name] ?? { path: name.replace(' ', '-'), ...folder };
+    const room = new Uint8Array(memory.buffer, BUFFER);
+    const { written } = new TextEncoder().encodeInto(kind.path, room);
     const { flags, rights, inheriting } = kind;
     const errno = wasiImport.path_open(3, 1, BUFFER, written, flags, rights, inheriting, 0, OUT);
     if (errno !== 0) throw new Error(`${kind.path} cannot be opened: errno ${errno}`);
     view.setUint32(address, view.getUint32(OUT, true), true);
-  }
+  };
 }
 
 // --- Construction --------------------------------------------------------------------------------
@@ -224,7 +252,10 @@ function measureRequire() {
 const measures = {
   guest: measureGuest,
   peer: measureGuest,
+  cold: measureGuest,
+  instances: measureGuest,
+  descriptors: measureGuest,
   construction: measureConstruction,
   require: measureRequire,
 };
-measures[job.fixture]();
+measures[job.fixture.split(' ')[0]]();

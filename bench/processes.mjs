@@ -1,6 +1,7 @@
 // The processes that measure.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -12,6 +13,12 @@ const PATIENCE = 120_000;
 
 /** The two that are compared. */
 export const IMPLEMENTATIONS = ['wasi-rs', 'node:wasi'];
+
+/** @returns {string} what this machine is, in a line */
+export function machine() {
+  const all = cpus();
+  return `${all[0].model.trim()}, ${all.length} cores, ${process.platform}-${process.arch}`;
+}
 
 /** @returns {{ version: string, major: number, v8: string }} of a `node` */
 export function versionOf(node) {

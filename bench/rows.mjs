@@ -1,5 +1,5 @@
 // The rows of the benchmark: what each calls, how it is prepared, and what it aims at.
-import { BUFFER, OUT, buffers, loaded, nextName, opened, record, text } from './guest.mjs';
+import { BUFFER, OPENED, OUT, buffers, loaded, nextName, opened, record, text } from './guest.mjs';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -40,8 +40,11 @@ export const OVERHEAD_AIM = { i32: 25, i64: 35 };
  * @property {number} [moves] the bytes that each call must move
  * @property {number} [until] the bytes that a turn moves in as many calls as it takes
  * @property {number} [errno] what the calls return
+ * @property {number} [cold] the only turns that its process makes: the time is for one of them
  * @property {{ fd: object, length: number }} [walk] reads a directory instead
  * @property {number} [entries] how many entries that directory has
+ * @property {number} [instances] how many instances make the calls of a turn, one after another
+ * @property {number} [descriptors] how many descriptors the guest has
  * @property {string} [fixture] in what kind of process it runs; the rows of one kind share a process
  */
 
@@ -60,6 +63,33 @@ function expiredClock() {
   const bytes = Buffer.alloc(48);
   bytes.writeUInt32LE(1, 16); // the monotonic clock
   return record(bytes);
+}
+
+/** What a libc and a program call between start and end, each once. */
+function shortProgram() {
+  const fd = loaded(OPENED);
+  return [
+    ['args_sizes_get', OUT, OUT + 8],
+    ['args_get', OUT, OUT + 64],
+    ['environ_sizes_get', OUT, OUT + 8],
+    ['environ_get', OUT, OUT + 64],
+    ['fd_prestat_get', ROOT, OUT],
+    ['fd_prestat_dir_name', ROOT, OUT, 1],
+    ['clock_time_get', 1, 1n, OUT],
+    ['clock_res_get', 1, OUT],
+    ['random_get', OUT, 8],
+    ['path_filestat_get', ROOT, FOLLOW, text('file'), OUT],
+    ['path_open', ROOT, FOLLOW, text('file'), 0, READING, 0n, 0, OPENED],
+    ['fd_fdstat_get', fd, OUT],
+    ['fd_filestat_get', fd, OUT],
+    ['fd_seek', fd, 64n, 0, OUT],
+    ['fd_tell', fd, OUT],
+    ['fd_read', fd, buffers(64), OUT],
+    ['fd_pread', fd, buffers(64), 0n, OUT],
+    ['fd_write', NULL, buffers(64), OUT],
+    ['fd_readdir', ROOT, BUFFER, 4 * KIB, 0n, OUT],
+    ['fd_close', fd],
+  ];
 }
 
 function* table() {
@@ -314,11 +344,96 @@ function* table() {
     }
   }
 
+  // What a short program pays: its functions are not compiled yet, and never will be fully.
+  for (const cold of [1, 10, 100]) {
+    yield {
+      name: `20 functions, the first ${cold === 1 ? 'call' : `${cold} calls`} of each`,
+      calls: shortProgram(),
+      cold,
+      fixture: `cold ${cold}`,
+    };
+  }
+
   // What JavaScript asks for.
   yield { name: 'new WASI()', fixture: 'construction' };
   yield { name: 'new WASI() + instantiate + start', fixture: 'construction' };
   yield { name: "require('wasi-rs')", fixture: 'require' };
 }
 
+/** Rows of which only one thing grows; `unit` says what the time is divided by. */
+function* growing() {
+  for (const buffer of [4 * KIB, 64 * KIB]) {
+    for (const entries of [100, 1000, 10_000, 100_000]) {
+      yield {
+        group: `fd_readdir, ${size(buffer)} buffer: ns per entry`,
+        name: `fd_readdir ${entries} entries, ${size(buffer)} buffer`,
+        at: `${entries}`,
+        walk: { fd: opened(`directory ${entries}`), length: buffer },
+        entries,
+        unit: entries,
+      };
+    }
+  }
+  for (const call of ['fd_pread', 'fd_pwrite']) {
+    for (const length of [64 * KIB, 256 * KIB, MIB, 4 * MIB, 16 * MIB]) {
+      yield {
+        group: `${call}: ns per KiB`,
+        name: `${call} ${size(length)}`,
+        at: size(length),
+        calls: [[call, file, buffers(length), 0n, OUT]],
+        moves: length,
+        unit: length / KIB,
+      };
+    }
+  }
+  const steady = {
+    fd_prestat_get: [['fd_prestat_get', ROOT, OUT]],
+    clock_time_get: [['clock_time_get', 1, 1n, OUT]],
+    fd_filestat_get: [['fd_filestat_get', ROOT, OUT]],
+  };
+  // The process that measures gets more and more of them, so their number is the outer loop.
+  for (const instances of [1, 10, 100, 1000]) {
+    for (const [call, calls] of Object.entries(steady)) {
+      const at = `${instances} live`;
+      yield {
+        group: `${call}, each instance in turn: ns per call`,
+        name: `${call}, ${at}`,
+        at,
+        calls,
+        instances,
+        limit: 256,
+        unit: instances,
+        fixture: 'instances',
+      };
+    }
+  }
+  const open = {
+    'fd_fdstat_get of the last': [['fd_fdstat_get', opened('last'), OUT]],
+    'fd_tell of the last': [['fd_tell', opened('last'), OUT]],
+    'path_open + fd_close': [
+      ['path_open', ROOT, FOLLOW, text('file'), 0, READING, 0n, 0, OUT],
+      ['fd_close', loaded(OUT)],
+    ],
+  };
+  for (const descriptors of [10, 100, 1000, 10_000]) {
+    for (const [call, calls] of Object.entries(open)) {
+      const at = `${descriptors} open`;
+      yield {
+        group: `${call}: ns per call`,
+        name: `${call}, ${at}`,
+        at,
+        calls,
+        descriptors,
+        unit: 1,
+        fixture: 'descriptors',
+      };
+    }
+  }
+}
+
+const complete = (row) => ({ aim: 1, fixture: 'guest', ...row });
+
 /** @type {Row[]} */
-export const rows = [...table()].map((row) => ({ aim: 1, fixture: 'guest', ...row }));
+export const rows = [...table()].map(complete);
+/** @type {Row[]} */
+export const growingRows = [...growing()].map(complete);

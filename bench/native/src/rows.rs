@@ -45,7 +45,7 @@ pub fn print(mut args: impl Iterator<Item = OsString>) -> Result<()> {
         root,
         pipe_in,
         pipe_out,
-        buffer: vec![b'x'; MIB],
+        buffer: vec![b'x'; FILE_SIZE],
         budget: Duration::from_millis(budget),
     };
     for name in args {

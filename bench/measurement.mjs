@@ -1,0 +1,102 @@
+// Measures rows: both implementations and the bare system calls in turn, each in a process of its own.
+import { writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { prepareFolder } from './folder.mjs';
+import { Guest } from './guest.mjs';
+import { IMPLEMENTATIONS, measure, measureNative, nodeFlags } from './processes.mjs';
+
+/** A row that takes longer (ns) has its turn in the first round only. */
+const ONCE_ABOVE = 1e9;
+/** How long, in ms, a row runs before it is measured, how long it is measured, and a sample at least. */
+const TIMES = { warm: 60, budget: 60, sample: 0.5 };
+
+/** How many processes a round has for rows that one process can measure only once. */
+const PROCESSES = 5;
+
+/**
+ * @typedef {object} Figures ns for one turn, the best of all rounds
+ * @property {number} [wasi-rs]
+ * @property {number} [node:wasi]
+ * @property {number} [bare]
+ * @property {Record<string, string>} errors why an implementation has no figure
+ */
+
+/**
+ * @param {import('./rows.mjs').Row[]} rows
+ * @param {object} options
+ * @param {string} options.node
+ * @param {number} options.major its version
+ * @param {string} [options.native] the program with the bare system calls
+ * @param {number} options.rounds
+ * @param {string} [options.folder] where to work
+ * @param {boolean} [options.growing]
+ * @returns {Promise<Map<import('./rows.mjs').Row, Figures>>}
+ */
+export async function measureRows(rows, { folder: parent, ...options }) {
+  const directories = new Set(rows.filter((row) => row.walk).map((row) => row.entries));
+  const folder = prepareFolder(directories, parent);
+  try {
+    return await measureIn(folder.path, rows, options);
+  } finally {
+    folder.remove();
+  }
+}
+
+async function measureIn(folder, rows, { node, major, native, rounds, growing = false }) {
+  const guest = await assemble(folder, rows);
+  const figures = new Map(rows.map((row) => [row, { bare: row.bare, errors: {} }]));
+  const keep = (row, kind, ns) => {
+    const best = figures.get(row);
+    best[kind] = Math.min(best[kind] ?? Infinity, ns);
+  };
+  const fixtures = [...new Set(rows.map((row) => row.fixture))];
+  for (let round = 0; round < rounds; round++) {
+    if (native) {
+      const names = rows.filter((row) => row.bare === undefined).map((row) => row.name);
+      const found = measureNative(native, folder, TIMES.budget, names);
+      for (const row of rows) if (found.has(row.name)) keep(row, 'bare', found.get(row.name));
+    }
+    for (const implementation of IMPLEMENTATIONS) {
+      for (const fixture of fixtures) {
+        const turn = rows.filter((row) => {
+          const { [implementation]: ns, errors } = figures.get(row);
+          return row.fixture === fixture && !errors[implementation] && !(ns > ONCE_ABOVE);
+        });
+        const names = turn.map((row) => row.name);
+        const how = { node, flags: nodeFlags(major), native };
+        const job = { implementation, folder, fixture, names, growing, ...guest, ...TIMES };
+        const processes = /^(cold|require)/.test(fixture) ? PROCESSES : 1;
+        for (let i = 0; i < processes; i++) {
+          const found = await measure(how, job);
+          for (const row of turn) {
+            const { ns, error } = found.get(row.name);
+            if (error) figures.get(row).errors[implementation] = error;
+            else keep(row, implementation, ns);
+          }
+        }
+      }
+    }
+  }
+  return figures;
+}
+
+/** Writes the module with the loops of the rows. */
+async function assemble(folder, rows) {
+  const guest = new Guest();
+  for (const { name, calls, walk, moves, until, before, after } of rows) {
+    if (!calls && !walk) continue;
+    guest.add({ name, calls, walk, moves, until });
+    if (before) guest.add({ name: `before ${name}`, calls: before });
+    if (after) guest.add({ name: `after ${name}`, calls: after });
+  }
+  const wabt = await createRequire(import.meta.url)('wabt')();
+  const module = wabt.parseWat('guest.wat', guest.text());
+  const wasm = join(folder, 'guest.wasm');
+  try {
+    writeFileSync(wasm, module.toBinary({}).buffer);
+  } finally {
+    module.destroy();
+  }
+  return { wasm, descriptors: guest.descriptors };
+}
