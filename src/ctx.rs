@@ -1,6 +1,7 @@
 //! Everything that one WASI instance owns.
 
 use crate::descriptor::{SharedTable, Table};
+use crate::host::{Quota, SeededRandom, VirtualClocks};
 use std::sync::Arc;
 
 /// Strings for the guest, each with its terminator, one behind the other: what `args_get` and `environ_get` copy out.
@@ -50,6 +51,12 @@ pub struct Ctx {
     pub environ: Arc<Strings>,
     /// The descriptors.
     pub table: Table,
+    /// What it may write and list, if that is limited.
+    pub quota: Option<Arc<Quota>>,
+    /// The clocks that the embedder sets.
+    pub clocks: Option<Arc<VirtualClocks>>,
+    /// The generator that the embedder seeds.
+    pub random: Option<Arc<SeededRandom>>,
 }
 
 /// What the threads of one guest share of an instance.
@@ -58,6 +65,9 @@ pub struct SharedCtx {
     args: Arc<Strings>,
     environ: Arc<Strings>,
     table: SharedTable,
+    quota: Option<Arc<Quota>>,
+    clocks: Option<Arc<VirtualClocks>>,
+    random: Option<Arc<SeededRandom>>,
 }
 
 const _: () = {
@@ -69,12 +79,26 @@ impl Ctx {
     /// What another thread needs to see the same instance.
     #[must_use]
     pub fn share(&self) -> SharedCtx {
-        SharedCtx { args: Arc::clone(&self.args), environ: Arc::clone(&self.environ), table: self.table.share() }
+        SharedCtx {
+            args: Arc::clone(&self.args),
+            environ: Arc::clone(&self.environ),
+            table: self.table.share(),
+            quota: self.quota.clone(),
+            clocks: self.clocks.clone(),
+            random: self.random.clone(),
+        }
     }
 }
 
 impl From<SharedCtx> for Ctx {
     fn from(shared: SharedCtx) -> Self {
-        Self { args: shared.args, environ: shared.environ, table: shared.table.into() }
+        Self {
+            args: shared.args,
+            environ: shared.environ,
+            table: shared.table.into(),
+            quota: shared.quota,
+            clocks: shared.clocks,
+            random: shared.random,
+        }
     }
 }

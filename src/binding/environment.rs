@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "the frame and guest memories are shared with JavaScript")]
 
 use super::frame::{FRAME_SIZE, Frame};
+use super::options::Extras;
 use super::shared;
 use crate::ctx::Ctx;
 use crate::memory::GuestMemory;
@@ -19,6 +20,7 @@ use std::sync::atomic::{
 /// An instance as its environment sees it.
 pub(super) struct Instance {
     pub(super) ctx: Ctx,
+    pub(super) extras: Extras,
     base: Cell<*mut u8>,
     len: Cell<usize>,
 }
@@ -102,8 +104,8 @@ impl Environment {
         instances.get(usize::try_from(id).ok()?)?.as_deref().map(act)
     }
 
-    fn add(&self, ctx: Ctx) -> u32 {
-        let instance = Some(Box::new(Instance { ctx, base: Cell::new(ptr::null_mut()), len: Cell::new(0) }));
+    fn add(&self, ctx: Ctx, extras: Extras) -> u32 {
+        let instance = Some(Box::new(Instance { ctx, extras, base: Cell::new(ptr::null_mut()), len: Cell::new(0) }));
         let mut instances = self.instances.borrow_mut();
         if let Some(id) = self.free.borrow_mut().pop()
             && let Some(slot) = usize::try_from(id).ok().and_then(|index| instances.get_mut(index))
@@ -156,8 +158,8 @@ pub(super) struct Handle {
 }
 
 impl Handle {
-    pub(super) fn new(environment: &Rc<Environment>, ctx: Ctx) -> Self {
-        let id = environment.add(ctx);
+    pub(super) fn new(environment: &Rc<Environment>, ctx: Ctx, extras: Extras) -> Self {
+        let id = environment.add(ctx, extras);
         Self { environment: Rc::clone(environment), id }
     }
 

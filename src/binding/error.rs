@@ -33,6 +33,16 @@ pub(super) enum ConstructionError {
         /// The cause.
         source: io::Error,
     },
+    /// A file could not be put into a tree in memory.
+    #[error("preopen {guest:?} cannot hold {name:?}: {}", errno.name())]
+    Entry {
+        /// The guest's name of the preopen.
+        guest: String,
+        /// The file's path.
+        name: String,
+        /// The cause.
+        errno: Errno,
+    },
     /// There are more preopens than descriptors.
     #[error("too many preopens")]
     Table(Errno),
@@ -42,7 +52,7 @@ impl ConstructionError {
     fn errno(&self) -> Errno {
         match self {
             Self::Preopen { source, .. } | Self::Stdio { source, .. } => from_io(source),
-            Self::Table(errno) => *errno,
+            Self::Entry { errno, .. } | Self::Table(errno) => *errno,
         }
     }
 

@@ -9,13 +9,14 @@ mod frame;
 mod imports;
 mod options;
 mod shared;
+mod streams;
 
 use crate::host::sys::end_process;
 use crate::preview1::FUNCTIONS;
 use environment::{Environment, Handle};
 use napi::bindgen_prelude::{External, Function, FunctionCallContext, JsObjectValue, JsValuesTupleIntoVec, Object, ToNapiValue};
 use napi::{Env, Error, Result};
-use options::InstanceOptions;
+use options::{Extras, InstanceOptions};
 use std::rc::Rc;
 
 /// Fills the addon's exports.
@@ -37,8 +38,8 @@ pub(crate) fn exports(mut exports: Object<'_>, env: Env) -> Result<()> {
     let here = Rc::clone(&environment);
     let create = move |call: FunctionCallContext<'_>| {
         let options: InstanceOptions = call.first_arg()?;
-        let ctx = options.into_ctx().map_err(|error| error.throw(call.env))?;
-        Ok(External::new(Handle::new(&here, ctx)))
+        let (ctx, extras) = options.into_ctx().map_err(|error| error.throw(call.env))?;
+        Ok(External::new(Handle::new(&here, ctx, extras)))
     };
     exports.set_named_property("createInstance", function(&env, "createInstance", create)?)?;
 
@@ -59,7 +60,7 @@ pub(crate) fn exports(mut exports: Object<'_>, env: Env) -> Result<()> {
     let here = Rc::clone(&environment);
     let attach = move |call: FunctionCallContext<'_>| {
         let shared = shared::get(call.first_arg()?).ok_or_else(|| Error::from_reason("the instance is not shared"))?;
-        Ok(External::new(Handle::new(&here, shared.into())))
+        Ok(External::new(Handle::new(&here, shared.into(), Extras::default())))
     };
     exports.set_named_property("attachInstance", function(&env, "attachInstance", attach)?)?;
 
@@ -68,6 +69,8 @@ pub(crate) fn exports(mut exports: Object<'_>, env: Env) -> Result<()> {
         Ok(())
     };
     exports.set_named_property("unshareInstance", function(&env, "unshareInstance", unshare)?)?;
+
+    streams::export(&env, &mut exports, &environment)?;
 
     exports.set_named_property("setMemory", imports::set_memory(&env, &environment)?)?;
 

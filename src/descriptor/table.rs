@@ -19,6 +19,8 @@ struct Slots {
     /// The numbers below the end of the list that are free.
     free: BinaryHeap<Reverse<Fd>>,
     closed: bool,
+    /// The most descriptors that may be open, if that is fewer than [`DESCRIPTOR_LIMIT`].
+    limit: Option<usize>,
 }
 
 impl Slots {
@@ -35,6 +37,9 @@ impl Slots {
     fn insert(&mut self, descriptor: Descriptor) -> Result<Fd> {
         if self.closed {
             return Err(Errno::Badf);
+        }
+        if self.limit.is_some_and(|limit| self.descriptors.len().saturating_sub(self.free.len()) >= limit) {
+            return Err(Errno::Mfile);
         }
         let descriptor = Some(Arc::new(descriptor));
         if let Some(Reverse(fd)) = self.free.pop() {
@@ -205,6 +210,11 @@ impl Table {
     /// - `badf`: one of the two is not open.
     pub fn renumber(&self, from: Fd, to: Fd) -> Result<()> {
         self.change(|slots| slots.renumber(from, to)).map(drop)
+    }
+
+    /// Limits how many descriptors may be open. Those that are stay open.
+    pub fn limit(&self, limit: usize) {
+        self.change(|slots| slots.limit = Some(limit));
     }
 
     /// Closes all descriptors, for good.

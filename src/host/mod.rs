@@ -6,20 +6,28 @@
 mod clock;
 mod error;
 mod path;
+mod quota;
 mod random;
+mod single;
+mod sorted;
+pub mod stream;
 pub mod sys;
 mod tree;
 
-pub use clock::{monotonic_now, resolution, time};
+pub use clock::{SteppingClock, VirtualClocks, monotonic_now, resolution, time};
 pub use error::from_io;
 pub use path::{GuestPath, PATH_LIMIT, PathBuffer, Split};
-pub use random::fill;
+pub use quota::Quota;
+pub use random::{SeededRandom, fill};
+pub use single::SingleFile;
+pub use sorted::Sorted;
 pub use sys::{open_preopen, stdio, wait};
 pub use tree::{Clock, INODE_CHARGE, NAME_CHARGE, Tree, TreeOptions};
 
 use crate::abi::{Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Riflags, Roflags, Sdflags, Timestamp, Whence};
 use crate::memory::Region;
 use std::any::Any;
+use std::sync::Arc;
 
 /// What a host operation gives: a value, or the errno that the guest sees.
 pub type Result<T> = std::result::Result<T, Errno>;
@@ -64,6 +72,15 @@ pub struct OpenOptions {
     pub write: bool,
     /// The flags of the new descriptor.
     pub flags: Fdflags,
+}
+
+/// How [`open_preopen`] opens.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PreopenOptions {
+    /// The directory is a root to the guest: `..` stays at the top, and absolute symbolic links resolve inside.
+    pub root: bool,
+    /// No symbolic link is followed or made.
+    pub no_symlinks: bool,
 }
 
 /// What [`Directory::open`] opened.
@@ -130,6 +147,11 @@ pub trait File: Send + Sync {
 
     /// Whether it is a socket.
     fn is_socket(&self) -> bool;
+
+    /// What a function gives to read, if this is its stream.
+    fn input(&self) -> Option<&Arc<stream::Input>> {
+        None
+    }
 
     /// Checks that a descriptor lent by the host is still open there.
     fn check_open(&self) -> Result<()> {

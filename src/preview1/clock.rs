@@ -28,6 +28,10 @@ pub(super) fn clock_res_get(_: &Call<'_>, id: u32) -> Result<Timestamp> {
 /// - `inval`: there is no such clock.
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#clock_time_get>
-pub(super) fn clock_time_get(_: &Call<'_>, id: u32, _precision: Timestamp) -> Result<Timestamp> {
-    Ok(host::time(clock(id)?)?)
+pub(super) fn clock_time_get(call: &Call<'_>, id: u32, _precision: Timestamp) -> Result<Timestamp> {
+    let clock = clock(id)?;
+    match call.ctx.clocks.as_ref().and_then(|clocks| clocks.get(clock)) {
+        None => Ok(host::time(clock)?),
+        Some(clock) => Ok(clock.time()),
+    }
 }

@@ -321,6 +321,7 @@ pub(super) fn fd_read(call: &Call<'_>, fd: Fd, iovs: IoVecsArg) -> Result<u32> {
 /// - `badf`: the descriptor is not open.
 /// - `notcapable`: the right `fd_readdir` is missing, as it is where the descriptor is no directory.
 /// - `acces`: the host may search the directory but not read it.
+/// - `dquot`: the guest has listed as many entries as it may.
 ///
 /// # Node
 /// `node:wasi` leaves `.` and `..` out and has 0 for every serial number.
@@ -334,13 +335,21 @@ pub(super) fn fd_readdir(call: &Call<'_>, fd: Fd, buf: BufferArg<'_>, cookie: u6
     if buf.is_empty() {
         return Ok(0);
     }
+    let mut refused = None;
     directory.entries(cookie, buf.len(), &mut |entry| {
+        if let Some(Err(errno)) = call.ctx.quota.as_ref().map(|quota| quota.take_entry()) {
+            refused = Some(errno);
+            return false;
+        }
         let head = Dirent { next: entry.next, ino: entry.ino, namlen: count(entry.name.len()), filetype: entry.filetype };
         used = used.saturating_add(buf.write_at(used, head.to_bytes().as_ref()));
         used = used.saturating_add(buf.write_at(used, entry.name));
         used < buf.len()
     })?;
-    Ok(count(used))
+    match refused {
+        Some(errno) if used == 0 => Err(errno.into()),
+        _ => Ok(count(used)),
+    }
 }
 
 /// Moves a descriptor to the number of another, which is closed.

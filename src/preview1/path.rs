@@ -176,6 +176,10 @@ pub(super) fn path_open(
             flags,
         },
     )?;
+    let opened = match &call.ctx.quota {
+        None => opened,
+        Some(quota) => quota.meter(opened),
+    };
     let child = descriptor.child(opened, asked, flags);
     drop(descriptor);
     Ok(call.ctx.table.insert(child)?)

@@ -4,7 +4,7 @@ use super::stream::SLICE;
 use super::{Call, Result, Stop};
 use crate::abi::{Clockid, Errno, Event, Eventrwflags, Eventtype, Fd, Rights, Subclockflags, Subscription, SubscriptionKind, Timestamp};
 use crate::descriptor::Descriptor;
-use crate::host::{self, File, Opened, Readiness, Source, Wait};
+use crate::host::{self, File, Opened, Readiness, Source, VirtualClocks, Wait};
 use crate::memory::{GuestPtr, Record, Region};
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -40,16 +40,21 @@ impl<S: Record + Into<Subscription>> Subscriptions<'_, S> {
 }
 
 /// The clocks as a call sees them.
-struct Clocks {
+struct Clocks<'a> {
+    virtual_clocks: Option<&'a VirtualClocks>,
     /// The monotonic clock when the first slice of the call began.
     start: Timestamp,
     monotonic: Timestamp,
 }
 
-impl Clocks {
-    /// How long until a clock's subscription is due, in nanoseconds.
+impl Clocks<'_> {
+    /// How long until a clock's subscription is due, in nanoseconds. One to a clock that the embedder sets always is: nothing waits for it.
     fn due_in(&self, id: std::result::Result<Clockid, u32>, timeout: Timestamp, flags: Subclockflags) -> host::Result<Timestamp> {
-        match (id.map_err(|_| Errno::Inval)?, flags.contains(Subclockflags::ABSTIME)) {
+        let id = id.map_err(|_| Errno::Inval)?;
+        if self.virtual_clocks.is_some_and(|clocks| clocks.get(id).is_some()) {
+            return Ok(0);
+        }
+        match (id, flags.contains(Subclockflags::ABSTIME)) {
             (Clockid::Realtime, true) => Ok(timeout.saturating_sub(host::time(Clockid::Realtime)?)),
             (Clockid::Monotonic, true) => Ok(timeout.saturating_sub(self.monotonic)),
             // A duration does not change when the host's time is set.
@@ -93,7 +98,8 @@ pub(super) fn poll<S: Record + Into<Subscription>>(
 
     let now = host::monotonic_now();
     let start = if call.resume.get() == 0 { now } else { call.resume.get() };
-    let clocks = Clocks { start, monotonic: now };
+    let virtual_clocks = call.ctx.clocks.as_deref();
+    let clocks = Clocks { virtual_clocks, start, monotonic: now };
 
     let mut polled = BTreeMap::new();
     let mut timeout = SLICE;
@@ -107,14 +113,19 @@ pub(super) fn poll<S: Record + Into<Subscription>>(
     }
     wait(&mut polled, timeout)?;
 
-    let clocks = Clocks { start, monotonic: host::monotonic_now() };
+    let clocks = Clocks { virtual_clocks, start, monotonic: host::monotonic_now() };
     let (mut happened, mut at) = (0_u32, 0_usize);
     for subscription in subscriptions.iter() {
         // Another thread may have changed it meanwhile: then it is judged as it is now.
         let event = match subscription.kind {
             None => None,
             Some(SubscriptionKind::Clock { id, timeout, flags }) => match clocks.due_in(id, timeout, flags) {
-                Ok(0) => Some((Eventtype::Clock, Ok(Occurrence::default()))),
+                Ok(0) => {
+                    if let Some(clock) = id.ok().and_then(|id| virtual_clocks?.get(id)) {
+                        if flags.contains(Subclockflags::ABSTIME) { clock.pass_until(timeout) } else { clock.pass(timeout) }
+                    }
+                    Some((Eventtype::Clock, Ok(Occurrence::default())))
+                }
                 Ok(_) => None,
                 Err(errno) => Some((Eventtype::Clock, Err(errno))),
             },

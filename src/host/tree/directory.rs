@@ -6,8 +6,8 @@ use super::{Inner, volume::Volume};
 use crate::abi::{Errno, Fdflags, Filestat, Filetype};
 use crate::host::{Directory, DirectoryEntry, GuestPath, OpenOptions, Opened, Result, SetTimes, Split};
 use std::any::Any;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// An open directory of a tree.
 pub(super) struct TreeDirectory {
@@ -26,9 +26,9 @@ impl Drop for TreeDirectory {
 }
 
 impl TreeDirectory {
-    pub(super) fn new(tree: &Arc<Inner>, names: &Names, base: Base, read_only: bool) -> Result<Self> {
-        names.opened(base.id)?;
-        Ok(Self { tree: Arc::clone(tree), base, read_only, listing_end: AtomicU64::new(u64::MAX) })
+    pub(super) fn new(tree: &Arc<Inner>, names: &Names, base: Base, read_only: bool) -> Self {
+        names.opened(base.id);
+        Self { tree: Arc::clone(tree), base, read_only, listing_end: AtomicU64::new(u64::MAX) }
     }
 
     fn volume(&self) -> &Volume {
@@ -85,7 +85,7 @@ impl TreeDirectory {
             Inode::Directory(_) => {
                 // Only the preopen is what the guest calls `/`: from a directory below it, `..` above that directory is refused.
                 let base = Base { id, root: false };
-                Ok(Opened::Directory(Box::new(Self::new(&self.tree, names, base, self.read_only)?)))
+                Ok(Opened::Directory(Box::new(Self::new(&self.tree, names, base, self.read_only))))
             }
             Inode::File(body) => {
                 if options.write || options.truncate {
@@ -334,4 +334,3 @@ impl Directory for TreeDirectory {
 fn cookie_after(cookie: u64) -> u64 {
     cookie.saturating_add(1)
 }
-

@@ -128,11 +128,9 @@ impl Tree {
         self.preopen(root, true)
     }
 
-    #[allow(clippy::expect_used, reason = "the top is a directory and cannot be removed")]
     fn preopen(&self, root: bool, read_only: bool) -> Box<dyn Directory> {
         let base = Base { id: self.inner.top, root };
-        let directory = TreeDirectory::new(&self.inner, &self.inner.names(), base, read_only);
-        Box::new(directory.expect("a tree has a top"))
+        Box::new(TreeDirectory::new(&self.inner, &self.inner.names(), base, read_only))
     }
 
     /// How much of `max_bytes` is taken.

@@ -279,9 +279,10 @@ impl Names {
     }
 
     /// A descriptor of a directory was made.
-    pub(super) fn opened(&self, id: Id) -> Result<()> {
-        self.directory(id)?.opens.fetch_add(1, Relaxed);
-        Ok(())
+    pub(super) fn opened(&self, id: Id) {
+        if let Ok(node) = self.directory(id) {
+            node.opens.fetch_add(1, Relaxed);
+        }
     }
 
     /// A descriptor of a directory was closed.

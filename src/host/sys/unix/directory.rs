@@ -23,6 +23,7 @@ const ENTRIES_LEAST: usize = 1024;
 pub(super) struct HostDirectory {
     dir: Dir,
     root: bool,
+    no_symlinks: bool,
     /// Where the kernel's cursor stands: the cookie of the entry it gives next. Kept so that a listing that goes on does not seek.
     cursor: Mutex<Option<u64>>,
 }
@@ -43,12 +44,12 @@ impl AsFd for Parent<'_> {
 }
 
 impl HostDirectory {
-    pub(super) fn new(dir: Dir, root: bool) -> Self {
-        Self { dir, root, cursor: Mutex::new(None) }
+    pub(super) fn new(dir: Dir, root: bool, no_symlinks: bool) -> Self {
+        Self { dir, root, no_symlinks, cursor: Mutex::new(None) }
     }
 
     fn base(&self) -> Base<'_> {
-        Base { fd: self.dir.as_fd(), root: self.root }
+        Base { fd: self.dir.as_fd(), root: self.root, no_symlinks: self.no_symlinks }
     }
 
     /// Opens the directory that holds the last component. What is done to the name in it must not follow a link.
@@ -119,7 +120,7 @@ impl Directory for HostDirectory {
         let stat = rustix::fs::fstat(&fd).map_err(from_rustix)?;
         if filetype_of(&stat) == Filetype::Directory {
             // Only the preopen is what the guest calls `/`: from a directory below it, `..` above that directory is refused.
-            return Ok(Opened::Directory(Box::new(Self::new(Dir::from_std_file(StdFile::from(fd)), false))));
+            return Ok(Opened::Directory(Box::new(Self::new(Dir::from_std_file(StdFile::from(fd)), false, self.no_symlinks))));
         }
         Ok(Opened::File(Box::new(HostFile::new(Ownership::Owned(fd.into()), &stat))))
     }
@@ -249,6 +250,9 @@ impl Directory for HostDirectory {
     }
 
     fn symlink(&self, target: &[u8], path: GuestPath<'_>) -> Result<()> {
+        if self.no_symlinks {
+            return Err(Errno::Perm);
+        }
         let split = path.split();
         if split.is_dots() {
             return Err(self.refuse_dots(path, Errno::Exist));

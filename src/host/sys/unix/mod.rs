@@ -8,7 +8,7 @@ mod resolve;
 pub use errno::errno_from_raw;
 
 use crate::abi::{Clockid, Errno, Fdflags, Filestat, Filetype, Timestamp};
-use crate::host::{Opened, Readiness, Result, SetTime, SetTimes, Wait};
+use crate::host::{Opened, PreopenOptions, Readiness, Result, SetTime, SetTimes, Wait};
 use cap_std::ambient_authority;
 use directory::HostDirectory;
 use file::{HostFile, Ownership};
@@ -124,9 +124,7 @@ fn timestamps(times: SetTimes) -> Timestamps {
 }
 
 /// Opens a directory of the host for a guest. Not sandboxed: the path is the embedder's.
-///
-/// With `root`, the directory is a root to the guest: `..` stays at the top, and absolute symbolic links resolve inside.
-pub fn open_preopen(path: &Path, root: bool) -> io::Result<Opened> {
+pub fn open_preopen(path: &Path, options: PreopenOptions) -> io::Result<Opened> {
     let dir = cap_std::fs::Dir::open_ambient_dir(path, ambient_authority())?;
     // The capability may be good for nothing but paths. Listing and syncing need a descriptor that reads.
     let dir = match rustix::fs::openat(dir.as_fd(), c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, rustix::fs::Mode::empty()) {
@@ -134,7 +132,7 @@ pub fn open_preopen(path: &Path, root: bool) -> io::Result<Opened> {
         Err(rustix::io::Errno::ACCESS) => dir,
         Err(error) => return Err(error.into()),
     };
-    Ok(Opened::Directory(Box::new(HostDirectory::new(dir, root))))
+    Ok(Opened::Directory(Box::new(HostDirectory::new(dir, options.root, options.no_symlinks))))
 }
 
 /// Borrows a descriptor of the host as a guest's stdio. It is never closed, nor are its flags changed. The flags that
@@ -149,7 +147,7 @@ pub fn stdio(fd: RawFd) -> io::Result<(Opened, Fdflags)> {
     if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
         let copy = borrowed.try_clone_to_owned()?;
         let dir = cap_std::fs::Dir::from_std_file(StdFile::from(copy));
-        return Ok((Opened::Directory(Box::new(HostDirectory::new(dir, false))), Fdflags::empty()));
+        return Ok((Opened::Directory(Box::new(HostDirectory::new(dir, false, false))), Fdflags::empty()));
     }
     Ok((Opened::File(Box::new(HostFile::new(Ownership::Borrowed(borrowed), &stat))), fdflags(flags)))
 }

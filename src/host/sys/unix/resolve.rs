@@ -19,6 +19,8 @@ pub(super) struct Base<'a> {
     pub(super) fd: BorrowedFd<'a>,
     /// Whether it is a root: `..` stays at the top, and absolute links resolve inside. Otherwise both are refused.
     pub(super) root: bool,
+    /// Whether no symbolic link is followed, wherever it leads.
+    pub(super) no_symlinks: bool,
 }
 
 /// For opening a directory only to resolve further names from it.
@@ -92,7 +94,8 @@ mod kernel {
         if !present(base) {
             return None;
         }
-        let scope = if base.root { ResolveFlags::IN_ROOT } else { ResolveFlags::BENEATH };
+        let mut scope = if base.root { ResolveFlags::IN_ROOT } else { ResolveFlags::BENEATH };
+        scope.set(ResolveFlags::NO_SYMLINKS, base.no_symlinks);
         for _ in 0..RACE_LIMIT {
             return Some(match openat2(base.fd, path, flags, mode, scope | ResolveFlags::NO_MAGICLINKS) {
                 Ok(fd) => Ok(fd),
@@ -165,6 +168,7 @@ pub(super) fn walk<'a>(base: Base<'a>, path: &[u8], follow: bool) -> Result<Plac
         }
         let here = trail.last().map_or(base.fd, AsFd::as_fd);
         match rustix::fs::readlinkat(here, component.as_slice(), Vec::new()) {
+            Ok(_) if base.no_symlinks => return Err(Errno::Loop),
             Ok(target) => {
                 links = links.saturating_add(1);
                 if links > LINK_LIMIT {
@@ -197,7 +201,8 @@ pub(super) fn walk<'a>(base: Base<'a>, path: &[u8], follow: bool) -> Result<Plac
 }
 
 fn open_by_walking(base: Base<'_>, path: &[u8], flags: OFlags, mode: Mode) -> Result<OwnedFd> {
-    let follow = !flags.contains(OFlags::NOFOLLOW);
+    // What must not exist is not looked for behind a link: that is there already.
+    let follow = !flags.contains(OFlags::NOFOLLOW) && !flags.contains(OFlags::CREATE.union(OFlags::EXCL));
     for _ in 0..RACE_LIMIT {
         let place = walk(base, path, follow)?;
         let Some(name) = &place.name else {

@@ -1,0 +1,217 @@
+//! Limits on what a guest writes and lists.
+
+use super::{File, Opened, Result, SetTimes, Source};
+use crate::abi::{Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Riflags, Roflags, Sdflags, Whence};
+use crate::host::stream::Input;
+use crate::memory::Region;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// What a guest may still do. All of its descriptors and threads draw on it.
+#[derive(Debug)]
+pub struct Quota {
+    written_bytes: AtomicU64,
+    readdir_entries: AtomicU64,
+}
+
+impl Quota {
+    /// A quota; `None` is no limit.
+    #[must_use]
+    pub fn new(written_bytes: Option<u64>, readdir_entries: Option<u64>) -> Self {
+        let limit = |limit: Option<u64>| AtomicU64::new(limit.unwrap_or(u64::MAX));
+        Self { written_bytes: limit(written_bytes), readdir_entries: limit(readdir_entries) }
+    }
+
+    /// Takes up to `wanted` and says how much there was.
+    fn take(left: &AtomicU64, wanted: u64) -> u64 {
+        let before = left.fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_sub(wanted))).unwrap_or_else(|left| left);
+        before.min(wanted)
+    }
+
+    fn give_back(left: &AtomicU64, amount: u64) {
+        let _ = left.fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_add(amount)));
+    }
+
+    /// Takes one entry of a listing.
+    ///
+    /// # Errors
+    /// - `dquot`: there is none left.
+    pub fn take_entry(&self) -> Result<()> {
+        if Self::take(&self.readdir_entries, 1) == 1 { Ok(()) } else { Err(Errno::Dquot) }
+    }
+
+    /// Holds an open file to the quota.
+    #[must_use]
+    pub fn meter(self: &Arc<Self>, opened: Opened) -> Opened {
+        match opened {
+            Opened::File(inner) => Opened::File(Box::new(Metered { inner, quota: Arc::clone(self) })),
+            directory @ Opened::Directory(_) => directory,
+        }
+    }
+}
+
+/// A file whose writes draw on a quota.
+struct Metered {
+    inner: Box<dyn File>,
+    quota: Arc<Quota>,
+}
+
+impl Metered {
+    /// Writes what the quota allows of the buffers.
+    fn write_within(&self, bufs: &[Region<'_>], write: impl FnOnce(&[Region<'_>]) -> Result<usize>) -> Result<usize> {
+        let total = bufs.iter().fold(0_u64, |sum, buf| sum.saturating_add(buf.len() as u64));
+        let granted = Quota::take(&self.quota.written_bytes, total);
+        if granted == 0 && total > 0 {
+            return Err(Errno::Dquot);
+        }
+        let result = if granted == total {
+            write(bufs)
+        } else {
+            let mut left = usize::try_from(granted).unwrap_or(usize::MAX);
+            let within: Vec<Region<'_>> = bufs
+                .iter()
+                .map(|buf| {
+                    let part = buf.start(left);
+                    left = left.saturating_sub(part.len());
+                    part
+                })
+                .filter(|part| !part.is_empty())
+                .collect();
+            write(&within)
+        };
+        let written = result.as_ref().map_or(0, |written| *written as u64);
+        Quota::give_back(&self.quota.written_bytes, granted.saturating_sub(written));
+        result
+    }
+
+    /// Does something that makes the file grow by `bytes`.
+    fn grow_within(&self, bytes: u64, grow: impl FnOnce() -> Result<()>) -> Result<()> {
+        let granted = Quota::take(&self.quota.written_bytes, bytes);
+        let result = if granted < bytes { Err(Errno::Dquot) } else { grow() };
+        if result.is_err() {
+            Quota::give_back(&self.quota.written_bytes, granted);
+        }
+        result
+    }
+}
+
+impl File for Metered {
+    fn filetype(&self) -> Filetype {
+        self.inner.filetype()
+    }
+
+    fn is_terminal(&self) -> bool {
+        self.inner.is_terminal()
+    }
+
+    fn is_socket(&self) -> bool {
+        self.inner.is_socket()
+    }
+
+    fn input(&self) -> Option<&Arc<Input>> {
+        self.inner.input()
+    }
+
+    fn check_open(&self) -> Result<()> {
+        self.inner.check_open()
+    }
+
+    fn read(&self, bufs: &[Region<'_>]) -> Result<usize> {
+        self.inner.read(bufs)
+    }
+
+    fn write(&self, bufs: &[Region<'_>], flags: Fdflags) -> Result<usize> {
+        self.write_within(bufs, |bufs| self.inner.write(bufs, flags))
+    }
+
+    fn pread(&self, bufs: &[Region<'_>], offset: Filesize) -> Result<usize> {
+        self.inner.pread(bufs, offset)
+    }
+
+    fn pwrite(&self, bufs: &[Region<'_>], offset: Filesize) -> Result<usize> {
+        self.write_within(bufs, |bufs| self.inner.pwrite(bufs, offset))
+    }
+
+    fn seek(&self, delta: i64, whence: Whence) -> Result<Filesize> {
+        self.inner.seek(delta, whence)
+    }
+
+    fn filestat(&self) -> Result<Filestat> {
+        self.inner.filestat()
+    }
+
+    fn set_size(&self, size: Filesize) -> Result<()> {
+        let growth = size.saturating_sub(self.inner.filestat()?.size);
+        self.grow_within(growth, || self.inner.set_size(size))
+    }
+
+    fn allocate(&self, offset: Filesize, len: Filesize) -> Result<()> {
+        self.grow_within(len, || self.inner.allocate(offset, len))
+    }
+
+    fn advise(&self, offset: Filesize, len: Filesize, advice: Advice) -> Result<()> {
+        self.inner.advise(offset, len, advice)
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.inner.sync()
+    }
+
+    fn datasync(&self) -> Result<()> {
+        self.inner.datasync()
+    }
+
+    fn set_times(&self, times: SetTimes) -> Result<()> {
+        self.inner.set_times(times)
+    }
+
+    fn set_flags(&self, old: Fdflags, new: Fdflags) -> Result<()> {
+        self.inner.set_flags(old, new)
+    }
+
+    fn source(&self) -> Source<'_> {
+        self.inner.source()
+    }
+
+    fn available(&self) -> Filesize {
+        self.inner.available()
+    }
+
+    fn accept(&self) -> Result<Box<dyn File>> {
+        let inner = self.inner.accept()?;
+        Ok(Box::new(Self { inner, quota: Arc::clone(&self.quota) }))
+    }
+
+    fn recv(&self, bufs: &[Region<'_>], flags: Riflags) -> Result<(usize, Roflags)> {
+        self.inner.recv(bufs, flags)
+    }
+
+    fn send(&self, bufs: &[Region<'_>]) -> Result<usize> {
+        self.write_within(bufs, |bufs| self.inner.send(bufs))
+    }
+
+    fn shutdown(&self, how: Sdflags) -> Result<()> {
+        self.inner.shutdown(how)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_gives_what_it_has_and_takes_back() {
+        let left = AtomicU64::new(10);
+        assert_eq!(Quota::take(&left, 4), 4);
+        assert_eq!(Quota::take(&left, 9), 6);
+        assert_eq!(Quota::take(&left, 1), 0);
+        Quota::give_back(&left, 3);
+        assert_eq!(Quota::take(&left, 5), 3);
+    }
+
+    #[test]
+    fn entries_end() {
+        let quota = Quota::new(None, Some(2));
+        assert_eq!([quota.take_entry(), quota.take_entry(), quota.take_entry()], [Ok(()), Ok(()), Err(Errno::Dquot)]);
+    }
+}

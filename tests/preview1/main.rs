@@ -1,0 +1,39 @@
+//! The functions of preview1 through their raw ABI, without Node.
+
+#![cfg(unix)]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    clippy::new_without_default,
+    clippy::too_many_lines,
+    reason = "a test says what is wrong by failing"
+)]
+
+mod clock;
+mod descriptors;
+mod escape;
+mod file;
+mod path;
+mod pointers;
+mod poll;
+mod process;
+mod readdir;
+mod rights;
+mod root;
+mod signatures;
+mod sock;
+mod stdio;
+mod strings;
+#[path = "../support/mod.rs"]
+mod support;
+
+/// Nothing about the host is changed for these tests.
+fn prepare() {}
