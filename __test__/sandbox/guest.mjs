@@ -94,7 +94,9 @@ export class Guest {
     this.imports = this.wasi.wasiImport;
     this.memory = memory;
     this.wasi.start({ exports: { memory, _start() {} } });
-    this.bytes = Buffer.from(memory.buffer);
+    // A Buffer of 4 GiB does not work in every function of Node's.
+    const length = Math.min(memory.buffer.byteLength, 2 ** 31 - 1);
+    this.bytes = Buffer.from(memory.buffer, 0, length);
   }
 
   /** Puts a path into the memory and returns its length. */

@@ -46,15 +46,15 @@ const LITERAL = [
   text('long, up and down', (t) => `${'dir/../'.repeat(570)}../outside/${t}`),
   text('too long', (t) => `${'dir/../'.repeat(700)}../outside/${t}`),
   text('a name too long', (t) => `${'a'.repeat(300)}/../../outside/${t}`),
+];
+
+/** Paths that may look like the way out to somebody: names inside like any other, or no names at all. */
+const LOOKALIKES = [
   text('invalid UTF-8 in front', (t) => bytes(0xff, `/../../outside/${t}`)),
   text('dots encoded overlong', (t) => bytes(0xc0, 0xae, 0xc0, 0xae, `/outside/${t}`)),
   text('slash encoded overlong', (t) => bytes('..', 0xc0, 0xaf, `outside/${t}`)),
   text('a surrogate', (t) => bytes(0xed, 0xa0, 0x80, `/../../outside/${t}`)),
   text('UTF-16', (t) => Buffer.from(`../outside/${t}`, 'utf16le')),
-];
-
-/** Paths that may look like the way out to somebody; they are names inside like any other. */
-const LOOKALIKES = [
   text('backslashes', (t) => `..\\outside\\${t}`),
   text('percent signs', (t) => `%2e%2e%2foutside%2f${t}`),
   text('full-width dots', (t) => `\uff0e\uff0e\u2215outside\u2215${t}`),

@@ -1,1 +1,156 @@
-export const GROUPS = [];
+// Races: somebody exchanges what a path leads through while the guest does everything it can with
+// that path. The other side is a process, a Worker, or a second guest on a Worker.
+
+import { fork } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { CREAT, Guest, SUCCESS, WRITES, check } from '../guest.mjs';
+import { OPERATIONS } from '../operations.mjs';
+import { World } from '../world.mjs';
+
+const EXCHANGE = fileURLToPath(new URL('../exchange.mjs', import.meta.url));
+const PREOPEN = 3;
+
+/** What is exchanged, the paths that lead through it, and what has to be there first. */
+const KINDS = {
+  directory: {
+    paths: ['d/file.txt', 'd/sub/../file.txt'],
+    prepare({ sandbox, elsewhere }) {
+      fs.cpSync(path.join(sandbox, 'dir'), path.join(sandbox, 'd'), { recursive: true });
+      fs.symlinkSync('../outside', path.join(elsewhere, 'link'));
+    },
+  },
+  file: {
+    paths: ['f', './f', 'dir/../f'],
+    prepare({ sandbox }) {
+      fs.writeFileSync(path.join(sandbox, 'f'), 'inside');
+    },
+  },
+  link: {
+    paths: ['l/file.txt', 'l/../l/file.txt', 'l/secret.txt', 'l'],
+    prepare({ sandbox }) {
+      fs.symlinkSync('dir', path.join(sandbox, 'l'));
+    },
+  },
+  parent: {
+    paths: ['a/b/../file.txt', 'a/b/../../file.txt', 'a/b/../../outside/file.txt'],
+    prepare({ sandbox, elsewhere }) {
+      fs.mkdirSync(path.join(sandbox, 'a', 'b'), { recursive: true });
+      fs.writeFileSync(path.join(sandbox, 'a', 'file.txt'), 'inside');
+      fs.writeFileSync(path.join(elsewhere, 'file.txt'), 'SECRET-FILE');
+    },
+    after({ elsewhere }) {
+      const place = path.join(elsewhere, 'file.txt');
+      const stays = fs.existsSync(place) && fs.readFileSync(place, 'utf8') === 'SECRET-FILE';
+      check(stays, 'the file beside the directory that moved out was changed');
+    },
+  },
+};
+KINDS.guest = KINDS.link;
+
+const BY = {
+  async process(spec) {
+    const child = fork(EXCHANGE, [JSON.stringify(spec)], { stdio: 'ignore' });
+    await new Promise((resolve, reject) => {
+      child.once('message', resolve);
+      child.once('exit', () => reject(new Error('the other side of the race ended')));
+    });
+    return async () => {
+      const ended = new Promise((resolve) => child.once('close', resolve));
+      child.removeAllListeners('exit');
+      child.kill('SIGKILL');
+      await ended;
+    };
+  },
+
+  async worker(spec) {
+    const worker = new Worker(EXCHANGE, { workerData: spec });
+    await new Promise((resolve, reject) => {
+      worker.once('message', resolve);
+      worker.once('error', reject);
+    });
+    return () => worker.terminate();
+  },
+};
+
+/** Every operation in turn until the time is over. */
+function tryAll(context, kind, world, guest) {
+  const errnos = new Set();
+  const end = Date.now() + context.seconds * 1000;
+  let tries = 0;
+  let lastSign = 0;
+  while (Date.now() < end) {
+    for (const named of kind.paths) {
+      for (const operation of OPERATIONS) {
+        const result = operation.run(guest, PREOPEN, named);
+        tries += 1;
+        if (operation.name === 'path_open to read, follow') errnos.add(result.errno);
+        world.checkGot(result);
+        if (operation.takes && result.errno === SUCCESS) {
+          // What has been taken may be a file of outside.
+          const taken = guest.open(PREOPEN, 'taken');
+          if (taken.errno === SUCCESS) {
+            world.checkGot({ bytes: [guest.read(taken.fd).bytes], stats: [guest.filestat(taken.fd)] });
+            guest.close(taken.fd);
+          }
+          guest.onPath('path_unlink_file', PREOPEN, 'taken');
+          guest.onPath('path_remove_directory', PREOPEN, 'taken');
+        }
+      }
+    }
+    // What the operations need at the top, one of them has moved away.
+    const file = guest.open(PREOPEN, 'file.txt', { oflags: CREAT, rights: WRITES });
+    if (file.errno === SUCCESS) guest.close(file.fd);
+    if (tries - lastSign > 20_000) {
+      lastSign = tries;
+      context.alive();
+    }
+  }
+  check(errnos.has(SUCCESS), 'the race was not run: no file could be read');
+  check(errnos.size > 1, 'the race was not run: each file could be read');
+  return tries;
+}
+
+async function race(context, name, by, preopen) {
+  const kind = KINDS[name];
+  const world = new World(context.folder);
+  fs.mkdirSync(world.elsewhere);
+  kind.prepare(world);
+  const guest = new Guest(context.WASI, { preopens: { [preopen]: world.sandbox } });
+  const { folder, seconds, implementation } = context;
+  const stop = await BY[by]({ kind: name, folder, seconds, implementation });
+  let tries;
+  try {
+    tries = tryAll(context, kind, world, guest);
+  } finally {
+    await stop();
+  }
+  world.checkOutside();
+  if (kind.after) kind.after(world);
+  else world.checkInside();
+  return tries;
+}
+
+const RACES = [
+  ['directory', 'process', '/sandbox'],
+  ['file', 'process', '/sandbox'],
+  ['link', 'process', '/sandbox'],
+  ['parent', 'process', '/sandbox'],
+  ['directory', 'process', '/'],
+  ['file', 'process', '/'],
+  ['link', 'process', '/'],
+  ['parent', 'process', '/'],
+  ['directory', 'worker', '/sandbox'],
+  ['guest', 'worker', '/sandbox'],
+];
+
+export const GROUPS = RACES.map(([kind, by, preopen]) => ({
+  name: `${kind} by ${by}, the preopen called ${preopen}`,
+  races: true,
+  patience: 60_000,
+  *cases(context) {
+    yield ['every operation, over and over', () => race(context, kind, by, preopen)];
+  },
+}));
