@@ -70,6 +70,9 @@ const CALLS: &[(&str, &[Kind])] = &[
     ("sock_send", &[Value(0), Iovecs("xyz"), Length, Value(0), Record(4)]),
 ];
 
+/// The files, the descriptors, how many bytes were sent, and what there is to receive.
+type State = (Tree, Vec<(Outcome<Fdstat>, Outcome<u64>)>, usize, Vec<Event>);
+
 struct World {
     guest: Guest,
     peer: UnixStream,
@@ -124,7 +127,7 @@ impl World {
     }
 
     /// All that a call could have done.
-    fn state(&mut self) -> (Tree, Vec<(Outcome<Fdstat>, Outcome<u64>)>, usize, Vec<Event>) {
+    fn state(&mut self) -> State {
         let tree = self.guest.temp.tree("");
         let mut sent = [0; 64];
         let sent = std::io::Read::read(&mut &self.peer, &mut sent).unwrap_or(0);
@@ -261,10 +264,9 @@ fn a_record_may_stand_at_the_very_end() {
     for (name, kinds) in CALLS {
         for (index, kind) in kinds.iter().enumerate() {
             let size = match *kind {
-                Record(size) => size,
+                Record(size) | Room(size) => size,
                 Events => 32,
                 Bytes(bytes) => bytes.len() as u64,
-                Room(size) => size,
                 Iovecs(_) => 8,
                 Subscription => 48,
                 Value(_) | Length => continue,

@@ -109,7 +109,7 @@ fn a_slow_receiver_gets_all_of_one_send() {
     for write in [false, true] {
         let (mut guest, mut peer) = pair();
         guest.memory.resize(3 * 1024 * 1024, 0);
-        let bytes: Vec<u8> = (0..1_500_000_u32).map(|index| (index * 13 >> 2) as u8).collect();
+        let bytes: Vec<u8> = (0..1_500_000_u32).map(|index| ((index * 13) >> 2) as u8).collect();
         let slow = thread::spawn(move || {
             let mut all: Vec<u8> = Vec::new();
             let mut chunk = vec![0; 100_000];

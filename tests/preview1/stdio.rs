@@ -117,10 +117,10 @@ fn a_slow_reader_gets_all_of_one_write() {
         }
         let mut guest = Setup { stdout: Some(stdout.into()), ..Setup::default() }.guest();
         guest.memory.resize(1024 * 1024, 0);
-        let bytes: Vec<u8> = (0..600_000_u32).map(|index| (index * 31 >> 3) as u8).collect();
+        let bytes: Vec<u8> = (0..600_000_u32).map(|index| ((index * 31) >> 3) as u8).collect();
         let slow = thread::spawn(move || {
             let mut all: Vec<u8> = Vec::new();
-            let mut chunk = [0; 30_000];
+            let mut chunk = vec![0; 30_000];
             loop {
                 thread::sleep(Duration::from_millis(5));
                 match reader.read(&mut chunk).unwrap() {

@@ -11,10 +11,12 @@ pub use host::{TempDir, Tree};
 
 use std::cell::Cell;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
 use std::sync::Arc;
 use wasi_rs::abi::{Errno, Fdflags, Oflags, Rights};
 use wasi_rs::ctx::{Ctx, Strings};
 use wasi_rs::descriptor::Descriptor;
+use wasi_rs::host::PreopenOptions;
 use wasi_rs::memory::GuestMemory;
 use wasi_rs::preview1::{Call, FUNCTIONS, Function, SLOTS, Stop};
 
@@ -66,6 +68,12 @@ fn terminated(strings: &[&str]) -> Strings {
     Strings::from_terminated(strings.iter().flat_map(|string| [string.as_bytes(), &[0]].concat()).collect())
 }
 
+/// A directory of the host under the guest's name for it.
+pub fn preopen(name: &str, path: &Path) -> Descriptor {
+    let options = PreopenOptions { root: name == "/", ..PreopenOptions::default() };
+    Descriptor::preopen(wasi_rs::host::open_preopen(path, options).unwrap(), name.as_bytes())
+}
+
 pub fn dev_null() -> OwnedFd {
     std::fs::OpenOptions::new().read(true).write(true).open("/dev/null").unwrap().into()
 }
@@ -84,7 +92,9 @@ impl Setup {
             ctx.table.insert(Descriptor::given(object, flags)).unwrap();
         }
         for (name, path) in self.preopens {
-            let object = wasi_rs::host::open_preopen(&temp.path(path), wasi_rs::host::PreopenOptions { root: *name == "/", ..Default::default() }).unwrap();
+            let object =
+                wasi_rs::host::open_preopen(&temp.path(path), wasi_rs::host::PreopenOptions { root: *name == "/", ..Default::default() })
+                    .unwrap();
             ctx.table.insert(Descriptor::preopen(object, name.as_bytes())).unwrap();
         }
         Guest { memory: vec![PATTERN; PAGE], ctx, temp: Arc::new(temp), resume: Cell::new(0), next: 0, lent: Arc::new(lent) }
@@ -131,14 +141,12 @@ fn writes(name: &str, args: &[u64], result: Outcome<()>, before: &[u8], after: &
         "args_get" => strings(&ctx.args),
         "environ_get" => strings(&ctx.environ),
         "args_sizes_get" | "environ_sizes_get" => vec![(at(0), 4), (at(1), 4)],
-        "clock_res_get" => vec![(at(1), 8)],
         "clock_time_get" => vec![(at(2), 8)],
         "fd_fdstat_get" => vec![(at(1), 24)],
         "fd_filestat_get" => vec![(at(1), 64)],
         "fd_pread" => [filled(1, Some(4)), vec![(at(4), 4)]].concat(),
-        "fd_prestat_get" | "fd_tell" => vec![(at(1), 8)],
+        "clock_res_get" | "fd_prestat_get" | "fd_tell" => vec![(at(1), 8)],
         "fd_prestat_dir_name" => vec![(at(1), at(2).min(ctx.table.get(args[0] as u32).unwrap().preopen_name().unwrap().len()))],
-        "fd_pwrite" => vec![(at(4), 4)],
         "fd_read" => [filled(1, Some(3)), vec![(at(3), 4)]].concat(),
         "fd_readdir" => vec![(at(1), number(after, args[4])), (at(4), 4)],
         "fd_seek" => vec![(at(3), 8)],
@@ -150,7 +158,7 @@ fn writes(name: &str, args: &[u64], result: Outcome<()>, before: &[u8], after: &
         "random_get" => vec![(at(0), at(1))],
         "sock_accept" => vec![(at(2), 4)],
         "sock_recv" => [filled(1, Some(4)), vec![(at(4), 4), (at(5), 2)]].concat(),
-        "sock_send" => vec![(at(4), 4)],
+        "fd_pwrite" | "sock_send" => vec![(at(4), 4)],
         _ => Vec::new(),
     }
 }
@@ -180,12 +188,7 @@ impl Guest {
 
     /// Makes one slice of a call and checks what it wrote.
     pub fn slice(&mut self, name: &str, args: &[u64]) -> Outcome<()> {
-        self.slice_of(FUNCTIONS, name, args)
-    }
-
-    /// The same with the functions of another snapshot.
-    pub fn slice_of(&mut self, functions: &[Function], name: &str, args: &[u64]) -> Outcome<()> {
-        let function = functions.iter().find(|function| function.name == name).unwrap();
+        let function = FUNCTIONS.iter().find(|function| function.name == name).unwrap();
         let signature = function.signature();
         assert_eq!(signature.len(), args.len(), "{name}{signature:?}");
         let mut slots = [0x5a5a_5a5a_5a5a_5a5a; SLOTS];
@@ -209,6 +212,22 @@ impl Guest {
             let at = expected.iter().zip(&self.memory).position(|(a, b)| a != b).unwrap();
             panic!("{name}{args:x?} gave {result:?} and wrote {:#x} at {at:#x}, where it has no business", self.memory[at]);
         }
+        result
+    }
+
+    /// Makes a call of another snapshot's function, which must not wait. What it wrote is for the caller to check.
+    pub fn call_of(&mut self, functions: &[Function], name: &str, args: &[u64], written: &[(u64, usize)]) -> Outcome<()> {
+        let function = functions.iter().find(|function| function.name == name).unwrap();
+        let mut slots = [0; SLOTS];
+        slots[..args.len()].copy_from_slice(args);
+        let mut expected = self.memory.clone();
+        let result =
+            (function.call)(&Call { ctx: &self.ctx, memory: GuestMemory::from_slice(&mut self.memory), resume: &self.resume }, &slots);
+        self.resume.set(0);
+        for (at, len) in written.iter().map(|(at, len)| (*at as usize, *len)).filter(|_| result == Ok(())) {
+            expected[at..at + len].copy_from_slice(&self.memory[at..at + len]);
+        }
+        assert!(expected == self.memory, "{name} wrote where it has no business");
         result
     }
 
