@@ -1,0 +1,31 @@
+// `npm run test:compat`: published programs that use node:wasi, run on wasi-rs. Their packages are
+// installed into compat/node_modules, at the versions that compat/package-lock.json names.
+import './setup.mjs';
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fail, npm, root, run, say } from './process.mjs';
+
+const folder = join(root, 'compat');
+const modules = join(folder, 'node_modules');
+const stamp = join(modules, '.installed');
+const lock = readFileSync(join(folder, 'package-lock.json'), 'utf8');
+
+if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== lock) {
+  say('installing the programs into compat/node_modules');
+  // --force: builds for WebAssembly say that they are for no other processor. The optional packages
+  // are the native builds, which are not what is tested.
+  const flags = ['--force', '--omit=optional', '--ignore-scripts', '--no-audit', '--no-fund'];
+  if (!npm(['ci', ...flags, '--loglevel=error'], { cwd: folder })) fail('npm ci did not succeed');
+  writeFileSync(stamp, lock);
+}
+mkdirSync(modules, { recursive: true });
+rmSync(join(modules, 'wasi-rs'), { recursive: true, force: true });
+symlinkSync(root, join(modules, 'wasi-rs'), 'junction');
+
+say(`running the programs under Node.js ${process.versions.node}`);
+const passed = run(process.execPath, [
+  '--test',
+  '--test-reporter=spec',
+  join('compat', 'compat.test.mjs'),
+]);
+process.exitCode = passed ? 0 : 1;
