@@ -14,23 +14,37 @@
 // needs is captured when this module loads, so that later changes to globals and prototypes cannot
 // alter it. See ARCHITECTURE.md for the frame's layout.
 
-const { realpathSync } = require('node:fs');
-const { join, resolve, sep } = require('node:path');
-const { inspect } = require('node:util');
 const { isMainThread } = require('node:worker_threads');
 const {
   attachInstance,
   calls,
   closeInstance,
+  collectedOutput,
   createInstance,
   exitProcess,
+  feedInput,
   frame,
+  inputWanted,
   instanceId,
+  listTreeFiles,
+  readTreeFile,
   setMemory,
   shareInstance,
   snapshot0Calls,
+  takeOutput,
   unshareInstance,
 } = require('./binding.js');
+const { limitReached, nodeError } = require('./errors.js');
+const { observe } = require('./observe.js');
+const {
+  bindingNameOf,
+  checkedOptions,
+  validateBoolean,
+  validateFunction,
+  validateObject,
+  validateUndefined,
+} = require('./options.js');
+const { runInWorker } = require('./run-in-worker.js');
 const { kAttach, kShare } = require('./symbols.js');
 
 // One native function for each import, shared by all instances: a call site in `createImports` then
@@ -85,15 +99,9 @@ const {
 } = calls;
 
 const { apply, getOwnPropertyDescriptor } = Reflect;
-const { assign, defineProperty, entries } = Object;
-const { isArray } = Array;
-const { isInteger } = Number;
-const { stringify } = JSON;
-const { captureStackTrace } = Error;
-const { exit, permission } = process;
-const { indexOf, slice } = String.prototype;
-const encoder = new TextEncoder();
-const { encode } = encoder;
+const { assign, defineProperty } = Object;
+const { exit } = process;
+const { now } = performance;
 const getBuffer = getOwnPropertyDescriptor(WebAssembly.Memory.prototype, 'buffer').get;
 const getLength = getOwnPropertyDescriptor(
   Object.getPrototypeOf(Uint8Array.prototype),
@@ -111,6 +119,11 @@ const kExitCode = Symbol('kExitCode');
 const kInstance = Symbol('kInstance');
 const kClose = Symbol('kClose');
 const kHandle = Symbol('kHandle');
+const kPreopens = Symbol('kPreopens');
+const kObservation = Symbol('kObservation');
+
+/** What a WASI has of options that attaches to another's: all else is there. */
+const ATTACHED = { functions: {}, observers: {}, names: [] };
 
 const DISPOSE = Symbol.dispose ?? Symbol.for('nodejs.dispose');
 
@@ -134,17 +147,20 @@ class WASI {
     // guest's exit ends the process. With it that of Node 20 and later holds: `start` returns.
     const versioned = options.version !== undefined;
     const bindingName = versioned ? bindingNameOf(options.version) : 'wasi_snapshot_preview1';
+    const checked = attached === undefined ? checkedOptions(options) : ATTACHED;
     const handle =
-      attached === undefined ? createInstance(checkedOptions(options)) : attachInstance(attached);
+      attached === undefined ? createInstance(checked.native) : attachInstance(attached);
     const imports = createImports(handle);
     const { wasiImport, useMemory, close } = imports;
     // The guest was compiled against snapshot 0, where some records are laid out differently.
     if (bindingName === 'wasi_unstable') assign(wasiImport, imports.snapshot0Import);
+    imports.connect(checked.functions);
 
     this[kBindingName] = bindingName;
     this[kSetMemory] = useMemory;
     this[kClose] = close;
     this[kHandle] = handle;
+    this[kPreopens] = checked.names;
     this.wasiImport = wasiImport;
     this[kStarted] = false;
     this[kExitCode] = 0;
@@ -157,6 +173,7 @@ class WASI {
         returnOnExit = options.returnOnExit;
       }
       if (returnOnExit) wasiImport.proc_exit = returningExit(this);
+      this[kObservation] = observe(wasiImport, checked.observers, imports);
     } catch (error) {
       close();
       throw error;
@@ -242,11 +259,68 @@ class WASI {
     this.close();
   }
 
+  /** @returns {Uint8Array | undefined} what the guest wrote to its standard output, if that is a `'pipe'` */
+  get stdout() {
+    return collectedOutput(instanceId(this[kHandle]), 1) ?? undefined;
+  }
+
+  /** @returns {Uint8Array | undefined} what the guest wrote to its standard error, if that is a `'pipe'` */
+  get stderr() {
+    return collectedOutput(instanceId(this[kHandle]), 2) ?? undefined;
+  }
+
+  /**
+   * Reads a file of a preopen in memory.
+   *
+   * @param {string} guestPath as the guest would open it: `/work/config.json` below a preopen `/work`
+   * @returns {Uint8Array | undefined} a copy of its bytes, if there is such a file
+   */
+  readFile(guestPath) {
+    const id = instanceId(this[kHandle]);
+    for (const { index, path } of placesOf(this[kPreopens], String(guestPath))) {
+      const bytes = path === '' ? null : readTreeFile(id, index, path);
+      if (bytes !== null) return bytes;
+    }
+    return undefined;
+  }
+
+  /** @returns {string[]} the guest's paths of all files in preopens in memory, sorted */
+  listFiles() {
+    const id = instanceId(this[kHandle]);
+    const names = this[kPreopens];
+    return names
+      .flatMap((name, index) =>
+        listTreeFiles(id, index).map((path) =>
+          name.endsWith('/') ? name + path : `${name}/${path}`,
+        ),
+      )
+      .sort();
+  }
+
+  /**
+   * @returns {Record<string, { calls: number, ns: number }> | undefined} how often the guest called each
+   *   function and how many nanoseconds that took together, with the option `stats`
+   */
+  stats() {
+    return this[kObservation]?.stats();
+  }
+
   /** @returns {{ number: number, release: () => void }} what other threads attach with, until the release */
   [kShare]() {
     const number = shareInstance(instanceId(this[kHandle]));
     return { number, release: () => unshareInstance(number) };
   }
+}
+
+/** Where a guest's path may lie: below each preopen whose name it begins with, the longest first. */
+function placesOf(names, guestPath) {
+  const places = [];
+  names.forEach((name, index) => {
+    const folder = name.endsWith('/') ? name : `${name}/`;
+    if (guestPath.startsWith(folder))
+      places.push({ index, folder, path: guestPath.slice(folder.length) });
+  });
+  return places.sort((one, other) => other.folder.length - one.folder.length);
 }
 
 /** What the next WASI attaches to; not an option, because users' options are read as Node reads them. */
@@ -259,143 +333,6 @@ defineProperty(WASI, kAttach, {
     return new WASI(options);
   },
 });
-
-// --- Options -------------------------------------------------------------------------------------
-
-/** Checks all options but `version` and `returnOnExit`, in Node's order, for the native side. */
-function checkedOptions(options) {
-  if (options.args !== undefined) validateArray(options.args, 'options.args');
-  const args = terminatedArgs(options.args ?? []);
-
-  if (options.env !== undefined) validateObject(options.env, 'options.env');
-  const env = terminatedEnv(options.env ?? {});
-
-  if (options.preopens !== undefined) validateObject(options.preopens, 'options.preopens');
-  const preopens = preopenList(options.preopens ?? {});
-
-  const { stdin = 0, stdout = 1, stderr = 2 } = options;
-  validateDescriptor(stdin, 'options.stdin');
-  validateDescriptor(stdout, 'options.stdout');
-  validateDescriptor(stderr, 'options.stderr');
-
-  if (permission) checkPermissions(preopens);
-  return { args, env, preopens, stdin, stdout, stderr };
-}
-
-/** @returns {Uint8Array} the strings as UTF-8, each ended by NUL, as `args_get` gives them */
-function terminatedArgs(args) {
-  let text = '';
-  for (let i = 0; i < args.length; i++) text += terminated(String(args[i]));
-  return apply(encode, encoder, [text]);
-}
-
-/** @returns {Uint8Array} `name=value` as UTF-8, each ended by NUL, as `environ_get` gives them */
-function terminatedEnv(env) {
-  const pairs = entries(env);
-  let text = '';
-  for (let i = 0; i < pairs.length; i++) {
-    const value = pairs[i][1];
-    if (value !== undefined) text += terminated(`${pairs[i][0]}=${value}`);
-  }
-  return apply(encode, encoder, [text]);
-}
-
-/** A string for a guest ends at its first NUL, as in C. */
-function terminated(string) {
-  const end = apply(indexOf, string, ['\0']);
-  return `${end < 0 ? string : apply(slice, string, [0, end])}\0`;
-}
-
-/** @returns {{ guest: string, path: string, readOnly: boolean }[]} in descriptors' order, from 3 on */
-function preopenList(preopens) {
-  const list = [];
-  const pairs = entries(preopens);
-  for (let i = 0; i < pairs.length; i++) {
-    list[i] = { guest: pairs[i][0], path: String(pairs[i][1]), readOnly: false };
-  }
-  return list;
-}
-
-/**
- * Holds preopens against Node's permission model (`--permission`). A guest may read what is below a
- * preopen, so the process must be allowed to, and may change it if the process may. It counts what is
- * allowed for the path given and for the path that it leads to.
- */
-function checkPermissions(preopens) {
-  for (let i = 0; i < preopens.length; i++) {
-    const preopen = preopens[i];
-    const path = resolve(preopen.path);
-    checkReadable(path);
-    const target = realPath(path);
-    checkReadable(target);
-    preopen.readOnly = !allowsBelow('fs.write', path) || !allowsBelow('fs.write', target);
-  }
-}
-
-function checkReadable(path) {
-  if (!allowsBelow('fs.read', path)) {
-    throw accessDenied('--allow-fs-read', 'FileSystemRead', path);
-  }
-}
-
-/**
- * Whether the process may use all files below a folder. Node is asked for one with a name that nobody
- * grants: a folder alone may be allowed without what is in it, and the other way round.
- */
-function allowsBelow(scope, path) {
-  return permission.has(scope, join(path, '\u0001'));
-}
-
-/** Where symbolic links lead; a path that cannot be followed is reported when it is opened. */
-function realPath(path) {
-  try {
-    // With the separator, the allowed folder itself counts as below what is allowed.
-    return realpathSync.native(join(path, sep));
-  } catch (error) {
-    if (error.code === 'ERR_ACCESS_DENIED') throw error;
-    return path;
-  }
-}
-
-function bindingNameOf(version) {
-  if (typeof version !== 'string') throw wrongType('options.version', 'of type string', version);
-  if (version === 'preview1') return 'wasi_snapshot_preview1';
-  if (version === 'unstable') return 'wasi_unstable';
-  const received = inspect(version);
-  throw nodeError(
-    TypeError,
-    'ERR_INVALID_ARG_VALUE',
-    `The property 'options.version' unsupported WASI version. Received ${shortened(received, 128, 128)}`,
-  );
-}
-
-function validateObject(value, name) {
-  if (value === null || typeof value !== 'object' || isArray(value)) {
-    throw wrongType(name, 'of type object', value);
-  }
-}
-
-function validateArray(value, name) {
-  if (!isArray(value)) throw wrongType(name, 'an instance of Array', value);
-}
-
-function validateBoolean(value, name) {
-  if (typeof value !== 'boolean') throw wrongType(name, 'of type boolean', value);
-}
-
-function validateFunction(value, name) {
-  if (typeof value !== 'function') throw wrongType(name, 'of type function', value);
-}
-
-function validateUndefined(value, name) {
-  if (value !== undefined) throw wrongType(name, 'undefined', value);
-}
-
-function validateDescriptor(value, name) {
-  if (typeof value !== 'number') throw wrongType(name, 'of type number', value);
-  if (!isInteger(value)) throw outOfRange(name, 'an integer', value);
-  if (value < 0 || value > 0x7fffffff) throw outOfRange(name, '>= 0 && <= 2147483647', value);
-}
 
 // --- Imports -------------------------------------------------------------------------------------
 
@@ -415,6 +352,9 @@ const EXIT = 258;
 
 const EINVAL = 28;
 const EOVERFLOW = 61;
+
+/** How many bytes a function that is the standard input is asked for. */
+const INPUT_SIZE = 65536;
 
 /** What imports see before there is a memory. */
 const NO_MEMORY = new ViewOfBytes(0);
@@ -437,6 +377,8 @@ function createImports(handle) {
   // A buffer that V8 lets grow in place keeps its view, whose length then follows it: what Rust
   // knows of must be remembered apart.
   let knownLength = 0;
+  /** When a call that waits is to stop, in milliseconds of `performance.now()`. */
+  let deadline = Infinity;
 
   /** Lets the imports work on another memory. Its brand is checked, so no look-alike will do. */
   function useMemory(value) {
@@ -479,6 +421,8 @@ function createImports(handle) {
         handOver(bytes);
       } else if (outcome !== AGAIN) {
         throw new Error(`wasi-rs: internal fault in ${call.name}`);
+      } else if (apply(now, performance, []) > deadline) {
+        throw limitReached('deadlineMs', 'The guest has run for as long as it may');
       }
     }
   }
@@ -887,7 +831,54 @@ function createImports(handle) {
     },
   };
 
-  return { wasiImport, snapshot0Import, useMemory, close };
+  /**
+   * Puts functions in the place of standard streams. They are called outside of native code and between
+   * two uses of the frame: they may throw, which stops the guest, and make calls of their own.
+   */
+  function connect({ stdin, stdout, stderr }) {
+    if (stdin !== undefined) {
+      const { fd_read: read } = wasiImport;
+      assign(wasiImport, {
+        fd_read(fd, iovs, iovs_len, nread) {
+          if (arguments.length !== 4) return EINVAL;
+          if (isI32(fd) && view[0] !== undefined && inputWanted(id, fd)) {
+            const bytes = stdin(INPUT_SIZE);
+            feedInput(id, fd, bytes instanceof ViewOfBytes && bytes.length > 0 ? bytes : null);
+          }
+          return read(fd, iovs, iovs_len, nread);
+        },
+      });
+    }
+    if (stdout !== undefined || stderr !== undefined) {
+      const { fd_write: write } = wasiImport;
+      assign(wasiImport, {
+        fd_write(fd, iovs, iovs_len, nwritten) {
+          if (arguments.length !== 4) return EINVAL;
+          const errno = write(fd, iovs, iovs_len, nwritten);
+          handOut(1, stdout);
+          handOut(2, stderr);
+          return errno;
+        },
+      });
+    }
+  }
+
+  function handOut(stream, take) {
+    const bytes = take === undefined ? null : takeOutput(id, stream);
+    if (bytes !== null) take(bytes);
+  }
+
+  function stopAt(time) {
+    deadline = time;
+  }
+
+  /** A copy of a range of the guest's memory, for those who watch calls; shorter where it ends. */
+  function copyOut(offset, length) {
+    if (memory === undefined) return NO_MEMORY;
+    return new ViewOfBytes(apply(getBuffer, memory, [])).slice(offset, offset + length);
+  }
+
+  return { wasiImport, snapshot0Import, useMemory, close, connect, stopAt, copyOut };
 }
 
 /**
@@ -1085,90 +1076,4 @@ function put_iiiiiIIii(a, b, c, d, e, f, g, h, j) {
   return true;
 }
 
-// --- Errors --------------------------------------------------------------------------------------
-
-/** An error with Node's `code`, which also stands in the first line of its stack. */
-function nodeError(Base, code, message) {
-  const error = new Base(message);
-  const named = `${error.name} [${code}]`;
-  // V8 renders the stack when it is first read: under this name.
-  defineProperty(error, 'name', { value: named, configurable: true });
-  captureStackTrace?.(error, nodeError);
-  void error.stack;
-  delete error.name;
-  defineProperty(error, 'toString', {
-    value: () => `${named}: ${error.message}`,
-    configurable: true,
-    writable: true,
-  });
-  error.code = code;
-  return error;
-}
-
-function wrongType(name, expected, value) {
-  const kind = apply(indexOf, name, ['.']) < 0 ? 'argument' : 'property';
-  return nodeError(
-    TypeError,
-    'ERR_INVALID_ARG_TYPE',
-    `The "${name}" ${kind} must be ${expected}. Received ${described(value)}`,
-  );
-}
-
-function outOfRange(name, expected, value) {
-  const received = isInteger(value) && Math.abs(value) > 2 ** 32 ? grouped(value) : String(value);
-  return nodeError(
-    RangeError,
-    'ERR_OUT_OF_RANGE',
-    `The value of "${name}" is out of range. It must be ${expected}. Received ${received}`,
-  );
-}
-
-/** As Node's native side makes it: without the code in its name. */
-function accessDenied(flag, scope, resource) {
-  const older = Number.parseInt(process.versions.node, 10) < 22;
-  const hint = older ? '' : `. Use ${flag} to manage permissions.`;
-  const error = new Error(`Access to this API has been restricted${hint}`);
-  captureStackTrace?.(error, accessDenied);
-  error.code = 'ERR_ACCESS_DENIED';
-  error.permission = scope;
-  error.resource = resource;
-  return error;
-}
-
-/** What was received, in the words of Node's messages. */
-function described(value) {
-  switch (typeof value) {
-    case 'undefined':
-      return 'undefined';
-    case 'function':
-      return `function ${value.name}`;
-    case 'object':
-      if (value === null) return 'null';
-      return value.constructor?.name
-        ? `an instance of ${value.constructor.name}`
-        : inspect(value, { depth: -1 });
-    case 'string': {
-      const text = shortened(value, 28, 25);
-      return `type string (${apply(indexOf, text, ["'"]) < 0 ? `'${text}'` : stringify(text)})`;
-    }
-    default:
-      return `type ${typeof value} (${inspect(value)})`;
-  }
-}
-
-/** Cuts what is longer than `limit` characters to `kept` characters and an ellipsis. */
-function shortened(text, limit, kept) {
-  return text.length > limit ? `${apply(slice, text, [0, kept])}...` : text;
-}
-
-/** An integer with its digits in groups of three: `4_294_967_297`. */
-function grouped(value) {
-  let digits = String(Math.abs(value));
-  let text = '';
-  for (; digits.length > 3; digits = apply(slice, digits, [0, -3])) {
-    text = `_${apply(slice, digits, [-3])}${text}`;
-  }
-  return `${value < 0 ? '-' : ''}${digits}${text}`;
-}
-
-module.exports = { WASI };
+module.exports = { WASI, runInWorker };

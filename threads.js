@@ -14,6 +14,7 @@
 
 const { join } = require('node:path');
 const { Worker } = require('node:worker_threads');
+const { errorOf } = require('./run-in-worker.js');
 const { kShare } = require('./symbols.js');
 const { importedMemory } = require('./wasm-memory.js');
 
@@ -74,14 +75,6 @@ async function runThreads(wasi, wasm, { maxThreads = DEFAULT_MAX_THREADS, memory
     await Promise.all(Array.from(workers, (worker) => worker.terminate()));
     release();
   }
-}
-
-/** A trap of another thread as an error of this one. */
-function errorOf({ name, message, stack }) {
-  const Kind = name === 'RuntimeError' ? WebAssembly.RuntimeError : Error;
-  const error = new Kind(message);
-  error.stack = stack;
-  return error;
 }
 
 module.exports = { runThreads };

@@ -102,3 +102,25 @@ impl From<SharedCtx> for Ctx {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_end_in_their_terminators() {
+        for (bytes, strings) in [
+            (&b""[..], &[][..]),
+            (b"\0", &[&b"\0"[..]]),
+            (b"a\0", &[b"a\0"]),
+            (b"a\0\0bc\0", &[b"a\0", b"\0", b"bc\0"]),
+            (b"a\0unfinished", &[b"a\0"]),
+            (b"unfinished", &[]),
+        ] {
+            let made = Strings::from_terminated(bytes.to_vec());
+            assert_eq!(made.iter().collect::<Vec<_>>(), strings);
+            assert_eq!(made.count() as usize, strings.len());
+            assert_eq!(made.bytes(), strings.concat());
+        }
+    }
+}

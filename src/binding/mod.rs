@@ -11,6 +11,7 @@ mod options;
 mod shared;
 mod streams;
 
+use crate::abi::Errno;
 use crate::host::sys::end_process;
 use crate::preview1::FUNCTIONS;
 use environment::{Environment, Handle};
@@ -34,6 +35,9 @@ pub(crate) fn exports(mut exports: Object<'_>, env: Env) -> Result<()> {
         signatures.set_named_property(function.name, function.signature())?;
     }
     exports.set_named_property("signatures", signatures)?;
+
+    let names: Vec<&str> = Errno::ALL.iter().map(|errno| errno.name()).collect();
+    exports.set_named_property("errnos", names)?;
 
     let here = Rc::clone(&environment);
     let create = move |call: FunctionCallContext<'_>| {

@@ -222,3 +222,120 @@ impl Table {
         drop(self.change(Slots::close));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::abi::Fdflags;
+    use crate::host::Opened;
+    use crate::host::sys::stdio;
+
+    /// Any descriptor. The flags tell one from another.
+    fn descriptor(flags: Fdflags) -> Descriptor {
+        let null = std::fs::File::open("/dev/null").unwrap();
+        let (object, _) = stdio(std::os::fd::AsRawFd::as_raw_fd(&null)).unwrap();
+        assert!(matches!(object, Opened::File(_)));
+        Descriptor::given(object, flags)
+    }
+
+    fn flags_of(table: &Table, fd: Fd) -> Result<Fdflags> {
+        table.get(fd).map(|descriptor| descriptor.flags())
+    }
+
+    fn both() -> [Table; 2] {
+        let shared = Table::default();
+        shared.share();
+        [Table::default(), shared]
+    }
+
+    #[test]
+    fn numbers_are_the_lowest_that_are_free() {
+        for table in both() {
+            for fd in 0..20 {
+                assert_eq!(table.insert(descriptor(Fdflags::empty())), Ok(fd));
+            }
+            for fd in [13, 2, 17, 5] {
+                assert_eq!(table.remove(fd), Ok(()));
+                assert_eq!(table.remove(fd), Err(Errno::Badf));
+            }
+            assert_eq!(table.renumber(3, 4), Ok(()));
+            for fd in [2, 3, 5, 13, 17, 20] {
+                assert_eq!(table.insert(descriptor(Fdflags::empty())), Ok(fd));
+            }
+        }
+    }
+
+    #[test]
+    fn a_renumbered_descriptor_is_the_same_one() {
+        for table in both() {
+            table.insert(descriptor(Fdflags::APPEND)).unwrap();
+            table.insert(descriptor(Fdflags::SYNC)).unwrap();
+            let kept = table.get_arc(1).unwrap();
+            assert_eq!(table.renumber(0, 0), Ok(()));
+            assert_eq!(table.renumber(0, 2), Err(Errno::Badf));
+            assert_eq!(table.renumber(2, 0), Err(Errno::Badf));
+            assert_eq!((flags_of(&table, 0), flags_of(&table, 1)), (Ok(Fdflags::APPEND), Ok(Fdflags::SYNC)));
+            assert_eq!(table.renumber(0, 1), Ok(()));
+            assert_eq!((flags_of(&table, 0), flags_of(&table, 1)), (Err(Errno::Badf), Ok(Fdflags::APPEND)));
+            assert_eq!(kept.flags(), Fdflags::SYNC, "who holds the one that was replaced still has it");
+            assert_eq!(Arc::strong_count(&kept), 1);
+        }
+    }
+
+    #[test]
+    fn a_closed_table_holds_nothing_and_takes_nothing() {
+        for table in both() {
+            table.insert(descriptor(Fdflags::empty())).unwrap();
+            table.insert(descriptor(Fdflags::empty())).unwrap();
+            table.remove(0).unwrap();
+            let kept = table.get_arc(1).unwrap();
+            table.close();
+            assert_eq!(Arc::strong_count(&kept), 1);
+            assert_eq!(flags_of(&table, 1), Err(Errno::Badf));
+            assert_eq!(table.insert(descriptor(Fdflags::empty())), Err(Errno::Badf));
+            assert_eq!(table.remove(1), Err(Errno::Badf));
+            table.close();
+        }
+    }
+
+    #[test]
+    fn a_shared_table_is_one_table() {
+        let table = Table::default();
+        table.insert(descriptor(Fdflags::APPEND)).unwrap();
+        let other = Table::from(table.share());
+        assert_eq!(flags_of(&other, 0), Ok(Fdflags::APPEND));
+        assert_eq!(other.insert(descriptor(Fdflags::SYNC)), Ok(1));
+        assert_eq!(flags_of(&table, 1), Ok(Fdflags::SYNC));
+        table.remove(0).unwrap();
+        assert_eq!(flags_of(&other, 0), Err(Errno::Badf));
+        other.close();
+        assert_eq!(flags_of(&table, 1), Err(Errno::Badf));
+    }
+
+    #[test]
+    fn a_limit_counts_what_is_open() {
+        for table in both() {
+            for _ in 0..3 {
+                table.insert(descriptor(Fdflags::empty())).unwrap();
+            }
+            table.limit(2);
+            assert_eq!(table.insert(descriptor(Fdflags::empty())), Err(Errno::Mfile), "those that are open stay open");
+            table.remove(0).unwrap();
+            assert_eq!(table.insert(descriptor(Fdflags::empty())), Err(Errno::Mfile));
+            table.remove(1).unwrap();
+            assert_eq!(table.insert(descriptor(Fdflags::empty())), Ok(0));
+            assert_eq!(table.insert(descriptor(Fdflags::empty())), Err(Errno::Mfile));
+        }
+    }
+
+    #[test]
+    fn any_number_can_be_asked_for() {
+        for table in both() {
+            for fd in [0, 1, u32::MAX / 2, u32::MAX] {
+                assert_eq!(flags_of(&table, fd), Err(Errno::Badf));
+                assert_eq!(table.remove(fd), Err(Errno::Badf));
+                assert_eq!(table.renumber(fd, fd), Err(Errno::Badf));
+            }
+        }
+    }
+}

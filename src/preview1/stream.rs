@@ -9,8 +9,8 @@ use crate::descriptor::Descriptor;
 use crate::host::{self, File, Interest, Readiness, Source, Wait};
 use crate::memory::{IoVecs, Region};
 
-/// How long a call waits at once, in nanoseconds.
-pub(super) const SLICE: Timestamp = 50_000_000;
+/// How long a call waits at once, in nanoseconds. A fuzzer has no time to lose.
+pub(super) const SLICE: Timestamp = if cfg!(fuzzing) { 100_000 } else { 50_000_000 };
 
 /// Waits for a slice, or until the file is ready.
 fn wait(file: &dyn File, interest: Interest) -> Result<()> {

@@ -3,7 +3,7 @@
 use super::file::{Access, TreeFile};
 use super::names::{Base, Found, Id, Inode, Last, Names};
 use super::{Inner, volume::Volume};
-use crate::abi::{Errno, Fdflags, Filestat, Filetype};
+use crate::abi::{Errno, Filestat};
 use crate::host::{Directory, DirectoryEntry, GuestPath, OpenOptions, Opened, Result, SetTimes, Split};
 use std::any::Any;
 use std::sync::Arc;
@@ -94,7 +94,7 @@ impl TreeDirectory {
                 if options.truncate {
                     body.set_size(0, false)?;
                 }
-                Ok(Opened::File(Box::new(TreeFile::new(Arc::clone(body), self.access(options)))))
+                Ok(Opened::File(Box::new(TreeFile::new(Arc::clone(body), self.access(options), options.flags))))
             }
         }
     }
@@ -104,7 +104,6 @@ impl TreeDirectory {
             // As POSIX has no descriptor that does neither.
             read: options.read || !options.write,
             write: options.write,
-            append: options.flags.contains(Fdflags::APPEND),
             read_only: self.read_only,
         }
     }
@@ -136,7 +135,7 @@ impl Directory for TreeDirectory {
         // The name may be that of a link's text.
         let name = name.to_vec();
         let body = names.create_file(&self.tree.volume, parent, &name)?;
-        Ok(Opened::File(Box::new(TreeFile::new(body, self.access(options)))))
+        Ok(Opened::File(Box::new(TreeFile::new(body, self.access(options), options.flags))))
     }
 
     fn filestat(&self) -> Result<Filestat> {

@@ -166,7 +166,6 @@ impl Body {
 pub(super) struct Access {
     pub(super) read: bool,
     pub(super) write: bool,
-    pub(super) append: bool,
     /// The preopen is read-only.
     pub(super) read_only: bool,
 }
@@ -175,14 +174,15 @@ pub(super) struct Access {
 pub(super) struct TreeFile {
     body: Arc<Body>,
     access: Access,
+    /// Whether the descriptor appends: a write at an offset is not told.
     append: AtomicBool,
     /// Held while bytes move, so that threads that read or write at the offset get and leave different bytes.
     position: Mutex<u64>,
 }
 
 impl TreeFile {
-    pub(super) fn new(body: Arc<Body>, access: Access) -> Self {
-        Self { body, access, append: AtomicBool::new(access.append), position: Mutex::new(0) }
+    pub(super) fn new(body: Arc<Body>, access: Access, flags: Fdflags) -> Self {
+        Self { body, access, append: AtomicBool::new(flags.contains(Fdflags::APPEND)), position: Mutex::new(0) }
     }
 
     fn position(&self) -> MutexGuard<'_, u64> {

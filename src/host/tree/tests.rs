@@ -172,6 +172,10 @@ mod alone {
         assert_eq!((file.dev, file.ino, file.filetype, file.nlink, file.size), (7, 2, Filetype::RegularFile, 1, 3));
         let link = top.path_filestat(path("link"), false).unwrap();
         assert_eq!((link.ino, link.filetype, link.nlink, link.size), (3, Filetype::SymbolicLink, 1, 4));
+        assert_eq!(readlink(&*top, "link", 2).unwrap(), b"fi");
+        assert_eq!(readlink(&*top, "link", 0).unwrap(), b"");
+        assert_eq!(readlink(&*top, "file", 0), Err(Errno::Inval));
+        assert!(top.path_filestat(path("link"), false).unwrap().atim > link.atim);
         top.link(path("file"), false, &*top, path("d/second")).unwrap();
         let open = open_file(&*top, "d/second", READ).unwrap();
         let second = open.filestat().unwrap();
@@ -360,13 +364,13 @@ mod alone {
         let mut cookie = 2;
         let mut count = 0;
         while let Some((name, _, _, next)) = list(&*top, cookie, 1).unwrap().pop() {
-            top.rename(path(&name), &*top, path(&format!("{name}.old"))).unwrap();
+            top.rename(path(&name), &*top, path(&format!("{name}-old"))).unwrap();
             cookie = next;
             count += 1;
             assert!(count <= 20);
         }
         assert_eq!(count, 20);
-        assert!(names(&*top).iter().all(|name| name.starts_with('.') || name.ends_with(".old")));
+        assert!(names(&*top).iter().all(|name| name.starts_with('.') || name.ends_with("-old")));
     }
 
     #[test]
@@ -454,8 +458,10 @@ mod alone {
         file.set_size(1 << 60).unwrap();
         pwrite(&*file, b"end", (1 << 60) - 3).unwrap();
         assert_eq!(pread(&*file, 6, (1 << 60) - 6).unwrap(), b"\0\0\0end");
-        assert_eq!(pread(&*file, 70_000, 1 << 59).unwrap(), [0; 70_000]);
-        assert_eq!(tree.read_file("f"), Err(Errno::Nomem));
+        assert_eq!(pread(&*file, 70_000, 1 << 59).unwrap(), vec![0; 70_000]);
+        if !cfg!(miri) {
+            assert_eq!(tree.read_file("f"), Err(Errno::Nomem));
+        }
         let body = |tree: &Tree| match tree
             .inner
             .names()
@@ -469,7 +475,7 @@ mod alone {
         assert_eq!(body(&tree).memory(), 0);
         assert_eq!(tree.read_file("f").unwrap(), vec![0; 1 << 20]);
         // A large file cut short keeps no more than it holds.
-        tree.seed("f", &[1; 60_000]).unwrap();
+        tree.seed("f", &vec![1; 60_000]).unwrap();
         file.set_size(1).unwrap();
         assert!(body(&tree).memory() <= 64);
         file.set_size(4).unwrap();
@@ -674,6 +680,7 @@ mod alone {
 mod beside_the_host {
     use super::*;
     use crate::host::{PreopenOptions, open_preopen};
+    use std::fmt::Write as _;
     use std::path::PathBuf;
 
     /// A folder that goes with the test.
@@ -729,8 +736,8 @@ mod beside_the_host {
 
         /// Does the same to both and compares.
         #[track_caller]
-        fn check(&mut self, what: &str, on_host: Outcome, on_tree: Outcome) -> Outcome {
-            assert_eq!(on_host, on_tree, "step {}: {what} (the host is on the left)", self.step);
+        fn check(&mut self, what: &str, on_host: &Outcome, on_tree: Outcome) -> Outcome {
+            assert_eq!(*on_host, on_tree, "step {}: {what} (the host is on the left)", self.step);
             self.step += 1;
             on_tree
         }
@@ -739,21 +746,21 @@ mod beside_the_host {
         fn directory(&mut self, at: usize, what: &str, call: impl Fn(&dyn Directory) -> Outcome) -> Outcome {
             let (host, tree) = &self.directories[at];
             let (on_host, on_tree) = (call(&**host), call(&**tree));
-            self.check(&format!("{what} in {at}"), on_host, on_tree)
+            self.check(&format!("{what} in {at}"), &on_host, on_tree)
         }
 
         #[track_caller]
         fn two(&mut self, from: usize, to: usize, what: &str, call: impl Fn(&dyn Directory, &dyn Directory) -> Outcome) -> Outcome {
             let ((host, tree), (host_to, tree_to)) = (&self.directories[from], &self.directories[to]);
             let (on_host, on_tree) = (call(&**host, &**host_to), call(&**tree, &**tree_to));
-            self.check(&format!("{what} from {from} to {to}"), on_host, on_tree)
+            self.check(&format!("{what} from {from} to {to}"), &on_host, on_tree)
         }
 
         #[track_caller]
         fn file(&mut self, at: usize, what: &str, call: impl Fn(&dyn File, Fdflags) -> Outcome) -> Outcome {
             let (host, tree, flags) = &self.files[at];
             let (on_host, on_tree) = (call(&**host, *flags), call(&**tree, *flags));
-            self.check(&format!("{what} of file {at}"), on_host, on_tree)
+            self.check(&format!("{what} of file {at}"), &on_host, on_tree)
         }
 
         #[track_caller]
@@ -766,7 +773,7 @@ mod beside_the_host {
                 Err(errno) => Err(*errno),
             };
             let (host_outcome, tree_outcome) = (describe(&on_host), describe(&on_tree));
-            let outcome = self.check(&format!("open {name:?} in {at} with {options:?}"), host_outcome, tree_outcome);
+            let outcome = self.check(&format!("open {name:?} in {at} with {options:?}"), &host_outcome, tree_outcome);
             match (on_host, on_tree) {
                 (Ok(Opened::File(host)), Ok(Opened::File(tree))) => self.files.push((host, tree, options.flags)),
                 (Ok(Opened::Directory(host)), Ok(Opened::Directory(tree))) => self.directories.push((host, tree)),
@@ -847,7 +854,7 @@ mod beside_the_host {
                         // The number is the one that the attributes have.
                         assert_eq!(dir.path_filestat(path(&name), false)?.ino, ino, "{name}");
                     }
-                    text.push_str(&format!("{name} {filetype:?}, "));
+                    write!(text, "{name} {filetype:?}, ").unwrap();
                 }
                 Ok(text)
             })

@@ -6,6 +6,8 @@ mod file;
 mod resolve;
 
 pub use errno::errno_from_raw;
+#[cfg(all(fuzzing, any(target_os = "linux", target_os = "android")))]
+pub use resolve::pretend_openat2;
 
 use crate::abi::{Clockid, Errno, Fdflags, Filestat, Filetype, Timestamp};
 use crate::host::{Opened, PreopenOptions, Readiness, Result, SetTime, SetTimes, Wait};

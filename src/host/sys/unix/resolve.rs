@@ -83,9 +83,9 @@ mod kernel {
         }
     }
 
-    /// Lets the tests decide.
-    #[cfg(test)]
-    pub(crate) fn pretend(is_present: bool) {
+    /// Lets a fuzz target compare the two resolvers.
+    #[cfg(fuzzing)]
+    pub fn pretend(is_present: bool) {
         OPENAT2.store(if is_present { PRESENT } else { ABSENT }, Relaxed);
     }
 
@@ -113,8 +113,8 @@ mod kernel {
     }
 }
 
-#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
-pub(crate) use kernel::pretend as pretend_openat2;
+#[cfg(all(fuzzing, any(target_os = "linux", target_os = "android")))]
+pub use kernel::pretend as pretend_openat2;
 
 /// Where a path leads: a name in a directory, or the directory itself.
 pub(super) struct Place<'a> {
@@ -218,4 +218,209 @@ fn open_by_walking(base: Base<'_>, path: &[u8], flags: OFlags, mode: Mode) -> Re
         }
     }
     Err(Errno::Loop)
+}
+
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+    use std::path::{Path, PathBuf};
+
+    /// A directory with links of every kind, `top`, beside one that is outside.
+    struct Temp(PathBuf);
+
+    impl Temp {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().canonicalize().unwrap().join(format!("wasi-rs-resolve-{name}-{}", std::process::id()));
+            for directory in ["", "top", "top/a", "top/a/b", "top/c", "outside"] {
+                std::fs::create_dir(path.join(directory)).unwrap();
+            }
+            for file in ["top/f", "top/a/f", "top/a/b/f", "outside/f"] {
+                std::fs::write(path.join(file), file).unwrap();
+            }
+            let outside = path.join("outside");
+            for (text, link) in [
+                ("a", "top/da"),
+                ("a/b", "top/db"),
+                ("../c", "top/a/dc"),
+                ("..", "top/a/up"),
+                (".", "top/a/b/here"),
+                ("../..", "top/a/b/upper"),
+                ("f", "top/lf"),
+                ("../f", "top/a/lf"),
+                ("da/lf", "top/llf"),
+                ("missing", "top/dangling"),
+                ("f/", "top/slash-file"),
+                ("a/", "top/slash"),
+                ("loop", "top/loop"),
+                ("a/../../outside", "top/out"),
+                (outside.to_str().unwrap(), "top/absolute-out"),
+                ("/a/b", "top/absolute"),
+                ("/", "top/slash-only"),
+                ("//a//../f", "top/a/absolute-f"),
+                ("/../../f", "top/c/above"),
+            ] {
+                std::os::unix::fs::symlink(text, path.join(link)).unwrap();
+            }
+            Self(path)
+        }
+    }
+
+    impl Drop for Temp {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// What was opened, or why not.
+    type Found = Result<(u64, u64, bool)>;
+
+    fn found(opened: Result<OwnedFd>) -> Found {
+        opened.map(|fd| {
+            let stat = rustix::fs::fstat(&fd).unwrap();
+            let writes = rustix::fs::fcntl_getfl(&fd).unwrap().intersects(OFlags::WRONLY | OFlags::RDWR);
+            (stat.st_dev, stat.st_ino, writes)
+        })
+    }
+
+    /// The next of a row of numbers that look random and are always the same.
+    fn next(state: &mut u64) -> u64 {
+        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        *state >> 33
+    }
+
+    fn flags() -> Vec<OFlags> {
+        let read = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let write = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let path = OFlags::PATH | OFlags::CLOEXEC;
+        let mut all = Vec::new();
+        for flags in [
+            read,
+            write,
+            path,
+            read | OFlags::DIRECTORY,
+            DIRECTORY,
+            write | OFlags::CREATE,
+            write | OFlags::CREATE | OFlags::EXCL,
+            read | OFlags::TRUNC,
+        ] {
+            all.extend([flags, flags | OFlags::NOFOLLOW]);
+        }
+        all
+    }
+
+    fn compare(temp: &Path, path: &str, flags: OFlags, root: bool, no_symlinks: bool) {
+        let top = rustix::fs::open(temp.join("top"), DIRECTORY, Mode::empty()).unwrap();
+        let base = Base { fd: top.as_fd(), root, no_symlinks };
+        let count = || std::fs::read_dir(temp.join("top")).unwrap().count() + std::fs::read_dir(temp.join("top/a")).unwrap().count();
+        let before = count();
+        let mode = if flags.contains(OFlags::CREATE) { Mode::from_raw_mode(0o600) } else { Mode::empty() };
+        let Some(by_kernel) = kernel::open(base, path.as_bytes(), flags, mode).map(found) else {
+            panic!("this kernel has no openat2");
+        };
+        // What was created is taken away again, so that the other finds the same.
+        let created = clean(temp);
+        let by_walking = found(open_by_walking(base, path.as_bytes(), flags, mode));
+        assert_eq!(clean(temp), created, "{path:?} {flags:?} created something else");
+        assert_eq!(count(), before);
+        let case = format!("{path:?} with {flags:?}, root: {root}, no links: {no_symlinks}");
+        match (by_kernel, by_walking) {
+            // A file that was created twice.
+            (Ok(_), Ok(_)) if !created.is_empty() => {}
+            // Nothing can be created under a name with a slash, and each says so in its way.
+            (Err(_), Err(_)) if flags.contains(OFlags::CREATE) => {}
+            // Both stand in the way; which is met first differs.
+            (Err(one), Err(other)) => {
+                assert!(one == other || (no_symlinks && [one, other].contains(&Errno::Loop)), "{case}: {one:?} and {other:?}");
+            }
+            (by_kernel, by_walking) => assert_eq!(by_kernel, by_walking, "{case}"),
+        }
+        assert_eq!(std::fs::read(temp.join("outside/f")).unwrap(), b"outside/f", "{case}");
+    }
+
+    /// Removes what was created, and says where.
+    fn clean(temp: &Path) -> Vec<PathBuf> {
+        let places = ["top", "top/a", "top/a/b", "top/c"].iter();
+        let created: Vec<PathBuf> =
+            places.flat_map(|place| ["missing", "new"].map(|name| temp.join(place).join(name))).filter(|path| path.exists()).collect();
+        created.iter().for_each(|path| std::fs::remove_file(path).unwrap());
+        assert!(!temp.join("outside/missing").exists() && !temp.join("outside/new").exists() && !temp.join("new").exists());
+        created
+    }
+
+    #[test]
+    fn the_two_resolvers_lead_to_the_same() {
+        const PARTS: [&str; 28] = [
+            "a",
+            "b",
+            "c",
+            "f",
+            "da",
+            "db",
+            "dc",
+            "up",
+            "here",
+            "upper",
+            "lf",
+            "llf",
+            "dangling",
+            "slash",
+            "slash-file",
+            "loop",
+            "out",
+            "absolute-out",
+            "absolute",
+            "slash-only",
+            "absolute-f",
+            "above",
+            "missing",
+            "new",
+            "..",
+            "..",
+            ".",
+            "",
+        ];
+        let temp = Temp::new("same");
+        let mut state = 1;
+        let flags = flags();
+        for part in PARTS.into_iter().filter(|part| !part.is_empty()) {
+            for flags in &flags {
+                for root in [false, true] {
+                    compare(&temp.0, part, *flags, root, false);
+                    compare(&temp.0, &format!("{part}/"), *flags, root, false);
+                    compare(&temp.0, part, *flags, root, true);
+                }
+            }
+        }
+        for _ in 0..8000 {
+            let length = 1 + next(&mut state) % 6;
+            let parts: Vec<&str> = (0..length).map(|_| PARTS[usize::try_from(next(&mut state)).unwrap() % PARTS.len()]).collect();
+            let path = parts.join("/");
+            let path = path.trim_start_matches('/');
+            if path.is_empty() {
+                continue;
+            }
+            let flags = flags[usize::try_from(next(&mut state)).unwrap() % flags.len()];
+            compare(&temp.0, path, flags, next(&mut state).is_multiple_of(2), next(&mut state).is_multiple_of(8));
+        }
+    }
+
+    #[test]
+    fn a_walk_holds_no_more_than_it_needs() {
+        let temp = Temp::new("descriptors");
+        let top = rustix::fs::open(temp.0.join("top"), DIRECTORY, Mode::empty()).unwrap();
+        let base = Base { fd: top.as_fd(), root: false, no_symlinks: false };
+        let open = || {
+            std::fs::read_dir("/proc/self/fd").unwrap().filter(|entry| {
+                let target = std::fs::read_link(entry.as_ref().unwrap().path());
+                target.is_ok_and(|target| target.starts_with(&temp.0))
+            })
+        };
+        let place = walk(base, b"a/b/here/here/f", true).unwrap();
+        assert_eq!(open().count(), 2, "the base and the directory of the file");
+        drop(place);
+        assert_eq!(open().count(), 1);
+        assert!(walk(base, b"a/b/../../..", true).is_err());
+        assert_eq!(open().count(), 1);
+    }
 }

@@ -1,0 +1,105 @@
+'use strict';
+
+// Errors as Node makes them: with its `code` and its words.
+
+const { inspect } = require('node:util');
+
+const { apply } = Reflect;
+const { defineProperty } = Object;
+const { isInteger } = Number;
+const { stringify } = JSON;
+const { captureStackTrace } = Error;
+const { indexOf, slice } = String.prototype;
+
+/** An error with Node's `code`, which also stands in the first line of its stack. */
+function nodeError(Base, code, message) {
+  const error = new Base(message);
+  const named = `${error.name} [${code}]`;
+  // V8 renders the stack when it is first read: under this name.
+  defineProperty(error, 'name', { value: named, configurable: true });
+  captureStackTrace?.(error, nodeError);
+  void error.stack;
+  delete error.name;
+  defineProperty(error, 'toString', {
+    value: () => `${named}: ${error.message}`,
+    configurable: true,
+    writable: true,
+  });
+  error.code = code;
+  return error;
+}
+
+function wrongType(name, expected, value) {
+  const kind = apply(indexOf, name, ['.']) < 0 ? 'argument' : 'property';
+  return nodeError(
+    TypeError,
+    'ERR_INVALID_ARG_TYPE',
+    `The "${name}" ${kind} must be ${expected}. Received ${described(value)}`,
+  );
+}
+
+function outOfRange(name, expected, value) {
+  const received = isInteger(value) && Math.abs(value) > 2 ** 32 ? grouped(value) : String(value);
+  return nodeError(
+    RangeError,
+    'ERR_OUT_OF_RANGE',
+    `The value of "${name}" is out of range. It must be ${expected}. Received ${received}`,
+  );
+}
+
+/** As Node's native side makes it: without the code in its name. */
+function accessDenied(flag, scope, resource) {
+  const older = Number.parseInt(process.versions.node, 10) < 22;
+  const hint = older ? '' : `. Use ${flag} to manage permissions.`;
+  const error = new Error(`Access to this API has been restricted${hint}`);
+  captureStackTrace?.(error, accessDenied);
+  error.code = 'ERR_ACCESS_DENIED';
+  error.permission = scope;
+  error.resource = resource;
+  return error;
+}
+
+/** What was received, in the words of Node's messages. */
+function described(value) {
+  switch (typeof value) {
+    case 'undefined':
+      return 'undefined';
+    case 'function':
+      return `function ${value.name}`;
+    case 'object':
+      if (value === null) return 'null';
+      return value.constructor?.name
+        ? `an instance of ${value.constructor.name}`
+        : inspect(value, { depth: -1 });
+    case 'string': {
+      const text = shortened(value, 28, 25);
+      return `type string (${apply(indexOf, text, ["'"]) < 0 ? `'${text}'` : stringify(text)})`;
+    }
+    default:
+      return `type ${typeof value} (${inspect(value)})`;
+  }
+}
+
+/** Cuts what is longer than `limit` characters to `kept` characters and an ellipsis. */
+function shortened(text, limit, kept) {
+  return text.length > limit ? `${apply(slice, text, [0, kept])}...` : text;
+}
+
+/** An integer with its digits in groups of three: `4_294_967_297`. */
+function grouped(value) {
+  let digits = String(Math.abs(value));
+  let text = '';
+  for (; digits.length > 3; digits = apply(slice, digits, [0, -3])) {
+    text = `_${apply(slice, digits, [-3])}${text}`;
+  }
+  return `${value < 0 ? '-' : ''}${digits}${text}`;
+}
+
+/** A limit of the embedder's was reached: `limit` names it. */
+function limitReached(limit, message) {
+  const error = nodeError(Error, 'ERR_WASI_LIMIT', message);
+  error.limit = limit;
+  return error;
+}
+
+module.exports = { accessDenied, limitReached, nodeError, outOfRange, shortened, wrongType };
