@@ -128,7 +128,7 @@ export class WASI {
    * Gives a new object with {@link WASI.wasiImport} under the name of the module that a guest of this
    * `version` imports it from. The third argument of `new WebAssembly.Instance` need not hold more.
    */
-  getImportObject(): { [module: string]: { [name: string]: any } };
+  getImportObject(): { [module: string]: any };
 
   /**
    * Runs a guest that is a command: calls its export `_start`. The guest must export a

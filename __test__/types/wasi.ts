@@ -3,25 +3,40 @@
 import * as node from 'node:wasi';
 import * as ours from '../../index.js';
 
-type Shared = 'start' | 'initialize' | 'finalizeBindings' | 'wasiImport';
-
 declare const nodeOptions: node.WASIOptions;
 declare const nodeBindings: node.FinalizeBindingsOptions;
 declare const nodeInstance: node.WASI;
-declare const ourOptions: ours.WASIOptions & { version: 'preview1' };
+declare const ourOptions: ours.WASIOptions;
 declare const ourBindings: ours.FinalizeBindingsOptions;
 declare const ourInstance: ours.WASI;
 
-// A program written for node:wasi compiles with ours.
+// A program written for node:wasi compiles with ours: all of it can be replaced at once, and each
+// part alone.
 const options: ours.WASIOptions = nodeOptions;
 const bindings: ours.FinalizeBindingsOptions = nodeBindings;
 const constructor: typeof node.WASI = ours.WASI;
 const instance: node.WASI = ourInstance;
+const wholeModule: Pick<typeof node, 'WASI'> = ours;
 
-// And back, where Node has it too.
-const optionsOfNode: node.WASIOptions = ourOptions;
+// And back, in all that Node has too. It wants a `version`, and its options have no more than its own.
+type Overlap<Ours, Nodes> = Pick<Ours, keyof Ours & keyof Nodes>;
+type NodesOptions = Overlap<ours.WASIOptions, node.WASIOptions> & Pick<node.WASIOptions, 'version'>;
+const optionsOfNode: node.WASIOptions = ourOptions as NodesOptions;
 const bindingsOfNode: node.FinalizeBindingsOptions = ourBindings;
-const instanceOfNode: Pick<ours.WASI, Shared> = nodeInstance;
+const instanceOfNode: Overlap<ours.WASI, node.WASI> = nodeInstance;
+const constructorOfNode: new (options: NodesOptions) => Overlap<ours.WASI, node.WASI> = node.WASI;
+
+// Nothing of Node's is missing: this is an error if one of the two is not `never`.
+const missing: Exclude<keyof node.WASI, keyof ours.WASI> extends never ? true : false = true;
+const missingOptions: Exclude<keyof node.WASIOptions, keyof ours.WASIOptions> extends never
+  ? true
+  : false = true;
+
+// Both are interchangeable as the other's parameters, too.
+declare function takesNodes(wasi: node.WASI, options: node.WASIOptions): void;
+takesNodes(new ours.WASI({ version: 'preview1' }), { version: 'unstable' });
+declare function takesOurs(wasi: Overlap<ours.WASI, node.WASI>, options: ours.WASIOptions): void;
+takesOurs(new node.WASI({ version: 'preview1' }), nodeOptions);
 
 // What is ours alone.
 const withoutVersion = new ours.WASI({ args: ['a'], env: process.env, preopens: { '/': '.' } });
@@ -37,14 +52,24 @@ new ours.WASI({ version: 'preview2' });
 // @ts-expect-error: a descriptor is a number
 new ours.WASI({ stdin: 'pipe' });
 
+// @ts-expect-error: Node's option is not optional
+const withoutVersionForNode: node.WASIOptions = {};
+// @ts-expect-error: Node's instances have no such method
+nodeInstance.close();
+
 export {
   bindings,
   bindingsOfNode,
   code,
   constructor,
+  constructorOfNode,
   imported,
   instance,
   instanceOfNode,
+  missing,
+  missingOptions,
   options,
   optionsOfNode,
+  wholeModule,
+  withoutVersionForNode,
 };
