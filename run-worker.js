@@ -19,8 +19,9 @@ try {
   const module = wasm instanceof WebAssembly.Module ? wasm : new WebAssembly.Module(wasm);
   const exitCode = wasi.start(new WebAssembly.Instance(module, wasi.getImportObject()));
   const { stdout, stderr } = wasi;
+  const stats = wasi.stats();
   wasi.close();
-  parentPort.postMessage({ result: { exitCode, stdout, stderr } });
+  parentPort.postMessage({ result: { exitCode, stdout, stderr, stats } });
 } catch (error) {
   parentPort.postMessage({ failure: plain(error) });
 }
