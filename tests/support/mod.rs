@@ -7,6 +7,7 @@
 
 pub mod host;
 
+#[allow(unused_imports, reason = "each test program uses its part")]
 pub use host::{TempDir, Tree};
 
 use std::cell::Cell;
