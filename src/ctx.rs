@@ -20,7 +20,7 @@ impl Strings {
         if u32::try_from(end).is_err() {
             bytes.clear();
         }
-        let count = bytes.iter().filter(|byte| **byte == 0).count();
+        let count = bytes.split_inclusive(|byte| *byte == 0).count();
         Self { count: u32::try_from(count).unwrap_or(0), bytes }
     }
 

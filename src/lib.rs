@@ -27,4 +27,5 @@ pub mod ctx;
 pub mod preview1;
 
 #[cfg(feature = "napi")]
+#[cfg_attr(test, allow(dead_code, reason = "in tests of the crate, napi registers nothing"))]
 mod binding;

@@ -145,6 +145,7 @@ impl Region<'_> {
     }
 
     /// Copies `bytes` to `offset` within the range and returns how many fitted.
+    #[allow(clippy::must_use_candidate, reason = "what is known to fit is written without looking")]
     pub fn write_at(self, offset: usize, bytes: &[u8]) -> usize {
         let room = self.len.saturating_sub(offset);
         let count = room.min(bytes.len());
@@ -168,6 +169,7 @@ impl Region<'_> {
     }
 
     /// Copies from `offset` within the range into `bytes` and returns how many there were.
+    #[allow(clippy::must_use_candidate, reason = "what is known to be there is read without looking")]
     pub fn read_at(self, offset: usize, bytes: &mut [u8]) -> usize {
         let there = self.len.saturating_sub(offset);
         let count = there.min(bytes.len());

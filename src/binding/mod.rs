@@ -3,6 +3,8 @@
 //! `index.js` builds the `WASI` class on what is exported here. The 46 functions of preview1 are made once per environment
 //! (the main thread, a Worker) and take no arguments: both sides share a [`frame`]. Everything else is called rarely.
 
+#![allow(clippy::trivially_copy_pass_by_ref, reason = "napi's own functions borrow the environment")]
+
 mod environment;
 mod error;
 mod frame;

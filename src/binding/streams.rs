@@ -16,14 +16,13 @@ pub(super) fn export(env: &Env, exports: &mut Object<'_>, environment: &Rc<Envir
     let here = Rc::clone(environment);
     let take = move |call: FunctionCallContext<'_>| {
         let (id, stream) = (call.get(0)?, call.get(1)?);
-        Ok(here.output(id, stream, |output| output.take()).filter(|bytes| !bytes.is_empty()).map(Uint8Array::from))
+        Ok(here.output(id, stream, Output::take).filter(|bytes| !bytes.is_empty()).map(Uint8Array::from))
     };
     exports.set_named_property("takeOutput", function(env, "takeOutput", take)?)?;
 
     // (id, stream) => Uint8Array | null: a copy of what was collected.
     let here = Rc::clone(environment);
-    let collected =
-        move |call: FunctionCallContext<'_>| Ok(here.output(call.get(0)?, call.get(1)?, |output| output.copy()).map(Uint8Array::from));
+    let collected = move |call: FunctionCallContext<'_>| Ok(here.output(call.get(0)?, call.get(1)?, Output::copy).map(Uint8Array::from));
     exports.set_named_property("collectedOutput", function(env, "collectedOutput", collected)?)?;
 
     // (id, fd) => boolean: whether a read of the descriptor needs more from the function.

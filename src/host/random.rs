@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 /// The bytes that are made at once on the stack.
 const CHUNK: usize = 1024;
 
-/// Fills a range with bytes from a ChaCha generator of the calling thread, seeded by the operating system and
+/// Fills a range with bytes from a `ChaCha` generator of the calling thread, seeded by the operating system and
 /// reseeded from it as it runs.
 pub fn fill(region: Region<'_>) {
     fill_from(&mut rand::rng(), region);

@@ -279,6 +279,7 @@ mod tests {
     use crate::memory::{GuestMemory, GuestPtr, IoVecRoom};
 
     /// Two buffers of three and five bytes with `content`.
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "byte strings are references")]
     fn with_bufs<T>(content: &[u8; 8], act: impl FnOnce(&[Region<'_>]) -> T) -> (T, Vec<u8>) {
         let mut bytes = vec![0; 64];
         bytes[..16].copy_from_slice(&[32, 0, 0, 0, 3, 0, 0, 0, 40, 0, 0, 0, 5, 0, 0, 0]);

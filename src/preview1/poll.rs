@@ -7,6 +7,7 @@ use crate::descriptor::Descriptor;
 use crate::host::{self, File, Opened, Readiness, Source, VirtualClocks, Wait};
 use crate::memory::{GuestPtr, Record, Region};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -41,7 +42,8 @@ impl<S: Record + Into<Subscription>> Subscriptions<'_, S> {
 
 /// The clocks as a call sees them.
 struct Clocks<'a> {
-    virtual_clocks: Option<&'a VirtualClocks>,
+    /// Those that the embedder sets.
+    set: Option<&'a VirtualClocks>,
     /// The monotonic clock when the first slice of the call began.
     start: Timestamp,
     monotonic: Timestamp,
@@ -51,7 +53,7 @@ impl Clocks<'_> {
     /// How long until a clock's subscription is due, in nanoseconds. One to a clock that the embedder sets always is: nothing waits for it.
     fn due_in(&self, id: std::result::Result<Clockid, u32>, timeout: Timestamp, flags: Subclockflags) -> host::Result<Timestamp> {
         let id = id.map_err(|_| Errno::Inval)?;
-        if self.virtual_clocks.is_some_and(|clocks| clocks.get(id).is_some()) {
+        if self.set.is_some_and(|clocks| clocks.get(id).is_some()) {
             return Ok(0);
         }
         match (id, flags.contains(Subclockflags::ABSTIME)) {
@@ -99,7 +101,7 @@ pub(super) fn poll<S: Record + Into<Subscription>>(
     let now = host::monotonic_now();
     let start = if call.resume.get() == 0 { now } else { call.resume.get() };
     let virtual_clocks = call.ctx.clocks.as_deref();
-    let clocks = Clocks { virtual_clocks, start, monotonic: now };
+    let clocks = Clocks { set: virtual_clocks, start, monotonic: now };
 
     let mut polled = BTreeMap::new();
     let mut timeout = SLICE;
@@ -113,7 +115,7 @@ pub(super) fn poll<S: Record + Into<Subscription>>(
     }
     wait(&mut polled, timeout)?;
 
-    let clocks = Clocks { virtual_clocks, start, monotonic: host::monotonic_now() };
+    let clocks = Clocks { set: virtual_clocks, start, monotonic: host::monotonic_now() };
     let (mut happened, mut at) = (0_u32, 0_usize);
     for subscription in subscriptions.iter() {
         // Another thread may have changed it meanwhile: then it is judged as it is now.
@@ -157,11 +159,13 @@ pub(super) fn poll<S: Record + Into<Subscription>>(
 
 /// Notes a descriptor to wait on, and says how long a wait may take as far as this one is concerned.
 fn subscribe(call: &Call<'_>, polled: &mut BTreeMap<Fd, Polled>, fd: Fd, right: Rights) -> Result<Timestamp> {
-    if !polled.contains_key(&fd) {
-        let Ok(descriptor) = call.ctx.table.get_arc(fd) else { return Ok(0) };
-        polled.insert(fd, Polled { descriptor, read: false, write: false, readable: Readiness::default(), writable: Readiness::default() });
-    }
-    let Some(entry) = polled.get_mut(&fd) else { return Ok(0) };
+    let entry = match polled.entry(fd) {
+        Entry::Occupied(entry) => entry.into_mut(),
+        Entry::Vacant(place) => {
+            let Ok(descriptor) = call.ctx.table.get_arc(fd) else { return Ok(0) };
+            place.insert(Polled { descriptor, read: false, write: false, readable: Readiness::default(), writable: Readiness::default() })
+        }
+    };
     entry.descriptor.require(Rights::POLL_FD_READWRITE | right)?;
     if right == Rights::FD_READ {
         entry.read = true;

@@ -16,7 +16,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
 /// The bytes of directory entries that are fetched at once, at most and at least.
-const ENTRIES_MOST: usize = 32 * 1024;
+const ENTRIES_MOST: usize = 16 * 1024;
 const ENTRIES_LEAST: usize = 1024;
 
 /// A directory of the host.
@@ -75,7 +75,7 @@ impl HostDirectory {
         }
     }
 
-    fn host_directory(directory: &dyn Directory) -> Result<&Self> {
+    fn backend(directory: &dyn Directory) -> Result<&Self> {
         directory.as_any().downcast_ref().ok_or(Errno::Xdev)
     }
 
@@ -194,7 +194,7 @@ impl Directory for HostDirectory {
                     FileType::BlockDevice => Filetype::BlockDevice,
                     FileType::Socket | FileType::Fifo => Filetype::SocketStream,
                 };
-                let next = entry.next_entry_cookie() as u64;
+                let next = entry.next_entry_cookie();
                 // What lies above may be outside: as in the root of a file system, `..` is the directory itself.
                 let ino = if name == b".." { self.filestat()?.ino } else { entry.ino() };
                 if !sink(DirectoryEntry { name, ino, filetype, next }) {
@@ -279,7 +279,7 @@ impl Directory for HostDirectory {
     }
 
     fn rename(&self, old: GuestPath<'_>, to: &dyn Directory, new: GuestPath<'_>) -> Result<()> {
-        let to = Self::host_directory(to)?;
+        let to = Self::backend(to)?;
         let (from, into) = (old.split(), new.split());
         if from.is_dots() {
             return Err(self.refuse_dots(old, Errno::Busy));
@@ -301,7 +301,7 @@ impl Directory for HostDirectory {
     }
 
     fn link(&self, old: GuestPath<'_>, follow: bool, to: &dyn Directory, new: GuestPath<'_>) -> Result<()> {
-        let to = Self::host_directory(to)?;
+        let to = Self::backend(to)?;
         let (from, into) = (old.split(), new.split());
         if from.is_dots() || from.trailing_slash {
             // A directory, if it is anything; and those have no second name.

@@ -230,7 +230,10 @@ fn message(bufs: &[Region<'_>]) -> libc::msghdr {
 }
 
 /// Calls until no signal interrupts.
-fn retry(mut call: impl FnMut() -> isize) -> Result<usize> {
+fn retry<T>(mut call: impl FnMut() -> T) -> Result<usize>
+where
+    usize: TryFrom<T>,
+{
     loop {
         let result = call();
         if let Ok(done) = usize::try_from(result) {
@@ -258,9 +261,9 @@ mod call {
         let fd = fd.as_raw_fd();
         match bufs {
             // SAFETY: as above.
-            [one] => retry(|| unsafe { libc::syscall(libc::SYS_read, fd, one.as_ptr(), one.len()) as isize }),
+            [one] => retry(|| unsafe { libc::syscall(libc::SYS_read, fd, one.as_ptr(), one.len()) }),
             // SAFETY: as above.
-            _ => retry(|| unsafe { libc::syscall(libc::SYS_readv, fd, bufs.as_ptr(), count(bufs)) as isize }),
+            _ => retry(|| unsafe { libc::syscall(libc::SYS_readv, fd, bufs.as_ptr(), count(bufs)) }),
         }
     }
 
@@ -268,9 +271,9 @@ mod call {
         let fd = fd.as_raw_fd();
         match bufs {
             // SAFETY: as above.
-            [one] => retry(|| unsafe { libc::syscall(libc::SYS_write, fd, one.as_ptr(), one.len()) as isize }),
+            [one] => retry(|| unsafe { libc::syscall(libc::SYS_write, fd, one.as_ptr(), one.len()) }),
             // SAFETY: as above.
-            _ => retry(|| unsafe { libc::syscall(libc::SYS_writev, fd, bufs.as_ptr(), count(bufs)) as isize }),
+            _ => retry(|| unsafe { libc::syscall(libc::SYS_writev, fd, bufs.as_ptr(), count(bufs)) }),
         }
     }
 
@@ -280,9 +283,9 @@ mod call {
         let fd = fd.as_raw_fd();
         match bufs {
             // SAFETY: as above.
-            [one] => retry(|| unsafe { libc::syscall(libc::SYS_pread64, fd, one.as_ptr(), one.len(), offset) as isize }),
+            [one] => retry(|| unsafe { libc::syscall(libc::SYS_pread64, fd, one.as_ptr(), one.len(), offset) }),
             // SAFETY: as above.
-            _ => retry(|| unsafe { libc::syscall(libc::SYS_preadv, fd, bufs.as_ptr(), count(bufs), offset, 0) as isize }),
+            _ => retry(|| unsafe { libc::syscall(libc::SYS_preadv, fd, bufs.as_ptr(), count(bufs), offset, 0) }),
         }
     }
 
@@ -291,9 +294,9 @@ mod call {
         let fd = fd.as_raw_fd();
         match bufs {
             // SAFETY: as above.
-            [one] => retry(|| unsafe { libc::syscall(libc::SYS_pwrite64, fd, one.as_ptr(), one.len(), offset) as isize }),
+            [one] => retry(|| unsafe { libc::syscall(libc::SYS_pwrite64, fd, one.as_ptr(), one.len(), offset) }),
             // SAFETY: as above.
-            _ => retry(|| unsafe { libc::syscall(libc::SYS_pwritev, fd, bufs.as_ptr(), count(bufs), offset, 0) as isize }),
+            _ => retry(|| unsafe { libc::syscall(libc::SYS_pwritev, fd, bufs.as_ptr(), count(bufs), offset, 0) }),
         }
     }
 }
@@ -335,16 +338,14 @@ mod nowait {
 
     pub(super) fn readv(fd: BorrowedFd<'_>, bufs: &[Region<'_>]) -> Result<usize> {
         // SAFETY: the regions are checked ranges of guest memory, laid out as iovecs.
-        retry(|| unsafe {
-            libc::syscall(libc::SYS_preadv2, fd.as_raw_fd(), bufs.as_ptr(), count(bufs), HERE, HERE, libc::RWF_NOWAIT) as isize
-        })
+        retry(|| unsafe { libc::syscall(libc::SYS_preadv2, fd.as_raw_fd(), bufs.as_ptr(), count(bufs), HERE, HERE, libc::RWF_NOWAIT) })
     }
 
     /// With `append`, at the end of a regular file, whether or not the descriptor has that flag.
     pub(super) fn writev(fd: BorrowedFd<'_>, bufs: &[Region<'_>], append: bool) -> Result<usize> {
         let flags = if append { libc::RWF_APPEND } else { libc::RWF_NOWAIT };
         // SAFETY: as above.
-        retry(|| unsafe { libc::syscall(libc::SYS_pwritev2, fd.as_raw_fd(), bufs.as_ptr(), count(bufs), HERE, HERE, flags) as isize })
+        retry(|| unsafe { libc::syscall(libc::SYS_pwritev2, fd.as_raw_fd(), bufs.as_ptr(), count(bufs), HERE, HERE, flags) })
     }
 }
 
