@@ -104,7 +104,9 @@ const table = {
     expect: {
       check(result, root) {
         const { mtimeNs } = fs.statSync(path.join(root, 'sandbox/f.txt'), { bigint: true });
-        assert.equal(mtimeNs, 1222222222987654321n);
+        // Deno's own look at a file has milliseconds.
+        const unit = process.versions.deno ? 1_000_000n : 1n;
+        assert.equal(mtimeNs / unit, 1222222222987654321n / unit);
       },
     },
   },
@@ -606,7 +608,8 @@ if (IMPLEMENTATION !== BUILTIN) {
 }
 
 // node:wasi's differences were recorded on Linux.
-const noBuiltin = process.platform !== 'linux' && 'compared on Linux only';
+const onNode = !process.versions.bun && !process.versions.deno;
+const noBuiltin = !(onNode && process.platform === 'linux') && 'compared on Linux only, and Node';
 
 describe('guests under node:wasi', { concurrency: 2, skip: noBuiltin }, () => {
   for (const [guest, name, options] of cases) {

@@ -17,8 +17,10 @@ export async function loadWASI(implementation) {
   return WASI;
 }
 
-// What Node itself needs to run a module that uses the implementation.
+// What the runtime itself needs to run a module that uses the implementation.
 export function nodeFlags(implementation) {
+  if (process.versions.bun) return [];
+  if (process.versions.deno) return ['run', '--allow-all'];
   const major = Number(process.versions.node.split('.')[0]);
   const flags = ['--no-warnings'];
   if (implementation === BUILTIN && major < 20) flags.push('--experimental-wasi-unstable-preview1');
