@@ -10,20 +10,22 @@ const { version } = require('../package.json');
 
 const HELP = `Usage: wasi-rs run [options] PROGRAM.wasm [argument...]
 
-Runs a WASI preview1 command and ends with its exit code. The program sees only what it is given.
+Runs a WASI preview1 command, which sees only what it is given, and ends with
+its exit code.
 
-  --dir HOST[::GUEST][:ro]  a directory, as GUEST (by default as HOST), with :ro read-only
+  --dir HOST[::GUEST][:ro]  a directory, as GUEST or as HOST; with :ro read-only
   --mem-dir GUEST           an empty directory in memory, gone at the end
-  --env NAME[=VALUE]        an environment variable; without a value, the one of this process
+  --env NAME[=VALUE]        a variable; without a value, that of this process
   --stdin FILE              reads its standard input from a file
-  --timeout MS              ends it after so many milliseconds, with exit code 124
+  --timeout MS              ends it after so many milliseconds
   --max-fds N               how many descriptors it may have open
   --trace                   prints each call to the standard error
-  --stats                   prints how often each function was called and how long it took
+  --stats                   prints calls and nanoseconds of each function
   -h, --help                prints this
   -V, --version             prints the version
 
-Exit codes: the program's; 124 after a timeout; 134 after a trap; 2 for a wrong usage.`;
+Exit codes: the program's; 124 after a timeout; 134 after a trap; 2 for a wrong
+usage.`;
 
 const OPTIONS = {
   dir: { type: 'string', multiple: true, default: [] },
@@ -131,11 +133,8 @@ async function main() {
   if (values.version) return console.log(version);
   if (program === undefined) throw new UsageError('there is no program to run');
   const timeout = values.timeout === undefined ? undefined : count(values.timeout, 'timeout');
-  const { exitCode, stats } = await run(
-    readFileSync(program),
-    wasiOptions(values, [program, ...rest]),
-    timeout,
-  );
+  const options = wasiOptions(values, [program, ...rest]);
+  const { exitCode, stats } = await run(readFileSync(program), options, timeout);
   if (values.stats) printStats(stats);
   process.exitCode = exitCode;
 }

@@ -1,0 +1,706 @@
+// What embedders ask for beyond Node's options: streams in any form, preopens with a policy or in
+// memory, limits, tracing, set clocks and seeds.
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdtempSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const require = createRequire(import.meta.url);
+const { WASI, runInWorker } = require('../index.js');
+const native = require('../binding.js');
+const wabt = await require('wabt')();
+
+const OK = 0;
+const BADF = 8;
+const DQUOT = 19;
+const EXIST = 20;
+const LOOP = 32;
+const MFILE = 33;
+const NOENT = 44;
+const NOSPC = 51;
+const ROFS_OR_NOTCAPABLE = new Set([63, 69, 76]);
+const SPIPE = 70;
+const XDEV = 75;
+const NOTCAPABLE = 76;
+const CREAT = 1;
+const TRUNC = 8;
+const ALL = 0xfffffffn;
+const PATH = 1024;
+const PATH_TOO = 2048;
+
+/** A WASI whose functions are called from here. */
+function started(options) {
+  const wasi = new WASI({ version: 'preview1', ...options });
+  const memory = new WebAssembly.Memory({ initial: 2 });
+  wasi.start({ exports: { memory, _start() {} } });
+  const view = new DataView(memory.buffer);
+  const put = (text, at = PATH) => {
+    const bytes = Buffer.from(text);
+    new Uint8Array(memory.buffer).set(bytes, at);
+    return [at, bytes.length];
+  };
+  const iovec = (at, length) => {
+    view.setUint32(8, at, true);
+    view.setUint32(12, length, true);
+    return [8, 1];
+  };
+  const call = wasi.wasiImport;
+  return {
+    wasi,
+    call,
+    view,
+    memory,
+    put,
+    open(path, { dir = 3, oflags = 0, rights = 0n, inheriting = 0n, follow = 1 } = {}) {
+      const errno = call.path_open(dir, follow, ...put(path), oflags, rights, inheriting, 0, 0);
+      return errno === OK ? view.getUint32(0, true) : -errno;
+    },
+    write(fd, text) {
+      const errno = call.fd_write(fd, ...iovec(...put(text, 8192)), 0);
+      return errno === OK ? view.getUint32(0, true) : -errno;
+    },
+    read(fd, length = 100) {
+      const errno = call.fd_read(fd, ...iovec(16384, length), 0);
+      return errno === OK
+        ? Buffer.from(memory.buffer, 16384, view.getUint32(0, true)).toString()
+        : -errno;
+    },
+    filetype(fd) {
+      assert.equal(call.fd_fdstat_get(fd, 512), OK);
+      return { type: view.getUint8(512), rights: view.getBigUint64(520, true) };
+    },
+    poll(fd, tag) {
+      new Uint8Array(memory.buffer, 4096, 48).fill(0);
+      view.setUint8(4096 + 8, tag);
+      view.setUint32(4096 + 16, fd, true);
+      const errno = call.poll_oneoff(4096, 4200, 1, 0);
+      return [errno, view.getUint32(0, true), view.getUint16(4208, true)];
+    },
+  };
+}
+
+function folder(t) {
+  const dir = mkdtempSync(join(tmpdir(), 'wasi-rs-embedding-'));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+function moduleOf(wat) {
+  return new WebAssembly.Module(wabt.parseWat('guest.wat', wat).toBinary({}).buffer);
+}
+
+const printing = (end) => `(module
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 100) "outerr")
+  (func $print (param $fd i32) (param $at i32)
+    (i32.store (i32.const 0) (local.get $at)) (i32.store (i32.const 4) (i32.const 3))
+    (drop (call $write (local.get $fd) (i32.const 0) (i32.const 1) (i32.const 8))))
+  (func (export "_start")
+    (call $print (i32.const 1) (i32.const 100)) (call $print (i32.const 2) (i32.const 103))
+    (call $print (i32.const 1) (i32.const 103)) ${end}))`;
+
+test('a pipe collects all bytes in order, also when the guest exits or traps', () => {
+  for (const [end, ended] of [
+    ['', 0],
+    ['(call $exit (i32.const 3))', 3],
+    ['unreachable', 'trap'],
+  ]) {
+    const wasi = new WASI({ version: 'preview1', stdout: 'pipe', stderr: 'pipe' });
+    const instance = new WebAssembly.Instance(moduleOf(printing(end)), wasi.getImportObject());
+    if (ended === 'trap') assert.throws(() => wasi.start(instance), WebAssembly.RuntimeError);
+    else assert.equal(wasi.start(instance), ended);
+    assert.deepEqual(
+      [wasi.stdout, wasi.stderr].map((bytes) => Buffer.from(bytes).toString()),
+      ['outerr', 'err'],
+    );
+  }
+});
+
+test('functions get what is written, at once and in order', () => {
+  const seen = [];
+  const wasi = new WASI({
+    version: 'preview1',
+    stdout: (chunk) => seen.push(['out', Buffer.from(chunk).toString()]),
+    stderr: (chunk) => seen.push(['err', Buffer.from(chunk).toString()]),
+  });
+  wasi.start(new WebAssembly.Instance(moduleOf(printing('')), wasi.getImportObject()));
+  assert.deepEqual(seen, [
+    ['out', 'out'],
+    ['err', 'err'],
+    ['out', 'err'],
+  ]);
+});
+
+test('a function that throws stops the guest with that very error', () => {
+  const mine = { mine: true };
+  const wasi = new WASI({
+    version: 'preview1',
+    stdout: () => {
+      throw mine;
+    },
+  });
+  const instance = new WebAssembly.Instance(moduleOf(printing('')), wasi.getImportObject());
+  assert.throws(
+    () => wasi.start(instance),
+    (error) => error === mine,
+  );
+});
+
+test('a function may call imports and close the WASI', () => {
+  let guest;
+  const errnos = [];
+  guest = started({
+    stdout: () => {
+      errnos.push(guest.call.sched_yield());
+      guest.wasi.close();
+    },
+  });
+  assert.equal(guest.write(1, 'x'), 1);
+  assert.deepEqual(errnos, [OK]);
+  assert.equal(guest.write(1, 'x'), -BADF);
+});
+
+test('a function follows the stream that the guest renumbers', () => {
+  const seen = [];
+  const guest = started({
+    stdout: (chunk) => seen.push(Buffer.from(chunk).toString()),
+    stderr: 'ignore',
+  });
+  assert.equal(guest.call.fd_renumber(1, 2), OK);
+  assert.equal(guest.write(2, 'moved'), 5);
+  assert.deepEqual(seen, ['moved']);
+});
+
+test('a pipe that is full gives an errno and loses nothing', () => {
+  const guest = started({ stdout: 'pipe', outputCap: 5 });
+  assert.equal(guest.write(1, 'abc'), 3);
+  assert.equal(guest.write(1, 'defg'), 2);
+  assert.equal(guest.write(1, 'h'), -NOSPC);
+  assert.equal(Buffer.from(guest.wasi.stdout).toString(), 'abcde');
+  assert.equal(guest.wasi.stderr, undefined);
+});
+
+test('stdin is bytes, a function or nothing', () => {
+  const bytes = started({ stdin: Buffer.from('some bytes') });
+  assert.equal(bytes.read(0, 4), 'some');
+  assert.equal(bytes.call.fd_seek(0, 0n, 0, 32), OK);
+  assert.equal(bytes.read(0), 'some bytes');
+  assert.equal(bytes.read(0), '');
+  assert.equal(bytes.write(0, 'x'), -BADF);
+
+  const chunks = [Buffer.from('first '), Buffer.from('second'), null];
+  const asked = [];
+  const fed = started({
+    stdin: (max) => {
+      asked.push(max);
+      return chunks.shift();
+    },
+  });
+  assert.deepEqual(
+    [fed.read(0, 3), fed.read(0), fed.read(0), fed.read(0), fed.read(0)],
+    ['fir', 'st ', 'second', '', ''],
+  );
+  assert.equal(asked.length, 3, 'asked only when there is nothing left, and not after the end');
+  assert.ok(asked.every((max) => Number.isInteger(max) && max > 0));
+
+  const empty = started({ stdin: 'ignore', stdout: 'ignore' });
+  assert.equal(empty.read(0), '');
+  assert.equal(empty.write(1, 'gone'), 4);
+});
+
+test('each form answers for its type, seeking and readiness', () => {
+  const CHARACTER_DEVICE = 2;
+  const REGULAR_FILE = 4;
+  const SOCKET_STREAM = 6;
+  const SEEK_OR_TELL = 0x24n;
+  const forms = started({ stdin: new Uint8Array(3), stdout: 'pipe', stderr: 'ignore' });
+  assert.deepEqual(
+    [0, 1, 2].map((fd) => forms.filetype(fd).type),
+    [REGULAR_FILE, SOCKET_STREAM, CHARACTER_DEVICE],
+  );
+  for (const fd of [0, 1, 2]) {
+    const { type, rights } = forms.filetype(fd);
+    assert.ok(
+      type !== CHARACTER_DEVICE || (rights & SEEK_OR_TELL) !== 0n,
+      `descriptor ${fd} is no terminal`,
+    );
+    assert.equal(forms.call.fd_filestat_get(fd, 512), OK);
+  }
+  assert.ok([SPIPE, NOTCAPABLE].includes(forms.call.fd_seek(1, 0n, 1, 32)));
+  assert.deepEqual(forms.poll(0, 1), [OK, 1, 0]);
+  assert.deepEqual(forms.poll(1, 2), [OK, 1, 0]);
+});
+
+test("any other value keeps Node's error", () => {
+  for (const value of ['nonsense', 'pipe']) {
+    assert.throws(() => new WASI({ version: 'preview1', stdin: value }), {
+      code: 'ERR_INVALID_ARG_TYPE',
+      message: /"options.stdin" property must be of type number/,
+    });
+  }
+  for (const value of ['fd', {}, null, true, new Uint8Array(1)]) {
+    assert.throws(() => new WASI({ version: 'preview1', stdout: value }), {
+      code: 'ERR_INVALID_ARG_TYPE',
+    });
+  }
+  assert.throws(() => new WASI({ version: 'preview1', stdout: -1 }), { code: 'ERR_OUT_OF_RANGE' });
+});
+
+test('below a read-only preopen nothing changes, whatever rights are asked for', (t) => {
+  const [dir, other] = [folder(t), folder(t)];
+  writeFileSync(join(dir, 'file'), 'content');
+  mkdirSync(join(dir, 'sub'));
+  writeFileSync(join(other, 'theirs'), 'x');
+  const before = statSync(join(dir, 'file'), { bigint: true }).mtimeNs;
+  const guest = started({ preopens: { '/ro': { path: dir, readOnly: true }, '/rw': other } });
+  const { call, put } = guest;
+  const [file, theirs] = [() => put('file'), () => put('theirs', PATH_TOO)];
+  const attempts = {
+    'open to write': () => -guest.open('file', { rights: 0x42n }),
+    'open to create': () => -guest.open('new', { oflags: CREAT, rights: 2n }),
+    'open to truncate': () => -guest.open('file', { oflags: TRUNC, rights: 2n }),
+    unlink: () => call.path_unlink_file(3, ...file()),
+    rmdir: () => call.path_remove_directory(3, ...put('sub')),
+    mkdir: () => call.path_create_directory(3, ...put('new')),
+    symlink: () => call.path_symlink(...put('file'), 3, ...put('new', PATH_TOO)),
+    'set times': () => call.path_filestat_set_times(3, 0, ...file(), 1n, 1n, 5),
+    'set times of the directory': () => call.fd_filestat_set_times(3, 1n, 1n, 5),
+    'rename within': () => call.path_rename(3, ...file(), 3, ...put('new', PATH_TOO)),
+    'rename out': () => call.path_rename(3, ...file(), 4, ...put('new', PATH_TOO)),
+    'rename in': () => call.path_rename(4, ...theirs(), 3, ...put('new')),
+    'link out': () => call.path_link(3, 0, ...file(), 4, ...put('new', PATH_TOO)),
+    'link in': () => call.path_link(4, 0, ...theirs(), 3, ...put('new')),
+  };
+  for (const [name, attempt] of Object.entries(attempts)) {
+    assert.ok(ROFS_OR_NOTCAPABLE.has(attempt()), `${name}: ${attempt()}`);
+  }
+  const sub = guest.open('sub', { oflags: 2, rights: 0x2000n, inheriting: 2n });
+  assert.ok(sub > 0);
+  assert.ok(guest.open('new', { dir: sub, oflags: CREAT, rights: 2n }) < 0);
+  const open = guest.open('file', { rights: 2n });
+  assert.equal(guest.read(open), 'content');
+  assert.ok(guest.write(open, 'x') < 0);
+  assert.notEqual(call.fd_filestat_set_size(open, 0n), OK);
+  assert.notEqual(call.fd_allocate(open, 0n, 100n), OK);
+  assert.notEqual(call.fd_filestat_set_times(open, 1n, 1n, 5), OK);
+  assert.equal(readFileSync(join(dir, 'file'), 'utf8'), 'content');
+  assert.equal(statSync(join(dir, 'file'), { bigint: true }).mtimeNs, before);
+  assert.deepEqual(
+    [
+      existsSync(join(dir, 'new')),
+      existsSync(join(other, 'new')),
+      existsSync(join(other, 'theirs')),
+    ],
+    [false, false, true],
+  );
+});
+
+test('a preopen is made where it is missing, if that is asked for', (t) => {
+  const path = join(folder(t), 'a', 'b');
+  assert.throws(() => new WASI({ version: 'preview1', preopens: { '/': { path } } }), {
+    code: 'UVWASI_ENOENT',
+  });
+  started({ preopens: { '/': { path, create: true } } });
+  assert.ok(statSync(path).isDirectory());
+});
+
+test('links can be denied altogether', (t) => {
+  const dir = folder(t);
+  writeFileSync(join(dir, 'file'), 'content');
+  symlinkSync('file', join(dir, 'link'));
+  symlinkSync('.', join(dir, 'here'));
+  const allowed = started({ preopens: { '/': { path: dir, symlinks: 'inside' } } });
+  assert.ok(allowed.open('link', { rights: 2n }) > 0);
+  const denied = started({ preopens: { '/': { path: dir, symlinks: 'deny' } } });
+  assert.ok(denied.open('file', { rights: 2n }) > 0);
+  assert.equal(denied.open('link', { rights: 2n }), -LOOP);
+  assert.equal(denied.open('here/file', { rights: 2n }), -LOOP);
+  assert.notEqual(
+    denied.call.path_symlink(...denied.put('file'), 3, ...denied.put('new', PATH_TOO)),
+    OK,
+  );
+  assert.throws(() => new WASI({ preopens: { '/': { path: dir, symlinks: 'maybe' } } }), {
+    code: 'ERR_INVALID_ARG_TYPE',
+  });
+});
+
+test('a preopen may be one file', (t) => {
+  const dir = folder(t);
+  writeFileSync(join(dir, 'file'), 'content');
+  writeFileSync(join(dir, 'other'), 'secret');
+  const guest = started({
+    preopens: {
+      '/etc/file': { file: join(dir, 'file') },
+      '/ro': { file: join(dir, 'file'), readOnly: true },
+    },
+  });
+  const open = guest.open('.', { rights: 0x42n });
+  assert.equal(guest.read(open), 'content');
+  assert.equal(guest.write(open, ' more'), 5);
+  assert.equal(readFileSync(join(dir, 'file'), 'utf8'), 'content more');
+  assert.equal(guest.open('other', { rights: 2n }), -NOENT);
+  assert.equal(guest.open('../other', { rights: 2n }), -NOTCAPABLE);
+  assert.equal(guest.open('.', { oflags: CREAT | 4 | TRUNC, rights: 0x42n }), -EXIST);
+  assert.equal(readFileSync(join(dir, 'file'), 'utf8'), 'content more');
+  assert.ok(guest.open('.', { dir: 4, rights: 0x42n }) < 0);
+  assert.ok(guest.open('.', { dir: 4, rights: 2n }) > 0);
+  assert.throws(() => new WASI({ version: 'preview1', preopens: { '/': { file: dir } } }), {
+    syscall: 'uvwasi_init',
+  });
+});
+
+test('a preopen may be in memory, seeded before and read back after', (t) => {
+  const dir = folder(t);
+  writeFileSync(join(dir, 'host'), 'host');
+  const guest = started({
+    preopens: {
+      '/mem': { memory: { 'config.json': '{}', 'a/b': new Uint8Array([104, 105]) } },
+      '/host': dir,
+    },
+  });
+  assert.deepEqual(guest.wasi.listFiles(), ['/mem/a/b', '/mem/config.json']);
+  const made = guest.open('made', { oflags: CREAT, rights: 0x46n });
+  assert.equal(guest.write(made, 'by the guest'), 12);
+  assert.equal(
+    guest.call.path_rename(3, ...guest.put('a/b'), 3, ...guest.put('moved', PATH_TOO)),
+    OK,
+  );
+  assert.equal(
+    guest.call.path_rename(3, ...guest.put('moved'), 4, ...guest.put('moved', PATH_TOO)),
+    XDEV,
+  );
+  assert.equal(
+    guest.call.path_link(4, 0, ...guest.put('host'), 3, ...guest.put('host', PATH_TOO)),
+    XDEV,
+  );
+  assert.deepEqual(guest.wasi.listFiles(), ['/mem/config.json', '/mem/made', '/mem/moved']);
+  assert.equal(Buffer.from(guest.wasi.readFile('/mem/made')).toString(), 'by the guest');
+  assert.equal(guest.wasi.readFile('/mem/none'), undefined);
+  assert.equal(guest.wasi.readFile('/host/host'), undefined, 'only of trees in memory');
+});
+
+test('a tree in memory holds no more than it may', () => {
+  const guest = started({ preopens: { '/': { memory: {}, maxBytes: 4096 } } });
+  const file = guest.open('file', { oflags: CREAT, rights: ALL & 0x8e001ffn });
+  assert.ok(file > 0);
+  assert.equal(guest.write(file, 'x'.repeat(1000)), 1000);
+  assert.ok([22, NOSPC].includes(guest.call.fd_filestat_set_size(file, 2n ** 40n)));
+  let made = 0;
+  while (made < 1000 && guest.call.path_create_directory(3, ...guest.put(`d${made}`)) === OK)
+    made++;
+  assert.ok(made < 10, 'names and directories count');
+  assert.throws(
+    () =>
+      new WASI({
+        version: 'preview1',
+        preopens: { '/': { memory: { a: 'x'.repeat(5000) }, maxBytes: 4096 } },
+      }),
+    { code: 'UVWASI_ENOSPC' },
+  );
+  assert.throws(
+    () => new WASI({ version: 'preview1', preopens: { '/': { memory: { '../a': '' } } } }),
+    { code: 'UVWASI_EINVAL' },
+  );
+  assert.throws(() => new WASI({ version: 'preview1', preopens: { '/': { memory: { a: 1 } } } }), {
+    code: 'ERR_INVALID_ARG_TYPE',
+  });
+});
+
+test('limits give the guest the errnos of POSIX', (t) => {
+  const dir = folder(t);
+  for (let i = 0; i < 10; i++) writeFileSync(join(dir, `f${i}`), '');
+  const guest = started({
+    preopens: { '/': dir },
+    limits: { openFiles: 6, writtenBytes: 10, readdirEntries: 5 },
+  });
+  const file = guest.open('f0', { rights: 0x8e001ffn });
+  assert.ok(file > 0 && guest.open('f1', { rights: 2n }) > 0);
+  assert.equal(guest.open('f2', { rights: 2n }), -MFILE);
+  assert.equal(guest.call.fd_close(5), OK);
+  assert.ok(guest.open('f2', { rights: 2n }) > 0);
+  assert.equal(guest.write(file, 'x'.repeat(7)), 7);
+  assert.equal(guest.write(file, 'x'.repeat(7)), 3);
+  assert.equal(guest.write(file, 'x'), -DQUOT);
+  assert.equal(guest.call.fd_filestat_set_size(file, 1000n), DQUOT);
+  assert.equal(guest.call.fd_readdir(3, 16384, 4096, 0n, 0), OK);
+  assert.equal(guest.call.fd_readdir(3, 16384, 4096, 0n, 0), DQUOT);
+  assert.equal(statSync(join(dir, 'f0')).size, 10);
+});
+
+test('a call budget and a deadline end the guest, also while it waits', () => {
+  const calls = started({ limits: { hostCalls: 3 } });
+  for (let i = 0; i < 3; i++) assert.equal(calls.call.sched_yield(), OK);
+  assert.throws(() => calls.call.sched_yield(), { code: 'ERR_WASI_LIMIT', limit: 'hostCalls' });
+
+  const wasi = new WASI({ version: 'preview1', limits: { deadlineMs: 100 } });
+  const sleeping = moduleOf(`(module
+    (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (func (export "_start") (i32.store (i32.const 16) (i32.const 1)) (i64.store (i32.const 24) (i64.const 60000000000))
+      (drop (call $poll (i32.const 0) (i32.const 100) (i32.const 1) (i32.const 200)))))`);
+  const start = performance.now();
+  assert.throws(() => wasi.start(new WebAssembly.Instance(sleeping, wasi.getImportObject())), {
+    code: 'ERR_WASI_LIMIT',
+    limit: 'deadlineMs',
+  });
+  assert.ok(performance.now() - start < 5000);
+  for (const limits of [{ openFiles: -1 }, { hostCalls: 1.5 }, { deadlineMs: '1' }, 5]) {
+    assert.throws(() => new WASI({ version: 'preview1', limits }), {
+      code: /ERR_(OUT_OF_RANGE|INVALID_ARG_TYPE)/,
+    });
+  }
+});
+
+test('a command runs in a Worker and is ended when its time is over', async () => {
+  const result = await runInWorker(moduleOf(printing('(call $exit (i32.const 3))')));
+  assert.equal(result.exitCode, 3);
+  assert.deepEqual(
+    [result.stdout, result.stderr].map((bytes) => Buffer.from(bytes).toString()),
+    ['outerr', 'err'],
+  );
+  const looping = moduleOf(
+    '(module (memory (export "memory") 1) (func (export "_start") (loop $ever (br $ever))))',
+  );
+  await assert.rejects(runInWorker(looping, {}, { timeoutMs: 100 }), {
+    code: 'ERR_WASI_LIMIT',
+    limit: 'timeoutMs',
+  });
+  await assert.rejects(runInWorker(moduleOf(printing('unreachable'))), WebAssembly.RuntimeError);
+  await assert.rejects(runInWorker(looping, { preopens: { '/': '/nowhere/at/all' } }), {
+    code: 'UVWASI_ENOENT',
+  });
+});
+
+test('a trace has each call with its arguments, its errno and its time', (t) => {
+  const events = [];
+  const guest = started({ preopens: { '/': folder(t) }, trace: (event) => events.push(event) });
+  guest.open('näme', { oflags: CREAT, rights: 0x42n });
+  guest.call.fd_seek(99, 5n, 2, 0);
+  assert.equal(events.length, 2);
+  const [{ name, args, errno, ns }, seek] = events;
+  assert.deepEqual(
+    [name, errno, args.fd, args.path, args.dirflags, args.oflags, args.fs_rights_base],
+    ['path_open', 'success', 3, 'näme', ['symlink_follow'], ['creat'], ['fd_read', 'fd_write']],
+  );
+  assert.ok(Number.isInteger(ns) && ns > 0);
+  assert.deepEqual([seek.errno, seek.args.whence, seek.args.offset], ['badf', 'end', 5n]);
+});
+
+test('every function can be traced with all its parameters', () => {
+  const events = [];
+  const { call } = started({ returnOnExit: true, trace: (event) => events.push(event) });
+  for (const [name, signature] of Object.entries(native.signatures)) {
+    if (name === 'poll_oneoff') continue;
+    events.length = 0;
+    const args = [...signature].map((lane) => (lane === 'I' ? 0n : 99));
+    try {
+      call[name](...args);
+    } catch (error) {
+      assert.equal(name, 'proc_exit', String(error));
+    }
+    const [event] = events;
+    const lanes = Object.entries(event.args).reduce(
+      (sum, [, value]) =>
+        sum + (typeof value === 'string' && !/^[a-z_]*$/.test(value) ? 2 : value === '' ? 2 : 1),
+      0,
+    );
+    assert.ok(
+      lanes <= signature.length && Object.keys(event.args).length > 0 === signature.length > 0,
+      name,
+    );
+    assert.ok(!Object.values(event.args).includes(undefined), name);
+    assert.equal(call[name].length, signature.length);
+  }
+});
+
+test('NODE_DEBUG_NATIVE=wasi and trace: true print to the standard error', () => {
+  const script =
+    "const { WASI } = require('./index.js'); const memory = new WebAssembly.Memory({ initial: 1 }); const wasi = new WASI({ version: 'preview1', ...JSON.parse(process.argv[1]) }); wasi.start({ exports: { memory, _start() { wasi.wasiImport.fd_close(99); } } });";
+  const cwd = fileURLToPath(new URL('..', import.meta.url));
+  const run = (options, env) =>
+    spawnSync(process.execPath, ['-e', script, JSON.stringify(options)], {
+      cwd,
+      encoding: 'utf8',
+      env: { ...process.env, ...env },
+    });
+  for (const printed of [run({ trace: true }), run({}, { NODE_DEBUG_NATIVE: 'wasi' })]) {
+    assert.match(printed.stderr, /^wasi: fd_close\(fd=99\) = badf \[\d+ ns\]$/m);
+  }
+  assert.equal(run({}).stderr, '');
+});
+
+test('statistics count calls and time, and only on demand', () => {
+  const guest = started({ stats: true });
+  guest.call.sched_yield();
+  guest.call.sched_yield();
+  guest.call.fd_close(99);
+  const stats = guest.wasi.stats();
+  assert.deepEqual(
+    Object.fromEntries(Object.entries(stats).map(([name, { calls }]) => [name, calls])),
+    { sched_yield: 2, fd_close: 1 },
+  );
+  assert.ok(stats.sched_yield.ns > 0);
+  assert.equal(started({}).wasi.stats(), undefined);
+});
+
+test('with the same clocks and seed, two runs give the same', (t) => {
+  const dir = folder(t);
+  for (const name of ['c', 'a', 'b']) writeFileSync(join(dir, name), '');
+  const observed = () => {
+    const guest = started({
+      preopens: { '/': dir, '/mem': { memory: { x: '1' } } },
+      clock: { realtime: { start: 1_000n, step: 5n }, monotonic: 77n },
+      random: 'seed',
+      sortedReaddir: true,
+    });
+    const { call, view, memory } = guest;
+    const times = [0, 0, 1, 1].map((clock) => {
+      call.clock_time_get(clock, 0n, 0);
+      return view.getBigUint64(0, true);
+    });
+    call.random_get(100, 64);
+    const random = Buffer.from(memory.buffer.slice(100, 164)).toString('hex');
+    const names = [];
+    for (let cookie = 0n; ;) {
+      assert.equal(call.fd_readdir(3, 4096, 40, cookie, 0), OK);
+      if (view.getUint32(0, true) < 24) break;
+      names.push(Buffer.from(memory.buffer, 4096 + 24, view.getUint32(4096 + 16, true)).toString());
+      cookie = view.getBigUint64(4096, true);
+    }
+    assert.equal(call.fd_filestat_get(4, 512), OK);
+    return {
+      times,
+      random,
+      names,
+      stat: Buffer.from(memory.buffer.slice(512, 576)).toString('hex'),
+    };
+  };
+  const first = observed();
+  assert.deepEqual(observed(), first);
+  assert.deepEqual(first.times, [first.times[0], first.times[0] + 5n, 77n, 77n]);
+  assert.deepEqual(first.names, ['.', '..', 'a', 'b', 'c']);
+  const other = started({ random: 'other seed' });
+  other.call.random_get(100, 64);
+  assert.notEqual(Buffer.from(other.memory.buffer.slice(100, 164)).toString('hex'), first.random);
+});
+
+test('a clock that the embedder sets is not waited for', () => {
+  const guest = started({ clock: { monotonic: { start: 0n, step: 1n } } });
+  new Uint8Array(guest.memory.buffer, 4096, 48).fill(0);
+  guest.view.setUint32(4096 + 16, 1, true);
+  guest.view.setBigUint64(4096 + 24, 3_600_000_000_000n, true);
+  const start = performance.now();
+  assert.equal(guest.call.poll_oneoff(4096, 4200, 1, 0), OK);
+  assert.ok(performance.now() - start < 1000);
+  guest.call.clock_time_get(1, 0n, 0);
+  assert.ok(guest.view.getBigUint64(0, true) >= 3_600_000_000_000n, 'its time has passed');
+});
+
+test('who asks for nothing pays nothing: the imports are not wrapped', () => {
+  const plain = new WASI({ version: 'preview1' }).wasiImport;
+  const watched = new WASI({ version: 'preview1', stats: true }).wasiImport;
+  assert.match(plain.fd_write.toString(), /u32\[INSTANCE\] = id/);
+  assert.doesNotMatch(watched.fd_write.toString(), /u32\[INSTANCE\] = id/);
+});
+
+const CLI = fileURLToPath(new URL('../bin/wasi-rs.js', import.meta.url));
+const cli = (args, options) =>
+  spawnSync(process.execPath, [CLI, ...args], { encoding: 'utf8', ...options });
+
+test('the command line runs a program with what it is given', (t) => {
+  const dir = folder(t);
+  const program = join(dir, 'program.wasm');
+  writeFileSync(
+    program,
+    wabt.parseWat('p.wat', printing('(call $exit (i32.const 7))')).toBinary({}).buffer,
+  );
+  const ran = cli(['run', program, '--not-ours', 'argument']);
+  assert.deepEqual([ran.status, ran.stdout, ran.stderr], [7, 'outerr', 'err']);
+  const args = fileURLToPath(new URL('guests/args.wasm', import.meta.url));
+  if (existsSync(args))
+    assert.match(
+      cli(['run', args, '--dir', 'x']).stdout,
+      /--dir/,
+      "what follows the program is the program's",
+    );
+  assert.match(
+    cli(['run', '--trace', '--stats', program]).stderr,
+    /wasi: fd_write\(fd=1[^]*fd_write +3 calls/,
+  );
+  assert.equal(cli(['run', '--timeout', '20000', program]).status, 7);
+  const loop = join(dir, 'loop.wasm');
+  writeFileSync(
+    loop,
+    wabt
+      .parseWat(
+        'l.wat',
+        '(module (memory (export "memory") 1) (func (export "_start") (loop $ever (br $ever))))',
+      )
+      .toBinary({}).buffer,
+  );
+  assert.equal(cli(['run', '--timeout', '200', loop]).status, 124);
+  const trap = join(dir, 'trap.wasm');
+  writeFileSync(trap, wabt.parseWat('t.wat', printing('unreachable')).toBinary({}).buffer);
+  const trapped = cli(['run', trap]);
+  assert.equal(trapped.status, 134);
+  assert.match(trapped.stderr, /trapped: RuntimeError: unreachable\n\s+at .*wasm/);
+});
+
+test('the command line answers a wrong usage in one line and with code 2', () => {
+  for (const args of [
+    [],
+    ['walk'],
+    ['run'],
+    ['run', '--bogus', 'x'],
+    ['run', '--dir', '::', 'x'],
+    ['run', '--timeout', 'soon', 'x'],
+    ['run', '--env', '=', 'x'],
+    ['run', '--dir'],
+  ]) {
+    const { status, stdout, stderr } = cli(args);
+    assert.deepEqual([status, stdout, stderr.split('\n').length], [2, '', 2], args.join(' '));
+  }
+  const help = execFileSync(process.execPath, [CLI, '--help'], { encoding: 'utf8' })
+    .trimEnd()
+    .split('\n');
+  assert.ok(help.length <= 24 && help.every((line) => line.length <= 80), 'help fits a screen');
+});
+
+test('the command line gives directories under names, read-only if asked', (t) => {
+  const dir = folder(t);
+  writeFileSync(join(dir, 'f'), 'text');
+  const program = join(dir, 'p.wasm');
+  // Exits with the errno of opening `f` of the first preopen to write.
+  writeFileSync(
+    program,
+    wabt
+      .parseWat(
+        'p.wat',
+        `(module
+    (import "wasi_snapshot_preview1" "path_open" (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+    (memory (export "memory") 1) (data (i32.const 0) "f")
+    (func (export "_start") (call $exit (call $open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 0) (i64.const 64) (i64.const 0) (i32.const 0) (i32.const 8)))))`,
+      )
+      .toBinary({}).buffer,
+  );
+  assert.equal(cli(['run', '--dir', `${dir}::/data`, program]).status, OK);
+  assert.ok(ROFS_OR_NOTCAPABLE.has(cli(['run', '--dir', `${dir}::/data:ro`, program]).status));
+  assert.equal(cli(['run', '--mem-dir', '/data', program]).status, NOENT);
+  assert.equal(cli(['run', '--max-fds', '4', '--dir', dir, program]).status, MFILE);
+});
