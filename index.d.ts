@@ -73,6 +73,117 @@ export interface WASIOptions {
   stderr?: number | undefined;
 }
 
+/** A preopen that is more than the path of a host's directory. */
+export type Preopen =
+  | string
+  | {
+      /** The path of a directory of the host. */
+      path: string;
+      /** Nothing below it can be changed, whatever rights the guest asks for. @default false */
+      readOnly?: boolean | undefined;
+      /** Makes the directory, with those above it, if it is missing. @default false */
+      create?: boolean | undefined;
+      /**
+       * `'inside'`: symbolic links are followed as far as they stay below the preopen. `'deny'`: none is
+       * followed (errno 32, loop) or made (errno 63, perm).
+       * @default 'inside'
+       */
+      symlinks?: 'inside' | 'deny' | undefined;
+    }
+  | {
+      /** The path of a file of the host. The guest opens it by the preopen's name. */
+      file: string;
+      /** @default false */
+      readOnly?: boolean | undefined;
+    }
+  | {
+      /** A directory in memory, with these files by their relative paths. */
+      memory: { [path: string]: string | Uint8Array };
+      /**
+       * How many bytes its files, names and links may take together; beyond it is errno 51 (nospc).
+       * @default 268435456
+       */
+      maxBytes?: number | undefined;
+      /** @default false */
+      readOnly?: boolean | undefined;
+    };
+
+/** A clock: the host's, one that stands at a time, or one that goes on by a step at each reading; in nanoseconds. */
+export type Clock = 'real' | bigint | { start?: bigint | undefined; step?: bigint | undefined };
+
+/** A call of the guest. */
+export interface TraceEvent {
+  /** The function's name in the specification. */
+  name: string;
+  /** The arguments by name: paths as text, flags as lists of names. */
+  args: { [name: string]: unknown };
+  /** The errno by name, `'success'` if there is none; `undefined` if the call stopped the guest. */
+  errno: string | undefined;
+  /** How long it took, in nanoseconds. */
+  ns: number;
+}
+
+/** Options that `node:wasi` does not have. */
+export interface EmbedderOptions extends Omit<
+  WASIOptions,
+  'preopens' | 'stdin' | 'stdout' | 'stderr'
+> {
+  preopens?: { [guestPath: string]: Preopen | undefined } | undefined;
+  /**
+   * A descriptor of the host, `'inherit'` (0), nothing, bytes, or a function that gives the next bytes
+   * and `null` at the end. What the function throws stops the guest.
+   *
+   * @default 0
+   */
+  stdin?:
+    | number
+    | 'inherit'
+    | 'ignore'
+    | Uint8Array
+    | ((maxBytes: number) => Uint8Array | null)
+    | undefined;
+  /**
+   * A descriptor of the host, `'inherit'` (1), nothing, `'pipe'`, which {@link WASI.stdout} gives, or a
+   * function that gets each chunk when it is written. What the function throws stops the guest.
+   *
+   * @default 1
+   */
+  stdout?: number | 'inherit' | 'ignore' | 'pipe' | ((chunk: Uint8Array) => void) | undefined;
+  /** As `stdout`. @default 2 */
+  stderr?: number | 'inherit' | 'ignore' | 'pipe' | ((chunk: Uint8Array) => void) | undefined;
+  /**
+   * How many bytes a `'pipe'` holds; beyond it the guest gets errno 51 (nospc).
+   * @default 67108864
+   */
+  outputCap?: number;
+  /** What the guest may do. */
+  limits?: {
+    /** How many descriptors it may have open, the first ones included; beyond it is errno 33 (mfile). */
+    openFiles?: number | undefined;
+    /** How many bytes it may write in all; beyond it is errno 19 (dquot). */
+    writtenBytes?: number | undefined;
+    /** How many entries of directories it may list in all; beyond it is errno 19 (dquot). */
+    readdirEntries?: number | undefined;
+    /** How many calls it may make; the next one throws `ERR_WASI_LIMIT` out of `start()`. */
+    hostCalls?: number | undefined;
+    /**
+     * For how many milliseconds from its first call on it may make calls; a later one, or one that still
+     * waits, throws `ERR_WASI_LIMIT`. A guest that makes no calls is not stopped: see {@link runInWorker}.
+     */
+    deadlineMs?: number | undefined;
+  };
+  /** Gets each call after it was made; `true` prints them to the standard error. */
+  trace?: boolean | ((event: TraceEvent) => void);
+  /** Whether {@link WASI.stats} counts. */
+  stats?: boolean;
+  /** The guest's clocks. One that is not real is not waited for: its time passes at once. */
+  clock?: { realtime?: Clock | undefined; monotonic?: Clock | undefined };
+  /** A seed for the guest's randomness: the same seed, the same bytes. Not fit for keys. */
+  random?: string | number | bigint | Uint8Array;
+  /** Whether directories list their entries by name. */
+  sortedReaddir?: boolean;
+}
+
 export interface FinalizeBindingsOptions {
   /**
    * The `WebAssembly.Memory` that the guest uses, shared or not.
@@ -110,7 +221,7 @@ export class WASI {
    *   not read what is below a preopen. One that it may read and not write is read-only: every call
    *   that would change something there answers errno 76 (notcapable).
    */
-  constructor(options?: WASIOptions);
+  constructor(options?: WASIOptions | EmbedderOptions);
 
   /**
    * The 46 functions of WASI preview1, for use as a guest's imports, by their names in the
@@ -173,6 +284,54 @@ export class WASI {
    */
   close(): void;
 
+  /** What the guest wrote to its standard output, if that is a `'pipe'`: a copy. */
+  get stdout(): Uint8Array | undefined;
+
+  /** What the guest wrote to its standard error, if that is a `'pipe'`: a copy. */
+  get stderr(): Uint8Array | undefined;
+
+  /**
+   * Reads a file of a preopen in memory.
+   *
+   * @param guestPath as the guest would open it
+   * @returns a copy of its bytes; `undefined` if no preopen in memory has such a file
+   */
+  readFile(guestPath: string): Uint8Array | undefined;
+
+  /** The guest's paths of all files in preopens in memory, sorted. */
+  listFiles(): string[];
+
+  /** How often each function was called and for how many nanoseconds, with the option `stats`. */
+  stats(): { [name: string]: { calls: number; ns: number } } | undefined;
+
   /** The same as {@link WASI.close}, for `using wasi = new WASI(...)`. */
   [Symbol.dispose](): void;
 }
+
+/** What a command left that ran in a Worker. */
+export interface WorkerResult {
+  /** 0, or what the guest gave to `proc_exit`. */
+  exitCode: number;
+  /** What it wrote to its standard output, unless that went elsewhere. */
+  stdout?: Uint8Array;
+  /** What it wrote to its standard error, unless that went elsewhere. */
+  stderr?: Uint8Array;
+  /** As {@link WASI.stats}. */
+  stats?: { [name: string]: { calls: number; ns: number } };
+}
+
+/**
+ * Runs a command in a Worker, so that this thread stays free and the guest can be ended at any time. Its
+ * standard input is empty, and its output is collected, unless the options say otherwise.
+ *
+ * @param wasm a module or its bytes
+ * @param options as for {@link WASI}, but no functions: they cannot be sent to a Worker
+ * @param limits `timeoutMs`: after how many milliseconds the guest is ended, whatever it does
+ * @returns It rejects with the error of a trap, with that of an option, and with `ERR_WASI_LIMIT` when the
+ *   time is over.
+ */
+export function runInWorker(
+  wasm: BufferSource | WebAssembly.Module,
+  options?: WASIOptions | EmbedderOptions,
+  limits?: { timeoutMs?: number | undefined },
+): Promise<WorkerResult>;

@@ -49,8 +49,26 @@ const imported: unknown = withoutVersion.getImportObject().wasi_snapshot_preview
 
 // @ts-expect-error: no such version
 new ours.WASI({ version: 'preview2' });
-// @ts-expect-error: a descriptor is a number
+// @ts-expect-error: nothing can be read from a pipe that is collected
 new ours.WASI({ stdin: 'pipe' });
+const embedded = new ours.WASI({
+  stdin: (maxBytes: number) => (maxBytes > 0 ? new Uint8Array(1) : null),
+  stdout: 'pipe',
+  stderr: (chunk: Uint8Array) => void chunk.length,
+  preopens: {
+    '/a': 'path',
+    '/b': { path: 'path', readOnly: true, symlinks: 'deny' },
+    '/c': { file: 'path' },
+    '/d': { memory: { 'e/f': 'text', g: new Uint8Array(1) }, maxBytes: 1 },
+  },
+  limits: { openFiles: 1, deadlineMs: 1 },
+  trace: ({ name, errno, ns }) => void [name, errno, ns],
+  clock: { realtime: 1n, monotonic: { step: 1n } },
+  random: 'seed',
+});
+const collected: Uint8Array | undefined = embedded.stdout;
+// @ts-expect-error: a policy names what it is for
+new ours.WASI({ preopens: { '/': { readOnly: true } } });
 
 // @ts-expect-error: Node's option is not optional
 const withoutVersionForNode: node.WASIOptions = {};
@@ -59,6 +77,7 @@ nodeInstance.close();
 
 export {
   bindings,
+  collected,
   bindingsOfNode,
   code,
   constructor,
