@@ -308,6 +308,9 @@ export class WASI {
   [Symbol.dispose](): void;
 }
 
+/** A `WebAssembly.Module`, whether or not the project's `lib` declares it. */
+export type WebAssemblyModule = object;
+
 /** What a command left that ran in a Worker. */
 export interface WorkerResult {
   /** 0, or what the guest gave to `proc_exit`. */
@@ -331,7 +334,7 @@ export interface WorkerResult {
  *   time is over.
  */
 export function runInWorker(
-  wasm: BufferSource | WebAssembly.Module,
+  wasm: ArrayBuffer | ArrayBufferView | WebAssemblyModule,
   options?: WASIOptions | EmbedderOptions,
   limits?: { timeoutMs?: number | undefined },
 ): Promise<WorkerResult>;

@@ -1,4 +1,4 @@
-import type { WASI } from './index.js';
+import type { WASI, WebAssemblyModule } from './index.js';
 
 export interface ThreadsOptions {
   /**
@@ -11,7 +11,7 @@ export interface ThreadsOptions {
    * The shared memory. By default a new one of the size that the module asks for; a module that is
    * compiled already does not say which, so it needs this.
    */
-  memory?: WebAssembly.Memory;
+  memory?: object;
 }
 
 /**
@@ -24,6 +24,6 @@ export interface ThreadsOptions {
  */
 export function runThreads(
   wasi: WASI,
-  wasm: BufferSource | WebAssembly.Module,
+  wasm: ArrayBuffer | ArrayBufferView | WebAssemblyModule,
   options?: ThreadsOptions,
 ): Promise<number>;

@@ -2,6 +2,7 @@
 // same thing, one can stand in for the other.
 import * as node from 'node:wasi';
 import * as ours from '../../index.js';
+import { runThreads } from '../../threads.js';
 
 declare const nodeOptions: node.WASIOptions;
 declare const nodeBindings: node.FinalizeBindingsOptions;
@@ -67,6 +68,12 @@ const embedded = new ours.WASI({
   random: 'seed',
 });
 const collected: Uint8Array | undefined = embedded.stdout;
+const threaded: Promise<number> = runThreads(embedded, new Uint8Array(8), { maxThreads: 2 });
+const worked: Promise<ours.WorkerResult> = ours.runInWorker(
+  new Uint8Array(8),
+  { stdin: 'ignore' },
+  { timeoutMs: 1 },
+);
 // @ts-expect-error: a policy names what it is for
 new ours.WASI({ preopens: { '/': { readOnly: true } } });
 
@@ -90,5 +97,7 @@ export {
   options,
   optionsOfNode,
   wholeModule,
+  threaded,
   withoutVersionForNode,
+  worked,
 };
