@@ -41,6 +41,7 @@ const READING = 0x0820_00a6n;
  * @property {string} fixture
  * @property {boolean} growing the rows are those of growth.mjs
  * @property {boolean} pipes the pipes are there
+ * @property {number} [turns] each row runs so often, once, instead of being measured
  * @property {number} warm ms for which a row runs before it is measured
  * @property {number} budget ms for which it is measured
  * @property {number} sample ms that one sample takes at least
@@ -159,7 +160,8 @@ function measureGuest() {
       }
       return spent;
     };
-    attempt(row, () => (cold ? time(row.cold) / row.cold : best(time, row.limit) / (row.per ?? 1)));
+    const turns = row.cold ?? job.turns;
+    attempt(row, () => (turns ? time(turns) / turns : best(time, row.limit) / (row.per ?? 1)));
   }
   closeSync(devNull);
 }

@@ -81,8 +81,12 @@ async function measureIn(folder, rows, { node, major, native, rounds, growing = 
   return figures;
 }
 
-/** Writes the module with the loops of the rows. */
-async function assemble(folder, rows) {
+/**
+ * Writes the module with the loops of the rows.
+ *
+ * @returns {Promise<{ wasm: string, descriptors: Record<string, number> }>} what measure.mjs has to know
+ */
+export async function assemble(folder, rows) {
   const guest = new Guest();
   for (const { name, calls, walk, moves, until, before, after } of rows) {
     if (!calls && !walk) continue;

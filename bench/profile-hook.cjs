@@ -30,7 +30,7 @@ class ProfiledWASI extends WASI {
   }
 
   #timed(name, call) {
-    const figures = (calls[name] ??= { count: 0, failed: 0, ms: 0, bytes: 0 });
+    const figures = (calls[name] ??= { count: 0, failed: 0, ms: 0, bytes: 0, each: [] });
     const moved = MOVED[name];
     return (...args) => {
       figures.count++;
@@ -39,7 +39,9 @@ class ProfiledWASI extends WASI {
       try {
         errno = call(...args);
       } finally {
-        figures.ms += now() - start;
+        const spent = now() - start;
+        figures.ms += spent;
+        figures.each.push(spent);
       }
       if (errno !== 0) figures.failed++;
       else if (moved !== undefined && this.#memory) {
@@ -65,10 +67,18 @@ class ProfiledWASI extends WASI {
   }
 }
 
+/** Of a machine that does other work too, the median says more than the mean. */
+function takeMedian(figures) {
+  const sorted = figures.each.sort((a, b) => a - b);
+  delete figures.each;
+  return sorted[sorted.length >> 1];
+}
+
 builtin.WASI = ProfiledWASI;
 syncBuiltinESMExports();
 
 process.on('exit', () => {
   if (begin === undefined) return;
+  for (const figures of Object.values(calls)) figures.median = takeMedian(figures);
   appendFileSync(report, `${JSON.stringify({ calls, ms: now() - begin })}\n`);
 });

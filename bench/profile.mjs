@@ -111,7 +111,9 @@ function better(before, found) {
   if (before === undefined) return found;
   for (const [name, figures] of before.calls) {
     const other = found.calls.get(name);
-    if (other && figures.ms < other.ms) found.calls.set(name, figures);
+    if (!other) continue;
+    other.ms = Math.min(figures.ms, other.ms);
+    other.median = Math.min(figures.median, other.median);
   }
   return { calls: found.calls, ms: Math.min(before.ms, found.ms), hostMs: sum(found.calls, 'ms') };
 }
@@ -128,9 +130,15 @@ function summary(text) {
     const thread = JSON.parse(line);
     ms = Math.max(ms, thread.ms);
     for (const [name, figures] of Object.entries(thread.calls)) {
-      const total = calls.get(name) ?? { count: 0, failed: 0, ms: 0, bytes: 0 };
-      for (const key of Object.keys(total)) total[key] += figures[key];
-      calls.set(name, total);
+      const before = calls.get(name) ?? { count: 0, failed: 0, ms: 0, bytes: 0, median: 0 };
+      calls.set(name, {
+        count: before.count + figures.count,
+        failed: before.failed + figures.failed,
+        ms: before.ms + figures.ms,
+        bytes: before.bytes + figures.bytes,
+        // Of the thread that makes the most calls.
+        median: figures.count > before.count ? figures.median : before.median,
+      });
     }
   }
   return { calls, ms, hostMs: sum(calls, 'ms') };
@@ -146,16 +154,15 @@ function print() {
     'ms here',
     'share',
     'ms node:wasi',
-    'ns here',
-    'ns node:wasi',
+    'median ns here',
+    'median ns node:wasi',
   ];
-  const each = (ms, count) =>
-    count > 0 ? Math.round((ms * 1e6) / count).toLocaleString('en') : '-';
+  const ns = (ms) => (ms === undefined ? '-' : Math.round(ms * 1e6).toLocaleString('en'));
   const made = [...ours.calls]
     .filter(([, figures]) => figures.count > 0)
     .sort((a, b) => b[1].ms - a[1].ms);
   const body = made.slice(0, Number(options.rows)).map(([name, figures]) => {
-    const other = theirs.calls.get(name) ?? { count: 0, ms: 0 };
+    const other = theirs.calls.get(name) ?? { ms: 0 };
     return [
       name,
       String(figures.count),
@@ -164,8 +171,8 @@ function print() {
       figures.ms.toFixed(2),
       `${((100 * figures.ms) / ours.hostMs).toFixed(0)} %`,
       other.ms.toFixed(2),
-      each(figures.ms, figures.count),
-      each(other.ms, other.count),
+      ns(figures.median),
+      ns(other.median),
     ];
   });
   const widths = head.map((title, i) =>
