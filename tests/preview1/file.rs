@@ -215,6 +215,14 @@ fn appending_writes_at_the_end_and_leaves_the_offset_there() {
 }
 
 #[test]
+fn an_empty_append_leaves_the_offset_where_it_is() {
+    let (mut guest, fd) = opened(Open::default().flags(Fdflags::APPEND));
+    assert_eq!(guest.read(fd, &[4]), Ok(b"0123".to_vec()));
+    assert_eq!(guest.write(fd, &[b""]), Ok(0));
+    assert_eq!(guest.tell(fd), Ok(4));
+}
+
+#[test]
 fn a_positioned_write_on_a_descriptor_that_appends_keeps_its_offset() {
     let (mut guest, fd) = opened(Open::default().flags(Fdflags::APPEND));
     guest.seek(fd, 4, SET).unwrap();

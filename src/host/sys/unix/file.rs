@@ -403,8 +403,10 @@ impl File for HostFile {
             Kind::Regular(position) if flags.contains(Fdflags::APPEND) => {
                 let _turn = position.turn.lock().unwrap_or_else(PoisonError::into_inner);
                 let done = self.writev(bufs)?;
-                // The kernel knows where the end was.
-                position.set(rustix::fs::seek(self.as_fd(), SeekFrom::Current(0)).map_err(from_rustix)?);
+                if done > 0 {
+                    // The kernel knows where the end was.
+                    position.set(rustix::fs::seek(self.as_fd(), SeekFrom::Current(0)).map_err(from_rustix)?);
+                }
                 Ok(done)
             }
             Kind::Regular(position) => position.advance(|offset| self.pwritev(bufs, offset)),
