@@ -69,7 +69,7 @@ async function guestTurn() {
 }
 
 const turn = kind === 'guest' ? await guestTurn() : TURNS[kind];
-const end = Date.now() + (seconds + 20) * 1000;
+const end = Date.now() + (seconds + 60) * 1000;
 turn();
 if (isMainThread) process.send('started');
 else parentPort.postMessage('started');

@@ -6,16 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import {
-  DIRECTORY,
-  Guest,
-  NONBLOCK,
-  OVERFLOW,
-  READS,
-  SUCCESS,
-  WRITES,
-  check,
-} from '../guest.mjs';
+import { DIRECTORY, Guest, NONBLOCK, OVERFLOW, READS, SUCCESS, WRITES, check } from '../guest.mjs';
 import { Bench, IMPORTS } from '../imports.mjs';
 import { World } from '../world.mjs';
 
@@ -104,7 +95,10 @@ async function* pointers(context, pages) {
       // Filling all of a large memory takes seconds, and is what the guest asked for.
       if (name === 'random_get' && pages > 100 && !spoil.outside && spoil.args[1] > MIB) continue;
       for (const args of [spoil.args, signed(spoil.args)]) {
-        yield [`${name}: ${spoil.label}`, () => callSpoiled(bench, name, { ...spoil, args }, before)];
+        yield [
+          `${name}: ${spoil.label}`,
+          () => callSpoiled(bench, name, { ...spoil, args }, before),
+        ];
       }
     }
   }
@@ -196,7 +190,9 @@ async function* overlaps(context) {
           const [low, high] = [base, base + 1024];
           const same =
             before.subarray(0, low).equals(bytes.subarray(0, low)) &&
-            (name.startsWith('fd_') || name.startsWith('sock_') || before.subarray(high).equals(bytes.subarray(high)));
+            (name.startsWith('fd_') ||
+              name.startsWith('sock_') ||
+              before.subarray(high).equals(bytes.subarray(high)));
           check(same, 'it wrote elsewhere');
           bench.restore();
           if (bench.guest.fdstat(bench.next).errno === SUCCESS) bench.guest.close(bench.next);
