@@ -212,6 +212,17 @@ fn a_socket_tells_both_of_its_sides() {
     assert_eq!(guest.poll(&both), Ok(vec![read_event(0, 3, HANGUP), write_event(1, HANGUP)]));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_peer_that_will_send_no_more_is_a_hangup() {
+    let (socket, peer) = UnixStream::pair().unwrap();
+    let mut guest = Setup { stdin: Some(socket.into()), ..Setup::default() }.guest();
+    peer.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(guest.poll(&[Subscribe::Read(0), after(60_000 * MS)]), Ok(vec![read_event(0, 0, HANGUP)]));
+    // It still takes data.
+    assert_eq!(guest.poll(&[Subscribe::Write(0)]), Ok(vec![write_event(0, 0)]));
+}
+
 #[test]
 fn several_descriptors_at_once() {
     let (mut guest, mut writer, _reader) = with_pipes();

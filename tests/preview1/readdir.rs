@@ -96,6 +96,21 @@ fn tiny_buffers_give_all_entries() {
 }
 
 #[test]
+fn a_buffer_that_ends_where_an_entry_ends_loses_none() {
+    let mut guest = with_files(60);
+    let (all, _) = guest.readdir(BOX, 32 * 1024, 0).unwrap();
+    let mut len = 0;
+    for (index, entry) in all.iter().enumerate() {
+        len += 24 + entry.name.len();
+        let (first, end) = guest.readdir(BOX, len, 0).unwrap();
+        assert!(!end && first == all[..=index]);
+        let (rest, end) = guest.readdir(BOX, 32 * 1024, entry.next).unwrap();
+        assert!(end);
+        assert_eq!(rest, all[index + 1..], "behind entry {index}");
+    }
+}
+
+#[test]
 fn a_long_name_fits_a_buffer_made_for_it() {
     let mut guest = Guest::new();
     let long = "n".repeat(255);
