@@ -1,0 +1,246 @@
+// What the documentation says is run: each JavaScript block and each command of README.md and docs/,
+// in a folder of its own where the package is installed. Links and names are held against the files.
+//
+// In a JavaScript block, `// prints TEXT` says which lines it prints. In a console block the lines
+// below a command are what it prints. Fixtures stand in the folder under the names that the pages use.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative } from 'node:path';
+import test from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const require = createRequire(import.meta.url);
+const { errnos, signatures } = require('../binding.js');
+const manifest = require('../package.json');
+const wabt = await require('wabt')();
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const LIMIT = 60_000;
+/** Paths of a reader's machine, and where they lie in a block's folder. */
+const PLACEHOLDERS = { '/some/real/path': 'data' };
+
+const read = (file) => readFileSync(join(root, file), 'utf8');
+const pages = ['README.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)];
+
+test('there are the pages that a reader looks for', () => {
+  assert.deepEqual(
+    ['embedding', 'migration', 'preview1', 'sandbox', 'threads'].filter(
+      (name) => !pages.includes(`docs/${name}.md`),
+    ),
+    [],
+  );
+});
+
+for (const page of pages) {
+  for (const { language, code, line } of blocksOf(read(page))) {
+    test(`${page}:${line} (${language})`, () => {
+      const check = { js: runScript, console: runConsole, text: () => {} }[language];
+      assert.ok(check, `a block is js, console or text, not '${language}'`);
+      withFolder((folder) => check(code, folder));
+    });
+  }
+}
+
+/** The fenced blocks of a page, with the line on which each begins. */
+function blocksOf(markdown) {
+  const found = [];
+  let block;
+  markdown.split('\n').forEach((text, index) => {
+    const fence = /^```(.*)$/.exec(text);
+    if (fence && block === undefined) {
+      block = { language: fence[1], line: index + 1, lines: [] };
+    } else if (fence) {
+      found.push({ ...block, code: `${block.lines.join('\n')}\n` });
+      block = undefined;
+    } else {
+      block?.lines.push(text);
+    }
+  });
+  assert.equal(block, undefined, 'a block is not closed');
+  return found;
+}
+
+function runScript(code, folder) {
+  let script = code;
+  for (const [path, name] of Object.entries(PLACEHOLDERS)) {
+    script = script.replaceAll(path, join(folder, name));
+  }
+  const file = join(folder, /^import |^(const .* = )?await /m.test(code) ? 'app.mjs' : 'app.cjs');
+  writeFileSync(file, script);
+  const stdout = run(process.execPath, [file], folder);
+  const printed = Array.from(code.matchAll(/\/\/ prints (.*)/g), ([, text]) => text);
+  if (printed.length > 0) assert.deepEqual(linesOf(stdout), printed);
+}
+
+function runConsole(code, folder) {
+  for (const part of code.split(/^\$ /m).slice(1)) {
+    const [command, ...expected] = linesOf(part);
+    const [program, ...words] = command.split(' ');
+    if (program === 'npm' && words[0] === 'install') {
+      assert.deepEqual(words.slice(1), [manifest.name]);
+    } else if (program === 'npm') {
+      const script = words[0] === 'run' ? words[1] : words[0];
+      assert.ok(manifest.scripts[script], `no such npm script: ${script}`);
+    } else {
+      assert.ok(program === 'node' || (program === 'npx' && words[0] === 'wasi-rs'), command);
+      const args =
+        program === 'npx' ? [join(root, manifest.bin['wasi-rs']), ...words.slice(1)] : words;
+      const stdout = run(process.execPath, args, folder);
+      if (expected.length > 0) assert.deepEqual(linesOf(stdout), expected);
+    }
+  }
+}
+
+function linesOf(text) {
+  return text.split('\n').filter((line) => line !== '');
+}
+
+/** Runs a program, which must succeed and complain of nothing. */
+function run(file, args, cwd) {
+  const env = { ...process.env, NODE_OPTIONS: '' };
+  const { error, status, signal, stdout, stderr } = spawnSync(file, args, {
+    cwd,
+    env,
+    encoding: 'utf8',
+    input: '',
+    timeout: LIMIT,
+  });
+  assert.ifError(error);
+  assert.deepEqual({ status, signal, stderr }, { status: 0, signal: null, stderr: '' });
+  return stdout;
+}
+
+/** Gives a folder with the package and the fixtures. */
+function withFolder(use) {
+  const folder = mkdtempSync(join(tmpdir(), 'wasi-rs-docs-'));
+  try {
+    mkdirSync(join(folder, 'node_modules'));
+    symlinkSync(root, join(folder, 'node_modules', manifest.name), 'junction');
+    for (const name of ['data', 'output']) mkdirSync(join(folder, name));
+    writeFileSync(join(folder, 'data', 'notes.txt'), 'one\ntwo\n');
+    writeFileSync(join(folder, 'config.json'), '{}\n');
+    copyFileSync(join(root, 'demo/demo.wasm'), join(folder, 'demo.wasm'));
+    copyFileSync(join(root, 'demo/demo.wasm'), join(folder, 'program.wasm'));
+    copyFileSync(join(root, 'demo/report.wasm'), join(folder, 'report.wasm'));
+    copyFileSync(join(root, '__test__/guests/reactor.wasm'), join(folder, 'reactor.wasm'));
+    writeFileSync(join(folder, 'threads.wasm'), threadsGuest());
+    writeFileSync(join(folder, 'endless.wasm'), endlessGuest());
+    writeFileSync(join(folder, 'app.js'), APP);
+    use(folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** A program that knows nothing of this package. */
+const APP = `const { readFileSync } = require('node:fs');
+const { WASI } = require('node:wasi');
+const wasi = new WASI({ version: 'preview1' });
+const wasm = new WebAssembly.Module(readFileSync('demo.wasm'));
+wasi.start(new WebAssembly.Instance(wasm, { wasi_snapshot_preview1: wasi.wasiImport }));
+`;
+
+/** Its thread writes a line; the main one waits for it. */
+function threadsGuest() {
+  return wat(`(module
+    (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+    (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+    (import "env" "memory" (memory 1 1 shared))
+    (data (i32.const 0) "\\20\\00\\00\\00\\0d\\00\\00\\00")
+    (data (i32.const 32) "from a thread")
+    (func (export "_start")
+      (if (i32.le_s (call $spawn (i32.const 0)) (i32.const 0)) (then (unreachable)))
+      (drop (memory.atomic.wait32 (i32.const 64) (i32.const 0) (i64.const -1))))
+    (func (export "wasi_thread_start") (param i32 i32)
+      (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 16)))
+      (i32.atomic.store (i32.const 64) (i32.const 1))
+      (drop (memory.atomic.notify (i32.const 64) (i32.const 1)))))`);
+}
+
+function endlessGuest() {
+  return wat(`(module (memory (export "memory") 1) (func (export "_start") (loop (br 0))))`);
+}
+
+function wat(text) {
+  return wabt.parseWat('guest.wat', text, { threads: true }).toBinary({}).buffer;
+}
+
+// --- Names and links -----------------------------------------------------------------------------
+
+/** Made by tools, or not ours. */
+const SKIPPED = new Set(['node_modules', 'target', '.git', '.cache', 'corpus', 'artifacts']);
+
+function markdownBelow(folder) {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return SKIPPED.has(entry.name) ? [] : markdownBelow(path);
+    return entry.name.endsWith('.md') ? [path] : [];
+  });
+}
+
+/** The anchors of a page, as GitHub makes them of its headings. */
+function anchorsOf(markdown) {
+  const headings = markdown.replace(/^```[^]*?^```/gm, '').matchAll(/^#+ (.*)$/gm);
+  return Array.from(headings, ([, text]) =>
+    text
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+}
+
+for (const path of markdownBelow(root)) {
+  const name = relative(root, path);
+  const markdown = readFileSync(path, 'utf8');
+
+  test(`${name}: links lead somewhere`, () => {
+    const prose = markdown.replace(/^```[^]*?^```/gm, '');
+    const broken = Array.from(prose.matchAll(/\]\(([^)\s]+)\)/g), ([, link]) => link)
+      .filter((link) => !/^[a-z]+:/.test(link))
+      .filter((link) => {
+        const [file, anchor] = link.split('#');
+        const target = file === '' ? path : join(dirname(path), decodeURIComponent(file));
+        if (!existsSync(target)) return true;
+        return anchor !== undefined && !anchorsOf(readFileSync(target, 'utf8')).includes(anchor);
+      });
+    assert.deepEqual(broken, []);
+  });
+
+  test(`${name}: npm scripts exist`, () => {
+    const scripts = Array.from(markdown.matchAll(/\bnpm run ([\w:-]+)/g), ([, script]) => script);
+    assert.deepEqual(
+      scripts.filter((script) => !Object.hasOwn(manifest.scripts, script)),
+      [],
+    );
+  });
+}
+
+test('docs/preview1.md has a row for each function, with errnos that exist', () => {
+  const rows = Array.from(read('docs/preview1.md').matchAll(/^\| `(\w+)` \|(.*)\|$/gm));
+  assert.deepEqual(
+    rows.map(([, name]) => name),
+    Object.keys(signatures),
+  );
+  for (const [, name, rest] of rows) {
+    const [status, named, ...more] = rest.split(/(?<!\\)\|/);
+    assert.equal(more.length, 1, `${name}: four columns`);
+    assert.match(status.trim(), /^(complete|refused)$/, name);
+    const unknown = Array.from(named.matchAll(/`([a-z0-9]+)`/g), ([, errno]) => errno).filter(
+      (errno) => !errnos.includes(errno),
+    );
+    assert.deepEqual(unknown, [], name);
+  }
+});
