@@ -34,7 +34,7 @@ function installPackages() {
   if (!npm(['ci', '--no-audit', '--no-fund', '--loglevel=error'])) fail('npm ci did not succeed');
 }
 
-/** A digest of all that decides what the addon and its loader are. */
+/** A digest of all that decides what the addon is. */
 function addonState() {
   const { version, napi, scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const sources = ['Cargo.toml', 'Cargo.lock', 'build.rs', ...filesBelow('src')];
@@ -42,10 +42,10 @@ function addonState() {
   return digest(sources, JSON.stringify(rest));
 }
 
-/** The addon for this platform, whose name the build chooses, and its loader. */
+/** The addon for this platform, whose name the build chooses. */
 function addonFiles() {
   const addon = readdirSync(root).find((name) => name.endsWith('.node'));
-  return addon ? [join(root, addon), join(root, 'binding.js')] : [];
+  return addon ? [join(root, addon)] : [];
 }
 
 function buildAddon() {

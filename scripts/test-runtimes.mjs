@@ -12,6 +12,7 @@ import { fail, root, run, say } from './process.mjs';
 const LIMIT = 300_000;
 
 const NODES_OWN = {
+  'package.test.mjs': 'npm and what it installs',
   'permission.test.mjs': "Node's permission model",
   'contract/contract.test.mjs': "recordings of Node's own module",
 };

@@ -1,0 +1,302 @@
+// The package as users get it: packed, installed into an empty project without a network, and used there
+// in each way that it can be used.
+
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { codeBlocks, hasSymbolTable, Project } from '../scripts/pack-test.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const own = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'));
+const major = Number.parseInt(process.versions.node, 10);
+const MIB = 1 << 20;
+// The aim is 5 ms on an idle machine; this one may be very busy.
+const LOAD_LIMIT = 500;
+
+/** What loaders of addons may take instead: builds for WebAssembly, which run on `node:wasi`. */
+const IMPOSTORS = ['wasi-rs-wasm32-wasi', 'wasi-rs-wasm32-wasip1', '@napi-rs/wasm-runtime'];
+
+/** @type {Project} */
+let project;
+
+before(() => {
+  project = Project.create();
+  fs.copyFileSync(guest('args'), path.join(project.folder, 'demo.wasm'));
+});
+after(() => project?.remove());
+
+function guest(name) {
+  return path.join(root, '__test__', 'guests', `${name}.wasm`);
+}
+
+/** Runs a program in the project; it must end with code 0 and say nothing on stderr. */
+function output(args, env) {
+  const { status, stdout, stderr } = project.node(args, env);
+  assert.deepEqual({ status, stderr }, { status: 0, stderr: '' }, `node ${args.join(' ')}`);
+  return stdout;
+}
+
+function program(name, text) {
+  project.write(name, text);
+  return output([name]);
+}
+
+const RUN = `
+  const wasi = new WASI({ version: 'preview1', args: ['demo', 'one'] });
+  const wasm = new WebAssembly.Module(readFileSync('demo.wasm'));
+  const code = wasi.start(new WebAssembly.Instance(wasm, wasi.getImportObject()));
+  console.log('exit code', code);
+`;
+const RAN = '2\n[demo]\n[one]\nok\nexit code 0\n';
+
+describe('the package', () => {
+  it('holds what a user needs, and nothing else', () => {
+    const expected =
+      /^([\w-]+\.js|[\w-]+\.d\.ts|bin\/[\w-]+\.js|package\.json|README\.md|LICENSE|THIRD-PARTY\.md|wasi-rs\.[\w-]+\.node)$/;
+    const files = project.files();
+    assert.deepEqual(
+      files.filter((name) => !expected.test(name)),
+      [],
+    );
+    for (const name of ['LICENSE', 'README.md', 'THIRD-PARTY.md', 'index.js', 'index.d.ts']) {
+      assert.ok(files.includes(name), name);
+    }
+    const named = own.files.filter((name) => /\.(js|ts|md)$/.test(name));
+    assert.deepEqual(
+      named.filter((name) => !files.includes(name)),
+      [],
+      'files that package.json names exist',
+    );
+  });
+
+  it('has no dependency', () => {
+    assert.deepEqual(fs.readdirSync(path.join(project.folder, 'node_modules')).sort(), [
+      '.bin',
+      '.package-lock.json',
+      'wasi-rs',
+    ]);
+  });
+
+  it('loads all of its modules', () => {
+    const modules = project.files().filter((name) => /^[\w-]+\.js$/.test(name));
+    // Those that run in a Worker, and the one that changes `node:wasi`.
+    const apart = ['run-worker.js', 'threads-worker.js', 'register.js'];
+    for (const name of modules.filter((name) => !apart.includes(name))) {
+      output(['-e', `require(${JSON.stringify(path.join(project.package, name))})`]);
+    }
+  });
+
+  it('has an addon below 1 MiB', () => {
+    const { size } = fs.statSync(project.addon());
+    assert.ok(size < MIB, `${size} bytes`);
+  });
+
+  it('has an addon without symbols', { skip: process.platform !== 'linux' }, () => {
+    assert.equal(hasSymbolTable(project.addon()), false);
+  });
+
+  it('loads in milliseconds', (t) => {
+    const { wall, cpu } = project.loadTime();
+    t.diagnostic(`require('wasi-rs'): at best ${wall} ms, ${cpu} ms of them computing`);
+    assert.ok(wall > 0 && wall < LOAD_LIMIT, `${wall} ms`);
+  });
+});
+
+describe('the installed package', () => {
+  it('works by require', () => {
+    const text = `'use strict';
+      const { readFileSync } = require('node:fs');
+      const { WASI } = require('wasi-rs');
+      ${RUN}`;
+    assert.equal(program('require.cjs', text), RAN);
+  });
+
+  it('works by import', () => {
+    const text = `import { readFileSync } from 'node:fs';
+      import { WASI } from 'wasi-rs';
+      ${RUN}`;
+    assert.equal(program('import.mjs', text), RAN);
+  });
+
+  it("runs the README's example", () => {
+    const example = codeBlocks('README.md', 'js').find((text) => text.includes('preopens'));
+    const place = '/some/real/path';
+    assert.ok(example.includes(place));
+    const text = example.replace(place, project.folder);
+    assert.equal(
+      program('example.mjs', `${text}\nconsole.log('exit code', exitCode);`),
+      '2\n[demo]\n[--verbose]\nok\nexit code 0\n',
+    );
+  });
+
+  it('replaces node:wasi by wasi-rs/register', () => {
+    const text = `'use strict';
+      const { readFileSync } = require('node:fs');
+      const { WASI } = require('node:wasi');
+      if (WASI !== require('wasi-rs').WASI) throw new Error("Node's own");
+      ${RUN}`;
+    project.write('unchanged.cjs', text);
+    assert.equal(output(['--require', 'wasi-rs/register', 'unchanged.cjs']), RAN);
+    assert.equal(output(['--import', 'wasi-rs/register', 'unchanged.cjs']), RAN);
+  });
+
+  it('runs threads by wasi-rs/threads', async () => {
+    const { default: wabt } = await import('wabt');
+    const text = `(module
+      (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+      (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+      (import "env" "memory" (memory 1 1 shared))
+      (export "memory" (memory 0))
+      (func (export "wasi_thread_start") (param i32 i32) (call $exit (local.get 1)))
+      (func (export "_start") (drop (call $spawn (i32.const 42)))
+        (drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1)))))`;
+    const module = (await wabt()).parseWat('threads.wat', text, { threads: true });
+    project.write('threads.wasm', module.toBinary({}).buffer);
+    const threads = `import { readFileSync } from 'node:fs';
+      import { WASI } from 'wasi-rs';
+      import { runThreads } from 'wasi-rs/threads';
+      const wasi = new WASI({ version: 'preview1' });
+      console.log(await runThreads(wasi, readFileSync('threads.wasm')));`;
+    assert.equal(program('threads.mjs', threads), '42\n');
+  });
+
+  it('runs a program in a Worker', () => {
+    const text = `import { readFileSync } from 'node:fs';
+      import { runInWorker } from 'wasi-rs';
+      const result = await runInWorker(readFileSync('demo.wasm'), { version: 'preview1', args: ['demo', 'one'] });
+      console.log(typeof result);`;
+    assert.match(program('worker.mjs', text), /^(number|object)$/m);
+  });
+
+  it('has the command wasi-rs', () => {
+    const { bin } = JSON.parse(fs.readFileSync(path.join(project.package, 'package.json'), 'utf8'));
+    const command = path.join(project.package, bin['wasi-rs']);
+    assert.ok(fs.existsSync(path.join(project.folder, 'node_modules', '.bin', 'wasi-rs')));
+    assert.equal(output([command, 'run', 'demo.wasm', 'one']), '2\n[demo.wasm]\n[one]\nok\n');
+    assert.equal(output([command, '--version']).trim().split(' ').pop(), own.version);
+  });
+
+  const tsc = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+  for (const [title, types] of [
+    ['with @types/node', ['node']],
+    ['without @types/node', []],
+  ]) {
+    it(`has types, ${title}`, { skip: major < 20 && 'the compiler needs Node 20' }, () => {
+      const options = {
+        strict: true,
+        noEmit: true,
+        target: 'es2022',
+        lib: types.length > 0 ? ['es2022'] : ['es2022', 'dom'],
+        module: 'nodenext',
+        types,
+        typeRoots: types.length > 0 ? [path.join(root, 'node_modules', '@types')] : [],
+      };
+      const config = { compilerOptions: options, files: ['typed.mts'] };
+      project.write('tsconfig.json', JSON.stringify(config));
+      const use = `import { WASI } from 'wasi-rs';
+        import { runThreads } from 'wasi-rs/threads';
+        const wasi = new WASI({ version: 'preview1', args: ['demo'] });
+        export const names: string[] = Object.keys(wasi.wasiImport);
+        export const run: (wasm: Uint8Array<ArrayBuffer>) => Promise<number> = (wasm) => runThreads(wasi, wasm);`;
+      project.write('typed.mts', use);
+      const checked = project.node([tsc, '--project', 'tsconfig.json']);
+      assert.equal(checked.stdout + checked.stderr, '');
+      assert.equal(checked.status, 0);
+      // The compiler does look at these types.
+      project.write('typed.mts', `${use}\nnew WASI({ version: 1 });`);
+      const { status, stdout } = project.node([tsc, '--project', 'tsconfig.json']);
+      assert.notEqual(status, 0);
+      assert.match(stdout, /typed\.mts\(6,/);
+    });
+  }
+});
+
+describe('the loader', () => {
+  it('knows the platforms that are built', () => {
+    const systems = { linux: 'linux', apple: 'darwin' };
+    const cpus = { x86_64: 'x64', aarch64: 'arm64' };
+    const built = own.napi.targets.map((target) => {
+      const parts = target.split('-');
+      const system = parts.includes('apple') ? systems.apple : systems[parts[2]];
+      const abi = system === 'linux' ? [parts[3]] : [];
+      return [system, cpus[parts[0]], ...abi].join('-');
+    });
+    const loader = fs.readFileSync(path.join(root, 'binding.js'), 'utf8');
+    const [, list] = /PREBUILT = \[(.*?)\]/s.exec(loader);
+    const known = [...list.matchAll(/'([^']+)'/g)].map(([, name]) => name);
+    assert.deepEqual(known, built.sort());
+  });
+
+  describe('where there is no addon beside it', () => {
+    let hidden;
+    let platform;
+    before(() => {
+      const addon = project.addon();
+      platform = path.basename(addon).split('.')[1];
+      hidden = path.join(project.above, path.basename(addon));
+      fs.renameSync(addon, hidden);
+    });
+    after(() => fs.renameSync(hidden, path.join(project.package, path.basename(hidden))));
+
+    function failure(env, prelude = '') {
+      const code = `${prelude};
+        try { require('wasi-rs'); console.log('loaded'); }
+        catch (error) { console.log(JSON.stringify({ code: error.code, message: error.message })); }`;
+      return JSON.parse(output(['-e', code], env));
+    }
+
+    it('says for which platform, and what to do', () => {
+      const { code, message } = failure();
+      assert.equal(code, 'ERR_WASI_ADDON_NOT_LOADED');
+      assert.ok(message.includes(platform), message);
+      assert.match(message, /install again/);
+    });
+
+    it('says which platforms there are, on any other', () => {
+      const other = "Object.defineProperty(process, 'arch', { value: 'riscv64' })";
+      const { code, message } = failure({}, other);
+      assert.equal(code, 'ERR_WASI_ADDON_NOT_LOADED');
+      assert.match(message, /no prebuilt addon for \w+-riscv64/);
+      assert.match(message, /npm run build/);
+      for (const target of ['linux-x64-gnu', 'darwin-arm64']) assert.ok(message.includes(target));
+    });
+
+    it('takes nothing else in its place, whatever the environment says', () => {
+      const modules = path.join(project.folder, 'node_modules');
+      const fake = "console.log('an impostor runs'); module.exports = require('node:wasi');\n";
+      for (const name of IMPOSTORS) project.write(`node_modules/${name}/index.js`, fake);
+      project.write('node_modules/wasi-rs/wasi-rs.wasi.cjs', fake);
+      const impostor = project.write('impostor.cjs', fake);
+      const asked = {};
+      for (const prefix of ['NAPI_RS', 'WASI_RS']) {
+        asked[`${prefix}_FORCE_WASI`] = '1';
+        asked[`${prefix}_NATIVE_LIBRARY_PATH`] = impostor;
+      }
+      try {
+        assert.equal(failure(asked).code, 'ERR_WASI_ADDON_NOT_LOADED');
+      } finally {
+        for (const name of IMPOSTORS) fs.rmSync(path.join(modules, name), { recursive: true });
+        fs.rmSync(path.join(project.package, 'wasi-rs.wasi.cjs'));
+      }
+    });
+
+    it("takes that of the platform's package, if it is of the same version", () => {
+      const name = `wasi-rs-${platform}`;
+      const main = path.basename(hidden);
+      const describe = (version) =>
+        project.write(`node_modules/${name}/package.json`, JSON.stringify({ name, version, main }));
+      describe(own.version);
+      const folder = path.join(project.folder, 'node_modules', name);
+      fs.copyFileSync(hidden, path.join(folder, main));
+      try {
+        assert.equal(output(['require.cjs']), RAN);
+        describe('0.0.1');
+        assert.match(failure().message, /is of version 0\.0\.1/);
+      } finally {
+        fs.rmSync(folder, { recursive: true });
+      }
+    });
+  });
+});

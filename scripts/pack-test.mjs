@@ -1,0 +1,139 @@
+// What a user gets: packs the package, installs the tarball into an empty project, and uses it there.
+//
+// `node scripts/pack-test.mjs` alone prints what the package holds and how long it takes to load.
+
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { npm, root } from './process.mjs';
+
+const LOADS = 10;
+const LIMIT = 60_000;
+
+/** An empty project with the package installed from its tarball, and nothing else. */
+export class Project {
+  /** @returns {Project} in a new temporary folder, for `remove()` to remove */
+  static create() {
+    const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'wasi-rs-pack-')));
+    const project = new Project(path.join(folder, 'project'), folder);
+    // What npm test sets for its scripts is not what a user has.
+    const env = { ...process.env };
+    for (const name of Object.keys(env)) if (name.startsWith('npm_config_')) delete env[name];
+    const options = { env, stdio: ['ignore', 'ignore', 'inherit'] };
+    const quiet = ['--loglevel=error', '--ignore-scripts'];
+    if (!npm(['pack', ...quiet, '--pack-destination', folder], options)) {
+      throw new Error('npm pack did not succeed');
+    }
+    const [tarball] = fs.readdirSync(folder).filter((name) => name.endsWith('.tgz'));
+    project.tarball = path.join(folder, tarball);
+    project.write('package.json', '{ "name": "empty", "version": "1.0.0", "private": true }\n');
+    const install = ['install', '--offline', '--no-audit', '--no-fund', ...quiet, project.tarball];
+    if (!npm(install, { ...options, cwd: project.folder })) {
+      throw new Error('npm install of the tarball did not succeed');
+    }
+    return project;
+  }
+
+  constructor(folder, above) {
+    this.folder = folder;
+    this.above = above;
+    this.package = path.join(folder, 'node_modules', 'wasi-rs');
+  }
+
+  remove() {
+    fs.rmSync(this.above, { recursive: true, force: true });
+  }
+
+  /** Writes a file of the project. */
+  write(name, content) {
+    const place = path.join(this.folder, name);
+    fs.mkdirSync(path.dirname(place), { recursive: true });
+    fs.writeFileSync(place, content);
+    return place;
+  }
+
+  /** Runs this Node.js in the project. */
+  node(args, env = {}) {
+    return spawnSync(process.execPath, args, {
+      cwd: this.folder,
+      encoding: 'utf8',
+      env: { ...process.env, NODE_OPTIONS: '', ...env },
+      timeout: LIMIT,
+    });
+  }
+
+  /** @returns {string[]} the package's files, sorted, with `/` between folders */
+  files(folder = '') {
+    const entries = fs.readdirSync(path.join(this.package, folder), { withFileTypes: true });
+    return entries
+      .flatMap((entry) => {
+        const name = folder + entry.name;
+        return entry.isDirectory() ? this.files(`${name}/`) : [name];
+      })
+      .sort();
+  }
+
+  /** @returns {string} the path of the one addon in the package */
+  addon() {
+    const addons = this.files().filter((name) => name.endsWith('.node'));
+    if (addons.length !== 1) throw new Error(`the package has ${addons.length} addons`);
+    return path.join(this.package, addons[0]);
+  }
+
+  /**
+   * Milliseconds that `require` takes, the best of several processes.
+   *
+   * @returns {{ wall: number, cpu: number }} by the clock, and of the processor
+   */
+  loadTime() {
+    const code = `const start = performance.now();
+      const before = process.cpuUsage();
+      require('wasi-rs');
+      const { user, system } = process.cpuUsage(before);
+      console.log(JSON.stringify([performance.now() - start, (user + system) / 1000]));`;
+    const times = Array.from({ length: LOADS }, () => JSON.parse(this.node(['-e', code]).stdout));
+    const best = (index) => Number(Math.min(...times.map((time) => time[index])).toFixed(2));
+    return { wall: best(0), cpu: best(1) };
+  }
+}
+
+/** @returns {boolean} whether an ELF file has a symbol table beside that of its dynamic symbols */
+export function hasSymbolTable(path) {
+  const SYMTAB = 2;
+  const bytes = fs.readFileSync(path);
+  if (bytes.toString('latin1', 0, 4) !== '\x7fELF' || bytes[4] !== 2) {
+    throw new Error(`${path} is no ELF file of 64 bits`);
+  }
+  const offset = Number(bytes.readBigUInt64LE(0x28));
+  const size = bytes.readUInt16LE(0x3a);
+  const count = bytes.readUInt16LE(0x3c);
+  const types = Array.from({ length: count }, (_, i) => bytes.readUInt32LE(offset + i * size + 4));
+  if (count === 0) throw new Error(`${path} has no sections`);
+  return types.includes(SYMTAB);
+}
+
+/** @returns {string[]} the blocks of code in a language in a file of the checkout */
+export function codeBlocks(file, language) {
+  const text = fs.readFileSync(path.join(root, file), 'utf8');
+  return [...text.matchAll(/^```(\w*)\n(.*?)^```$/gms)]
+    .filter((block) => block[1] === language)
+    .map((block) => block[2]);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const project = Project.create();
+  try {
+    for (const name of project.files()) {
+      const { size } = fs.statSync(path.join(project.package, name));
+      console.log(`${String(size).padStart(8)} ${name}`);
+    }
+    const { size } = fs.statSync(project.tarball);
+    console.log(`${String(size).padStart(8)} bytes in the tarball`);
+    const { wall, cpu } = project.loadTime();
+    console.log(`require('wasi-rs'): ${wall} ms at best, ${cpu} ms of the processor`);
+  } finally {
+    project.remove();
+  }
+}
