@@ -244,3 +244,41 @@ test('docs/preview1.md has a row for each function, with errnos that exist', () 
     assert.deepEqual(unknown, [], name);
   }
 });
+
+test('errnos have the numbers that the pages give them', () => {
+  const wrong = pages.flatMap((page) =>
+    Array.from(read(page).matchAll(/\b(\d+) (?:`([a-z0-9]+)`|\(([a-z0-9]+)\))/g))
+      .filter(([, number, quoted, named]) => errnos[number - 1] !== (quoted ?? named))
+      .map(([text]) => `${page}: ${text}`),
+  );
+  assert.deepEqual(wrong, []);
+});
+
+test('docs/embedding.md has the options of the command line, and each is explained', () => {
+  const options = (text) =>
+    new Set(
+      Array.from(text.matchAll(/--([a-z-]+)/g), ([, name]) => name)
+        .filter((name) => name !== 'help' && name !== 'version')
+        .sort(),
+    );
+  const { stdout } = spawnSync(process.execPath, [join(root, 'bin/wasi-rs.js'), '--help'], {
+    encoding: 'utf8',
+  });
+  const [, section] = read('docs/embedding.md').split('## The command line\n');
+  const table = section.split('\n').filter((line) => line.startsWith('| `--'));
+  assert.deepEqual(options(table.join('\n')), options(stdout));
+});
+
+test('the options beyond those of Node are all explained', () => {
+  const [, declared] = read('index.d.ts').split('export interface EmbedderOptions');
+  const names = Array.from(
+    declared.slice(0, declared.indexOf('\n}')).matchAll(/^ +(\w+)\?:/gm),
+    ([, name]) => name,
+  );
+  assert.ok(names.includes('limits') && names.includes('deadlineMs'));
+  const text = ['README.md', 'docs/embedding.md', 'docs/sandbox.md'].map(read).join('\n');
+  assert.deepEqual(
+    names.filter((name) => !new RegExp(`\\b${name}\\b`).test(text)),
+    [],
+  );
+});
