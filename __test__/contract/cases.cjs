@@ -133,8 +133,6 @@ groups.module = {
   'a subclass can be constructed': () =>
     new (class Mine extends load() {})({ version: 'preview1' }).constructor.name,
   'own string keys of an instance': () => Object.keys(make()),
-  'own symbol keys of an instance': () =>
-    Object.getOwnPropertySymbols(make()).map((s) => s.description),
   'descriptor of wasiImport': () => {
     const { value, ...rest } = Object.getOwnPropertyDescriptor(make(), 'wasiImport');
     return rest;
@@ -413,7 +411,7 @@ groups['options.preopens'] = {
     return preopened({ '/': link });
   },
   'dangling symlink': () => {
-    const link = join(temp(), `dangling-${process.pid}`);
+    const link = join(temp(), 'dangling');
     symlinkSync('nowhere', link);
     return preopened({ '/': link });
   },
@@ -437,7 +435,6 @@ groups['options.preopens'] = {
   'host with NUL': () => shape(make({ preopens: { '/': `${temp()}\0x` } })),
   'inherited keys': () => preopened(Object.create({ '/': temp() })),
   'unicode guest': () => preopened({ '/é😀': temp() }),
-  'no permission': () => shape(make({ preopens: { '/': '/proc/1/fd' } })),
   'directory removed after construction': () => {
     const { rmdirSync } = require('node:fs');
     const dir = existing('removed');

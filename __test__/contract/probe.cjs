@@ -3,6 +3,9 @@
 // one JSON line per case, so that what was seen before a crash is not lost.
 const groups = require('./cases.cjs');
 
+// Some cases look at the modes of what they made.
+process.umask(0o022);
+
 const [group, only] = process.argv.slice(2);
 
 function plain(value, depth = 0) {
@@ -36,7 +39,10 @@ function thrown(error) {
     throws: [
       error.name,
       error.code ?? null,
-      String(error.message).replace(temporary, '<tmp>'),
+      String(error.message)
+        .replace(temporary, '<tmp>')
+        // V8 quotes the source of a function that cannot be cloned.
+        .replace(/^.*(?= could not be cloned)/s, '<function>'),
       ...(Object.keys(own).length ? [own] : []),
     ],
   };

@@ -21,7 +21,7 @@ fn count(bytes: usize) -> u32 {
 /// # Errors
 /// - `badf`: the descriptor is not open or is a directory.
 /// - `notcapable`: the right `fd_advise` is missing.
-/// - `inval`: there is no such advice, or the range ends beyond 2^63.
+/// - `inval`: there is no such advice, or the offset or the length is beyond 2^63.
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_advise>
 pub(super) fn fd_advise(call: &Call<'_>, fd: Fd, offset: Filesize, len: Filesize, advice: u32) -> Result<()> {

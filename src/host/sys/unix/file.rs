@@ -253,50 +253,57 @@ where
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod call {
     use super::{AsRawFd, BorrowedFd, Region, Result, count, retry};
+    use libc::c_long;
+
+    // A variadic function takes what the kernel takes: all arguments are as wide as a register.
+
+    /// The upper half of an offset, where one register is too narrow for it.
+    #[cfg(target_pointer_width = "64")]
+    const UPPER_HALF: c_long = 0;
 
     // SAFETY, for all of them: the regions are checked ranges of guest memory, laid out as iovecs. One buffer is the usual case,
     // and cheaper for the kernel without a list.
 
     pub(super) fn readv(fd: BorrowedFd<'_>, bufs: &[Region<'_>]) -> Result<usize> {
-        let fd = fd.as_raw_fd();
+        let fd = c_long::from(fd.as_raw_fd());
         match bufs {
             // SAFETY: as above.
             [one] => retry(|| unsafe { libc::syscall(libc::SYS_read, fd, one.as_ptr(), one.len()) }),
             // SAFETY: as above.
-            _ => retry(|| unsafe { libc::syscall(libc::SYS_readv, fd, bufs.as_ptr(), count(bufs)) }),
+            _ => retry(|| unsafe { libc::syscall(libc::SYS_readv, fd, bufs.as_ptr(), c_long::from(count(bufs))) }),
         }
     }
 
     pub(super) fn writev(fd: BorrowedFd<'_>, bufs: &[Region<'_>]) -> Result<usize> {
-        let fd = fd.as_raw_fd();
+        let fd = c_long::from(fd.as_raw_fd());
         match bufs {
             // SAFETY: as above.
             [one] => retry(|| unsafe { libc::syscall(libc::SYS_write, fd, one.as_ptr(), one.len()) }),
             // SAFETY: as above.
-            _ => retry(|| unsafe { libc::syscall(libc::SYS_writev, fd, bufs.as_ptr(), count(bufs)) }),
+            _ => retry(|| unsafe { libc::syscall(libc::SYS_writev, fd, bufs.as_ptr(), c_long::from(count(bufs))) }),
         }
     }
 
     // On 64-bit systems an offset is one argument, and the upper half that `preadv` takes besides is unused.
     #[cfg(target_pointer_width = "64")]
     pub(super) fn preadv(fd: BorrowedFd<'_>, bufs: &[Region<'_>], offset: i64) -> Result<usize> {
-        let fd = fd.as_raw_fd();
+        let fd = c_long::from(fd.as_raw_fd());
         match bufs {
             // SAFETY: as above.
             [one] => retry(|| unsafe { libc::syscall(libc::SYS_pread64, fd, one.as_ptr(), one.len(), offset) }),
             // SAFETY: as above.
-            _ => retry(|| unsafe { libc::syscall(libc::SYS_preadv, fd, bufs.as_ptr(), count(bufs), offset, 0) }),
+            _ => retry(|| unsafe { libc::syscall(libc::SYS_preadv, fd, bufs.as_ptr(), c_long::from(count(bufs)), offset, UPPER_HALF) }),
         }
     }
 
     #[cfg(target_pointer_width = "64")]
     pub(super) fn pwritev(fd: BorrowedFd<'_>, bufs: &[Region<'_>], offset: i64) -> Result<usize> {
-        let fd = fd.as_raw_fd();
+        let fd = c_long::from(fd.as_raw_fd());
         match bufs {
             // SAFETY: as above.
             [one] => retry(|| unsafe { libc::syscall(libc::SYS_pwrite64, fd, one.as_ptr(), one.len(), offset) }),
             // SAFETY: as above.
-            _ => retry(|| unsafe { libc::syscall(libc::SYS_pwritev, fd, bufs.as_ptr(), count(bufs), offset, 0) }),
+            _ => retry(|| unsafe { libc::syscall(libc::SYS_pwritev, fd, bufs.as_ptr(), c_long::from(count(bufs)), offset, UPPER_HALF) }),
         }
     }
 }
@@ -333,19 +340,40 @@ mod call {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod nowait {
     use super::{AsRawFd, BorrowedFd, Region, Result, count, retry};
+    use libc::c_long;
 
-    const HERE: libc::c_long = -1;
+    const HERE: c_long = -1;
 
     pub(super) fn readv(fd: BorrowedFd<'_>, bufs: &[Region<'_>]) -> Result<usize> {
         // SAFETY: the regions are checked ranges of guest memory, laid out as iovecs.
-        retry(|| unsafe { libc::syscall(libc::SYS_preadv2, fd.as_raw_fd(), bufs.as_ptr(), count(bufs), HERE, HERE, libc::RWF_NOWAIT) })
+        retry(|| unsafe {
+            libc::syscall(
+                libc::SYS_preadv2,
+                c_long::from(fd.as_raw_fd()),
+                bufs.as_ptr(),
+                c_long::from(count(bufs)),
+                HERE,
+                HERE,
+                c_long::from(libc::RWF_NOWAIT),
+            )
+        })
     }
 
     /// With `append`, at the end of a regular file, whether or not the descriptor has that flag.
     pub(super) fn writev(fd: BorrowedFd<'_>, bufs: &[Region<'_>], append: bool) -> Result<usize> {
         let flags = if append { libc::RWF_APPEND } else { libc::RWF_NOWAIT };
         // SAFETY: as above.
-        retry(|| unsafe { libc::syscall(libc::SYS_pwritev2, fd.as_raw_fd(), bufs.as_ptr(), count(bufs), HERE, HERE, flags) })
+        retry(|| unsafe {
+            libc::syscall(
+                libc::SYS_pwritev2,
+                c_long::from(fd.as_raw_fd()),
+                bufs.as_ptr(),
+                c_long::from(count(bufs)),
+                HERE,
+                HERE,
+                c_long::from(flags),
+            )
+        })
     }
 }
 
@@ -564,6 +592,9 @@ impl File for HostFile {
     fn accept(&self) -> Result<Box<dyn File>> {
         if !self.is_socket() {
             return Err(Errno::Notsock);
+        }
+        if !rustix::net::sockopt::socket_acceptconn(self.as_fd()).map_err(from_rustix)? {
+            return Err(Errno::Inval);
         }
         // A listener of the host may block.
         self.ready(PollFlags::IN)?;
