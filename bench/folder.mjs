@@ -15,13 +15,30 @@ import { FILE_SIZE } from './rows.mjs';
 /** In memory, if possible: a disk's journal and its writer make times of their own. */
 export const DEFAULT_PARENT = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 
+const made = new Set();
+process.on('exit', () => made.forEach(removeFolder));
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
+
+/** @returns {string} the path of a new folder, which this process removes at its end */
+export function temporaryFolder(parent = DEFAULT_PARENT) {
+  const path = mkdtempSync(join(parent, 'wasi-rs-bench-'));
+  made.add(path);
+  return path;
+}
+
+/** Removes a temporary folder before the end. */
+export function removeFolder(path) {
+  rmSync(path, { recursive: true, force: true });
+  made.delete(path);
+}
+
 /**
  * @param {Iterable<number>} directories how many entries there are to be in each of the large directories
  * @param {string} [parent] where to make it
- * @returns {{ path: string, remove(): void }}
+ * @returns {string} its path
  */
-export function prepareFolder(directories, parent = DEFAULT_PARENT) {
-  const path = mkdtempSync(join(parent, 'wasi-rs-bench-'));
+export function prepareFolder(directories, parent) {
+  const path = temporaryFolder(parent);
   const deep = join(path, 'a', 'b', 'c', 'd');
   mkdirSync(deep, { recursive: true });
   mkdirSync(join(path, 'scratch'));
@@ -30,7 +47,7 @@ export function prepareFolder(directories, parent = DEFAULT_PARENT) {
   writeFileSync(join(deep, 'file'), '');
   symlinkSync('file', join(path, 'link'));
   for (const entries of directories) fillDirectory(join(path, `directory-${entries}`), entries);
-  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+  return path;
 }
 
 /** Hard links: one file has them all, which takes no room and little time. */

@@ -53,34 +53,26 @@ const selected = rows.filter(
 );
 if (selected.length === 0) fail(`no row that can be counted matches ${filter}`);
 const folder = prepareFolder([]);
-try {
-  const guest = await assemble(folder.path, selected);
-  const counter = Object.keys(COUNTERS).find((name) => works(COUNTERS[name]));
-  if (!counter) fail('neither perf nor valgrind can count instructions here');
-  say(`instructions of a call outside the kernel, counted by ${counter}; Node.js ${version}`);
-  const width = Math.max(...selected.map((row) => row.name.length));
-  const line = (cells) =>
-    console.log(cells.map((cell, i) => (i ? cell.padStart(10) : cell.padEnd(width))).join('  '));
-  line(['call', 'here', 'node:wasi', 'ratio']);
-  for (const row of selected) {
-    const counts = IMPLEMENTATIONS.map((implementation) => {
-      const [few, many] = [FEW, MANY].map((turns) =>
-        run(COUNTERS[counter], guest, row, implementation, turns),
-      );
-      return (many - few) / (MANY - FEW) / (row.per ?? 1);
-    });
-    line([
-      row.name,
-      ...counts.map((count) => count.toFixed(0)),
-      (counts[0] / counts[1]).toFixed(2),
-    ]);
-  }
-} finally {
-  folder.remove();
+const guest = await assemble(folder, selected);
+const counter = Object.keys(COUNTERS).find((name) => works(COUNTERS[name]));
+if (!counter) fail('neither perf nor valgrind can count instructions here');
+say(`instructions of a call outside the kernel, counted by ${counter}; Node.js ${version}`);
+const width = Math.max(...selected.map((row) => row.name.length));
+const line = (cells) =>
+  console.log(cells.map((cell, i) => (i ? cell.padStart(10) : cell.padEnd(width))).join('  '));
+line(['call', 'here', 'node:wasi', 'ratio']);
+for (const row of selected) {
+  const counts = IMPLEMENTATIONS.map((implementation) => {
+    const [few, many] = [FEW, MANY].map((turns) =>
+      run(COUNTERS[counter], guest, row, implementation, turns),
+    );
+    return (many - few) / (MANY - FEW) / (row.per ?? 1);
+  });
+  line([row.name, ...counts.map((count) => count.toFixed(0)), (counts[0] / counts[1]).toFixed(2)]);
 }
 
 function works({ command, count }) {
-  const file = join(folder.path, 'count');
+  const file = join(folder, 'count');
   const [program, ...args] = command(file);
   const { error, status } = spawnSync(program, [...args, 'true'], { stdio: 'ignore' });
   return !error && status === 0 && count(file) > 0;
@@ -88,10 +80,10 @@ function works({ command, count }) {
 
 /** @returns {number} the instructions of a process that runs a row so often */
 function run({ command, count }, guest, row, implementation, turns) {
-  const file = join(folder.path, 'count');
-  const jobPath = join(folder.path, 'job.json');
-  const report = join(folder.path, 'report');
-  const job = { implementation, root, folder: folder.path, fixture: 'guest', pipes: false, turns };
+  const file = join(folder, 'count');
+  const jobPath = join(folder, 'job.json');
+  const report = join(folder, 'report');
+  const job = { implementation, root, folder: folder, fixture: 'guest', pipes: false, turns };
   writeFileSync(jobPath, JSON.stringify({ ...job, names: [row.name], ...guest }));
   const [program, ...args] = command(file);
   const measure = fileURLToPath(new URL('measure.mjs', import.meta.url));

@@ -35,12 +35,7 @@ const PROCESSES = 5;
  */
 export async function measureRows(rows, { folder: parent, ...options }) {
   const directories = new Set(rows.filter((row) => row.walk).map((row) => row.entries));
-  const folder = prepareFolder(directories, parent);
-  try {
-    return await measureIn(folder.path, rows, options);
-  } finally {
-    folder.remove();
-  }
+  return measureIn(prepareFolder(directories, parent), rows, options);
 }
 
 async function measureIn(folder, rows, { node, major, native, rounds, growing = false }) {

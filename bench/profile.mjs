@@ -1,12 +1,12 @@
 // `node bench/profile.mjs PROGRAM [ARGUMENT...]`: where a real program spends its host time, here and in
 // `node:wasi`. PROGRAM is a WASI command (`.wasm`) or a script for Node.js that uses `node:wasi`.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { basename, extname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { fail, say } from '../scripts/process.mjs';
-import { DEFAULT_PARENT } from './folder.mjs';
+import { removeFolder, temporaryFolder } from './folder.mjs';
 import { IMPLEMENTATIONS, machine, nodeFlags, requireAddon, versionOf } from './processes.mjs';
 
 const HELP = `usage: node bench/profile.mjs [options] PROGRAM [ARGUMENT...]
@@ -43,7 +43,7 @@ function readOptions() {
       options: {
         dir: { type: 'string', multiple: true, default: [] },
         env: { type: 'string', multiple: true, default: [] },
-        folder: { type: 'string', default: DEFAULT_PARENT },
+        folder: { type: 'string' },
         node: { type: 'string', default: process.execPath },
         rounds: { type: 'string', default: '3' },
         rows: { type: 'string', default: '12' },
@@ -67,7 +67,7 @@ function pair(text) {
 
 /** Runs the program in an empty folder. */
 function runOnce(implementation) {
-  const folder = mkdtempSync(join(options.folder, 'wasi-rs-profile-'));
+  const folder = temporaryFolder(options.folder);
   const report = join(folder, '.profile');
   try {
     const dirs = options.dir.map(pair).map(([guest, host]) => [guest, resolve(host)]);
@@ -102,7 +102,7 @@ function runOnce(implementation) {
       say(`under ${implementation} the program ended with ${signal ?? `code ${status}`}`);
     return summary(readFileSync(report, 'utf8'));
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    removeFolder(folder);
   }
 }
 
