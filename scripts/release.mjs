@@ -1,0 +1,103 @@
+// `node scripts/release.mjs --tag vX.Y.Z [--artifacts FOLDER] [--publish]`: makes the packages of a release
+// in target/npm from addons that were built for all targets, by the conventions of napi-rs: one package for
+// each platform, and this one, without an addon, that has them as optional dependencies. With --publish,
+// publishes them with provenance, this one last, so that it is never there without them.
+import fs from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { fail, npm, root, say } from './process.mjs';
+
+const SYSTEMS = { linux: 'linux', darwin: 'darwin' };
+const CPUS = { x86_64: 'x64', aarch64: 'arm64' };
+const LIBCS = { gnu: 'glibc', musl: 'musl' };
+
+const { values } = parseArgs({
+  options: {
+    tag: { type: 'string' },
+    artifacts: { type: 'string', default: 'artifacts' },
+    output: { type: 'string', default: path.join('target', 'npm') },
+    publish: { type: 'boolean', default: false },
+  },
+});
+const own = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'));
+const output = path.resolve(root, values.output);
+checkVersions();
+
+const addons = filesBelow(path.resolve(root, values.artifacts));
+fs.rmSync(output, { recursive: true, force: true });
+const platforms = own.napi.targets.map(platformPackage);
+const folders = [...platforms.map(({ folder }) => folder), mainPackage()];
+for (const folder of folders) {
+  say(`${values.publish ? 'publishing' : 'made'} ${path.relative(root, folder)}`);
+  if (!values.publish) continue;
+  const flags = ['--provenance', '--access', 'public', '--ignore-scripts'];
+  if (!npm(['publish', ...flags], { cwd: folder })) fail('npm publish did not succeed');
+}
+
+function checkVersions() {
+  if (values.tag !== `v${own.version}`) {
+    fail(`package.json is of version ${own.version}; the tag is ${values.tag ?? 'not given'}`);
+  }
+  const cargo = fs.readFileSync(path.join(root, 'Cargo.toml'), 'utf8');
+  if (/^version = "(.*)"$/m.exec(cargo)[1] !== own.version) {
+    fail('Cargo.toml and package.json are not of the same version');
+  }
+}
+
+/** The package with the addon for one target. */
+function platformPackage(target) {
+  // x86_64-unknown-linux-gnu, aarch64-apple-darwin
+  const [cpu, , kernel, abi] = target.split('-');
+  const system = SYSTEMS[kernel];
+  const platform = [system, CPUS[cpu], ...(abi ? [abi] : [])].join('-');
+  const main = `${own.napi.binaryName}.${platform}.node`;
+  const addon = addons.find((place) => path.basename(place) === main);
+  if (addon === undefined) fail(`there is no ${main} in ${values.artifacts}`);
+
+  const name = `${own.name}-${platform}`;
+  const folder = path.join(output, platform);
+  const description = {
+    name,
+    version: own.version,
+    description: `The addon of ${own.name} for ${platform}`,
+    license: own.license,
+    repository: own.repository,
+    engines: own.engines,
+    os: [system],
+    cpu: [CPUS[cpu]],
+    ...(abi ? { libc: [LIBCS[abi]] } : {}),
+    main,
+    files: [main, 'THIRD-PARTY.md'],
+  };
+  fs.mkdirSync(folder, { recursive: true });
+  fs.writeFileSync(path.join(folder, 'package.json'), `${JSON.stringify(description, null, 2)}\n`);
+  fs.writeFileSync(path.join(folder, 'README.md'), `# ${name}\n\n${description.description}.\n`);
+  fs.copyFileSync(addon, path.join(folder, main));
+  for (const file of ['LICENSE', 'THIRD-PARTY.md']) {
+    fs.copyFileSync(path.join(root, file), path.join(folder, file));
+  }
+  return { name, folder };
+}
+
+/** This package: all that package.json names but an addon, and no scripts. */
+function mainPackage() {
+  const folder = path.join(output, own.name);
+  const { scripts, devDependencies, overrides, ...rest } = own;
+  const files = own.files.filter((name) => !name.endsWith('.node'));
+  const optionalDependencies = Object.fromEntries(platforms.map(({ name }) => [name, own.version]));
+  const description = { ...rest, files, optionalDependencies };
+  fs.mkdirSync(folder, { recursive: true });
+  fs.writeFileSync(path.join(folder, 'package.json'), `${JSON.stringify(description, null, 2)}\n`);
+  for (const file of [...files, 'README.md', 'LICENSE']) {
+    fs.cpSync(path.join(root, file), path.join(folder, file), { recursive: true });
+  }
+  return folder;
+}
+
+function filesBelow(folder) {
+  if (!fs.existsSync(folder)) fail(`there is no folder ${folder}`);
+  return fs.readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const place = path.join(folder, entry.name);
+    return entry.isDirectory() ? filesBelow(place) : [place];
+  });
+}
