@@ -300,3 +300,40 @@ describe('the loader', () => {
     });
   });
 });
+
+describe('a release', () => {
+  it('is one package for each platform, and this one without an addon', () => {
+    const addon = project.addon();
+    const artifacts = path.join(project.above, 'artifacts');
+    const output = path.join(project.above, 'release');
+    const loader = fs.readFileSync(path.join(root, 'binding.js'), 'utf8');
+    const platforms = [...loader.matchAll(/^ {2}'([\w-]+)',$/gm)].map(([, name]) => name);
+    const release = (tag) => {
+      const script = path.join(root, 'scripts', 'release.mjs');
+      return project.node([script, '--tag', tag, '--artifacts', artifacts, '--output', output]);
+    };
+    fs.mkdirSync(artifacts);
+    assert.match(release(`v${own.version}`).stderr, /there is no wasi-rs\.[\w-]+\.node/);
+    for (const platform of platforms) {
+      fs.copyFileSync(addon, path.join(artifacts, `wasi-rs.${platform}.node`));
+    }
+    assert.equal(release('v0.0.1').status, 1);
+    assert.equal(release(`v${own.version}`).status, 0);
+
+    const main = JSON.parse(fs.readFileSync(path.join(output, 'wasi-rs', 'package.json'), 'utf8'));
+    const names = platforms.map((platform) => `wasi-rs-${platform}`);
+    assert.deepEqual(Object.keys(main.optionalDependencies).sort(), names);
+    assert.deepEqual([...new Set(Object.values(main.optionalDependencies))], [own.version]);
+
+    // As npm installs them side by side.
+    const modules = path.join(project.above, 'released', 'node_modules');
+    const platform = path.basename(addon).split('.')[1];
+    fs.cpSync(path.join(output, 'wasi-rs'), path.join(modules, 'wasi-rs'), { recursive: true });
+    const load = () =>
+      project.node(['-p', `typeof require(${JSON.stringify(modules)} + '/wasi-rs').WASI`]);
+    assert.match(load().stderr, /ERR_WASI_ADDON_NOT_LOADED/);
+    const beside = path.join(modules, `wasi-rs-${platform}`);
+    fs.cpSync(path.join(output, platform), beside, { recursive: true });
+    assert.equal(load().stdout, 'function\n');
+  });
+});
