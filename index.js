@@ -120,6 +120,7 @@ const kInstance = Symbol('kInstance');
 const kClose = Symbol('kClose');
 const kHandle = Symbol('kHandle');
 const kPreopens = Symbol('kPreopens');
+const kOwnThread = Symbol('kOwnThread');
 const kObservation = Symbol('kObservation');
 
 /** What a WASI has of options that attaches to another's: all else is there. */
@@ -161,6 +162,7 @@ class WASI {
     this[kClose] = close;
     this[kHandle] = handle;
     this[kPreopens] = checked.names;
+    this[kOwnThread] = belongsToThread(checked);
     this.wasiImport = wasiImport;
     this[kStarted] = false;
     this[kExitCode] = 0;
@@ -307,9 +309,21 @@ class WASI {
 
   /** @returns {{ number: number, release: () => void }} what other threads attach with, until the release */
   [kShare]() {
+    if (this[kOwnThread]) {
+      throw new TypeError(
+        'Streams that are functions, call limits, traces and statistics belong to one thread',
+      );
+    }
     const number = shareInstance(instanceId(this[kHandle]));
     return { number, release: () => unshareInstance(number) };
   }
+}
+
+/** Whether something of the options works in this thread only: functions, and what watches calls. */
+function belongsToThread({ functions, observers }) {
+  return [...Object.values(functions), ...Object.values(observers)].some(
+    (value) => value !== undefined && value !== false,
+  );
 }
 
 /** Where a guest's path may lie: below each preopen whose name it begins with, the longest first. */

@@ -165,4 +165,6 @@ test('what was not built for threads is refused', async () => {
     /needs the option "memory"/,
   );
   await assert.rejects(runThreads(wasi, plain, { maxThreads: -1 }), RangeError);
+  const own = new WASI({ version: 'preview1', stdout: () => {} });
+  await assert.rejects(runThreads(own, guest('(func (export "_start"))')), /belong to one thread/);
 });

@@ -146,10 +146,14 @@ pub(super) fn path_open(
 
     let mut needed = Rights::PATH_OPEN;
     needed.set(Rights::PATH_CREATE_FILE, oflags.contains(Oflags::CREAT));
-    needed.set(Rights::PATH_FILESTAT_SET_SIZE, oflags.contains(Oflags::TRUNC));
+    let asked = rights(rights_base, rights_inheriting);
+    // Who may set the size of what is opened may cut it at once: some C libraries open directories without the right to, and files
+    // below them with all.
+    let may_resize = asked.is_ok_and(|asked| asked.base.contains(Rights::FD_FILESTAT_SET_SIZE));
+    needed.set(Rights::PATH_FILESTAT_SET_SIZE, oflags.contains(Oflags::TRUNC) && !may_resize);
     let directory = descriptor.directory(needed)?;
 
-    let asked = descriptor.inherit(rights(rights_base, rights_inheriting)?)?;
+    let asked = descriptor.inherit(asked?)?;
     let mut inherited = Rights::empty();
     if flags.contains(Fdflags::DSYNC) {
         inherited |= Rights::FD_DATASYNC;
