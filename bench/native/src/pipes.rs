@@ -22,10 +22,10 @@ pub fn run(mut args: impl Iterator<Item = OsString>) -> Result<()> {
 
     let (own_read, own_write) = pipe_with(PipeFlags::CLOEXEC)?;
     fcntl_setpipe_size(&own_write, OWN_PIPE)?;
-    let (filled, filler) = pipe_with(PipeFlags::CLOEXEC)?;
-    Command::new(&this).arg("fill").stdin(Stdio::null()).stdout(filler).spawn()?;
-    let (emptier, emptied) = pipe_with(PipeFlags::CLOEXEC)?;
-    Command::new(&this).arg("empty").stdin(emptier).stdout(Stdio::null()).spawn()?;
+    let (filled, write_end) = pipe_with(PipeFlags::CLOEXEC)?;
+    Command::new(&this).arg("fill").stdin(Stdio::null()).stdout(write_end).spawn()?;
+    let (read_end, emptied) = pipe_with(PipeFlags::CLOEXEC)?;
+    Command::new(&this).arg("empty").stdin(read_end).stdout(Stdio::null()).spawn()?;
 
     // First out of the way: a pipe may have one of the numbers.
     let ends = [own_read, own_write, filled, emptied].map(|end| rustix::io::fcntl_dupfd_cloexec(end, 20));
