@@ -44,3 +44,12 @@ export function requireCargo() {
   const { error } = spawnSync('cargo', ['--version'], { cwd: root, stdio: 'ignore' });
   if (error) fail('cargo was not found: install Rust (https://rustup.rs), then run this again');
 }
+
+/** Ends the script with one line if there is no nightly compiler. */
+export function requireNightly() {
+  requireCargo();
+  const { status } = spawnSync('cargo', ['+nightly', '--version'], { cwd: root, stdio: 'ignore' });
+  if (status !== 0) {
+    fail('the nightly compiler was not found: rustup toolchain install nightly, then run this again');
+  }
+}

@@ -53,7 +53,7 @@ const DIRECTORY_CALLS: &[(&str, Rights, Act)] = &[
         guest.open(fd, "new", Open::creating()).map(drop)
     }),
     ("path_open with TRUNC", Rights::PATH_OPEN.union(Rights::PATH_FILESTAT_SET_SIZE), |guest, fd| {
-        guest.open(fd, "file", Open::default().oflags(Oflags::TRUNC)).map(drop)
+        guest.open(fd, "file", Open::default().oflags(Oflags::TRUNC).base(Rights::FD_WRITE)).map(drop)
     }),
     ("path_readlink", Rights::PATH_READLINK, |guest, fd| guest.readlink(fd, "link", 9).map(drop)),
     ("path_remove_directory", Rights::PATH_REMOVE_DIRECTORY, |guest, fd| guest.rmdir(fd, "dir")),
@@ -87,6 +87,23 @@ fn check(calls: &[(&str, Rights, Act)], most: Rights, inheriting: Rights, make: 
             assert_eq!((guest.temp.tree(""), guest.descriptors()), before, "{name} without {right:?}");
         }
     }
+}
+
+#[test]
+fn who_may_set_the_size_of_what_is_opened_may_cut_it_at_once() {
+    let mut guest = Guest::new();
+    guest.temp.write("box/file", b"contents");
+    let rights = guest.fdstat(BOX).unwrap();
+    let base = rights.base.difference(Rights::PATH_FILESTAT_SET_SIZE).bits();
+    let shrink =
+        |guest: &mut Guest, inheriting: Rights| guest.call("fd_fdstat_set_rights", &[BOX.into(), base, inheriting.bits()]).unwrap();
+    shrink(&mut guest, rights.inheriting);
+    let cut = Open::default().oflags(Oflags::TRUNC);
+    guest.open(BOX, "file", cut.base(Rights::FD_WRITE | Rights::FD_FILESTAT_SET_SIZE)).unwrap();
+    assert_eq!(guest.temp.read("box/file"), b"");
+    assert_eq!(guest.open(BOX, "file", cut.base(Rights::FD_WRITE)), fails(Errno::Notcapable));
+    shrink(&mut guest, rights.inheriting.difference(Rights::FD_FILESTAT_SET_SIZE));
+    assert_eq!(guest.open(BOX, "file", cut.base(Rights::FD_WRITE | Rights::FD_FILESTAT_SET_SIZE)), fails(Errno::Notcapable));
 }
 
 #[test]

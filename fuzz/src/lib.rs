@@ -1,0 +1,6 @@
+//! What the fuzz targets share.
+
+pub mod fence;
+pub mod input;
+pub mod outside;
+pub mod temp;
