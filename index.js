@@ -35,7 +35,6 @@ const {
   unshareInstance,
 } = require('./binding.js');
 const { limitReached, nodeError } = require('./errors.js');
-const { observe } = require('./observe.js');
 const {
   bindingNameOf,
   checkedOptions,
@@ -44,7 +43,6 @@ const {
   validateObject,
   validateUndefined,
 } = require('./options.js');
-const { runInWorker } = require('./run-in-worker.js');
 const { kAttach, kShare } = require('./symbols.js');
 
 // One native function for each import, shared by all instances: a call site in `createImports` then
@@ -101,7 +99,6 @@ const {
 const { apply, getOwnPropertyDescriptor } = Reflect;
 const { assign, defineProperty } = Object;
 const { exit } = process;
-const { now } = performance;
 const getBuffer = getOwnPropertyDescriptor(WebAssembly.Memory.prototype, 'buffer').get;
 const getLength = getOwnPropertyDescriptor(
   Object.getPrototypeOf(Uint8Array.prototype),
@@ -175,7 +172,7 @@ class WASI {
         returnOnExit = options.returnOnExit;
       }
       if (returnOnExit) wasiImport.proc_exit = returningExit(this);
-      this[kObservation] = observe(wasiImport, checked.observers, imports);
+      this[kObservation] = watched(wasiImport, checked.observers, imports);
     } catch (error) {
       close();
       throw error;
@@ -319,6 +316,21 @@ class WASI {
   }
 }
 
+/** Lets calls be watched. What does that is loaded when it is first asked for, as loading takes its time. */
+function watched(wasiImport, observers, guest) {
+  for (const name in observers) {
+    if (observers[name] !== undefined) {
+      return require('./observe.js').observe(wasiImport, observers, guest);
+    }
+  }
+  return undefined;
+}
+
+/** As described in index.d.ts; loaded when it is first called. */
+function runInWorker(wasm, options, limits) {
+  return require('./run-in-worker.js').runInWorker(wasm, options, limits);
+}
+
 /** Whether something of the options works in this thread only: functions, and what watches calls. */
 function belongsToThread({ functions, observers }) {
   return [...Object.values(functions), ...Object.values(observers)].some(
@@ -435,7 +447,7 @@ function createImports(handle) {
         handOver(bytes);
       } else if (outcome !== AGAIN) {
         throw new Error(`wasi-rs: internal fault in ${call.name}`);
-      } else if (apply(now, performance, []) > deadline) {
+      } else if (deadline !== Infinity && performance.now() > deadline) {
         throw limitReached('deadlineMs', 'The guest has run for as long as it may');
       }
     }

@@ -2,7 +2,6 @@
 
 // The options of a WASI, checked with Node's errors and shaped for the native side.
 
-const { createHash } = require('node:crypto');
 const { realpathSync } = require('node:fs');
 const { join, resolve, sep } = require('node:path');
 const { inspect } = require('node:util');
@@ -154,6 +153,7 @@ function seedOf(seed) {
       seed,
     );
   }
+  const { createHash } = require('node:crypto');
   const bytes = seed instanceof Uint8Array ? seed : `${typeof seed} ${seed}`;
   return createHash('sha256').update(bytes).digest();
 }
