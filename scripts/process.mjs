@@ -50,6 +50,8 @@ export function requireNightly() {
   requireCargo();
   const { status } = spawnSync('cargo', ['+nightly', '--version'], { cwd: root, stdio: 'ignore' });
   if (status !== 0) {
-    fail('the nightly compiler was not found: rustup toolchain install nightly, then run this again');
+    fail(
+      'the nightly compiler was not found: rustup toolchain install nightly, then run this again',
+    );
   }
 }
