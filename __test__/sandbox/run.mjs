@@ -14,7 +14,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { IMPLEMENTATION, nodeFlags } from '../support/implementation.mjs';
+import { BUILTIN, IMPLEMENTATION, nodeFlags } from '../support/implementation.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const root = path.resolve(here, '../..');
@@ -23,7 +23,7 @@ const linux = process.platform === 'linux';
 /** How long a case may take in milliseconds, unless its group says otherwise. */
 const PATIENCE = 10_000;
 /** How many cases of a group may end their process, or hang, before the rest is given up. */
-const CRASHES = 40;
+const CRASHES = 10;
 const HANGS = 3;
 /** How many failures of a class are shown. */
 const SHOWN = 12;
@@ -47,9 +47,13 @@ if (process.platform === 'win32') {
 // --- Classes -------------------------------------------------------------------------------------
 
 const CLASSES = [
-  { name: 'paths', modules: ['paths'] },
+  { name: 'paths', modules: ['paths', 'preopens'] },
   { name: 'races', modules: ['races'] },
-  { name: 'resolvers', modules: ['paths', 'races', 'resolvers'], without: ['enosys', 'eperm'] },
+  {
+    name: 'resolvers',
+    modules: ['paths', 'preopens', 'races', 'resolvers'],
+    without: ['enosys', 'eperm'],
+  },
   { name: 'memory', modules: ['memory'] },
   { name: 'descriptors', modules: ['descriptors'] },
   { name: 'process', modules: ['process'] },
@@ -83,6 +87,8 @@ async function groupsOf({ name, modules, without }) {
     const racers = GROUPS.filter(({ races }) => races).length;
     for (const filter of without ?? [undefined]) {
       for (const group of GROUPS) {
+        // What has no paths of the host does not care.
+        if (filter && group.resolves === false) continue;
         if (group.unfiltered) {
           // Once, as it is.
           if (filter === without[0])
@@ -108,6 +114,9 @@ async function groupsOf({ name, modules, without }) {
 /** Runs a group to its end, in as many processes as that takes. */
 async function runGroup(group, launcher) {
   const tally = { cases: 0, contained: 0, failures: [], tries: 0 };
+  if (group.own && options.impl === BUILTIN) {
+    return { ...tally, skipped: `${group.label}: ${BUILTIN} has no such preopens` };
+  }
   if (group.needs && !fs.existsSync(group.needs)) {
     return { ...tally, skipped: `${group.label}: there is no ${group.needs}` };
   }

@@ -39,15 +39,15 @@ export class World {
     fs.writeFileSync(path.join(this.outside, 'SECRET-ENTRY'), 'SECRET');
     fs.writeFileSync(path.join(this.outside, 'privatedir', 'SECRET-NAME'), 'SECRET-DEEP');
     fs.symlinkSync('SECRET-TARGET', path.join(this.outside, 'inner-link'));
-    this.planted = this.look();
+    this.planted = this.look(this.outside);
     this.inos = new Set([...this.planted.values()].map(({ ino }) => ino));
     const above = fs.statSync(this.folder, { bigint: true });
     this.inos.add(above.ino);
     this.dev = above.dev;
   }
 
-  /** All that can be seen of the outside, by path. */
-  look() {
+  /** All that can be seen of a tree, by path. */
+  look(top) {
     const found = new Map();
     const visit = (place) => {
       const stat = fs.lstatSync(place, { bigint: true });
@@ -55,7 +55,7 @@ export class World {
       if (!stat.isDirectory()) return;
       for (const name of fs.readdirSync(place)) visit(path.join(place, name));
     };
-    visit(this.outside);
+    visit(top);
     return found;
   }
 
@@ -71,24 +71,28 @@ export class World {
     }
   }
 
-  /** Fails if the outside is not what it was, and repairs it. */
-  checkOutside() {
-    let why;
-    const now = this.look();
-    for (const [place, was] of this.planted) {
+  /** What has changed in a tree since it was looked at, or nothing. */
+  changeOf(top, before) {
+    const now = this.look(top);
+    for (const [place, was] of before) {
       const stat = now.get(place);
       const name = path.relative(this.folder, place);
-      if (!stat) why = `${name} is gone`;
-      else if (stat.ino !== was.ino) why = `${name} is another file`;
-      else if (stat.size !== was.size) why = `the size of ${name} changed`;
-      else if (stat.mtimeNs !== was.mtimeNs) why = `the time of ${name} changed`;
-      else if (stat.nlink !== was.nlink) why = `${name} was linked`;
-      else if (stat.ctimeNs !== was.ctimeNs) why = `${name} was changed`;
-      if (why) break;
+      if (!stat) return `${name} is gone`;
+      if (stat.ino !== was.ino) return `${name} is another file`;
+      if (stat.size !== was.size) return `the size of ${name} changed`;
+      if (stat.mtimeNs !== was.mtimeNs) return `the time of ${name} changed`;
+      if (stat.nlink !== was.nlink) return `${name} was linked`;
+      if (stat.ctimeNs !== was.ctimeNs) return `${name} was changed`;
     }
     for (const place of now.keys()) {
-      if (!this.planted.has(place)) why = `${path.relative(this.folder, place)} was created`;
+      if (!before.has(place)) return `${path.relative(this.folder, place)} was created`;
     }
+    return undefined;
+  }
+
+  /** Fails if the outside is not what it was, and repairs it. */
+  checkOutside() {
+    let why = this.changeOf(this.outside, this.planted);
     const tops = fs.readdirSync(this.folder).filter((name) => !KNOWN.has(name));
     if (tops.length > 0) {
       why = `${tops[0]} was created`;

@@ -413,10 +413,12 @@ function settle(errno) {
 // --- Cases ---------------------------------------------------------------------------------------
 
 const REFUSED = new Set(LITERAL);
+/** Forms that need nothing of the guest. */
+export const GIVEN = [...LITERAL, ...LOOKALIKES, ...LINKS.map(byHost)];
+/** Forms that need nothing of the host. */
+export const OWN = [...LITERAL, ...LOOKALIKES, ...LINKS.map(byGuest)];
 const FORMS = [
-  ...LITERAL,
-  ...LOOKALIKES,
-  ...LINKS.map(byHost),
+  ...GIVEN,
   ...LINKS.map(byGuest),
   ...MOVED.map((form) => ({
     ...form,
@@ -430,10 +432,16 @@ const FORMS = [
 /** Makes the world anew for a form. */
 function prepare(context, form) {
   const { state } = context;
-  if (state.fd !== PREOPEN) state.guest.close(state.fd);
-  state.world.resetInside();
+  const { world } = state;
+  if (state.guest && state.fd !== PREOPEN) state.guest.close(state.fd);
+  world.resetInside();
+  if (context.fresh || !state.guest) {
+    state.guest?.wasi.close();
+    state.guest = new Guest(context.WASI, { preopens: context.preopens(world) });
+  }
   state.fd = form.prepare?.(state) ?? PREOPEN;
   state.form = form;
+  if (context.unchanged) state.inside = world.look(world.sandbox);
 }
 
 function attack(context, form, suffix, operation) {
@@ -448,6 +456,10 @@ function attack(context, form, suffix, operation) {
       const result = operation.run(state.guest, state.fd, full);
       errnos.push(result.errno);
       world.checkGot(result);
+      if (context.unchanged) {
+        const change = world.changeOf(world.sandbox, state.inside);
+        check(change === undefined, change);
+      }
       if (result.errno !== SUCCESS) continue;
       check(!REFUSED.has(form), 'it was not refused');
       if (operation.harmless) continue;
@@ -466,13 +478,13 @@ function attack(context, form, suffix, operation) {
   check(new Set(told).size <= 1, `it tells what is there: ${answers}`);
 }
 
-async function* attacks(context) {
-  const world = new World(context.folder);
-  const guest = new Guest(context.WASI, {
-    preopens: { [context.name]: world.sandbox, '/second': world.second },
-  });
-  context.state = { world, guest, fd: PREOPEN };
-  for (const form of FORMS) {
+/**
+ * Every form with every operation. `preopens` makes the guest's; with `fresh` it gets new ones for
+ * each form; with `unchanged` nothing inside may change either.
+ */
+export async function* attacks(context, forms = FORMS) {
+  context.state = { world: new World(context.folder), fd: PREOPEN };
+  for (const form of forms) {
     for (const suffix of SUFFIXES) {
       for (const operation of OPERATIONS) {
         yield [
@@ -630,13 +642,15 @@ const ATTACKS = [
   { name: 'magic links', run: magic, needs: '/proc/self/fd' },
 ];
 
+const named = (name) => (world) => ({ [name]: world.sandbox, '/second': world.second });
+
 // Each group beside the same one for the other kind of preopen: two that take equally long.
 export const GROUPS = [
   ...ATTACKS.flatMap((group) =>
     ['/sandbox', '/'].map((name) => ({
       ...group,
       name: `${group.name}, the preopen called ${name}`,
-      cases: (context) => group.run({ ...context, name }),
+      cases: (context) => group.run({ ...context, name, preopens: named(name) }),
     })),
   ),
   { name: 'root', cases: rooted },

@@ -1,0 +1,186 @@
+// The kinds of preopens that node:wasi does not have: read-only ones, ones without symbolic links,
+// single files, and trees in memory.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { CREAT, DIRECTORY, Guest, RIGHT, SUCCESS, TRUNC, WRITES, check } from '../guest.mjs';
+import { OPERATIONS } from '../operations.mjs';
+import { World } from '../world.mjs';
+import { GIVEN, OWN, attacks } from './paths.mjs';
+
+const PREOPEN = 3;
+const SECOND = 4;
+
+const readOnly = (name) => (world) => ({
+  [name]: { path: world.sandbox, readOnly: true },
+  '/second': world.second,
+});
+
+const withoutLinks = (name) => (world) => ({
+  [name]: { path: world.sandbox, symlinks: 'deny' },
+  '/second': world.second,
+});
+
+const inMemory = (name) => (world) => ({
+  [name]: {
+    memory: { 'file.txt': 'inside', 'dir/file.txt': 'inside', 'dir/sub/file.txt': 'inside' },
+  },
+  '/second': world.second,
+});
+
+/** What goes from a read-only preopen to another, or by a descriptor. */
+async function* reading(context) {
+  const world = new World(context.folder);
+  const unchanged = (run) => () => {
+    world.resetInside();
+    fs.symlinkSync('file.txt', path.join(world.sandbox, 'link'));
+    const guest = new Guest(context.WASI, { preopens: readOnly('/sandbox')(world) });
+    const before = world.look(world.sandbox);
+    try {
+      run(guest);
+    } finally {
+      guest.wasi.close();
+    }
+    const change = world.changeOf(world.sandbox, before);
+    check(change === undefined, change);
+    world.checkOutside();
+  };
+  const refused = (errno) => check(errno !== SUCCESS, 'it was not refused');
+
+  for (const operation of OPERATIONS) {
+    for (const name of ['file.txt', 'dir', 'dir/file.txt', 'link', 'new', 'dir/new', '.', 'dir/']) {
+      yield [
+        `${operation.name}: ${name}`,
+        unchanged((guest) => operation.run(guest, PREOPEN, name)),
+      ];
+      yield [
+        `${operation.name}: ${name}, from a directory that was opened below it`,
+        unchanged((guest) => {
+          const { errno, fd } = guest.openDirectory(PREOPEN, '.');
+          if (errno === SUCCESS) operation.run(guest, fd, name);
+          // With as many rights as there are.
+          const own = guest.fdstat(PREOPEN);
+          const most = guest.open(PREOPEN, '.', {
+            oflags: 2,
+            rights: own.rights & DIRECTORY,
+            inheriting: own.inheriting,
+          });
+          check(most.errno === SUCCESS, `errno ${most.errno}`);
+          operation.run(guest, most.fd, name);
+        }),
+      ];
+    }
+  }
+  for (const name of ['file.txt', 'dir/file.txt', 'link', 'dir']) {
+    for (const follow of [false, true]) {
+      yield [
+        `a second name of ${name} elsewhere, ${follow ? 'follow' : 'no follow'}`,
+        unchanged((guest) => {
+          refused(guest.link(PREOPEN, name, follow, SECOND, 'taken'));
+          // Where there is one all the same, it could be written.
+          guest.open(SECOND, 'taken', { rights: WRITES, oflags: TRUNC, follow: true });
+        }),
+      ];
+    }
+    yield [
+      `${name} moved elsewhere`,
+      unchanged((guest) => refused(guest.rename(PREOPEN, name, SECOND, 'taken'))),
+    ];
+  }
+  yield [
+    'a file moved and linked there from elsewhere',
+    unchanged((guest) => {
+      refused(guest.rename(SECOND, 'file.txt', PREOPEN, 'file.txt'));
+      refused(guest.rename(SECOND, 'file.txt', PREOPEN, 'new'));
+      refused(guest.link(SECOND, 'file.txt', false, PREOPEN, 'new'));
+    }),
+  ];
+  yield [
+    'a link elsewhere that leads there',
+    unchanged((guest) => {
+      guest.symlink('../sandbox', SECOND, 'back');
+      guest.symlink('../sandbox/file.txt', SECOND, 'file');
+      for (const name of ['back/file.txt', 'back/new', 'file']) {
+        refused(
+          guest.open(SECOND, name, { rights: WRITES, oflags: CREAT | TRUNC, follow: true }).errno,
+        );
+      }
+    }),
+  ];
+  for (const rights of [RIGHT.FD_READ, RIGHT.FD_READ | RIGHT.FD_FILESTAT_SET_TIMES, WRITES]) {
+    yield [
+      `a descriptor with the rights ${rights}`,
+      unchanged((guest) => {
+        const { errno, fd } = guest.open(PREOPEN, 'file.txt', { rights });
+        if (errno !== SUCCESS) return;
+        const own = guest.fdstat(PREOPEN);
+        guest.imports.fd_fdstat_set_rights(fd, own.inheriting, own.inheriting);
+        guest.imports.fd_fdstat_set_flags(fd, 1);
+        refused(guest.write(fd, 'more'));
+        refused(guest.imports.fd_pwrite(fd, 256, 1, 0n, 64));
+        refused(guest.imports.fd_filestat_set_size(fd, 0n));
+        refused(guest.imports.fd_filestat_set_times(fd, 0n, 0n, 5));
+        refused(guest.imports.fd_allocate(fd, 0n, 100n));
+        ok(guest.imports.fd_renumber(fd, SECOND));
+        refused(guest.write(SECOND, 'more'));
+      }),
+    ];
+  }
+  yield [
+    'the directory itself',
+    unchanged((guest) => refused(guest.imports.fd_filestat_set_times(PREOPEN, 0n, 0n, 5))),
+  ];
+}
+
+function ok(errno) {
+  check(errno === SUCCESS, `errno ${errno}`);
+}
+
+/** Below a preopen of one file there is nothing but that file, and beside it nothing. */
+async function* single(context) {
+  const world = new World(context.folder);
+  const names = ['.', '..', 'x', '', '/', '../outside/secret.txt', './../outside', 'file.txt/..'];
+  for (const isReadOnly of [false, true]) {
+    for (const operation of OPERATIONS) {
+      for (const name of names) {
+        yield [
+          `${operation.name}: '${name}' below ${isReadOnly ? 'a read-only' : 'a'} file`,
+          () => {
+            const file = path.join(world.sandbox, 'file.txt');
+            const before = world.look(world.sandbox);
+            const guest = new Guest(context.WASI, {
+              preopens: { 'file.txt': { file, readOnly: isReadOnly } },
+            });
+            const result = operation.run(guest, PREOPEN, name);
+            guest.wasi.close();
+            world.checkGot(result);
+            world.checkOutside();
+            const change = world.changeOf(world.sandbox, before);
+            if (change) world.resetInside();
+            // By this name it is the file itself.
+            if (name === '.' && !isReadOnly) return;
+            check(change === undefined, change);
+          },
+        ];
+      }
+    }
+  }
+}
+
+const ATTACKS = [
+  { name: 'read-only', preopens: readOnly, forms: GIVEN, unchanged: true },
+  { name: 'without links', preopens: withoutLinks, forms: GIVEN },
+  { name: 'in memory', preopens: inMemory, forms: OWN, fresh: true, resolves: false },
+];
+
+export const GROUPS = [
+  ...ATTACKS.flatMap(({ name, preopens, forms, resolves, ...rest }) =>
+    ['/sandbox', '/'].map((guestName) => ({
+      name: `${name}, the preopen called ${guestName}`,
+      resolves,
+      cases: (context) => attacks({ ...context, ...rest, preopens: preopens(guestName) }, forms),
+    })),
+  ),
+  { name: 'read-only, by other ways', cases: reading },
+  { name: 'one file', cases: single, resolves: false },
+].map((group) => ({ ...group, parallel: true, own: true }));
