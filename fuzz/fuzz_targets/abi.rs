@@ -1,8 +1,8 @@
 //! The raw ABI as a whole: random calls of a guest with random memory, on real files.
 //!
 //! An input is a set-up and a list of calls. What must hold after every call: nothing outside the guest's directories is
-//! touched or read, and a call that fails leaves the memory as it was. After the last: every descriptor is closed, but those
-//! that the host has lent.
+//! touched or read; a call that succeeds writes its results and nothing else, one that fails leaves the memory as it was. After the
+//! last: every descriptor is closed, but those that the host has lent.
 
 #![no_main]
 
@@ -260,7 +260,7 @@ impl World {
             }
         };
         let slots = guest.slots(function, is_old, input);
-        let outcome = guest.call(function, &slots);
+        let outcome = guest.call(function, &slots, if is_old { 56 } else { 64 });
         match outcome {
             Ok(()) => {
                 self.dirty |= !is_harmless(function.name);
@@ -618,7 +618,44 @@ impl Guest {
         (self.put(&bytes), count)
     }
 
-    fn call(&mut self, function: &Function, slots: &[u64; SLOTS]) -> Result<(), Stop> {
+    /// The ranges that a function writes when it succeeds.
+    fn results(&self, function: &Function, slots: &[u64; SLOTS], stat: usize) -> Vec<(usize, usize)> {
+        let at = |slot: usize| slots[slot] as u32 as usize;
+        let buffers = |list: usize| {
+            let pairs = self.before.get(at(list)..).unwrap_or_default().chunks_exact(8).take(at(list + 1));
+            let number = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().unwrap()) as usize;
+            pairs.map(|pair| (number(&pair[..4]), number(&pair[4..]))).collect::<Vec<_>>()
+        };
+        let strings = |strings: &Strings| vec![(at(0), 4 * strings.count() as usize), (at(1), strings.bytes().len())];
+        match function.name {
+            "args_get" => strings(&self.ctx.args),
+            "environ_get" => strings(&self.ctx.environ),
+            "args_sizes_get" | "environ_sizes_get" => vec![(at(0), 4), (at(1), 4)],
+            "clock_res_get" | "fd_prestat_get" | "fd_tell" => vec![(at(1), 8)],
+            "clock_time_get" => vec![(at(2), 8)],
+            "fd_fdstat_get" => vec![(at(1), 24)],
+            "fd_filestat_get" => vec![(at(1), stat)],
+            "fd_pread" => [buffers(1), vec![(at(4), 4)]].concat(),
+            "fd_prestat_dir_name" => vec![(at(1), at(2))],
+            "fd_pwrite" => vec![(at(4), 4)],
+            "fd_read" => [buffers(1), vec![(at(3), 4)]].concat(),
+            "fd_readdir" => vec![(at(1), at(2)), (at(4), 4)],
+            "fd_seek" => vec![(at(3), 8)],
+            "fd_write" => vec![(at(3), 4)],
+            "path_filestat_get" => vec![(at(4), stat)],
+            "path_open" => vec![(at(8), 4)],
+            "path_readlink" => vec![(at(3), at(4)), (at(5), 4)],
+            "poll_oneoff" => vec![(at(1), 32 * at(2)), (at(3), 4)],
+            "random_get" => vec![(at(0), at(1))],
+            "sock_accept" => vec![(at(2), 4)],
+            "sock_recv" => [buffers(1), vec![(at(4), 4), (at(5), 2)]].concat(),
+            "sock_send" => vec![(at(4), 4)],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Makes a call. `stat` is the size of a `filestat`, which snapshot 0 has shorter.
+    fn call(&mut self, function: &Function, slots: &[u64; SLOTS], stat: usize) -> Result<(), Stop> {
         self.before.clone_from(&self.memory);
         let resume = Cell::new(0);
         let mut slices = 0;
@@ -630,8 +667,18 @@ impl Guest {
                 break outcome;
             }
         };
-        if slices == 1 && matches!(outcome, Err(Stop::Errno(_) | Stop::OutOfBounds | Stop::Exit(_))) {
-            assert!(self.memory == self.before, "{} failed and has written: {slots:x?}", function.name);
+        match outcome {
+            Ok(()) => {
+                for (start, len) in self.results(function, slots, stat) {
+                    let end = start.saturating_add(len).min(self.memory.len());
+                    if let Some(written) = self.memory.get(start..end) {
+                        self.before[start..end].copy_from_slice(written);
+                    }
+                }
+                assert!(self.memory == self.before, "{} has written beside its results: {slots:x?}", function.name);
+            }
+            Err(_) if slices == 1 => assert!(self.memory == self.before, "{} failed and has written: {slots:x?}", function.name),
+            Err(_) => {}
         }
         assert!(self.tree.used_bytes() <= self.tree.max_bytes());
         outcome
