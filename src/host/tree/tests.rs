@@ -516,6 +516,7 @@ mod alone {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes there")]
     fn bytes_are_the_same_however_they_are_cut() {
         let (tree, top) = tree();
         let file = open_file(&*top, "f", CREATE).unwrap();
