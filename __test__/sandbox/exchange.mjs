@@ -39,7 +39,7 @@ const TURNS = {
   /** A file becomes a link to a file outside, and a file again. */
   file() {
     replaceByLink('../outside/secret.txt', sandbox('f'));
-    attempt(fs.writeFileSync, elsewhere('new'), 'inside');
+    attempt(fs.linkSync, elsewhere('file'), elsewhere('new'));
     attempt(fs.renameSync, elsewhere('new'), sandbox('f'));
   },
 
