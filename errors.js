@@ -102,4 +102,39 @@ function limitReached(limit, message) {
   return error;
 }
 
-module.exports = { accessDenied, limitReached, nodeError, outOfRange, shortened, wrongType };
+/**
+ * No addon could be loaded: for lack of a package, or because what was found does not work here.
+ *
+ * @param {string[]} prebuilt the platforms that have a package
+ * @param {boolean} musl whether this system's C library is musl
+ * @param {Error[]} attempts why each attempt failed
+ * @param {Error} cause the same as a chain
+ */
+function addonNotLoaded(prebuilt, musl, attempts, cause) {
+  const { arch, platform: system } = process;
+  const abi = { linux: musl ? '-musl' : '-gnu', win32: '-msvc' }[system] ?? '';
+  const platform = `${system}-${arch}${abi}`;
+  // What was there and did not work tells more than what was not there.
+  const found = attempts.find(({ code }) => code !== 'MODULE_NOT_FOUND');
+  const [reason] = (found ?? attempts.at(-1)).message.split('\n', 1);
+  const message = prebuilt.includes(platform)
+    ? `the addon for ${platform} could not be loaded: ${reason}. It is in the package ` +
+      `wasi-rs-${platform}, an optional dependency of wasi-rs: install again without leaving out ` +
+      'optional dependencies, and if the lock file was made on another platform, without node_modules ' +
+      'and the lock file'
+    : `there is no prebuilt addon for ${platform}, only for ${prebuilt.join(', ')}. Build it from the ` +
+      'sources with `npm run build`';
+  const error = new Error(`wasi-rs: ${message}`, { cause });
+  error.code = 'ERR_WASI_ADDON_NOT_LOADED';
+  return error;
+}
+
+module.exports = {
+  accessDenied,
+  addonNotLoaded,
+  limitReached,
+  nodeError,
+  outOfRange,
+  shortened,
+  wrongType,
+};

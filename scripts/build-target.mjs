@@ -1,15 +1,15 @@
 // `node scripts/build-target.mjs TARGET`: builds the addon for one of `napi.targets` in package.json. For
 // musl, zig is the linker: it comes from PyPI with cargo-zigbuild, into an environment under target/.
-import { readFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { delimiter } from 'node:path';
 import { python } from './python.mjs';
-import { fail, npm, requireCargo, root, run } from './process.mjs';
+import { fail, npm, requireCargo, run } from './process.mjs';
+import { own } from './targets.mjs';
 
 const ZIGBUILD = 'cargo-zigbuild==0.24.0';
 const ZIG = 'ziglang==0.15.2';
 
 const [target] = process.argv.slice(2);
-const { targets } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).napi;
+const { targets } = own.napi;
 if (!targets.includes(target)) fail(`name one target of ${targets.join(', ')}`);
 requireCargo();
 if (!run('rustup', ['target', 'add', target])) fail(`Rust has no target ${target}`);

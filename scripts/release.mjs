@@ -6,9 +6,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { fail, npm, root, say } from './process.mjs';
+import { describeTarget, own } from './targets.mjs';
 
-const SYSTEMS = { linux: 'linux', darwin: 'darwin' };
-const CPUS = { x86_64: 'x64', aarch64: 'arm64' };
 const LIBCS = { gnu: 'glibc', musl: 'musl' };
 
 const { values } = parseArgs({
@@ -19,11 +18,11 @@ const { values } = parseArgs({
     publish: { type: 'boolean', default: false },
   },
 });
-const own = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'));
 const output = path.resolve(root, values.output);
 checkVersions();
 
-const addons = filesBelow(path.resolve(root, values.artifacts));
+const built = filesBelow(path.resolve(root, values.artifacts));
+const loader = builtLoader();
 fs.rmSync(output, { recursive: true, force: true });
 const platforms = own.napi.targets.map(platformPackage);
 const folders = [...platforms.map(({ folder }) => folder), mainPackage()];
@@ -44,14 +43,20 @@ function checkVersions() {
   }
 }
 
+/** The path of the loader, which every build makes anew. */
+function builtLoader() {
+  const loaders = built.filter((place) => path.basename(place) === 'binding.js');
+  const texts = new Set(loaders.map((place) => fs.readFileSync(place, 'utf8')));
+  if (texts.size === 0) fail(`there is no binding.js in ${values.artifacts}`);
+  if (texts.size > 1) fail('the builds made different loaders');
+  return loaders[0];
+}
+
 /** The package with the addon for one target. */
 function platformPackage(target) {
-  // x86_64-unknown-linux-gnu, aarch64-apple-darwin
-  const [cpu, , kernel, abi] = target.split('-');
-  const system = SYSTEMS[kernel];
-  const platform = [system, CPUS[cpu], ...(abi ? [abi] : [])].join('-');
+  const { system, cpu, abi, platform } = describeTarget(target);
   const main = `${own.napi.binaryName}.${platform}.node`;
-  const addon = addons.find((place) => path.basename(place) === main);
+  const addon = built.find((place) => path.basename(place) === main);
   if (addon === undefined) fail(`there is no ${main} in ${values.artifacts}`);
 
   const name = `${own.name}-${platform}`;
@@ -64,8 +69,8 @@ function platformPackage(target) {
     repository: own.repository,
     engines: own.engines,
     os: [system],
-    cpu: [CPUS[cpu]],
-    ...(abi ? { libc: [LIBCS[abi]] } : {}),
+    cpu: [cpu],
+    ...(LIBCS[abi] ? { libc: [LIBCS[abi]] } : {}),
     main,
     files: [main, 'THIRD-PARTY.md'],
   };
@@ -89,7 +94,8 @@ function mainPackage() {
   fs.mkdirSync(folder, { recursive: true });
   fs.writeFileSync(path.join(folder, 'package.json'), `${JSON.stringify(description, null, 2)}\n`);
   for (const file of [...files, 'README.md', 'LICENSE']) {
-    fs.cpSync(path.join(root, file), path.join(folder, file), { recursive: true });
+    const place = file === 'binding.js' ? loader : path.join(root, file);
+    fs.cpSync(place, path.join(folder, file), { recursive: true });
   }
   return folder;
 }

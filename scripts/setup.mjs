@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fail, npm, requireCargo, root, say } from './process.mjs';
+import { own } from './targets.mjs';
 
 const OLDEST_NODE = 20;
 const STAMPS = join(root, '.cache', 'setup');
@@ -34,18 +35,20 @@ function installPackages() {
   if (!npm(['ci', '--no-audit', '--no-fund', '--loglevel=error'])) fail('npm ci did not succeed');
 }
 
-/** A digest of all that decides what the addon is. */
+/** A digest of all that decides what the addon and its loader are. */
 function addonState() {
-  const { version, napi, scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-  const sources = ['Cargo.toml', 'Cargo.lock', 'build.rs', ...filesBelow('src')];
-  const rest = [process.platform, process.arch, version, napi, scripts.build];
+  const { version, napi, devDependencies } = own;
+  const build = ['build', 'loader', 'targets'].map((name) => `scripts/${name}.mjs`);
+  const sources = ['Cargo.toml', 'Cargo.lock', 'build.rs', ...build, ...filesBelow('src')];
+  const tool = devDependencies['@napi-rs/cli'];
+  const rest = [process.platform, process.arch, version, napi, tool];
   return digest(sources, JSON.stringify(rest));
 }
 
-/** The addon for this platform, whose name the build chooses. */
+/** The addon for this platform, whose name the build chooses, and its loader. */
 function addonFiles() {
   const addon = readdirSync(root).find((name) => name.endsWith('.node'));
-  return addon ? [join(root, addon)] : [];
+  return addon ? [join(root, addon), join(root, 'binding.js')] : [];
 }
 
 function buildAddon() {

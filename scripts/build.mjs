@@ -1,0 +1,20 @@
+// `npm run build [-- OPTION ...]`: the addon, its types and `binding.js`, the loader. Options are those of
+// `napi build`.
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ownLoader } from './loader.mjs';
+import { fail, root, tool } from './process.mjs';
+import { platforms } from './targets.mjs';
+
+const made = ['--js', 'binding.js', '--dts', 'binding.d.ts'];
+const build = ['build', '--platform', '--release', ...made, ...process.argv.slice(2)];
+if (!tool('napi', build)) fail('napi build did not succeed');
+
+const loader = join(root, 'binding.js');
+try {
+  writeFileSync(loader, ownLoader(readFileSync(loader, 'utf8'), platforms()));
+} catch (error) {
+  // Not to be taken for ours.
+  rmSync(loader, { force: true });
+  fail(error.message);
+}
