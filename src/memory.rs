@@ -263,16 +263,16 @@ impl From<OutOfBounds> for IovecError {
     }
 }
 
-/// Room for the buffers of one call, on the stack.
-pub struct IoVecRoom<'m> {
-    regions: [MaybeUninit<Region<'m>>; IOVEC_LIMIT],
+/// Room for the buffers of one call, on the stack. A list with more buffers is cut.
+pub struct IoVecRoom<'m, const LIMIT: usize> {
+    regions: [MaybeUninit<Region<'m>>; LIMIT],
 }
 
-impl<'m> IoVecRoom<'m> {
+impl<'m, const LIMIT: usize> IoVecRoom<'m, LIMIT> {
     /// Empty room.
     #[must_use]
     pub fn new() -> Self {
-        Self { regions: [const { MaybeUninit::uninit() }; IOVEC_LIMIT] }
+        Self { regions: [const { MaybeUninit::uninit() }; LIMIT] }
     }
 
     /// Reads and checks a guest's list. Every iovec is read once, so a thread that changes it cannot get a pointer past the check.
@@ -309,7 +309,7 @@ impl<'m> IoVecRoom<'m> {
     }
 }
 
-impl Default for IoVecRoom<'_> {
+impl<const LIMIT: usize> Default for IoVecRoom<'_, LIMIT> {
     fn default() -> Self {
         Self::new()
     }
@@ -326,6 +326,13 @@ impl<'m> IoVecs<'_, 'm> {
     #[must_use]
     pub fn regions(&self) -> &[Region<'m>] {
         self.regions
+    }
+
+    /// Whether there is one buffer, of just this many bytes.
+    #[inline]
+    #[must_use]
+    pub fn is_one_of(&self, bytes: usize) -> bool {
+        matches!(&*self.regions, [one] if one.len == bytes)
     }
 
     /// Leaves the first `bytes` bytes out: they have been dealt with.
@@ -409,7 +416,7 @@ mod tests {
     #[test]
     fn iovecs_leave_out_the_empty_ones() {
         let mut bytes = list(&[(100, 5), (u32::MAX, 0), (4095, 1), (0, 0), (200, 7)]);
-        let mut room = IoVecRoom::new();
+        let mut room = IoVecRoom::<IOVEC_LIMIT>::new();
         let vecs = room.read(memory(&mut bytes), GuestPtr::new(0), 5).unwrap();
         assert_eq!(lengths(&vecs), [5, 1, 7]);
     }
@@ -417,16 +424,22 @@ mod tests {
     #[test]
     fn one_iovec_outside_refuses_the_list() {
         let mut bytes = list(&[(100, 5), (4095, 2)]);
-        assert_eq!(IoVecRoom::new().read(memory(&mut bytes), GuestPtr::new(0), 2).map(drop), Err(IovecError::OutOfBounds));
-        assert_eq!(IoVecRoom::new().read(memory(&mut bytes), GuestPtr::new(4092), 1).map(drop), Err(IovecError::OutOfBounds));
-        assert_eq!(IoVecRoom::new().read(memory(&mut bytes), GuestPtr::new(0), 0x2000_0001).map(drop), Err(IovecError::OutOfBounds));
+        assert_eq!(IoVecRoom::<IOVEC_LIMIT>::new().read(memory(&mut bytes), GuestPtr::new(0), 2).map(drop), Err(IovecError::OutOfBounds));
+        assert_eq!(
+            IoVecRoom::<IOVEC_LIMIT>::new().read(memory(&mut bytes), GuestPtr::new(4092), 1).map(drop),
+            Err(IovecError::OutOfBounds)
+        );
+        assert_eq!(
+            IoVecRoom::<IOVEC_LIMIT>::new().read(memory(&mut bytes), GuestPtr::new(0), 0x2000_0001).map(drop),
+            Err(IovecError::OutOfBounds)
+        );
     }
 
     #[test]
     fn iovecs_advance_by_bytes() {
         let mut bytes = list(&[(100, 5), (200, 7), (300, 9)]);
         for (by, want) in [(0, vec![5, 7, 9]), (4, vec![1, 7, 9]), (5, vec![7, 9]), (13, vec![8]), (21, vec![]), (1000, vec![])] {
-            let mut room = IoVecRoom::new();
+            let mut room = IoVecRoom::<IOVEC_LIMIT>::new();
             let mut vecs = room.read(memory(&mut bytes), GuestPtr::new(0), 3).unwrap();
             vecs.advance(by);
             assert_eq!(lengths(&vecs), want, "advance {by}");
@@ -439,7 +452,7 @@ mod tests {
         for pair in bytes[..2000 * 8].chunks_exact_mut(8) {
             pair.copy_from_slice(&[0, 64, 0, 0, 1, 0, 0, 0]);
         }
-        let mut room = IoVecRoom::new();
+        let mut room = IoVecRoom::<IOVEC_LIMIT>::new();
         let vecs = room.read(memory(&mut bytes), GuestPtr::new(0), 2000).unwrap();
         assert_eq!(vecs.regions().len(), IOVEC_LIMIT);
     }

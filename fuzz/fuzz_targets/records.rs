@@ -99,7 +99,7 @@ fn buffers(input: &mut Input<'_>) {
     }
     let expected = model(&memory, list.into(), len.into());
     let base = memory.as_mut_ptr();
-    let mut room = IoVecRoom::new();
+    let mut room = IoVecRoom::<IOVEC_LIMIT>::new();
     let mut found = match room.read(GuestMemory::from_slice(&mut memory), GuestPtr::new(list), len) {
         Ok(found) => found,
         Err(error) => return assert_eq!(Err(error), expected),

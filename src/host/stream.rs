@@ -276,7 +276,7 @@ impl File for Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::{GuestMemory, GuestPtr, IoVecRoom};
+    use crate::memory::{GuestMemory, GuestPtr, IOVEC_LIMIT, IoVecRoom};
 
     /// Two buffers of three and five bytes with `content`.
     #[allow(clippy::trivially_copy_pass_by_ref, reason = "byte strings are references")]
@@ -285,7 +285,7 @@ mod tests {
         bytes[..16].copy_from_slice(&[32, 0, 0, 0, 3, 0, 0, 0, 40, 0, 0, 0, 5, 0, 0, 0]);
         bytes[32..35].copy_from_slice(&content[..3]);
         bytes[40..45].copy_from_slice(&content[3..]);
-        let mut room = IoVecRoom::new();
+        let mut room = IoVecRoom::<IOVEC_LIMIT>::new();
         let result = act(room.read(GuestMemory::from_slice(&mut bytes), GuestPtr::new(0), 2).unwrap().regions());
         let after = [&bytes[32..35], &bytes[40..45]].concat();
         (result, after)

@@ -7,8 +7,8 @@ use super::{BufferArg, Call, IoVecsArg, Result};
 use crate::abi::{
     Advice, Dirent, Errno, Fd, Fdflags, Fdstat, Filesize, Filestat, Fstflags, Prestat, Rights, RightsPair, Timestamp, Whence,
 };
-use crate::host::{Interest, Opened, SetTime, SetTimes, Source};
-use crate::memory::{IoVecRoom, Record};
+use crate::host::{Interest, Opened, SetTime, SetTimes};
+use crate::memory::Record;
 
 fn count(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
@@ -234,10 +234,10 @@ pub(super) fn set_times(atim: Timestamp, mtim: Timestamp, flags: u32) -> Result<
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_pread>
 pub(super) fn fd_pread(call: &Call<'_>, fd: Fd, iovs: IoVecsArg, offset: Filesize) -> Result<u32> {
-    let mut room = IoVecRoom::new();
-    let bufs = iovs.read(call.memory, &mut room)?;
-    let descriptor = call.descriptor(fd)?;
-    Ok(count(descriptor.file(Rights::FD_READ | Rights::FD_SEEK)?.pread(bufs.regions(), offset)?))
+    iovs.with(call.memory, |bufs| {
+        let descriptor = call.descriptor(fd)?;
+        Ok(count(descriptor.file(Rights::FD_READ | Rights::FD_SEEK)?.pread(bufs.regions(), offset)?))
+    })
 }
 
 /// The kind of a preopen and the length of its name.
@@ -287,10 +287,10 @@ pub(super) fn fd_prestat_dir_name(call: &Call<'_>, fd: Fd, path: BufferArg<'_>) 
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_pwrite>
 pub(super) fn fd_pwrite(call: &Call<'_>, fd: Fd, iovs: IoVecsArg, offset: Filesize) -> Result<u32> {
-    let mut room = IoVecRoom::new();
-    let bufs = iovs.read(call.memory, &mut room)?;
-    let descriptor = call.descriptor(fd)?;
-    Ok(count(descriptor.file(Rights::FD_WRITE | Rights::FD_SEEK)?.pwrite(bufs.regions(), offset)?))
+    iovs.with(call.memory, |bufs| {
+        let descriptor = call.descriptor(fd)?;
+        Ok(count(descriptor.file(Rights::FD_WRITE | Rights::FD_SEEK)?.pwrite(bufs.regions(), offset)?))
+    })
 }
 
 /// Reads at the descriptor's offset. It waits for data unless the descriptor has `NONBLOCK`.
@@ -304,11 +304,11 @@ pub(super) fn fd_pwrite(call: &Call<'_>, fd: Fd, iovs: IoVecsArg, offset: Filesi
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_read>
 pub(super) fn fd_read(call: &Call<'_>, fd: Fd, iovs: IoVecsArg) -> Result<u32> {
-    let mut room = IoVecRoom::new();
-    let bufs = iovs.read(call.memory, &mut room)?;
-    let descriptor = call.descriptor(fd)?;
-    let file = descriptor.file(Rights::FD_READ)?;
-    attempt(&descriptor, file, Interest::Read, file.read(bufs.regions())).map(count)
+    iovs.with(call.memory, |bufs| {
+        let descriptor = call.descriptor(fd)?;
+        let file = descriptor.file(Rights::FD_READ)?;
+        attempt(&descriptor, file, Interest::Read, file.read(bufs.regions())).map(count)
+    })
 }
 
 /// Writes entries of a directory from a cookie on, `.` and `..` among them. The last entry is cut where the buffer ends; a
@@ -415,12 +415,9 @@ pub(super) fn fd_tell(call: &Call<'_>, fd: Fd) -> Result<Filesize> {
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_write>
 pub(super) fn fd_write(call: &Call<'_>, fd: Fd, iovs: IoVecsArg) -> Result<u32> {
-    let mut room = IoVecRoom::new();
-    let bufs = iovs.read(call.memory, &mut room)?;
-    let descriptor = call.descriptor(fd)?;
-    let file = descriptor.file(Rights::FD_WRITE)?;
-    match file.source() {
-        Source::Ready => Ok(count(file.write(bufs.regions(), descriptor.flags())?)),
-        Source::Host(_) => all(call, &descriptor, file, Interest::Write, bufs, |bufs| file.write(bufs, descriptor.flags())),
-    }
+    iovs.with(call.memory, |bufs| {
+        let descriptor = call.descriptor(fd)?;
+        let file = descriptor.file(Rights::FD_WRITE)?;
+        all(call, &descriptor, file, Interest::Write, bufs, |bufs| file.write(bufs, descriptor.flags()))
+    })
 }

@@ -25,7 +25,7 @@ use crate::abi::{Errno, Fd};
 use crate::ctx::Ctx;
 use crate::descriptor::DescriptorRef;
 use crate::host::{GuestPath, PathBuffer};
-use crate::memory::{GuestMemory, GuestPtr, IoVecRoom, IoVecs, IovecError, OutOfBounds, Region};
+use crate::memory::{GuestMemory, GuestPtr, IOVEC_LIMIT, IoVecRoom, IoVecs, IovecError, OutOfBounds, Region};
 use std::cell::Cell;
 
 /// One call of a function.
@@ -109,10 +109,17 @@ pub struct IoVecsArg {
 }
 
 impl IoVecsArg {
-    /// Reads the list, once, and checks every buffer.
-    #[inline]
-    fn read<'a, 'm>(self, memory: GuestMemory<'m>, room: &'a mut IoVecRoom<'m>) -> Result<IoVecs<'a, 'm>> {
-        Ok(room.read(memory, self.list, self.len)?)
+    /// Reads the list, once, checks every buffer, and does something with them.
+    // Nearly all lists have one buffer. Room for many is so large that to have it on the stack costs more than the rest of the call.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "measured: 20 ns a call")]
+    fn with<'m, T>(self, memory: GuestMemory<'m>, act: impl FnOnce(IoVecs<'_, 'm>) -> Result<T>) -> Result<T> {
+        if self.len == 1 { act(IoVecRoom::<1>::new().read(memory, self.list, 1)?) } else { self.with_many(memory, act) }
+    }
+
+    #[inline(never)]
+    fn with_many<'m, T>(self, memory: GuestMemory<'m>, act: impl FnOnce(IoVecs<'_, 'm>) -> Result<T>) -> Result<T> {
+        act(IoVecRoom::<IOVEC_LIMIT>::new().read(memory, self.list, self.len)?)
     }
 }
 

@@ -8,7 +8,6 @@ use super::{Call, IoVecsArg, Result};
 use crate::abi::{Errno, Fd, Fdflags, Filetype, Riflags, Rights, RightsPair, Roflags, Sdflags};
 use crate::descriptor::Descriptor;
 use crate::host::{File, Interest, Opened};
-use crate::memory::IoVecRoom;
 
 /// The socket, if it is one and the descriptor has `rights`. That it is no socket comes before what it may.
 fn socket(descriptor: &Descriptor, rights: Rights) -> Result<&dyn File> {
@@ -60,17 +59,17 @@ pub(super) fn sock_accept(call: &Call<'_>, fd: Fd, flags: u32) -> Result<Fd> {
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#sock_recv>
 pub(super) fn sock_recv(call: &Call<'_>, fd: Fd, ri_data: IoVecsArg, ri_flags: u32) -> Result<(u32, u16)> {
     let flags = Riflags::from_bits(ri_flags as u16).ok_or(Errno::Inval)?;
-    let mut room = IoVecRoom::new();
-    let bufs = ri_data.read(call.memory, &mut room)?;
-    let descriptor = call.descriptor(fd)?;
-    let file = socket(&descriptor, Rights::FD_READ)?;
-    let waits_for_all = flags == Riflags::RECV_WAITALL && file.filetype() == Filetype::SocketStream;
-    if waits_for_all && !descriptor.flags().contains(Fdflags::NONBLOCK) {
-        let received = all(call, &descriptor, file, Interest::Read, bufs, |bufs| file.recv(bufs, flags).map(|(received, _)| received))?;
-        return Ok((received, Roflags::empty().bits()));
-    }
-    let (received, roflags) = attempt(&descriptor, file, Interest::Read, file.recv(bufs.regions(), flags))?;
-    Ok((u32::try_from(received).unwrap_or(u32::MAX), roflags.bits()))
+    ri_data.with(call.memory, |bufs| {
+        let descriptor = call.descriptor(fd)?;
+        let file = socket(&descriptor, Rights::FD_READ)?;
+        let waits_for_all = flags == Riflags::RECV_WAITALL && file.filetype() == Filetype::SocketStream;
+        if waits_for_all && !descriptor.flags().contains(Fdflags::NONBLOCK) {
+            let received = all(call, &descriptor, file, Interest::Read, bufs, |bufs| file.recv(bufs, flags).map(|(received, _)| received))?;
+            return Ok((received, Roflags::empty().bits()));
+        }
+        let (received, roflags) = attempt(&descriptor, file, Interest::Read, file.recv(bufs.regions(), flags))?;
+        Ok((u32::try_from(received).unwrap_or(u32::MAX), roflags.bits()))
+    })
 }
 
 /// Sends a message. A stream takes all of it, however long that takes, unless the descriptor has `NONBLOCK`.
@@ -90,11 +89,11 @@ pub(super) fn sock_send(call: &Call<'_>, fd: Fd, si_data: IoVecsArg, si_flags: u
     if si_flags as u16 != 0 {
         return Err(Errno::Inval.into());
     }
-    let mut room = IoVecRoom::new();
-    let bufs = si_data.read(call.memory, &mut room)?;
-    let descriptor = call.descriptor(fd)?;
-    let file = socket(&descriptor, Rights::FD_WRITE)?;
-    all(call, &descriptor, file, Interest::Write, bufs, |bufs| file.send(bufs))
+    si_data.with(call.memory, |bufs| {
+        let descriptor = call.descriptor(fd)?;
+        let file = socket(&descriptor, Rights::FD_WRITE)?;
+        all(call, &descriptor, file, Interest::Write, bufs, |bufs| file.send(bufs))
+    })
 }
 
 /// Shuts channels of a socket down.

@@ -4,7 +4,7 @@
 //! answers [`Stop::Again`], so that whoever drives it can stop it between two slices. No lock is held meanwhile.
 
 use super::{Call, Result, Stop};
-use crate::abi::{Errno, Fdflags, Timestamp};
+use crate::abi::{Clockid, Errno, Fdflags, Timestamp};
 use crate::descriptor::Descriptor;
 use crate::host::{self, File, Interest, Readiness, Source, Wait};
 use crate::memory::{IoVecs, Region};
@@ -12,12 +12,12 @@ use crate::memory::{IoVecs, Region};
 /// How long a call waits at once, in nanoseconds. A fuzzer has no time to lose.
 pub(super) const SLICE: Timestamp = if cfg!(fuzzing) { 100_000 } else { 50_000_000 };
 
-/// Waits for a slice, or until the file is ready.
-fn wait(file: &dyn File, interest: Interest) -> Result<()> {
+/// Waits for `timeout` nanoseconds, or until the file is ready.
+fn wait(file: &dyn File, interest: Interest, timeout: Timestamp) -> Result<()> {
     let Source::Host(handle) = file.source() else { return Ok(()) };
     let (read, write) = (interest == Interest::Read, interest == Interest::Write);
     let unknown = Readiness::default();
-    host::wait(&mut [Wait { handle, read, write, readable: unknown, writable: unknown }], SLICE)?;
+    host::wait(&mut [Wait { handle, read, write, readable: unknown, writable: unknown }], timeout)?;
     Ok(())
 }
 
@@ -25,7 +25,7 @@ fn wait(file: &dyn File, interest: Interest) -> Result<()> {
 pub(super) fn attempt<T>(descriptor: &Descriptor, file: &dyn File, interest: Interest, result: host::Result<T>) -> Result<T> {
     match result {
         Err(Errno::Again) if !descriptor.flags().contains(Fdflags::NONBLOCK) => {
-            wait(file, interest)?;
+            wait(file, interest, SLICE)?;
             Err(Stop::Again)
         }
         result => Ok(result?),
@@ -34,6 +34,7 @@ pub(super) fn attempt<T>(descriptor: &Descriptor, file: &dyn File, interest: Int
 
 /// Moves all of the buffers' bytes, in as many slices as that takes, as a blocking call of POSIX would. An error after the
 /// first byte is not lost: the next call meets it.
+#[inline]
 pub(super) fn all(
     call: &Call<'_>,
     descriptor: &Descriptor,
@@ -42,29 +43,58 @@ pub(super) fn all(
     mut bufs: IoVecs<'_, '_>,
     mut transfer: impl FnMut(&[Region<'_>]) -> host::Result<usize>,
 ) -> Result<u32> {
-    let nonblock = descriptor.flags().contains(Fdflags::NONBLOCK);
+    let done = call.resume.get();
+    if done > 0 {
+        bufs.advance(done);
+    }
+    let result = transfer(bufs.regions());
+    if let Ok(moved) = result
+        && bufs.is_one_of(moved)
+    {
+        return Ok(count(done.saturating_add(moved as u64)));
+    }
+    rest(call, descriptor, file, interest, bufs, &mut transfer, result)
+}
+
+/// Goes on after the first attempt, which nearly always is the only one.
+fn rest(
+    call: &Call<'_>,
+    descriptor: &Descriptor,
+    file: &dyn File,
+    interest: Interest,
+    mut bufs: IoVecs<'_, '_>,
+    transfer: &mut dyn FnMut(&[Region<'_>]) -> host::Result<usize>,
+    mut result: host::Result<usize>,
+) -> Result<u32> {
+    let once = descriptor.flags().contains(Fdflags::NONBLOCK) || matches!(file.source(), Source::Ready);
     let mut done = call.resume.get();
-    bufs.advance(done);
+    let mut end = None;
     loop {
-        match transfer(bufs.regions()) {
+        match result {
             Ok(moved) => {
                 done = done.saturating_add(moved as u64);
                 bufs.advance(moved as u64);
-                if moved == 0 || bufs.regions().is_empty() {
+                if once || moved == 0 || bufs.regions().is_empty() {
                     break;
                 }
             }
-            Err(Errno::Again) if !nonblock => {
-                call.resume.set(done);
-                wait(file, interest)?;
-                return Err(Stop::Again);
-            }
+            Err(Errno::Again) if !once => {}
             Err(_) if done > 0 => break,
             Err(errno) => return Err(errno.into()),
         }
-        if nonblock {
-            break;
+        // What took a part is full, or empty: another attempt at once would only find that out.
+        call.resume.set(done);
+        let now = host::time(Clockid::Monotonic)?;
+        let end = *end.get_or_insert(now.saturating_add(SLICE));
+        if now >= end {
+            return Err(Stop::Again);
         }
+        wait(file, interest, end.saturating_sub(now))?;
+        result = transfer(bufs.regions());
     }
-    Ok(u32::try_from(done).unwrap_or(u32::MAX))
+    Ok(count(done))
+}
+
+fn count(bytes: u64) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }
