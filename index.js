@@ -453,6 +453,195 @@ function createImports(handle) {
     }
   }
 
+  // Writers of arguments, one for each list of types that preview1 has: i stands for i32, I for i64.
+  // False, with part of the frame written, if a value has another type. `typeof` comes first, so that
+  // no conversion can call user code.
+
+  /** What each call does once its arguments are known to be good. */
+  function begin() {
+    if (view[0] === undefined) refresh();
+    u32[INSTANCE] = id;
+  }
+
+  function put() {
+    begin();
+    return true;
+  }
+
+  function put_i(a) {
+    if (!isI32(a)) return false;
+    begin();
+    u32[0] = a;
+    return true;
+  }
+
+  function put_ii(a, b) {
+    if (!isI32(a) || !isI32(b)) return false;
+    begin();
+    u32[0] = a;
+    u32[2] = b;
+    return true;
+  }
+
+  function put_iI(a, b) {
+    if (!isI32(a) || !isI64(b)) return false;
+    begin();
+    u32[0] = a;
+    i64[1] = b;
+    return true;
+  }
+
+  function put_iIi(a, b, c) {
+    if (!isI32(a) || !isI64(b) || !isI32(c)) return false;
+    begin();
+    u32[0] = a;
+    i64[1] = b;
+    u32[4] = c;
+    return true;
+  }
+
+  function put_iII(a, b, c) {
+    if (!isI32(a) || !isI64(b) || !isI64(c)) return false;
+    begin();
+    u32[0] = a;
+    i64[1] = b;
+    i64[2] = c;
+    return true;
+  }
+
+  function put_iii(a, b, c) {
+    if (!isI32(a) || !isI32(b) || !isI32(c)) return false;
+    begin();
+    u32[0] = a;
+    u32[2] = b;
+    u32[4] = c;
+    return true;
+  }
+
+  function put_iIIi(a, b, c, d) {
+    if (!isI32(a) || !isI64(b) || !isI64(c) || !isI32(d)) return false;
+    begin();
+    u32[0] = a;
+    i64[1] = b;
+    i64[2] = c;
+    u32[6] = d;
+    return true;
+  }
+
+  function put_iiii(a, b, c, d) {
+    if (!isI32(a) || !isI32(b) || !isI32(c) || !isI32(d)) return false;
+    begin();
+    u32[0] = a;
+    u32[2] = b;
+    u32[4] = c;
+    u32[6] = d;
+    return true;
+  }
+
+  function put_iIii(a, b, c, d) {
+    if (!isI32(a) || !isI64(b) || !isI32(c) || !isI32(d)) return false;
+    begin();
+    u32[0] = a;
+    i64[1] = b;
+    u32[4] = c;
+    u32[6] = d;
+    return true;
+  }
+
+  function put_iiiIi(a, b, c, d, e) {
+    if (!isI32(a) || !isI32(b) || !isI32(c) || !isI64(d) || !isI32(e)) return false;
+    begin();
+    u32[0] = a;
+    u32[2] = b;
+    u32[4] = c;
+    i64[3] = d;
+    u32[8] = e;
+    return true;
+  }
+
+  function put_iiiii(a, b, c, d, e) {
+    if (!isI32(a) || !isI32(b) || !isI32(c) || !isI32(d) || !isI32(e)) return false;
+    begin();
+    u32[0] = a;
+    u32[2] = b;
+    u32[4] = c;
+    u32[6] = d;
+    u32[8] = e;
+    return true;
+  }
+
+  function put_iiiiii(a, b, c, d, e, f) {
+    if (!isI32(a) || !isI32(b) || !isI32(c) || !isI32(d) || !isI32(e) || !isI32(f)) return false;
+    begin();
+    u32[0] = a;
+    u32[2] = b;
+    u32[4] = c;
+    u32[6] = d;
+    u32[8] = e;
+    u32[10] = f;
+    return true;
+  }
+
+  function put_iiiiIIi(a, b, c, d, e, f, g) {
+    if (!isI32(a) || !isI32(b) || !isI32(c) || !isI32(d) || !isI64(e) || !isI64(f) || !isI32(g))
+      return false;
+    begin();
+    u32[0] = a;
+    u32[2] = b;
+    u32[4] = c;
+    u32[6] = d;
+    i64[4] = e;
+    i64[5] = f;
+    u32[12] = g;
+    return true;
+  }
+
+  function put_iiiiiii(a, b, c, d, e, f, g) {
+    if (!isI32(a) || !isI32(b) || !isI32(c) || !isI32(d) || !isI32(e) || !isI32(f) || !isI32(g))
+      return false;
+    begin();
+    u32[0] = a;
+    u32[2] = b;
+    u32[4] = c;
+    u32[6] = d;
+    u32[8] = e;
+    u32[10] = f;
+    u32[12] = g;
+    return true;
+  }
+
+  function put_iiiiiIIii(a, b, c, d, e, f, g, h, j) {
+    if (
+      !isI32(a) ||
+      !isI32(b) ||
+      !isI32(c) ||
+      !isI32(d) ||
+      !isI32(e) ||
+      !isI64(f) ||
+      !isI64(g) ||
+      !isI32(h) ||
+      !isI32(j)
+    )
+      return false;
+    begin();
+    u32[0] = a;
+    u32[2] = b;
+    u32[4] = c;
+    u32[6] = d;
+    u32[8] = e;
+    i64[5] = f;
+    i64[6] = g;
+    u32[14] = h;
+    u32[16] = j;
+    return true;
+  }
+
+  /** What a call left. */
+  function left(call) {
+    const outcome = u32[OUTCOME];
+    return outcome < AGAIN ? outcome : finish(call);
+  }
+
   function close() {
     closeInstance(instanceId(handle));
   }
@@ -460,215 +649,155 @@ function createImports(handle) {
   const wasiImport = {
     args_get(argv, argv_buf) {
       if (arguments.length !== 2 || !put_ii(argv, argv_buf)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       args_get();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(args_get);
+      return left(args_get);
     },
     args_sizes_get(argc, argv_buf_size) {
       if (arguments.length !== 2 || !put_ii(argc, argv_buf_size)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       args_sizes_get();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(args_sizes_get);
+      return left(args_sizes_get);
     },
     clock_res_get(clock, resolution) {
       if (arguments.length !== 2 || !put_ii(clock, resolution)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       clock_res_get();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(clock_res_get);
+      return left(clock_res_get);
     },
     clock_time_get(clock, precision, time) {
       if (arguments.length !== 3 || !put_iIi(clock, precision, time)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       clock_time_get();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(clock_time_get);
+      return left(clock_time_get);
     },
     environ_get(environ, environ_buf) {
       if (arguments.length !== 2 || !put_ii(environ, environ_buf)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       environ_get();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(environ_get);
+      return left(environ_get);
     },
     environ_sizes_get(environ_count, environ_buf_size) {
       if (arguments.length !== 2 || !put_ii(environ_count, environ_buf_size)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       environ_sizes_get();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(environ_sizes_get);
+      return left(environ_sizes_get);
     },
     fd_advise(fd, offset, len, advice) {
       if (arguments.length !== 4 || !put_iIIi(fd, offset, len, advice)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       fd_advise();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_advise);
+      return left(fd_advise);
     },
     fd_allocate(fd, offset, len) {
       if (arguments.length !== 3 || !put_iII(fd, offset, len)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       fd_allocate();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_allocate);
+      return left(fd_allocate);
     },
     fd_close(fd) {
       if (arguments.length !== 1 || !put_i(fd)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       fd_close();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_close);
+      return left(fd_close);
     },
     fd_datasync(fd) {
       if (arguments.length !== 1 || !put_i(fd)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       fd_datasync();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_datasync);
+      return left(fd_datasync);
     },
     fd_fdstat_get(fd, stat) {
       if (arguments.length !== 2 || !put_ii(fd, stat)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       fd_fdstat_get();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_fdstat_get);
+      return left(fd_fdstat_get);
     },
     fd_fdstat_set_flags(fd, flags) {
       if (arguments.length !== 2 || !put_ii(fd, flags)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       fd_fdstat_set_flags();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_fdstat_set_flags);
+      return left(fd_fdstat_set_flags);
     },
     fd_fdstat_set_rights(fd, fs_rights_base, fs_rights_inheriting) {
       if (arguments.length !== 3 || !put_iII(fd, fs_rights_base, fs_rights_inheriting))
         return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       fd_fdstat_set_rights();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_fdstat_set_rights);
+      return left(fd_fdstat_set_rights);
     },
     fd_filestat_get(fd, stat) {
       if (arguments.length !== 2 || !put_ii(fd, stat)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       fd_filestat_get();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_filestat_get);
+      return left(fd_filestat_get);
     },
     fd_filestat_set_size(fd, size) {
       if (arguments.length !== 2 || !put_iI(fd, size)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       fd_filestat_set_size();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_filestat_set_size);
+      return left(fd_filestat_set_size);
     },
     fd_filestat_set_times(fd, atim, mtim, fst_flags) {
       if (arguments.length !== 4 || !put_iIIi(fd, atim, mtim, fst_flags)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       fd_filestat_set_times();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_filestat_set_times);
+      return left(fd_filestat_set_times);
     },
     fd_pread(fd, iovs, iovs_len, offset, nread) {
       if (arguments.length !== 5 || !put_iiiIi(fd, iovs, iovs_len, offset, nread)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       fd_pread();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_pread);
+      return left(fd_pread);
     },
     fd_prestat_get(fd, prestat) {
       if (arguments.length !== 2 || !put_ii(fd, prestat)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       fd_prestat_get();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_prestat_get);
+      return left(fd_prestat_get);
     },
     fd_prestat_dir_name(fd, path, path_len) {
       if (arguments.length !== 3 || !put_iii(fd, path, path_len)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       fd_prestat_dir_name();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_prestat_dir_name);
+      return left(fd_prestat_dir_name);
     },
     fd_pwrite(fd, iovs, iovs_len, offset, nwritten) {
       if (arguments.length !== 5 || !put_iiiIi(fd, iovs, iovs_len, offset, nwritten)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       fd_pwrite();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_pwrite);
+      return left(fd_pwrite);
     },
     fd_read(fd, iovs, iovs_len, nread) {
       if (arguments.length !== 4 || !put_iiii(fd, iovs, iovs_len, nread)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       fd_read();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_read);
+      return left(fd_read);
     },
     fd_readdir(fd, buf, buf_len, cookie, bufused) {
       if (arguments.length !== 5 || !put_iiiIi(fd, buf, buf_len, cookie, bufused)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       fd_readdir();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_readdir);
+      return left(fd_readdir);
     },
     fd_renumber(fd, to) {
       if (arguments.length !== 2 || !put_ii(fd, to)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       fd_renumber();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_renumber);
+      return left(fd_renumber);
     },
     fd_seek(fd, offset, whence, newoffset) {
       if (arguments.length !== 4 || !put_iIii(fd, offset, whence, newoffset)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       fd_seek();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_seek);
+      return left(fd_seek);
     },
     fd_sync(fd) {
       if (arguments.length !== 1 || !put_i(fd)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       fd_sync();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_sync);
+      return left(fd_sync);
     },
     fd_tell(fd, offset) {
       if (arguments.length !== 2 || !put_ii(fd, offset)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       fd_tell();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_tell);
+      return left(fd_tell);
     },
     fd_write(fd, iovs, iovs_len, nwritten) {
       if (arguments.length !== 4 || !put_iiii(fd, iovs, iovs_len, nwritten)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       fd_write();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(fd_write);
+      return left(fd_write);
     },
     path_create_directory(fd, path, path_len) {
       if (arguments.length !== 3 || !put_iii(fd, path, path_len)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       path_create_directory();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(path_create_directory);
+      return left(path_create_directory);
     },
     path_filestat_get(fd, flags, path, path_len, stat) {
       if (arguments.length !== 5 || !put_iiiii(fd, flags, path, path_len, stat)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       path_filestat_get();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(path_filestat_get);
+      return left(path_filestat_get);
     },
     path_filestat_set_times(fd, flags, path, path_len, atim, mtim, fst_flags) {
       if (arguments.length !== 7 || !put_iiiiIIi(fd, flags, path, path_len, atim, mtim, fst_flags))
         return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       path_filestat_set_times();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(path_filestat_set_times);
+      return left(path_filestat_set_times);
     },
     path_link(old_fd, old_flags, old_path, old_path_len, new_fd, new_path, new_path_len) {
       if (
@@ -676,10 +805,8 @@ function createImports(handle) {
         !put_iiiiiii(old_fd, old_flags, old_path, old_path_len, new_fd, new_path, new_path_len)
       )
         return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       path_link();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(path_link);
+      return left(path_link);
     },
     path_open(
       fd,
@@ -707,25 +834,19 @@ function createImports(handle) {
         )
       )
         return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       path_open();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(path_open);
+      return left(path_open);
     },
     path_readlink(fd, path, path_len, buf, buf_len, bufused) {
       if (arguments.length !== 6 || !put_iiiiii(fd, path, path_len, buf, buf_len, bufused))
         return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       path_readlink();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(path_readlink);
+      return left(path_readlink);
     },
     path_remove_directory(fd, path, path_len) {
       if (arguments.length !== 3 || !put_iii(fd, path, path_len)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       path_remove_directory();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(path_remove_directory);
+      return left(path_remove_directory);
     },
     path_rename(fd, old_path, old_path_len, new_fd, new_path, new_path_len) {
       if (
@@ -733,68 +854,50 @@ function createImports(handle) {
         !put_iiiiii(fd, old_path, old_path_len, new_fd, new_path, new_path_len)
       )
         return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       path_rename();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(path_rename);
+      return left(path_rename);
     },
     path_symlink(old_path, old_path_len, fd, new_path, new_path_len) {
       if (arguments.length !== 5 || !put_iiiii(old_path, old_path_len, fd, new_path, new_path_len))
         return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       path_symlink();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(path_symlink);
+      return left(path_symlink);
     },
     path_unlink_file(fd, path, path_len) {
       if (arguments.length !== 3 || !put_iii(fd, path, path_len)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       path_unlink_file();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(path_unlink_file);
+      return left(path_unlink_file);
     },
     poll_oneoff(subscriptions, events, nsubscriptions, nevents) {
       if (arguments.length !== 4 || !put_iiii(subscriptions, events, nsubscriptions, nevents))
         return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       poll_oneoff();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(poll_oneoff);
+      return left(poll_oneoff);
     },
     proc_exit(code) {
       if (arguments.length !== 1 || !put_i(code)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       proc_exit();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(proc_exit);
+      return left(proc_exit);
     },
     proc_raise(sig) {
       if (arguments.length !== 1 || !put_i(sig)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       proc_raise();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(proc_raise);
+      return left(proc_raise);
     },
     random_get(buf, buf_len) {
       if (arguments.length !== 2 || !put_ii(buf, buf_len)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       random_get();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(random_get);
+      return left(random_get);
     },
     sched_yield() {
-      if (arguments.length !== 0) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
+      if (arguments.length !== 0 || !put()) return EINVAL;
       sched_yield();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(sched_yield);
+      return left(sched_yield);
     },
     sock_accept(fd, flags, fd_out) {
       if (arguments.length !== 3 || !put_iii(fd, flags, fd_out)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       sock_accept();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(sock_accept);
+      return left(sock_accept);
     },
     sock_recv(fd, ri_data, ri_data_len, ri_flags, ro_datalen, ro_flags) {
       if (
@@ -802,25 +905,19 @@ function createImports(handle) {
         !put_iiiiii(fd, ri_data, ri_data_len, ri_flags, ro_datalen, ro_flags)
       )
         return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       sock_recv();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(sock_recv);
+      return left(sock_recv);
     },
     sock_send(fd, si_data, si_data_len, si_flags, so_datalen) {
       if (arguments.length !== 5 || !put_iiiii(fd, si_data, si_data_len, si_flags, so_datalen))
         return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       sock_send();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(sock_send);
+      return left(sock_send);
     },
     sock_shutdown(fd, how) {
       if (arguments.length !== 2 || !put_ii(fd, how)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       sock_shutdown();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(sock_shutdown);
+      return left(sock_shutdown);
     },
   };
 
@@ -828,32 +925,24 @@ function createImports(handle) {
   const snapshot0Import = {
     fd_filestat_get(fd, stat) {
       if (arguments.length !== 2 || !put_ii(fd, stat)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       snapshot0Calls.fd_filestat_get();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(snapshot0Calls.fd_filestat_get);
+      return left(snapshot0Calls.fd_filestat_get);
     },
     fd_seek(fd, offset, whence, newoffset) {
       if (arguments.length !== 4 || !put_iIii(fd, offset, whence, newoffset)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       snapshot0Calls.fd_seek();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(snapshot0Calls.fd_seek);
+      return left(snapshot0Calls.fd_seek);
     },
     path_filestat_get(fd, flags, path, path_len, stat) {
       if (arguments.length !== 5 || !put_iiiii(fd, flags, path, path_len, stat)) return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       snapshot0Calls.path_filestat_get();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(snapshot0Calls.path_filestat_get);
+      return left(snapshot0Calls.path_filestat_get);
     },
     poll_oneoff(subscriptions, events, nsubscriptions, nevents) {
       if (arguments.length !== 4 || !put_iiii(subscriptions, events, nsubscriptions, nevents))
         return EINVAL;
-      if (view[0] === undefined) refresh();
-      u32[INSTANCE] = id;
       snapshot0Calls.poll_oneoff();
-      return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(snapshot0Calls.poll_oneoff);
+      return left(snapshot0Calls.poll_oneoff);
     },
   };
 
@@ -937,169 +1026,12 @@ function endProcess(code) {
   return exitProcess(code & 0xff);
 }
 
-// Writers of arguments, one for each list of types that preview1 has: i stands for i32, I for i64.
-// False, with part of the frame written, if a value has another type. `typeof` comes first, so that
-// no conversion can call user code.
-
 function isI32(value) {
   return typeof value === 'number' && ((value | 0) === value || value >>> 0 === value);
 }
 
 function isI64(value) {
   return typeof value === 'bigint';
-}
-
-function put_i(a) {
-  if (!isI32(a)) return false;
-  u32[0] = a;
-  return true;
-}
-
-function put_ii(a, b) {
-  if (!isI32(a) || !isI32(b)) return false;
-  u32[0] = a;
-  u32[2] = b;
-  return true;
-}
-
-function put_iI(a, b) {
-  if (!isI32(a) || !isI64(b)) return false;
-  u32[0] = a;
-  i64[1] = b;
-  return true;
-}
-
-function put_iIi(a, b, c) {
-  if (!isI32(a) || !isI64(b) || !isI32(c)) return false;
-  u32[0] = a;
-  i64[1] = b;
-  u32[4] = c;
-  return true;
-}
-
-function put_iII(a, b, c) {
-  if (!isI32(a) || !isI64(b) || !isI64(c)) return false;
-  u32[0] = a;
-  i64[1] = b;
-  i64[2] = c;
-  return true;
-}
-
-function put_iii(a, b, c) {
-  if (!isI32(a) || !isI32(b) || !isI32(c)) return false;
-  u32[0] = a;
-  u32[2] = b;
-  u32[4] = c;
-  return true;
-}
-
-function put_iIIi(a, b, c, d) {
-  if (!isI32(a) || !isI64(b) || !isI64(c) || !isI32(d)) return false;
-  u32[0] = a;
-  i64[1] = b;
-  i64[2] = c;
-  u32[6] = d;
-  return true;
-}
-
-function put_iiii(a, b, c, d) {
-  if (!isI32(a) || !isI32(b) || !isI32(c) || !isI32(d)) return false;
-  u32[0] = a;
-  u32[2] = b;
-  u32[4] = c;
-  u32[6] = d;
-  return true;
-}
-
-function put_iIii(a, b, c, d) {
-  if (!isI32(a) || !isI64(b) || !isI32(c) || !isI32(d)) return false;
-  u32[0] = a;
-  i64[1] = b;
-  u32[4] = c;
-  u32[6] = d;
-  return true;
-}
-
-function put_iiiIi(a, b, c, d, e) {
-  if (!isI32(a) || !isI32(b) || !isI32(c) || !isI64(d) || !isI32(e)) return false;
-  u32[0] = a;
-  u32[2] = b;
-  u32[4] = c;
-  i64[3] = d;
-  u32[8] = e;
-  return true;
-}
-
-function put_iiiii(a, b, c, d, e) {
-  if (!isI32(a) || !isI32(b) || !isI32(c) || !isI32(d) || !isI32(e)) return false;
-  u32[0] = a;
-  u32[2] = b;
-  u32[4] = c;
-  u32[6] = d;
-  u32[8] = e;
-  return true;
-}
-
-function put_iiiiii(a, b, c, d, e, f) {
-  if (!isI32(a) || !isI32(b) || !isI32(c) || !isI32(d) || !isI32(e) || !isI32(f)) return false;
-  u32[0] = a;
-  u32[2] = b;
-  u32[4] = c;
-  u32[6] = d;
-  u32[8] = e;
-  u32[10] = f;
-  return true;
-}
-
-function put_iiiiIIi(a, b, c, d, e, f, g) {
-  if (!isI32(a) || !isI32(b) || !isI32(c) || !isI32(d) || !isI64(e) || !isI64(f) || !isI32(g))
-    return false;
-  u32[0] = a;
-  u32[2] = b;
-  u32[4] = c;
-  u32[6] = d;
-  i64[4] = e;
-  i64[5] = f;
-  u32[12] = g;
-  return true;
-}
-
-function put_iiiiiii(a, b, c, d, e, f, g) {
-  if (!isI32(a) || !isI32(b) || !isI32(c) || !isI32(d) || !isI32(e) || !isI32(f) || !isI32(g))
-    return false;
-  u32[0] = a;
-  u32[2] = b;
-  u32[4] = c;
-  u32[6] = d;
-  u32[8] = e;
-  u32[10] = f;
-  u32[12] = g;
-  return true;
-}
-
-function put_iiiiiIIii(a, b, c, d, e, f, g, h, j) {
-  if (
-    !isI32(a) ||
-    !isI32(b) ||
-    !isI32(c) ||
-    !isI32(d) ||
-    !isI32(e) ||
-    !isI64(f) ||
-    !isI64(g) ||
-    !isI32(h) ||
-    !isI32(j)
-  )
-    return false;
-  u32[0] = a;
-  u32[2] = b;
-  u32[4] = c;
-  u32[6] = d;
-  u32[8] = e;
-  i64[5] = f;
-  i64[6] = g;
-  u32[14] = h;
-  u32[16] = j;
-  return true;
 }
 
 module.exports = { WASI, runInWorker };
