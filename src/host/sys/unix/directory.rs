@@ -2,8 +2,9 @@
 
 use super::errno::from_rustix;
 use super::file::{HostFile, Ownership};
+use super::platform::{self, Listing};
 use super::resolve::{self, Base};
-use super::{filestat_of, filetype_of, timestamps};
+use super::{Entry, filestat_of, filetype_of, timestamps};
 use crate::abi::{Errno, Fdflags, Filestat, Filetype};
 use crate::host::{Directory, DirectoryEntry, GuestPath, OpenOptions, Opened, Result, SetTime, SetTimes, Split};
 use cap_std::fs::Dir;
@@ -11,21 +12,14 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno as Host;
 use std::any::Any;
 use std::fs::File as StdFile;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Mutex, PoisonError};
-
-/// The bytes of directory entries that are fetched at once, at most and at least.
-const ENTRIES_MOST: usize = 16 * 1024;
-const ENTRIES_LEAST: usize = 1024;
 
 /// A directory of the host.
 pub(super) struct HostDirectory {
     dir: Dir,
     root: bool,
     no_symlinks: bool,
-    /// Where the kernel's cursor stands: the cookie of the entry it gives next. Kept so that a listing that goes on does not seek.
-    cursor: Mutex<Option<u64>>,
+    listing: Listing,
 }
 
 /// The directory that holds a path's last component.
@@ -45,7 +39,7 @@ impl AsFd for Parent<'_> {
 
 impl HostDirectory {
     pub(super) fn new(dir: Dir, root: bool, no_symlinks: bool) -> Self {
-        Self { dir, root, no_symlinks, cursor: Mutex::new(None) }
+        Self { dir, root, no_symlinks, listing: Listing::default() }
     }
 
     fn base(&self) -> Base<'_> {
@@ -101,7 +95,7 @@ impl HostDirectory {
         match resolve::open(self.base(), path.as_bytes(), flags, mode) {
             // A directory that may be searched and not read is still good for paths.
             Err(Errno::Acces) if options.directory && !options.write => {
-                let flags = resolve::DIRECTORY | if options.follow { OFlags::empty() } else { OFlags::NOFOLLOW };
+                let flags = platform::DIRECTORY | if options.follow { OFlags::empty() } else { OFlags::NOFOLLOW };
                 resolve::open(self.base(), path.as_bytes(), flags, Mode::empty())
             }
             result => result,
@@ -137,17 +131,7 @@ impl Directory for HostDirectory {
                 return Ok(filestat_of(&stat));
             }
         }
-        #[cfg(any(target_os = "linux", target_os = "android"))]
-        {
-            let flags = OFlags::PATH | OFlags::CLOEXEC | if follow { OFlags::empty() } else { OFlags::NOFOLLOW };
-            let fd = resolve::open(self.base(), path.as_bytes(), flags, Mode::empty())?;
-            rustix::fs::fstat(&fd).map(|stat| filestat_of(&stat)).map_err(from_rustix)
-        }
-        #[cfg(not(any(target_os = "linux", target_os = "android")))]
-        {
-            let place = resolve::walk(self.base(), path.as_bytes(), follow)?;
-            stat_name(place.as_fd(), place.name.as_deref().unwrap_or(b".")).map(|stat| filestat_of(&stat))
-        }
+        resolve::stat(self.base(), path.as_bytes(), follow).map(|stat| filestat_of(&stat))
     }
 
     fn set_times(&self, times: SetTimes) -> Result<()> {
@@ -166,50 +150,20 @@ impl Directory for HostDirectory {
     }
 
     fn entries(&self, cookie: u64, capacity: usize, sink: &mut dyn FnMut(DirectoryEntry<'_>) -> bool) -> Result<()> {
-        let mut buffer = [const { MaybeUninit::<u8>::uninit() }; ENTRIES_MOST];
-        let mut cursor = self.cursor.lock().unwrap_or_else(PoisonError::into_inner);
-        if cookie == 0 || *cursor != Some(cookie) {
-            *cursor = None;
-            if i64::try_from(cookie).is_err() {
-                // Past anything that a host's cookie can be.
-                return Ok(());
-            }
-            rustix::fs::seek(&self.dir, rustix::fs::SeekFrom::Start(cookie)).map_err(listing_error)?;
-        }
-        loop {
-            let room = capacity.clamp(ENTRIES_LEAST, ENTRIES_MOST);
-            let buffer = buffer.get_mut(..room).ok_or(Errno::Io)?;
-            let mut entries = rustix::fs::RawDir::new(&self.dir, buffer);
-            let mut last = None;
-            // One fill of the buffer at a time: the iterator itself would fetch more than the sink takes.
-            while last.is_none() || !entries.is_buffer_empty() {
-                let Some(entry) = entries.next() else {
-                    *cursor = None;
-                    return Ok(());
-                };
-                let entry = entry.map_err(listing_error)?;
-                let name = entry.file_name().to_bytes();
-                let filetype = match entry.file_type() {
-                    FileType::Unknown => stat_name(self.dir.as_fd(), name).map_or(Filetype::Unknown, |stat| filetype_of(&stat)),
-                    FileType::RegularFile => Filetype::RegularFile,
-                    FileType::Directory => Filetype::Directory,
-                    FileType::Symlink => Filetype::SymbolicLink,
-                    FileType::CharacterDevice => Filetype::CharacterDevice,
-                    FileType::BlockDevice => Filetype::BlockDevice,
-                    FileType::Socket | FileType::Fifo => Filetype::SocketStream,
-                };
-                let next = entry.next_entry_cookie();
-                // What lies above may be outside: as in the root of a file system, `..` is the directory itself.
-                let ino = if name == b".." { self.filestat()?.ino } else { entry.ino() };
-                if !sink(DirectoryEntry { name, ino, filetype, next }) {
-                    // The kernel's cursor stands behind what the buffer held.
-                    *cursor = if entries.is_buffer_empty() { Some(next) } else { None };
-                    return Ok(());
-                }
-                last = Some(next);
-            }
-            *cursor = last;
-        }
+        self.listing.entries(self.dir.as_fd(), cookie, capacity, &mut |Entry { name, ino, file_type, next }| {
+            let filetype = match file_type {
+                FileType::Unknown => stat_name(self.dir.as_fd(), name).map_or(Filetype::Unknown, |stat| filetype_of(&stat)),
+                FileType::RegularFile => Filetype::RegularFile,
+                FileType::Directory => Filetype::Directory,
+                FileType::Symlink => Filetype::SymbolicLink,
+                FileType::CharacterDevice => Filetype::CharacterDevice,
+                FileType::BlockDevice => Filetype::BlockDevice,
+                FileType::Socket | FileType::Fifo => Filetype::SocketStream,
+            };
+            // What lies above may be outside: as in the root of a file system, `..` is the directory itself.
+            let ino = if name == b".." { self.filestat()?.ino } else { ino };
+            Ok(sink(DirectoryEntry { name, ino, filetype, next }))
+        })
     }
 
     fn create_directory(&self, path: GuestPath<'_>) -> Result<()> {
@@ -329,13 +283,5 @@ impl Directory for HostDirectory {
 
     fn as_any(&self) -> &dyn Any {
         self
-    }
-}
-
-/// A descriptor that is good for nothing but paths cannot be listed: the directory may be searched, not read.
-fn listing_error(error: Host) -> Errno {
-    match error {
-        Host::BADF => Errno::Acces,
-        error => from_rustix(error),
     }
 }

@@ -3,15 +3,14 @@
 #![allow(unsafe_code, reason = "vectored input and output on guest memory, which no slice may cover")]
 
 use super::errno::from_rustix;
+use super::platform::{self, call, nowait};
 use super::{errno, filestat_of, filetype_of, poll_one, timestamps, unsupported};
 use crate::abi::{Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Riflags, Roflags, Sdflags, Whence};
 use crate::host::{File, Result, SetTimes, Source};
 use crate::memory::Region;
 use rustix::event::PollFlags;
-use rustix::fs::{FallocateFlags, FileType, OFlags, SeekFrom, Stat};
-use rustix::io::Errno as Host;
+use rustix::fs::{FileType, OFlags, SeekFrom, Stat};
 use std::mem::ManuallyDrop;
-use std::num::NonZeroU64;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
@@ -107,7 +106,7 @@ impl HostFile {
         file.kind = match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile if matches!(file.fd, Ownership::Owned(_)) => Kind::Regular(Position::default()),
             FileType::RegularFile => Kind::SharedRegular,
-            FileType::Fifo => Kind::Pipe { nowait: AtomicBool::new(cfg!(any(target_os = "linux", target_os = "android"))) },
+            FileType::Fifo => Kind::Pipe { nowait: AtomicBool::new(platform::HAS_NOWAIT) },
             FileType::Socket => {
                 if rustix::net::sockopt::socket_type(file.as_fd()).is_ok_and(|kind| kind == rustix::net::SocketType::DGRAM) {
                     file.filetype = Filetype::SocketDgram;
@@ -188,9 +187,7 @@ impl HostFile {
     }
 
     fn transmit(&self, bufs: &[Region<'_>]) -> Result<usize> {
-        let message = message(bufs);
-        // SAFETY: as above.
-        retry(|| unsafe { libc::sendmsg(self.as_raw_fd(), &raw const message, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) })
+        platform::send(self.as_fd(), bufs)
     }
 }
 
@@ -209,7 +206,14 @@ impl AsRawFd for HostFile {
     }
 }
 
-fn count(bufs: &[Region<'_>]) -> libc::c_int {
+/// Sends on a socket, where the system heeds it without waiting.
+pub(super) fn send(fd: BorrowedFd<'_>, bufs: &[Region<'_>]) -> Result<usize> {
+    let message = message(bufs);
+    // SAFETY: the message points to checked ranges of guest memory and has no address and no control data.
+    retry(|| unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) })
+}
+
+pub(super) fn count(bufs: &[Region<'_>]) -> libc::c_int {
     libc::c_int::try_from(bufs.len()).unwrap_or(libc::c_int::MAX)
 }
 
@@ -230,7 +234,7 @@ fn message(bufs: &[Region<'_>]) -> libc::msghdr {
 }
 
 /// Calls until no signal interrupts.
-fn retry<T>(mut call: impl FnMut() -> T) -> Result<usize>
+pub(super) fn retry<T>(mut call: impl FnMut() -> T) -> Result<usize>
 where
     usize: TryFrom<T>,
 {
@@ -245,149 +249,6 @@ where
             Some(raw) => return Err(errno::errno_from_raw(raw).unwrap_or(Errno::Io)),
             None => return Err(Errno::Io),
         }
-    }
-}
-
-/// Reads and writes, without the C library: in a process with threads its functions can be cancelled, and the bookkeeping
-/// for that costs 30 ns a call.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-mod call {
-    use super::{AsRawFd, BorrowedFd, Region, Result, count, retry};
-    use libc::c_long;
-
-    // A variadic function takes what the kernel takes: all arguments are as wide as a register.
-
-    /// The upper half of an offset, where one register is too narrow for it.
-    #[cfg(target_pointer_width = "64")]
-    const UPPER_HALF: c_long = 0;
-
-    // SAFETY, for all of them: the regions are checked ranges of guest memory, laid out as iovecs. One buffer is the usual case,
-    // and cheaper for the kernel without a list.
-
-    pub(super) fn readv(fd: BorrowedFd<'_>, bufs: &[Region<'_>]) -> Result<usize> {
-        let fd = c_long::from(fd.as_raw_fd());
-        match bufs {
-            // SAFETY: as above.
-            [one] => retry(|| unsafe { libc::syscall(libc::SYS_read, fd, one.as_ptr(), one.len()) }),
-            // SAFETY: as above.
-            _ => retry(|| unsafe { libc::syscall(libc::SYS_readv, fd, bufs.as_ptr(), c_long::from(count(bufs))) }),
-        }
-    }
-
-    pub(super) fn writev(fd: BorrowedFd<'_>, bufs: &[Region<'_>]) -> Result<usize> {
-        let fd = c_long::from(fd.as_raw_fd());
-        match bufs {
-            // SAFETY: as above.
-            [one] => retry(|| unsafe { libc::syscall(libc::SYS_write, fd, one.as_ptr(), one.len()) }),
-            // SAFETY: as above.
-            _ => retry(|| unsafe { libc::syscall(libc::SYS_writev, fd, bufs.as_ptr(), c_long::from(count(bufs))) }),
-        }
-    }
-
-    // On 64-bit systems an offset is one argument, and the upper half that `preadv` takes besides is unused.
-    #[cfg(target_pointer_width = "64")]
-    pub(super) fn preadv(fd: BorrowedFd<'_>, bufs: &[Region<'_>], offset: i64) -> Result<usize> {
-        let fd = c_long::from(fd.as_raw_fd());
-        match bufs {
-            // SAFETY: as above.
-            [one] => retry(|| unsafe { libc::syscall(libc::SYS_pread64, fd, one.as_ptr(), one.len(), offset) }),
-            // SAFETY: as above.
-            _ => retry(|| unsafe { libc::syscall(libc::SYS_preadv, fd, bufs.as_ptr(), c_long::from(count(bufs)), offset, UPPER_HALF) }),
-        }
-    }
-
-    #[cfg(target_pointer_width = "64")]
-    pub(super) fn pwritev(fd: BorrowedFd<'_>, bufs: &[Region<'_>], offset: i64) -> Result<usize> {
-        let fd = c_long::from(fd.as_raw_fd());
-        match bufs {
-            // SAFETY: as above.
-            [one] => retry(|| unsafe { libc::syscall(libc::SYS_pwrite64, fd, one.as_ptr(), one.len(), offset) }),
-            // SAFETY: as above.
-            _ => retry(|| unsafe { libc::syscall(libc::SYS_pwritev, fd, bufs.as_ptr(), c_long::from(count(bufs)), offset, UPPER_HALF) }),
-        }
-    }
-}
-
-/// Reads and writes.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-mod call {
-    use super::{AsRawFd, BorrowedFd, Region, Result, count, retry};
-
-    // SAFETY, for all of them: the regions are checked ranges of guest memory, laid out as iovecs.
-
-    pub(super) fn readv(fd: BorrowedFd<'_>, bufs: &[Region<'_>]) -> Result<usize> {
-        // SAFETY: as above.
-        retry(|| unsafe { libc::readv(fd.as_raw_fd(), bufs.as_ptr().cast(), count(bufs)) })
-    }
-
-    pub(super) fn writev(fd: BorrowedFd<'_>, bufs: &[Region<'_>]) -> Result<usize> {
-        // SAFETY: as above.
-        retry(|| unsafe { libc::writev(fd.as_raw_fd(), bufs.as_ptr().cast(), count(bufs)) })
-    }
-
-    pub(super) fn preadv(fd: BorrowedFd<'_>, bufs: &[Region<'_>], offset: i64) -> Result<usize> {
-        // SAFETY: as above.
-        retry(|| unsafe { libc::preadv(fd.as_raw_fd(), bufs.as_ptr().cast(), count(bufs), offset) })
-    }
-
-    pub(super) fn pwritev(fd: BorrowedFd<'_>, bufs: &[Region<'_>], offset: i64) -> Result<usize> {
-        // SAFETY: as above.
-        retry(|| unsafe { libc::pwritev(fd.as_raw_fd(), bufs.as_ptr().cast(), count(bufs), offset) })
-    }
-}
-
-/// Reads and writes that do not wait, on descriptors whose flags are not ours to change.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-mod nowait {
-    use super::{AsRawFd, BorrowedFd, Region, Result, count, retry};
-    use libc::c_long;
-
-    const HERE: c_long = -1;
-
-    pub(super) fn readv(fd: BorrowedFd<'_>, bufs: &[Region<'_>]) -> Result<usize> {
-        // SAFETY: the regions are checked ranges of guest memory, laid out as iovecs.
-        retry(|| unsafe {
-            libc::syscall(
-                libc::SYS_preadv2,
-                c_long::from(fd.as_raw_fd()),
-                bufs.as_ptr(),
-                c_long::from(count(bufs)),
-                HERE,
-                HERE,
-                c_long::from(libc::RWF_NOWAIT),
-            )
-        })
-    }
-
-    /// With `append`, at the end of a regular file, whether or not the descriptor has that flag.
-    pub(super) fn writev(fd: BorrowedFd<'_>, bufs: &[Region<'_>], append: bool) -> Result<usize> {
-        let flags = if append { libc::RWF_APPEND } else { libc::RWF_NOWAIT };
-        // SAFETY: as above.
-        retry(|| unsafe {
-            libc::syscall(
-                libc::SYS_pwritev2,
-                c_long::from(fd.as_raw_fd()),
-                bufs.as_ptr(),
-                c_long::from(count(bufs)),
-                HERE,
-                HERE,
-                c_long::from(flags),
-            )
-        })
-    }
-}
-
-/// Elsewhere a poll has to come first.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-mod nowait {
-    use super::{BorrowedFd, Errno, Region, Result};
-
-    pub(super) fn readv(_: BorrowedFd<'_>, _: &[Region<'_>]) -> Result<usize> {
-        Err(Errno::Notsup)
-    }
-
-    pub(super) fn writev(_: BorrowedFd<'_>, _: &[Region<'_>], _: bool) -> Result<usize> {
-        Err(Errno::Notsup)
     }
 }
 
@@ -506,41 +367,29 @@ impl File for HostFile {
             // The host refuses an empty range; `node:wasi` does not.
             return Ok(());
         }
-        match rustix::fs::fallocate(self.as_fd(), FallocateFlags::empty(), offset, len) {
+        match platform::allocate(self.as_fd(), offset, len) {
             // The file system cannot reserve room; the size is what the guest sees of it.
-            Err(Host::OPNOTSUPP | Host::NOSYS) => {
+            Err(Errno::Notsup | Errno::Nosys) => {
                 let stat = rustix::fs::fstat(self.as_fd()).map_err(from_rustix)?;
                 if u64::try_from(stat.st_size).unwrap_or(0) < end { self.set_size(end) } else { Ok(()) }
             }
-            result => result.map_err(from_rustix),
+            result => result,
         }
     }
 
     fn advise(&self, offset: Filesize, len: Filesize, advice: Advice) -> Result<()> {
-        use rustix::fs::Advice as HostAdvice;
         if i64::try_from(offset).is_err() || i64::try_from(len).is_err() {
             return Err(Errno::Inval);
         }
-        let advice = match advice {
-            Advice::Normal => HostAdvice::Normal,
-            Advice::Sequential => HostAdvice::Sequential,
-            Advice::Random => HostAdvice::Random,
-            Advice::Willneed => HostAdvice::WillNeed,
-            Advice::Dontneed => HostAdvice::DontNeed,
-            Advice::Noreuse => HostAdvice::NoReuse,
-        };
-        rustix::fs::fadvise(self.as_fd(), offset, NonZeroU64::new(len), advice).map_err(from_rustix)
+        platform::advise(self.as_fd(), offset, len, advice)
     }
 
     fn sync(&self) -> Result<()> {
-        rustix::fs::fsync(self.as_fd()).map_err(from_rustix)
+        platform::sync(self.as_fd())
     }
 
     fn datasync(&self) -> Result<()> {
-        #[cfg(any(target_os = "linux", target_os = "android"))]
-        return rustix::fs::fdatasync(self.as_fd()).map_err(from_rustix);
-        #[cfg(not(any(target_os = "linux", target_os = "android")))]
-        self.sync()
+        platform::datasync(self.as_fd())
     }
 
     fn set_times(&self, times: SetTimes) -> Result<()> {
@@ -563,9 +412,7 @@ impl File for HostFile {
             return rustix::fs::fcntl_setfl(self.as_fd(), flags).map_err(from_rustix);
         }
         // The host's descriptor keeps its flags: appending is asked for at each write, and cannot be asked away.
-        if new.contains(Fdflags::APPEND)
-            && (cfg!(any(target_os = "linux", target_os = "android")) || !matches!(self.kind, Kind::SharedRegular))
-        {
+        if new.contains(Fdflags::APPEND) && (platform::HAS_NOWAIT || !matches!(self.kind, Kind::SharedRegular)) {
             return Ok(());
         }
         let host = rustix::fs::fcntl_getfl(self.as_fd()).map_err(from_rustix)?;
@@ -593,7 +440,7 @@ impl File for HostFile {
         if !self.is_socket() {
             return Err(Errno::Notsock);
         }
-        if !rustix::net::sockopt::socket_acceptconn(self.as_fd()).map_err(from_rustix)? {
+        if !platform::is_listening(self.as_fd())? {
             return Err(Errno::Inval);
         }
         // A listener of the host may block.

@@ -3,17 +3,28 @@
 mod directory;
 mod errno;
 mod file;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod linux;
+#[cfg(any(target_vendor = "apple", test))]
+mod listing;
+#[cfg(target_vendor = "apple")]
+mod macos;
 mod resolve;
 
 pub use errno::errno_from_raw;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use linux as platform;
 #[cfg(all(fuzzing, any(target_os = "linux", target_os = "android")))]
-pub use resolve::pretend_openat2;
+pub use linux::pretend_openat2;
+#[cfg(target_vendor = "apple")]
+use macos as platform;
 
 use crate::abi::{Clockid, Errno, Fdflags, Filestat, Filetype, Timestamp};
 use crate::host::{Opened, PreopenOptions, Readiness, Result, SetTime, SetTimes, Wait};
 use cap_std::ambient_authority;
 use directory::HostDirectory;
 use file::{HostFile, Ownership};
+use platform::PEER_CLOSED;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{FileType, OFlags, Stat, Timestamps, UTIME_NOW, UTIME_OMIT};
 use std::fs::File as StdFile;
@@ -25,19 +36,24 @@ use std::sync::OnceLock;
 /// What [`wait`] waits on.
 pub type Handle<'a> = BorrowedFd<'a>;
 
-/// A socket's peer will send no more. Linux reports it apart, and only if asked.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const PEER_CLOSED: PollFlags = PollFlags::RDHUP;
-/// A socket's peer will send no more: not reported apart here.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-const PEER_CLOSED: PollFlags = PollFlags::empty();
+/// One entry of a directory.
+struct Entry<'a> {
+    /// Its name.
+    name: &'a [u8],
+    /// The serial number of the file.
+    ino: u64,
+    /// The type of the file, if the directory knows it.
+    file_type: FileType,
+    /// The cookie at which the entry after this one begins.
+    next: u64,
+}
 
 const NANOSECONDS: u64 = 1_000_000_000;
 
 fn clock_id(clock: Clockid) -> libc::clockid_t {
     match clock {
         Clockid::Realtime => libc::CLOCK_REALTIME,
-        Clockid::Monotonic => libc::CLOCK_MONOTONIC,
+        Clockid::Monotonic => platform::MONOTONIC,
         Clockid::ProcessCputimeId => libc::CLOCK_PROCESS_CPUTIME_ID,
         Clockid::ThreadCputimeId => libc::CLOCK_THREAD_CPUTIME_ID,
     }
@@ -185,10 +201,12 @@ pub fn wait(waits: &mut [Wait<'_>], timeout: Timestamp) -> Result<()> {
     }
     for (wait, fd) in waits.iter_mut().zip(&fds) {
         let found = fd.revents();
-        let invalid = found.contains(PollFlags::NVAL);
+        let unknown = found.contains(PollFlags::NVAL);
+        // macOS says so of devices that it cannot wait for, too: what those do shows when they are used.
+        let invalid = unknown && rustix::io::fcntl_getfd(fd.as_fd()).is_err();
         let hangup = found.intersects(PollFlags::HUP | PEER_CLOSED);
         let failed = found.contains(PollFlags::ERR);
-        let state = |flag| Readiness { ready: found.contains(flag) || hangup || failed || invalid, hangup: hangup || failed, invalid };
+        let state = |flag| Readiness { ready: found.contains(flag) || hangup || failed || unknown, hangup: hangup || failed, invalid };
         wait.readable = if wait.read { state(PollFlags::IN) } else { Readiness::default() };
         wait.writable = if wait.write { state(PollFlags::OUT) } else { Readiness::default() };
     }

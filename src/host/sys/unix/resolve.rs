@@ -6,9 +6,10 @@
 //! from, not to wherever the host says the parent is now. So neither resolver can be led outside, also while the tree changes under it.
 
 use super::errno::from_rustix;
+use super::platform::{self, DIRECTORY};
 use crate::abi::Errno;
 use crate::host::Result;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, Stat};
 use rustix::io::Errno as Host;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -23,13 +24,6 @@ pub(super) struct Base<'a> {
     pub(super) no_symlinks: bool,
 }
 
-/// For opening a directory only to resolve further names from it.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-pub(super) const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-/// For opening a directory only to resolve further names from it.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(super) const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-
 /// Symbolic links that one resolution follows, as Linux has it.
 const LINK_LIMIT: u32 = 40;
 
@@ -37,84 +31,31 @@ const LINK_LIMIT: u32 = 40;
 const COMPONENT_LIMIT: usize = 8192;
 
 /// How often a resolution is tried again that lost a race against a rename.
-const RACE_LIMIT: u32 = 64;
+pub(super) const RACE_LIMIT: u32 = 64;
 
 /// Opens a path. `NOFOLLOW` in `flags` leaves a link in the last component alone.
 pub(super) fn open(base: Base<'_>, path: &[u8], flags: OFlags, mode: Mode) -> Result<OwnedFd> {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    if let Some(result) = kernel::open(base, path, flags, mode) {
-        return result;
+    match platform::open_below(base, path, flags, mode) {
+        Some(result) => result,
+        None => open_by_walking(base, path, flags, mode),
     }
-    open_by_walking(base, path, flags, mode)
+}
+
+/// The attributes of what is at a path. With `follow`, of what a link there leads to.
+pub(super) fn stat(base: Base<'_>, path: &[u8], follow: bool) -> Result<Stat> {
+    if let Some(flags) = platform::FOR_NOTHING {
+        let flags = flags | if follow { OFlags::empty() } else { OFlags::NOFOLLOW };
+        return rustix::fs::fstat(open(base, path, flags, Mode::empty())?).map_err(from_rustix);
+    }
+    let place = walk(base, path, follow)?;
+    let name = place.name.as_deref().unwrap_or(b".");
+    rustix::fs::statat(place.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW).map_err(from_rustix)
 }
 
 /// Opens a directory for [`walk`]'s next step or for a no-follow call on a name in it.
 pub(super) fn open_directory(base: Base<'_>, path: &[u8]) -> Result<OwnedFd> {
     open(base, path, DIRECTORY, Mode::empty())
 }
-
-#[cfg(any(target_os = "linux", target_os = "android"))]
-mod kernel {
-    use super::{Base, DIRECTORY, Errno, Host, Mode, OFlags, OwnedFd, RACE_LIMIT, Result, from_rustix};
-    use rustix::fs::{ResolveFlags, openat2};
-    use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
-
-    const UNKNOWN: u8 = 0;
-    const PRESENT: u8 = 1;
-    const ABSENT: u8 = 2;
-    static OPENAT2: AtomicU8 = AtomicU8::new(UNKNOWN);
-
-    /// Whether `openat2` works here. Asked once: seccomp filters of old containers answer EPERM instead of ENOSYS, which
-    /// must neither be taken for a refusal nor cost a failing call each time.
-    fn present(base: Base<'_>) -> bool {
-        match OPENAT2.load(Relaxed) {
-            PRESENT => true,
-            ABSENT => false,
-            _ => {
-                let works = match openat2(base.fd, c".", DIRECTORY, Mode::empty(), ResolveFlags::BENEATH) {
-                    Ok(_) => true,
-                    // That says nothing of the call itself: ask again next time.
-                    Err(Host::MFILE | Host::NFILE | Host::NOMEM | Host::INTR | Host::AGAIN) => return false,
-                    Err(_) => false,
-                };
-                OPENAT2.store(if works { PRESENT } else { ABSENT }, Relaxed);
-                works
-            }
-        }
-    }
-
-    /// Lets a fuzz target compare the two resolvers.
-    #[cfg(fuzzing)]
-    pub fn pretend(is_present: bool) {
-        OPENAT2.store(if is_present { PRESENT } else { ABSENT }, Relaxed);
-    }
-
-    /// `None`: the kernel cannot, so walk.
-    pub(super) fn open(base: Base<'_>, path: &[u8], flags: OFlags, mode: Mode) -> Option<Result<OwnedFd>> {
-        if !present(base) {
-            return None;
-        }
-        let mut scope = if base.root { ResolveFlags::IN_ROOT } else { ResolveFlags::BENEATH };
-        scope.set(ResolveFlags::NO_SYMLINKS, base.no_symlinks);
-        for _ in 0..RACE_LIMIT {
-            return Some(match openat2(base.fd, path, flags, mode, scope | ResolveFlags::NO_MAGICLINKS) {
-                Ok(fd) => Ok(fd),
-                // A rename on the host while `..` was resolved.
-                Err(Host::AGAIN | Host::INTR) => continue,
-                Err(Host::NOSYS) => {
-                    OPENAT2.store(ABSENT, Relaxed);
-                    return None;
-                }
-                Err(Host::XDEV) => Err(Errno::Notcapable),
-                Err(error) => Err(from_rustix(error)),
-            });
-        }
-        None
-    }
-}
-
-#[cfg(all(fuzzing, any(target_os = "linux", target_os = "android")))]
-pub use kernel::pretend as pretend_openat2;
 
 /// Where a path leads: a name in a directory, or the directory itself.
 pub(super) struct Place<'a> {
@@ -220,7 +161,7 @@ fn walk_to<'a>(base: Base<'a>, path: &[u8], follow: bool, create: bool) -> Resul
         if last {
             return Ok(place(&mut trail, Some(component)));
         }
-        let next = rustix::fs::openat(here, component.as_slice(), DIRECTORY | OFlags::NOFOLLOW, Mode::empty()).map_err(from_rustix)?;
+        let next = platform::open_name(here, &component, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()).map_err(from_rustix)?;
         trail.push(next);
     }
     Ok(place(&mut trail, None))
@@ -235,9 +176,9 @@ fn open_by_walking(base: Base<'_>, path: &[u8], flags: OFlags, mode: Mode) -> Re
             if flags.contains(OFlags::CREATE) {
                 return Err(if flags.contains(OFlags::EXCL) { Errno::Exist } else { Errno::Isdir });
             }
-            return rustix::fs::openat(place.as_fd(), c".", flags, mode).map_err(from_rustix);
+            return platform::open_name(place.as_fd(), b".", flags, mode).map_err(from_rustix);
         };
-        match rustix::fs::openat(place.as_fd(), name.as_slice(), flags | OFlags::NOFOLLOW, mode) {
+        match platform::open_name(place.as_fd(), name, flags | OFlags::NOFOLLOW, mode) {
             // What was no link a moment ago is one now.
             Err(Host::LOOP) if follow => {}
             result => return result.map_err(from_rustix),
@@ -341,7 +282,7 @@ mod tests {
         let top = rustix::fs::open(temp.0.join("top"), DIRECTORY, Mode::empty()).unwrap();
         let base = Base { fd: top.as_fd(), root, no_symlinks };
         let mode = if flags.contains(OFlags::CREATE) { Mode::from_raw_mode(0o600) } else { Mode::empty() };
-        let Some(by_kernel) = kernel::open(base, path.as_bytes(), flags, mode).map(found) else {
+        let Some(by_kernel) = platform::open_below(base, path.as_bytes(), flags, mode).map(found) else {
             panic!("this kernel has no openat2");
         };
         // What was created is taken away again, so that the other finds the same.
