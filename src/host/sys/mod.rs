@@ -1,9 +1,20 @@
-//! The platform: all `cfg(target)` of the crate, and every call that names libc or rustix.
+//! The platform: all `cfg(target)` of the crate, and every call that names libc, rustix or windows-sys.
 
 #[cfg(unix)]
 mod unix;
+#[cfg(windows)]
+mod windows;
+// What of Windows is rules without calls is tested everywhere.
+#[cfg(all(test, not(windows)))]
+#[path = "windows/link.rs"]
+mod link;
+#[cfg(all(test, not(windows)))]
+#[path = "windows/names.rs"]
+mod names;
 
 #[cfg(all(fuzzing, any(target_os = "linux", target_os = "android")))]
 pub use unix::pretend_openat2;
 #[cfg(unix)]
 pub use unix::{Handle, clock_resolution, clock_time, end_process, errno_from_raw, open_preopen, stdio, wait, yield_now};
+#[cfg(windows)]
+pub use windows::{Handle, clock_resolution, clock_time, end_process, errno_from_raw, lend, open_preopen, stdio, wait, yield_now};

@@ -122,7 +122,9 @@ mod tests {
 
     #[test]
     fn surrogates_are_links_of_any_kind() {
-        for (tag, surrogate) in [(SYMLINK, true), (MOUNT_POINT, true), (0xa000_001d, true), (0x8000_0023, false), (0x9000_001a, false), (0, false)] {
+        for (tag, surrogate) in
+            [(SYMLINK, true), (MOUNT_POINT, true), (0xa000_001d, true), (0x8000_0023, false), (0x9000_001a, false), (0, false)]
+        {
             assert_eq!(is_surrogate(tag), surrogate, "{tag:#x}");
         }
     }

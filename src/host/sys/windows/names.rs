@@ -91,8 +91,32 @@ mod tests {
     #[test]
     fn names_that_resemble_devices_are_names() {
         for name in [
-            "CONSOLE", "con1", "CON_", "_CON", "xCON", "nul-", "nulx", "null", "aux1", "prn0", "COM", "LPT", "com10", "COM1x", "lpt11", "comA",
-            "COMa.txt", "COM\u{2074}", "conin", "conout", "conin$x", "a.con", ".nul", "x.COM1", "printer", "cоn", // the `о` is Cyrillic
+            "CONSOLE",
+            "con1",
+            "CON_",
+            "_CON",
+            "xCON",
+            "nul-",
+            "nulx",
+            "null",
+            "aux1",
+            "prn0",
+            "COM",
+            "LPT",
+            "com10",
+            "COM1x",
+            "lpt11",
+            "comA",
+            "COMa.txt",
+            "COM\u{2074}",
+            "conin",
+            "conout",
+            "conin$x",
+            "a.con",
+            ".nul",
+            "x.COM1",
+            "printer",
+            "cоn", // the `о` is Cyrillic
         ] {
             allowed(name);
         }
@@ -101,8 +125,26 @@ mod tests {
     #[test]
     fn what_parts_names_or_begins_a_stream_is_refused() {
         for name in [
-            "a\\b", "\\a", "a\\", "\\", "..\\x", "..\\..", "C:", "c:x", "C:\\x", "\\\\host\\share", "\\\\?\\C:", "\\??\\C:", "a:b", "a:", ":a", ":",
-            "a::$DATA", "dir:$I30:$INDEX_ALLOCATION", "a/b", "/",
+            "a\\b",
+            "\\a",
+            "a\\",
+            "\\",
+            "..\\x",
+            "..\\..",
+            "C:",
+            "c:x",
+            "C:\\x",
+            "\\\\host\\share",
+            "\\\\?\\C:",
+            "\\??\\C:",
+            "a:b",
+            "a:",
+            ":a",
+            ":",
+            "a::$DATA",
+            "dir:$I30:$INDEX_ALLOCATION",
+            "a/b",
+            "/",
         ] {
             refused(name);
         }
@@ -127,9 +169,45 @@ mod tests {
     #[test]
     fn all_else_is_a_name() {
         for name in [
-            "a", ".a", "..a", "...a", "a.b", "a b", " a", "a..b", "~", "PROGRA~1", "$MFT", "%PATH%", "a\u{7f}", "\u{e9}", "e\u{301}", "日本", "🦀",
-            "\u{fffd}", "\u{202e}x", "\u{ff0f}", "\u{2215}", "\u{ff1a}", "\u{2024}", "\u{2024}\u{2024}", "[x]", "{x}", "a;b", "a,b", "a=b", "a&b",
-            "a'b", "a`b", "a^b", "a!b", "a#b", "a@b", "a+b", "-", "--",
+            "a",
+            ".a",
+            "..a",
+            "...a",
+            "a.b",
+            "a b",
+            " a",
+            "a..b",
+            "~",
+            "PROGRA~1",
+            "$MFT",
+            "%PATH%",
+            "a\u{7f}",
+            "\u{e9}",
+            "e\u{301}",
+            "日本",
+            "🦀",
+            "\u{fffd}",
+            "\u{202e}x",
+            "\u{ff0f}",
+            "\u{2215}",
+            "\u{ff1a}",
+            "\u{2024}",
+            "\u{2024}\u{2024}",
+            "[x]",
+            "{x}",
+            "a;b",
+            "a,b",
+            "a=b",
+            "a&b",
+            "a'b",
+            "a`b",
+            "a^b",
+            "a!b",
+            "a#b",
+            "a@b",
+            "a+b",
+            "-",
+            "--",
         ] {
             allowed(name);
         }

@@ -1,0 +1,261 @@
+//! Windows.
+
+mod call;
+mod console;
+mod directory;
+mod errno;
+mod file;
+mod link;
+mod names;
+mod pipe;
+mod resolve;
+mod socket;
+mod stream;
+
+pub use errno::errno_from_raw;
+pub use stream::Handle;
+
+use crate::abi::{Clockid, Errno, Fdflags, Filestat, Filetype, Timestamp};
+use crate::host::{Opened, PreopenOptions, Readiness, Result, Wait};
+use cap_std::fs::Dir;
+use directory::HostDirectory;
+use file::DiskFile;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::windows::fs::OpenOptionsExt;
+use std::os::windows::io::{AsRawHandle, BorrowedHandle, RawHandle};
+use std::path::Path;
+use std::ptr;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+use stream::StreamFile;
+use windows_sys::Win32::Foundation::{ERROR_INVALID_HANDLE, FILETIME, HANDLE, INVALID_HANDLE_VALUE};
+use windows_sys::Win32::Storage::FileSystem::{
+    FILE_APPEND_DATA, FILE_FLAG_BACKUP_SEMANTICS, FILE_TYPE_CHAR, FILE_TYPE_DISK, FILE_TYPE_PIPE, FILE_WRITE_DATA, GetFileType,
+};
+use windows_sys::Win32::System::Console::{GetStdHandle, STD_ERROR_HANDLE, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE};
+use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
+use windows_sys::Win32::System::Performance::{QueryPerformanceCounter, QueryPerformanceFrequency};
+use windows_sys::Win32::System::SystemInformation::{GetSystemTimeAdjustment, GetSystemTimePreciseAsFileTime};
+use windows_sys::Win32::System::Threading::{GetCurrentProcess, GetCurrentThread, GetProcessTimes, GetThreadTimes, TerminateProcess};
+use windows_sys::core::BOOL;
+
+const NANOSECONDS: u64 = 1_000_000_000;
+
+/// The unit of Windows' times in nanoseconds.
+const TICK: u64 = 100;
+
+fn unsupported<T>() -> Result<T> {
+    Err(Errno::Notsup)
+}
+
+/// How often the counter behind the monotonic clock counts in a second.
+#[allow(unsafe_code, reason = "a call that fills a number")]
+fn counter_frequency() -> u64 {
+    // It does not change while the system runs.
+    static KNOWN: OnceLock<u64> = OnceLock::new();
+    *KNOWN.get_or_init(|| {
+        let mut frequency = 0;
+        // SAFETY: the pointer is to a local. It does not fail on any Windows since XP.
+        unsafe { QueryPerformanceFrequency(&raw mut frequency) };
+        u64::try_from(frequency).unwrap_or(0).max(1)
+    })
+}
+
+/// The resolution of a clock in nanoseconds.
+#[allow(unsafe_code, reason = "a call that fills numbers")]
+pub fn clock_resolution(clock: Clockid) -> Result<Timestamp> {
+    match clock {
+        Clockid::Realtime => Ok(TICK),
+        Clockid::Monotonic => Ok((NANOSECONDS / counter_frequency()).max(1)),
+        Clockid::ProcessCputimeId | Clockid::ThreadCputimeId => {
+            // CPU time is counted at the interrupts of the system's clock.
+            let (mut adjustment, mut increment, mut disabled) = (0, 0, 0);
+            // SAFETY: the pointers are to locals.
+            if unsafe { GetSystemTimeAdjustment(&raw mut adjustment, &raw mut increment, &raw mut disabled) } == 0 {
+                return Err(errno::last());
+            }
+            Ok(u64::from(increment).saturating_mul(TICK).max(1))
+        }
+    }
+}
+
+/// The time of a clock in nanoseconds.
+#[allow(unsafe_code, reason = "calls that fill records")]
+pub fn clock_time(clock: Clockid) -> Result<Timestamp> {
+    match clock {
+        Clockid::Realtime => {
+            let mut now = FILETIME::default();
+            // SAFETY: the pointer is to a local.
+            unsafe { GetSystemTimePreciseAsFileTime(&raw mut now) };
+            Ok(call::timestamp(ticks(now)))
+        }
+        Clockid::Monotonic => {
+            let mut counter = 0;
+            // SAFETY: the pointer is to a local. It does not fail on any Windows since XP.
+            unsafe { QueryPerformanceCounter(&raw mut counter) };
+            let time = u128::from(u64::try_from(counter).unwrap_or(0)).saturating_mul(NANOSECONDS.into());
+            let time = time.checked_div(counter_frequency().into()).unwrap_or(0);
+            Ok(u64::try_from(time).unwrap_or(u64::MAX))
+        }
+        // SAFETY: the handle stands for this process.
+        Clockid::ProcessCputimeId => cpu_time(GetProcessTimes, unsafe { GetCurrentProcess() }),
+        // SAFETY: the handle stands for this thread.
+        Clockid::ThreadCputimeId => cpu_time(GetThreadTimes, unsafe { GetCurrentThread() }),
+    }
+}
+
+type ReadTimes = unsafe extern "system" fn(HANDLE, *mut FILETIME, *mut FILETIME, *mut FILETIME, *mut FILETIME) -> BOOL;
+
+#[allow(unsafe_code, reason = "a call that fills records")]
+fn cpu_time(read: ReadTimes, handle: HANDLE) -> Result<Timestamp> {
+    let [mut created, mut ended, mut kernel, mut user] = [FILETIME::default(); 4];
+    // SAFETY: the pointers are to locals.
+    if unsafe { read(handle, &raw mut created, &raw mut ended, &raw mut kernel, &raw mut user) } == 0 {
+        return Err(errno::last());
+    }
+    Ok(ticks(kernel).saturating_add(ticks(user)).saturating_mul(TICK))
+}
+
+fn ticks(time: FILETIME) -> u64 {
+    u64::from(time.dwHighDateTime) << 32 | u64::from(time.dwLowDateTime)
+}
+
+/// Lets another thread run.
+pub fn yield_now() {
+    std::thread::yield_now();
+}
+
+/// Ends the process at once, without running exit handlers: other threads may be in the middle of their work.
+#[allow(unsafe_code, reason = "std's own exit runs them")]
+pub fn end_process(code: i32) -> ! {
+    // SAFETY: the handle stands for this process.
+    unsafe { TerminateProcess(GetCurrentProcess(), code.cast_unsigned()) };
+    std::process::abort()
+}
+
+/// The attributes of what has none.
+fn stream_stat(filetype: Filetype) -> Filestat {
+    Filestat { dev: 0, ino: 0, filetype, nlink: 1, size: 0, atim: 0, mtim: 0, ctim: 0 }
+}
+
+/// Opens a directory of the host for a guest. Not sandboxed: the path is the embedder's.
+pub fn open_preopen(path: &Path, options: PreopenOptions) -> io::Result<Opened> {
+    // Not by `Dir::open_ambient_dir`: that keeps others from renaming and removing the directory while a guest has it.
+    let directory = OpenOptions::new().read(true).custom_flags(FILE_FLAG_BACKUP_SEMANTICS).open(path)?;
+    if !directory.metadata()?.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    Ok(Opened::Directory(Box::new(HostDirectory::new(Dir::from_std_file(directory), options.root, options.no_symlinks))))
+}
+
+/// Borrows a descriptor of the host's C library as a guest's stdio. It is never closed, nor is its mode changed. The flags that the guest
+/// sees are returned beside it.
+pub fn stdio(fd: i32) -> io::Result<(Opened, Fdflags)> {
+    lend(handle_of(fd)?)
+}
+
+/// The handle behind a descriptor. Those are numbers of a C library, and each program and library may have its own copy of that: the
+/// host is asked, which is libuv in Node. A host that cannot say still has the three that every process has.
+#[allow(unsafe_code, reason = "a function of the host that is found by its name")]
+fn handle_of(fd: i32) -> io::Result<RawHandle> {
+    type GetHandle = unsafe extern "C" fn(i32) -> HANDLE;
+    static KNOWN: OnceLock<Option<GetHandle>> = OnceLock::new();
+    let ask = KNOWN.get_or_init(|| {
+        // The program itself, or the library that it has Node in.
+        [None, Some("node.dll"), Some("libnode.dll")].into_iter().find_map(|library| {
+            let name = library.map(|name| name.encode_utf16().chain([0]).collect::<Vec<u16>>());
+            // SAFETY: the name ends in NUL, or is null for the program.
+            let module = unsafe { GetModuleHandleW(name.as_ref().map_or(ptr::null(), |name| name.as_ptr())) };
+            if module.is_null() {
+                return None;
+            }
+            // SAFETY: the module is loaded and the name ends in NUL.
+            let function = unsafe { GetProcAddress(module, c"uv_get_osfhandle".as_ptr().cast()) }?;
+            // SAFETY: this is the function's type.
+            Some(unsafe { std::mem::transmute::<unsafe extern "system" fn() -> isize, GetHandle>(function) })
+        })
+    });
+    let handle = match (ask, fd) {
+        // SAFETY: it takes any number.
+        (Some(ask), _) => unsafe { ask(fd) },
+        // SAFETY: they have no preconditions.
+        (None, 0) => unsafe { GetStdHandle(STD_INPUT_HANDLE) },
+        // SAFETY: as above.
+        (None, 1) => unsafe { GetStdHandle(STD_OUTPUT_HANDLE) },
+        // SAFETY: as above.
+        (None, 2) => unsafe { GetStdHandle(STD_ERROR_HANDLE) },
+        (None, _) => INVALID_HANDLE_VALUE,
+    };
+    Ok(handle)
+}
+
+/// Borrows a handle of the host as a guest's stdio, as [`stdio`] does.
+#[allow(unsafe_code, reason = "a handle given by its number")]
+pub fn lend(handle: RawHandle) -> io::Result<(Opened, Fdflags)> {
+    let invalid = || io::Error::from_raw_os_error(ERROR_INVALID_HANDLE.cast_signed());
+    // -2 is what a C library has for a standard stream that is not there.
+    if handle.is_null() || handle == INVALID_HANDLE_VALUE || handle.addr() == usize::MAX.wrapping_sub(1) {
+        return Err(invalid());
+    }
+    // SAFETY: it is none of the numbers that stand for no handle. Nothing is closed through the borrow, and a handle that is not open
+    // answers with an error.
+    let handle = unsafe { BorrowedHandle::borrow_raw(handle) };
+    // SAFETY: any number may stand for the handle.
+    let kind = unsafe { GetFileType(handle.as_raw_handle()) };
+    let file = match kind {
+        FILE_TYPE_DISK if call::kind(handle).is_ok_and(|kind| kind == call::Kind::Directory) => {
+            let dir = Dir::from_std_file(handle.try_clone_to_owned()?.into());
+            return Ok((Opened::Directory(Box::new(HostDirectory::new(dir, false, false))), Fdflags::empty()));
+        }
+        FILE_TYPE_DISK => {
+            let access = call::access(handle).unwrap_or(0);
+            let appends = access & FILE_APPEND_DATA != 0 && access & FILE_WRITE_DATA == 0;
+            let file = DiskFile::borrowed(handle, Filetype::RegularFile, appends);
+            return Ok((Opened::File(Box::new(file)), if appends { Fdflags::APPEND } else { Fdflags::empty() }));
+        }
+        FILE_TYPE_CHAR if console::is_console(handle) => StreamFile::console(handle),
+        FILE_TYPE_CHAR => {
+            let file = DiskFile::borrowed(handle, Filetype::CharacterDevice, false);
+            return Ok((Opened::File(Box::new(file)), Fdflags::empty()));
+        }
+        FILE_TYPE_PIPE if pipe::is_pipe(handle) => StreamFile::pipe(handle),
+        FILE_TYPE_PIPE => StreamFile::socket(handle)?,
+        _ => return Err(invalid()),
+    };
+    Ok((Opened::File(Box::new(file)), Fdflags::empty()))
+}
+
+/// How long a wait sleeps at once at first, and at most, where it has to look again and again.
+const NAP: Duration = Duration::from_millis(1);
+const NAP_MOST: Duration = Duration::from_millis(10);
+
+/// Waits until one of the files is ready or `timeout` nanoseconds have passed.
+///
+/// Windows waits for sockets in one way and for consoles in another, and for pipes not at all: so it looks, and naps between two looks,
+/// unless what there is to wait for is of one kind that it can wait for.
+pub fn wait(waits: &mut [Wait<'_>], timeout: Timestamp) -> Result<()> {
+    let start = Instant::now();
+    let timeout = Duration::from_nanos(timeout);
+    let mut nap = NAP;
+    loop {
+        let mut any = false;
+        for wait in &mut *waits {
+            wait.readable = if wait.read { wait.handle.readable()? } else { Readiness::default() };
+            wait.writable = if wait.write { wait.handle.writable()? } else { Readiness::default() };
+            any |= wait.readable.ready || wait.writable.ready;
+        }
+        let left = timeout.saturating_sub(start.elapsed());
+        if any || left.is_zero() {
+            return Ok(());
+        }
+        match waits {
+            [] => std::thread::sleep(left),
+            [one] if one.handle.can_wait() => one.handle.wait(one.read, one.write, left)?,
+            _ => {
+                std::thread::sleep(nap.min(left));
+                nap = nap.saturating_mul(2).min(NAP_MOST);
+            }
+        }
+    }
+}

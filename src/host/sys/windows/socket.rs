@@ -1,0 +1,219 @@
+//! Sockets, without waiting: each transfer is preceded by a look whether it would wait, as the host's socket may be one that does.
+
+#![allow(unsafe_code, reason = "calls into the system")]
+
+use super::errno;
+use crate::abi::{Errno, Filesize, Filetype, Riflags, Roflags, Sdflags};
+use crate::host::{Readiness, Result};
+use crate::memory::Region;
+use std::os::windows::io::{AsRawHandle, AsRawSocket, AsSocket, BorrowedHandle, BorrowedSocket, FromRawSocket, OwnedSocket};
+use std::ptr;
+use std::sync::OnceLock;
+use std::time::Duration;
+use windows_sys::Win32::Networking::WinSock::{
+    FIONREAD, INVALID_SOCKET, MSG_PEEK, POLLERR, POLLHUP, POLLNVAL, POLLRDNORM, POLLWRNORM, SD_BOTH, SD_RECEIVE, SD_SEND, SO_ACCEPTCONN,
+    SO_TYPE, SOCK_DGRAM, SOCKET_ERROR, SOL_SOCKET, WSABUF, WSADATA, WSAEMSGSIZE, WSAESHUTDOWN, WSAGetLastError, WSAPOLLFD, WSAPoll,
+    WSARecv, WSASend, WSAStartup, accept, getsockopt, ioctlsocket, shutdown,
+};
+
+/// What one transfer moves at most: a socket that says that there is room takes this much without waiting.
+const TRANSFER_LIMIT: usize = 64 * 1024;
+
+/// The version of the sockets that is asked for: 2.2.
+const VERSION: u16 = 0x0202;
+
+enum Ownership {
+    /// Accepted by the guest; closed with the file.
+    Owned(OwnedSocket),
+    /// The host's.
+    Borrowed(BorrowedSocket<'static>),
+}
+
+/// A socket.
+pub(super) struct Socket {
+    socket: Ownership,
+    filetype: Filetype,
+}
+
+impl AsSocket for Socket {
+    fn as_socket(&self) -> BorrowedSocket<'_> {
+        match &self.socket {
+            Ownership::Owned(socket) => socket.as_socket(),
+            Ownership::Borrowed(socket) => *socket,
+        }
+    }
+}
+
+/// A length in bytes, as the calls take it.
+fn length<T>() -> i32 {
+    i32::try_from(size_of::<T>()).unwrap_or(0)
+}
+
+fn last() -> Errno {
+    // SAFETY: it has no preconditions.
+    errno::from_code(unsafe { WSAGetLastError() }.cast_unsigned())
+}
+
+/// Lets this library use sockets, however its host uses them.
+fn start() {
+    static ONCE: OnceLock<()> = OnceLock::new();
+    ONCE.get_or_init(|| {
+        let mut data = WSADATA::default();
+        // SAFETY: the pointer is to a local. Should it fail, so does every call on a socket.
+        unsafe { WSAStartup(VERSION, &raw mut data) };
+    });
+}
+
+impl Socket {
+    /// Borrows a socket, if a handle is one.
+    pub(super) fn borrow(handle: BorrowedHandle<'static>) -> Result<Self> {
+        start();
+        let raw = handle.as_raw_handle().addr() as u64;
+        // SAFETY: it is not the number that stands for no socket, which is that of no handle. Nothing is closed through the borrow.
+        let socket = unsafe { BorrowedSocket::borrow_raw(raw) };
+        let filetype = filetype(socket)?;
+        Ok(Self { socket: Ownership::Borrowed(socket), filetype })
+    }
+
+    pub(super) fn filetype(&self) -> Filetype {
+        self.filetype
+    }
+
+    /// Checks that the host has not closed what it lent.
+    pub(super) fn check_open(&self) -> Result<()> {
+        option(self.as_socket(), SO_TYPE).map(drop)
+    }
+
+    fn raw(&self) -> usize {
+        raw(self.as_socket())
+    }
+
+    /// How many bytes there are to read.
+    pub(super) fn available(&self) -> Filesize {
+        let mut count = 0;
+        // SAFETY: the pointer is to a local.
+        if unsafe { ioctlsocket(self.raw(), FIONREAD, &raw mut count) } == 0 { count.into() } else { 0 }
+    }
+
+    /// Whether the socket is ready, or becomes so within `time`.
+    pub(super) fn poll(&self, read: bool, write: bool, time: Duration) -> Result<[Readiness; 2]> {
+        let wanted = if read { POLLRDNORM } else { 0 } | if write { POLLWRNORM } else { 0 };
+        let mut poll = WSAPOLLFD { fd: self.raw(), events: wanted, revents: 0 };
+        let time = i32::try_from(time.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
+        // SAFETY: the pointer is to one record.
+        if unsafe { WSAPoll(&raw mut poll, 1, time) } == SOCKET_ERROR {
+            return Err(last());
+        }
+        let invalid = poll.revents & POLLNVAL != 0;
+        let hangup = poll.revents & (POLLHUP | POLLERR) != 0;
+        let state = |wanted, flag| {
+            if wanted { Readiness { ready: poll.revents & flag != 0 || hangup || invalid, hangup, invalid } } else { Readiness::default() }
+        };
+        Ok([state(read, POLLRDNORM), state(write, POLLWRNORM)])
+    }
+
+    fn check_ready(&self, read: bool) -> Result<()> {
+        let [readable, writable] = self.poll(read, !read, Duration::ZERO)?;
+        if readable.ready || writable.ready { Ok(()) } else { Err(Errno::Again) }
+    }
+
+    /// Receives what there is.
+    pub(super) fn recv(&self, bufs: &[Region<'_>], flags: Riflags) -> Result<(usize, Roflags)> {
+        self.check_ready(true)?;
+        let list = buffers(bufs);
+        let mut flags = if flags.contains(Riflags::RECV_PEEK) { MSG_PEEK.cast_unsigned() } else { 0 };
+        let mut count = 0;
+        // SAFETY: the buffers are checked ranges of guest memory, and the other pointers are to locals. Without the pointer that is null
+        // the call has done its work when it returns.
+        let result = unsafe {
+            let len = u32::try_from(list.len()).unwrap_or(u32::MAX);
+            WSARecv(self.raw(), list.as_ptr(), len, &raw mut count, &raw mut flags, ptr::null_mut(), None)
+        };
+        if result != SOCKET_ERROR {
+            return Ok((count as usize, Roflags::empty()));
+        }
+        // SAFETY: it has no preconditions.
+        match unsafe { WSAGetLastError() } {
+            // A datagram was longer than the buffers, which are full.
+            WSAEMSGSIZE => Ok((list.iter().fold(0_usize, |sum, buf| sum.saturating_add(buf.len as usize)), Roflags::RECV_DATA_TRUNCATED)),
+            // As POSIX has it for what was shut down to be read.
+            WSAESHUTDOWN => Ok((0, Roflags::empty())),
+            code => Err(errno::from_code(code.cast_unsigned())),
+        }
+    }
+
+    /// Sends what fits.
+    pub(super) fn send(&self, bufs: &[Region<'_>]) -> Result<usize> {
+        self.check_ready(false)?;
+        let mut list = buffers(bufs);
+        if self.filetype == Filetype::SocketStream {
+            let mut left = TRANSFER_LIMIT;
+            for buf in &mut list {
+                let len = left.min(buf.len as usize);
+                buf.len = u32::try_from(len).unwrap_or(u32::MAX);
+                left = left.saturating_sub(len);
+            }
+        }
+        let mut count = 0;
+        // SAFETY: as above.
+        let result = unsafe {
+            let len = u32::try_from(list.len()).unwrap_or(u32::MAX);
+            WSASend(self.raw(), list.as_ptr(), len, &raw mut count, 0, ptr::null_mut(), None)
+        };
+        if result == SOCKET_ERROR { Err(last()) } else { Ok(count as usize) }
+    }
+
+    /// Shuts channels down.
+    pub(super) fn shutdown(&self, how: Sdflags) -> Result<()> {
+        let how = match (how.contains(Sdflags::RD), how.contains(Sdflags::WR)) {
+            (true, true) => SD_BOTH,
+            (true, false) => SD_RECEIVE,
+            (false, true) => SD_SEND,
+            (false, false) => return Err(Errno::Inval),
+        };
+        // SAFETY: it has no preconditions.
+        if unsafe { shutdown(self.raw(), how) } == SOCKET_ERROR { Err(last()) } else { Ok(()) }
+    }
+
+    /// Takes a connection.
+    pub(super) fn accept(&self) -> Result<Self> {
+        if option(self.as_socket(), SO_ACCEPTCONN)? == 0 {
+            return Err(Errno::Inval);
+        }
+        self.check_ready(true)?;
+        // SAFETY: what is not asked for is null.
+        let accepted = unsafe { accept(self.raw(), ptr::null_mut(), ptr::null_mut()) };
+        if accepted == INVALID_SOCKET {
+            return Err(last());
+        }
+        // SAFETY: the call has made it for us.
+        let socket = unsafe { OwnedSocket::from_raw_socket(accepted as u64) };
+        let filetype = filetype(socket.as_socket())?;
+        Ok(Self { socket: Ownership::Owned(socket), filetype })
+    }
+}
+
+fn raw(socket: BorrowedSocket<'_>) -> usize {
+    // As wide as a pointer, whatever std has it as.
+    usize::try_from(socket.as_raw_socket()).unwrap_or(INVALID_SOCKET)
+}
+
+/// A number that an option has.
+fn option(socket: BorrowedSocket<'_>, name: i32) -> Result<i32> {
+    let mut value = 0_i32;
+    let mut size = length::<i32>();
+    // SAFETY: the pointers are to locals, and that of the value has the size that is given.
+    if unsafe { getsockopt(raw(socket), SOL_SOCKET, name, (&raw mut value).cast(), &raw mut size) } == SOCKET_ERROR {
+        return Err(last());
+    }
+    Ok(value)
+}
+
+fn filetype(socket: BorrowedSocket<'_>) -> Result<Filetype> {
+    Ok(if option(socket, SO_TYPE)? == SOCK_DGRAM { Filetype::SocketDgram } else { Filetype::SocketStream })
+}
+
+/// The buffers as the calls take them.
+fn buffers(bufs: &[Region<'_>]) -> Vec<WSABUF> {
+    bufs.iter().map(|buf| WSABUF { len: u32::try_from(buf.len()).unwrap_or(u32::MAX), buf: buf.as_ptr() }).collect()
+}
