@@ -14,7 +14,6 @@
 // needs is captured when this module loads, so that later changes to globals and prototypes cannot
 // alter it. See ARCHITECTURE.md for the frame's layout.
 
-const { isMainThread } = require('node:worker_threads');
 const {
   attachInstance,
   calls,
@@ -146,12 +145,11 @@ class WASI {
     const versioned = options.version !== undefined;
     const bindingName = versioned ? bindingNameOf(options.version) : 'wasi_snapshot_preview1';
     const checked = attached === undefined ? checkedOptions(options) : ATTACHED;
-    const handle =
-      attached === undefined ? createInstance(checked.native) : attachInstance(attached);
+    const handle = attached === undefined ? newInstance(checked.native) : attachInstance(attached);
     const imports = createImports(handle);
     const { wasiImport, useMemory, close } = imports;
     // The guest was compiled against snapshot 0, where some records are laid out differently.
-    if (bindingName === 'wasi_unstable') assign(wasiImport, imports.snapshot0Import);
+    if (bindingName === 'wasi_unstable') assign(wasiImport, imports.snapshot0Import());
     imports.connect(checked.functions);
 
     this[kBindingName] = bindingName;
@@ -172,6 +170,7 @@ class WASI {
         returnOnExit = options.returnOnExit;
       }
       if (returnOnExit) wasiImport.proc_exit = returningExit(this);
+      else isMainThread ??= require('node:worker_threads').isMainThread;
       this[kObservation] = watched(wasiImport, checked.observers, imports);
     } catch (error) {
       close();
@@ -316,6 +315,10 @@ class WASI {
   }
 }
 
+function newInstance({ args, env, stdin, stdout, stderr, preopens, special }) {
+  return createInstance(args, env, stdin, stdout, stderr, preopens, special);
+}
+
 /** Lets calls be watched. What does that is loaded when it is first asked for, as loading takes its time. */
 function watched(wasiImport, observers, guest) {
   for (const name in observers) {
@@ -348,6 +351,9 @@ function placesOf(names, guestPath) {
   });
   return places.sort((one, other) => other.folder.length - one.folder.length);
 }
+
+/** Known once a guest may end the process: to ask takes longer than all else that this module loads. */
+let isMainThread;
 
 /** What the next WASI attaches to; not an option, because users' options are read as Node reads them. */
 let attaching;
@@ -921,8 +927,8 @@ function createImports(handle) {
     },
   };
 
-  // What snapshot 0 has otherwise, in the place of the functions above.
-  const snapshot0Import = {
+  /** What snapshot 0 has otherwise, in the place of the functions above. */
+  const snapshot0Import = () => ({
     fd_filestat_get(fd, stat) {
       if (arguments.length !== 2 || !put_ii(fd, stat)) return EINVAL;
       snapshot0Calls.fd_filestat_get();
@@ -944,7 +950,7 @@ function createImports(handle) {
       snapshot0Calls.poll_oneoff();
       return left(snapshot0Calls.poll_oneoff);
     },
-  };
+  });
 
   /**
    * Puts functions in the place of standard streams. They are called outside of native code and between

@@ -60,15 +60,8 @@ function checkedOptions(options) {
   };
 
   if (permission) checkPermissions(preopens);
-  const native = { args, env, preopens, ...streams };
   const observers = {};
-  if ('limits' in options) addLimits(native, observers, options.limits);
-  if ('clock' in options) addClocks(native, options.clock);
-  if ('random' in options) native.randomSeed = seedOf(options.random);
-  if ('sortedReaddir' in options) {
-    validateBoolean(options.sortedReaddir, 'options.sortedReaddir');
-    native.sortedReaddir = options.sortedReaddir;
-  }
+  const native = { args, env, ...streams, preopens, special: specialOptions(options, observers) };
   if ('trace' in options) observers.trace = checkedTrace(options.trace);
   else if (TRACED_BY_ENVIRONMENT) observers.trace = true;
   if ('stats' in options) {
@@ -76,6 +69,20 @@ function checkedOptions(options) {
     observers.stats = options.stats;
   }
   return { native, functions, observers, names: preopens.map(({ guest }) => guest) };
+}
+
+/** What few ask for, apart: each property that the native side looks for takes its time. */
+function specialOptions(options, observers) {
+  const native = {};
+  if ('limits' in options) addLimits(native, observers, options.limits);
+  if ('clock' in options) addClocks(native, options.clock);
+  if ('random' in options) native.randomSeed = seedOf(options.random);
+  if ('sortedReaddir' in options) {
+    validateBoolean(options.sortedReaddir, 'options.sortedReaddir');
+    native.sortedReaddir = options.sortedReaddir;
+  }
+  for (const _ in native) return native;
+  return undefined;
 }
 
 /** A stream that is no descriptor's number, for the native side; or the number. */
@@ -165,14 +172,14 @@ function checkedTrace(trace) {
   return trace;
 }
 
-/** @returns {Uint8Array} the strings as UTF-8, each ended by NUL, as `args_get` gives them */
+/** @returns {string} the strings, each ended by NUL, as `args_get` gives them */
 function terminatedArgs(args) {
   let text = '';
   for (let i = 0; i < args.length; i++) text += terminated(String(args[i]));
-  return apply(encode, encoder, [text]);
+  return text;
 }
 
-/** @returns {Uint8Array} `name=value` as UTF-8, each ended by NUL, as `environ_get` gives them */
+/** @returns {string} `name=value`, each ended by NUL, as `environ_get` gives them */
 function terminatedEnv(env) {
   const pairs = entries(env);
   let text = '';
@@ -180,7 +187,7 @@ function terminatedEnv(env) {
     const value = pairs[i][1];
     if (value !== undefined) text += terminated(`${pairs[i][0]}=${value}`);
   }
-  return apply(encode, encoder, [text]);
+  return text;
 }
 
 /** A string for a guest ends at its first NUL, as in C. */
@@ -203,8 +210,9 @@ function preopenList(preopens) {
 }
 
 function preopen(guest, value) {
+  if (typeof value !== 'object' || value === null) return plainPreopen(guest, value);
   const name = `options.preopens[${inspect(guest)}]`;
-  const has = (key) => typeof value === 'object' && value !== null && apply(hasOwn, value, [key]);
+  const has = (key) => apply(hasOwn, value, [key]);
   const flag = (key) => {
     if (value[key] !== undefined) validateBoolean(value[key], `${name}.${key}`);
     return value[key] === true;
@@ -216,12 +224,12 @@ function preopen(guest, value) {
       throw wrongType(`${name}.symlinks`, "'inside' or 'deny'", symlinks);
     }
     const [readOnly, create] = [flag('readOnly'), flag('create')];
-    return { guest, path, readOnly, create, noSymlinks: symlinks === 'deny' };
+    return { guest, path, readOnly, special: { create, noSymlinks: symlinks === 'deny' } };
   }
   if (has('file')) {
-    if (typeof value.file !== 'string')
-      throw wrongType(`${name}.file`, 'of type string', value.file);
-    return { guest, kind: 'file', path: value.file, readOnly: flag('readOnly') };
+    const { file } = value;
+    if (typeof file !== 'string') throw wrongType(`${name}.file`, 'of type string', file);
+    return { guest, path: file, readOnly: flag('readOnly'), special: { kind: 'file' } };
   }
   if (has('memory')) {
     validateObject(value.memory, `${name}.memory`);
@@ -233,9 +241,14 @@ function preopen(guest, value) {
       name: file,
       bytes: contentOf(content, `${name}.memory[${inspect(file)}]`),
     }));
-    return { guest, kind: 'memory', entries: files, maxBytes, readOnly: flag('readOnly') };
+    const special = { kind: 'memory', entries: files, maxBytes };
+    return { guest, path: '', readOnly: flag('readOnly'), special };
   }
-  return { guest, path: String(value), readOnly: false };
+  return plainPreopen(guest, value);
+}
+
+function plainPreopen(guest, value) {
+  return { guest, path: String(value), readOnly: false, special: undefined };
 }
 
 function contentOf(content, name) {
@@ -252,7 +265,7 @@ function contentOf(content, name) {
 function checkPermissions(preopens) {
   for (let i = 0; i < preopens.length; i++) {
     const preopen = preopens[i];
-    if (preopen.kind === 'memory') continue;
+    if (preopen.special?.kind === 'memory') continue;
     const path = resolve(preopen.path);
     checkReadable(path);
     const target = realPath(path);

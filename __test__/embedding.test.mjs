@@ -614,8 +614,8 @@ test('a clock that the embedder sets is not waited for', () => {
 test('who asks for nothing pays nothing: the imports are not wrapped', () => {
   const plain = new WASI({ version: 'preview1' }).wasiImport;
   const watched = new WASI({ version: 'preview1', stats: true }).wasiImport;
-  assert.match(plain.fd_write.toString(), /u32\[INSTANCE\] = id/);
-  assert.doesNotMatch(watched.fd_write.toString(), /u32\[INSTANCE\] = id/);
+  assert.match(plain.fd_write.toString(), /^\s+fd_write\(\);/m);
+  assert.doesNotMatch(watched.fd_write.toString(), /^\s+fd_write\(\);/m);
 });
 
 const CLI = fileURLToPath(new URL('../bin/wasi-rs.js', import.meta.url));

@@ -43,8 +43,7 @@ pub(crate) fn exports(mut exports: Object<'_>, env: Env) -> Result<()> {
 
     let here = Rc::clone(&environment);
     let create = move |call: FunctionCallContext<'_>| {
-        let options: InstanceOptions = call.first_arg()?;
-        let (ctx, extras) = options.into_ctx().map_err(|error| error.throw(call.env))?;
+        let (ctx, extras) = InstanceOptions::of_call(&call)?.into_ctx().map_err(|error| error.throw(call.env))?;
         Ok(External::new(Handle::new(&here, ctx, extras)))
     };
     exports.set_named_property("createInstance", function(&env, "createInstance", create)?)?;

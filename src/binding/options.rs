@@ -6,7 +6,7 @@ use crate::ctx::{Ctx, Strings};
 use crate::descriptor::Descriptor;
 use crate::host::stream::{Input, Output, Stream};
 use crate::host::{self, Directory, Opened, Quota, SeededRandom, SingleFile, Sorted, SteppingClock, Tree, TreeOptions, VirtualClocks};
-use napi::bindgen_prelude::{BigInt, Either, Uint8Array};
+use napi::bindgen_prelude::{BigInt, Either, FunctionCallContext, Uint8Array};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,12 +16,20 @@ use std::sync::Arc;
 pub(crate) struct PreopenOptions {
     /// The guest's name for it.
     pub guest: String,
-    /// `directory`, the default, `file` or `memory`.
-    pub kind: Option<String>,
     /// The host's path of a directory or a file.
-    pub path: Option<String>,
+    pub path: String,
     /// Whether the guest is to change nothing below it.
     pub read_only: bool,
+    /// Unless it is a directory that the guest may use as any.
+    pub special: Option<SpecialPreopen>,
+}
+
+/// What is special about a preopen.
+#[napi_derive::napi(object)]
+#[derive(Default)]
+pub(crate) struct SpecialPreopen {
+    /// `directory`, the default, `file` or `memory`.
+    pub kind: Option<String>,
     /// Whether to make the directory, if it does not exist.
     pub create: Option<bool>,
     /// Whether no symbolic link is followed or made.
@@ -72,21 +80,10 @@ pub(crate) struct LimitOptions {
     pub readdir_entries: Option<f64>,
 }
 
-/// What an instance is made of.
+/// What few instances have.
 #[napi_derive::napi(object)]
-pub(crate) struct InstanceOptions {
-    /// Arguments, each ending in NUL.
-    pub args: Uint8Array,
-    /// `NAME=value`, each ending in NUL.
-    pub env: Uint8Array,
-    /// Preopens, in the order of their descriptors.
-    pub preopens: Vec<PreopenOptions>,
-    /// The guest's standard input: a descriptor of the host or something else.
-    pub stdin: Either<i32, StreamOptions>,
-    /// The guest's standard output.
-    pub stdout: Either<i32, StreamOptions>,
-    /// The guest's standard error.
-    pub stderr: Either<i32, StreamOptions>,
+#[derive(Default)]
+pub(crate) struct SpecialOptions {
     /// What the guest may do.
     pub limits: Option<LimitOptions>,
     /// Instead of the host's realtime clock.
@@ -97,6 +94,19 @@ pub(crate) struct InstanceOptions {
     pub random_seed: Option<Uint8Array>,
     /// Whether directories list their entries in the order of their names.
     pub sorted_readdir: Option<bool>,
+}
+
+/// What an instance is made of: the arguments of `createInstance`, which are read faster than properties.
+pub(super) struct InstanceOptions {
+    /// Arguments, each ending in NUL.
+    args: String,
+    /// `NAME=value`, each ending in NUL.
+    env: String,
+    /// The guest's standard streams: descriptors of the host or something else.
+    stdio: [Either<i32, StreamOptions>; 3],
+    /// Preopens, in the order of their descriptors.
+    preopens: Vec<PreopenOptions>,
+    special: SpecialOptions,
 }
 
 /// What JavaScript shares with a guest beside descriptors of the host.
@@ -115,21 +125,33 @@ fn count(number: f64) -> u64 {
 }
 
 impl InstanceOptions {
+    /// `createInstance(args, env, stdin, stdout, stderr, preopens, special)`
+    pub(super) fn of_call(call: &FunctionCallContext<'_>) -> napi::Result<Self> {
+        Ok(Self {
+            args: call.get(0)?,
+            env: call.get(1)?,
+            stdio: [call.get(2)?, call.get(3)?, call.get(4)?],
+            preopens: call.get(5)?,
+            special: call.get::<Option<_>>(6)?.unwrap_or_default(),
+        })
+    }
+
     /// Opens everything. If one thing fails, what was opened before it is closed again.
     pub(super) fn into_ctx(self) -> Result<(Ctx, Extras), ConstructionError> {
         let mut extras = Extras::default();
-        let limits = self.limits.as_ref();
+        let special = self.special;
+        let limits = special.limits.as_ref();
         let written = limits.and_then(|limits| limits.written_bytes).map(count);
         let entries = limits.and_then(|limits| limits.readdir_entries).map(count);
         let ctx = Ctx {
-            args: Arc::new(Strings::from_terminated(self.args.to_vec())),
-            environ: Arc::new(Strings::from_terminated(self.env.to_vec())),
+            args: Arc::new(Strings::from_terminated(self.args.into_bytes())),
+            environ: Arc::new(Strings::from_terminated(self.env.into_bytes())),
             quota: (written.is_some() || entries.is_some()).then(|| Arc::new(Quota::new(written, entries))),
-            clocks: clocks(self.realtime, self.monotonic).map(Arc::new),
-            random: self.random_seed.and_then(|seed| <[u8; 32]>::try_from(&*seed).ok()).map(SeededRandom::new).map(Arc::new),
+            clocks: clocks(special.realtime, special.monotonic).map(Arc::new),
+            random: special.random_seed.and_then(|seed| <[u8; 32]>::try_from(&*seed).ok()).map(SeededRandom::new).map(Arc::new),
             ..Ctx::default()
         };
-        for (number, options) in [self.stdin, self.stdout, self.stderr].into_iter().enumerate() {
+        for (number, options) in self.stdio.into_iter().enumerate() {
             let (object, flags) = match options {
                 Either::A(fd) => {
                     let name = ["stdin", "stdout", "stderr"].get(number).copied().unwrap_or_default();
@@ -146,7 +168,7 @@ impl InstanceOptions {
             };
             insert(&ctx, Descriptor::given(object, flags))?;
         }
-        let sorted = self.sorted_readdir == Some(true);
+        let sorted = special.sorted_readdir == Some(true);
         for options in self.preopens {
             let (guest, read_only) = (options.guest.clone(), options.read_only);
             let object = match preopen(options, &ctx, &mut extras)? {
@@ -190,20 +212,21 @@ fn stream(options: StreamOptions, number: usize, extras: &mut Extras) -> Stream 
 
 fn preopen(options: PreopenOptions, ctx: &Ctx, extras: &mut Extras) -> Result<Opened, ConstructionError> {
     let root = options.guest == "/";
-    let no_symlinks = options.no_symlinks == Some(true);
+    let special = options.special.unwrap_or_default();
+    let no_symlinks = special.no_symlinks == Some(true);
     extras.trees.push(None);
-    if options.kind.as_deref() == Some("memory") {
-        let tree = tree(&options, ctx)?;
+    if special.kind.as_deref() == Some("memory") {
+        let tree = tree(&options.guest, &special, ctx)?;
         let directory = tree.root_directory(root);
         if let Some(place) = extras.trees.last_mut() {
             *place = Some(tree);
         }
         return Ok(Opened::Directory(directory));
     }
-    let path = PathBuf::from(options.path.unwrap_or_default());
-    let opened = match options.kind.as_deref() {
+    let path = PathBuf::from(options.path);
+    let opened = match special.kind.as_deref() {
         Some("file") => open_file(&path),
-        _ => open_directory(&path, options.create == Some(true), host::PreopenOptions { root, no_symlinks }),
+        _ => open_directory(&path, special.create == Some(true), host::PreopenOptions { root, no_symlinks }),
     };
     opened.map_err(|source| ConstructionError::Preopen { guest: options.guest, host: path, source })
 }
@@ -230,7 +253,7 @@ fn open_file(path: &Path) -> io::Result<Opened> {
     Ok(Opened::Directory(directory))
 }
 
-fn tree(options: &PreopenOptions, ctx: &Ctx) -> Result<Tree, ConstructionError> {
+fn tree(guest: &str, options: &SpecialPreopen, ctx: &Ctx) -> Result<Tree, ConstructionError> {
     let max_bytes = options.max_bytes.map_or(u64::MAX, count);
     let mut tree_options = TreeOptions::new(max_bytes);
     if let Some(clocks) = ctx.clocks.as_ref().filter(|clocks| clocks.realtime.is_some()) {
@@ -241,7 +264,7 @@ fn tree(options: &PreopenOptions, ctx: &Ctx) -> Result<Tree, ConstructionError> 
     }
     let tree = Tree::with_options(tree_options);
     for entry in options.entries.iter().flatten() {
-        let failed = |errno| ConstructionError::Entry { guest: options.guest.clone(), name: entry.name.clone(), errno };
+        let failed = |errno| ConstructionError::Entry { guest: guest.to_owned(), name: entry.name.clone(), errno };
         tree.seed(&entry.name, &entry.bytes).map_err(failed)?;
     }
     Ok(tree)
