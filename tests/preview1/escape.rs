@@ -1,7 +1,7 @@
 //! Ways out of a preopen: none is one. Run once more without `openat2`.
 
 use crate::path::ACTS;
-use crate::support::{BOX, Filestat, Guest, Open, Outcome, Setup, Tree, fails};
+use crate::support::{BOX, Guest, Open, Setup, Tree, fails};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use wasi_rs::abi::Errno;
@@ -243,6 +243,7 @@ fn nothing_is_renamed_or_linked_out_of_one_preopen_through_another() {
 #[cfg(target_os = "linux")]
 #[test]
 fn links_of_proc_are_not_what_they_seem() {
+    use crate::support::{Filestat, Outcome};
     let mut guest = Setup { preopens: &[("process", "/proc/self"), ("/", "/proc/self")], ..Setup::default() }.guest();
     // A root is what an absolute text starts at, so that of `root` leads to the preopen itself, as may that of `cwd`.
     let itself = guest.filestat(4).unwrap().ino;
@@ -263,7 +264,7 @@ fn links_of_proc_are_not_what_they_seem() {
 }
 
 /// Another process exchanges a directory and a file with links to outside, while the guest goes there over and over.
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
 #[test]
 fn a_race_is_not_won() {
     use rustix::fs::{CWD, RenameFlags, renameat_with};

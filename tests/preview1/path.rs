@@ -1,7 +1,7 @@
 //! Paths below a directory, where none leads outside. Run once more without `openat2`.
 
 use crate::support::host::nanoseconds;
-use crate::support::{BOX, Guest, Open, Outcome, TempDir, fails};
+use crate::support::{BOX, Guest, Open, Outcome, fails};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use wasi_rs::abi::{Errno, Fdflags, Oflags, Rights};
@@ -744,6 +744,7 @@ fn permissions_of_the_host_hold() {
 #[cfg(target_os = "linux")]
 #[test]
 fn nothing_is_linked_or_renamed_across_file_systems() {
+    use crate::support::TempDir;
     let here = TempDir::new();
     let Some(there) = TempDir::inside("/dev/shm").filter(|there| there.stat("").dev() != here.stat("").dev()) else {
         return crate::support::host::skipped("no second file system");
