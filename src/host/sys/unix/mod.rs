@@ -30,6 +30,7 @@ use rustix::fs::{FileType, OFlags, Stat, Timestamps, UTIME_NOW, UTIME_OMIT};
 use std::fs::File as StdFile;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -149,12 +150,11 @@ fn timestamps(times: SetTimes) -> Timestamps {
 
 /// Opens a directory of the host for a guest. Not sandboxed: the path is the embedder's.
 pub fn open_preopen(path: &Path, options: PreopenOptions) -> io::Result<Opened> {
-    let dir = cap_std::fs::Dir::open_ambient_dir(path, ambient_authority())?;
-    // The capability may be good for nothing but paths. Listing and syncing need a descriptor that reads.
-    let dir = match rustix::fs::openat(dir.as_fd(), c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, rustix::fs::Mode::empty()) {
-        Ok(readable) => cap_std::fs::Dir::from_std_file(StdFile::from(readable)),
-        Err(rustix::io::Errno::ACCESS) => dir,
-        Err(error) => return Err(error.into()),
+    // Listing and syncing need a descriptor that reads. One that is good for nothing but paths is better than none.
+    let dir = match StdFile::options().read(true).custom_flags(libc::O_DIRECTORY).open(path) {
+        Ok(readable) => cap_std::fs::Dir::from_std_file(readable),
+        Err(error) if error.raw_os_error() == Some(libc::EACCES) => cap_std::fs::Dir::open_ambient_dir(path, ambient_authority())?,
+        Err(error) => return Err(error),
     };
     Ok(Opened::Directory(Box::new(HostDirectory::new(dir, options.root, options.no_symlinks))))
 }
