@@ -48,11 +48,11 @@ const figures = await measureRows(selected, {
   folder: options.folder,
 });
 const results = selected.map((row) => result(row, figures.get(row)));
-const { lines, geomean, overheads } = table(results, OVERHEAD_AIM);
+const { lines, geomean, free, overheads } = table(results, OVERHEAD_AIM);
 console.log(lines.join('\n'));
 
 if (options.json) {
-  const all = { node: version, v8, machine: machine(), geomean, overheads, rows: results };
+  const all = { node: version, v8, machine: machine(), geomean, free, overheads, rows: results };
   writeFileSync(options.json, `${JSON.stringify(all, null, 2)}\n`);
 }
 if (options.plot) {

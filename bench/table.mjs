@@ -14,7 +14,7 @@ function geometricMean(values) {
 /**
  * @param {object[]} results
  * @param {Record<string, number>} overheadAims ns above the bare system call, by class
- * @returns {{ lines: string[], geomean: number, overheads: object }}
+ * @returns {{ lines: string[], geomean: number, free: number, overheads: object }}
  */
 export function table(results, overheadAims) {
   const head = ['call', 'here', 'node:wasi', 'ratio', 'aim', 'met', 'bare', 'above', 'aim', 'met'];
@@ -52,6 +52,12 @@ export function table(results, overheadAims) {
     'All times are ns, the best of many short samples. above: here less the bare system calls.',
   );
   lines.push(`geometric mean of ${rated.length} ratios: ${geomean.toFixed(3)} (aim: 0.400)`);
+  const free = geometricMean(
+    rated.map((row) => (row.bare ? Math.min(row.bare, row.here) : row.here) / row.node),
+  );
+  lines.push(
+    `what it would be if a host call cost nothing above its system calls: ${free.toFixed(3)}`,
+  );
   lines.push(
     `rows above 1.00: ${above.length}${above.length > 0 ? ` (${above.map((row) => row.name).join('; ')})` : ''}`,
   );
@@ -74,7 +80,7 @@ export function table(results, overheadAims) {
       lines.push(`${row.name} failed under ${implementation}: ${error}`);
     }
   }
-  return { lines, geomean, overheads };
+  return { lines, geomean, free, overheads };
 }
 
 /** @returns {string[]} what got worse than the committed ratios */

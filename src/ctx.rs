@@ -8,7 +8,8 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub struct Strings {
     bytes: Vec<u8>,
-    count: u32,
+    /// Where each begins.
+    starts: Vec<u32>,
 }
 
 impl Strings {
@@ -20,25 +21,25 @@ impl Strings {
         if u32::try_from(end).is_err() {
             bytes.clear();
         }
-        let count = bytes.split_inclusive(|byte| *byte == 0).count();
-        Self { count: u32::try_from(count).unwrap_or(0), bytes }
+        let mut starts = Vec::new();
+        let mut at = 0_u32;
+        for string in bytes.split_inclusive(|byte| *byte == 0) {
+            starts.push(at);
+            at = at.saturating_add(u32::try_from(string.len()).unwrap_or(u32::MAX));
+        }
+        Self { bytes, starts }
     }
 
-    /// How many there are.
+    /// Where each begins, in bytes.
     #[must_use]
-    pub fn count(&self) -> u32 {
-        self.count
+    pub fn starts(&self) -> &[u32] {
+        &self.starts
     }
 
     /// All of them with their terminators.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
-    }
-
-    /// Each of them with its terminator.
-    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        self.bytes.split_inclusive(|byte| *byte == 0)
     }
 }
 
@@ -109,18 +110,16 @@ mod tests {
 
     #[test]
     fn strings_end_in_their_terminators() {
-        for (bytes, strings) in [
-            (&b""[..], &[][..]),
-            (b"\0", &[&b"\0"[..]]),
-            (b"a\0", &[b"a\0"]),
-            (b"a\0\0bc\0", &[b"a\0", b"\0", b"bc\0"]),
-            (b"a\0unfinished", &[b"a\0"]),
-            (b"unfinished", &[]),
+        for (bytes, kept, starts) in [
+            (&b""[..], &b""[..], &[][..]),
+            (b"\0", b"\0", &[0]),
+            (b"a\0", b"a\0", &[0]),
+            (b"a\0\0bc\0", b"a\0\0bc\0", &[0, 2, 3]),
+            (b"a\0unfinished", b"a\0", &[0]),
+            (b"unfinished", b"", &[]),
         ] {
             let made = Strings::from_terminated(bytes.to_vec());
-            assert_eq!(made.iter().collect::<Vec<_>>(), strings);
-            assert_eq!(made.count() as usize, strings.len());
-            assert_eq!(made.bytes(), strings.concat());
+            assert_eq!((made.bytes(), made.starts()), (kept, starts));
         }
     }
 }

@@ -22,7 +22,8 @@ pub(super) fn args_sizes_get(call: &Call<'_>) -> Result<(u32, u32)> {
 
 /// How many strings there are, and how many bytes they take.
 pub(super) fn sizes(strings: &Strings) -> (u32, u32) {
-    (strings.count(), u32::try_from(strings.bytes().len()).unwrap_or(u32::MAX))
+    let number = |len| u32::try_from(len).unwrap_or(u32::MAX);
+    (number(strings.starts().len()), number(strings.bytes().len()))
 }
 
 /// Writes strings one behind the other, and a list of pointers to them. Both ranges are checked first.
@@ -31,11 +32,10 @@ pub(super) fn write_strings(call: &Call<'_>, strings: &Strings, list: GuestPtr<u
     let list = call.memory.array(list, count)?;
     let bytes = call.memory.region(buf.offset(), len)?;
     bytes.write_at(0, strings.bytes());
-    let (mut at, mut pointer) = (0_usize, buf.offset());
-    for string in strings.iter() {
-        list.write_at(at, &pointer.to_le_bytes());
+    let mut at = 0_usize;
+    for start in strings.starts() {
+        list.write_at(at, &buf.offset().saturating_add(*start).to_le_bytes());
         at = at.saturating_add(size_of::<u32>());
-        pointer = pointer.saturating_add(u32::try_from(string.len()).unwrap_or(u32::MAX));
     }
     Ok(())
 }
