@@ -1,9 +1,7 @@
 //! Regular files: reading, writing, offsets, sizes, times, flags.
 
-use crate::support::host::nanoseconds;
+use crate::support::host::{MetadataExt, nanoseconds};
 use crate::support::{BOX, Guest, Open, Setup, fails};
-use std::fs::File;
-use std::os::unix::fs::MetadataExt;
 use wasi_rs::abi::{Errno, Fdflags, Oflags, Rights};
 
 const CONTENTS: &[u8] = b"0123456789";
@@ -481,7 +479,7 @@ fn an_open_file_outlives_its_name() {
 
 #[test]
 fn a_device_reads_and_writes() {
-    let mut guest = Setup { stdin: Some(File::open("/dev/zero").unwrap().into()), ..Setup::default() }.guest();
+    let mut guest = Setup { stdin: Some(std::fs::File::open("/dev/zero").unwrap().into()), ..Setup::default() }.guest();
     assert_eq!(guest.read(0, &[3, 2]), Ok(vec![0; 5]));
     assert_eq!(guest.write(1, &[b"to nowhere"]), Ok(10));
     assert_eq!(guest.read(1, &[3]), Ok(Vec::new()), "/dev/null is always at its end");

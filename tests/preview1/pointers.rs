@@ -1,8 +1,8 @@
 //! Every pointer of every function, where it must not point: no result, no byte written, nothing done.
 
 use super::signatures::SIGNATURES;
+use crate::support::host::{Stream, stream_pair};
 use crate::support::{BOX, Event, Fdstat, Guest, Open, Outcome, PAGE, Setup, Subscribe, Tree};
-use std::os::unix::net::UnixStream;
 use wasi_rs::abi::{Errno, Oflags, Rights};
 use wasi_rs::preview1::Stop;
 
@@ -75,12 +75,12 @@ type State = (Tree, Vec<(Outcome<Fdstat>, Outcome<u64>)>, usize, Vec<Event>);
 
 struct World {
     guest: Guest,
-    peer: UnixStream,
+    peer: Stream,
 }
 
 impl World {
     fn new() -> Self {
-        let (socket, peer) = UnixStream::pair().unwrap();
+        let (socket, peer) = stream_pair();
         let setup =
             Setup { args: &["abc", "def"], environ: &["A=b"], stdin: Some(socket.into()), preopens: &[("box", "box")], ..Setup::default() };
         let mut guest = setup.guest();

@@ -1,8 +1,8 @@
 //! `poll_oneoff`.
 
+use crate::support::host::stream_pair;
 use crate::support::{BOX, Event, Guest, Open, Setup, Subscribe, fails};
 use std::io::{PipeReader, PipeWriter, Write, pipe};
-use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::{Duration, Instant};
 use wasi_rs::abi::{Errno, Fdflags, Rights};
@@ -174,9 +174,12 @@ fn the_end_of_a_pipe_is_a_hangup() {
     guest.read(0, &[4]).unwrap();
     assert_eq!(guest.poll(&[Subscribe::Read(0)]), Ok(vec![read_event(0, 0, HANGUP)]));
     drop(reader);
-    assert_eq!(guest.poll(&[Subscribe::Write(1)]), Ok(vec![write_event(0, HANGUP)]));
+    // Windows tells it to who writes.
+    let flags = if cfg!(windows) { 0 } else { HANGUP };
+    assert_eq!(guest.poll(&[Subscribe::Write(1)]), Ok(vec![write_event(0, flags)]));
 }
 
+#[cfg_attr(windows, ignore = "whether a pipe is full can only be tried")]
 #[test]
 fn a_full_pipe_takes_nothing() {
     let (mut guest, _writer, reader) = with_pipes();
@@ -202,7 +205,7 @@ fn a_file_is_always_ready() {
 
 #[test]
 fn a_socket_tells_both_of_its_sides() {
-    let (socket, mut peer) = UnixStream::pair().unwrap();
+    let (socket, mut peer) = stream_pair();
     let mut guest = Setup { stdin: Some(socket.into()), ..Setup::default() }.guest();
     let both = [Subscribe::Read(0), Subscribe::Write(0)];
     assert_eq!(guest.poll(&both), Ok(vec![write_event(1, 0)]));
@@ -215,7 +218,7 @@ fn a_socket_tells_both_of_its_sides() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_peer_that_will_send_no_more_is_a_hangup() {
-    let (socket, peer) = UnixStream::pair().unwrap();
+    let (socket, peer) = stream_pair();
     let mut guest = Setup { stdin: Some(socket.into()), ..Setup::default() }.guest();
     peer.shutdown(std::net::Shutdown::Write).unwrap();
     assert_eq!(guest.poll(&[Subscribe::Read(0), after(60_000 * MS)]), Ok(vec![read_event(0, 0, HANGUP)]));
@@ -267,6 +270,7 @@ fn a_descriptor_needs_the_right_to_be_waited_for() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn a_fifo_is_ready_once_somebody_has_written() {
     let mut guest = Guest::new();

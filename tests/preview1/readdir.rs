@@ -1,8 +1,8 @@
 //! Listing directories.
 
+use crate::support::host::MetadataExt;
 use crate::support::{BOX, Dirent, Guest, Open, fails};
 use std::collections::BTreeSet;
-use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 use wasi_rs::abi::Errno;
 
@@ -30,11 +30,16 @@ fn every_entry_has_its_type_and_serial_number() {
     guest.temp.write("box/file", "x");
     guest.temp.create_dir("box/dir");
     guest.temp.symlink("nowhere", "box/link");
+    let special = ["fifo", "socket"].as_slice();
+    #[cfg(unix)]
     guest.temp.fifo("box/fifo");
+    #[cfg(unix)]
     let _socket = std::os::unix::net::UnixListener::bind(guest.temp.path("box/socket")).unwrap();
+    let special = if cfg!(unix) { special } else { &[] };
     let (entries, end) = guest.readdir(BOX, 4096, 0).unwrap();
     assert!(end);
-    assert_eq!(names(&entries), [".", "..", "dir", "fifo", "file", "link", "socket"].map(str::to_owned).into());
+    let wanted = [".", "..", "dir", "file", "link"].iter().chain(special);
+    assert_eq!(names(&entries), wanted.map(|name| (*name).to_owned()).collect());
     for Dirent { name, ino, filetype, .. } in &entries {
         let name = str::from_utf8(name).unwrap();
         let wanted = match name {

@@ -1,7 +1,7 @@
 //! Rights: every function needs its own, and they only ever shrink.
 
+use crate::support::host::stream_pair;
 use crate::support::{ALL, BOX, Guest, Open, Outcome, Setup, Subscribe, fails};
-use std::os::unix::net::UnixStream;
 use wasi_rs::abi::{Errno, Fdflags, Oflags, Rights};
 use wasi_rs::preview1::Stop;
 
@@ -124,7 +124,7 @@ fn each_function_on_a_directory_needs_its_rights_and_no_more() {
 #[test]
 fn each_function_on_a_socket_needs_its_rights_and_no_more() {
     check(SOCKET_CALLS, Rights::SOCKET, ALL, || {
-        let (socket, peer) = UnixStream::pair().unwrap();
+        let (socket, peer) = stream_pair();
         std::io::Write::write_all(&mut &peer, b"hello").unwrap();
         let guest = Setup { stdin: Some(socket.into()), stdout: Some(peer.into()), ..Setup::default() }.guest();
         (guest, 0)

@@ -1,7 +1,7 @@
 //! A preopen that the guest calls `/`: a root. Run once more without `openat2`.
 
+use crate::support::host::MetadataExt;
 use crate::support::{BOX, Guest, Open, fails};
-use std::os::unix::fs::MetadataExt;
 use wasi_rs::abi::{Errno, Oflags};
 
 fn world() -> Guest {

@@ -1,7 +1,7 @@
 //! The functions of snapshot 0 whose layouts are not preview1's.
 
+use crate::support::host::MetadataExt;
 use crate::support::{BOX, Guest, Open, fails};
-use std::os::unix::fs::MetadataExt;
 use wasi_rs::abi::Errno;
 use wasi_rs::preview1::snapshot0::FUNCTIONS;
 

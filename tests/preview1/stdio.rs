@@ -1,22 +1,14 @@
 //! Stdio, which is borrowed, and pipes, terminals and other streams.
 
-#![allow(unsafe_code, reason = "a terminal, and a descriptor that is closed behind the guest's back")]
-
+use crate::support::host::{look_at, set_nonblocking, status_flags};
 use crate::support::{BOX, Guest, Open, Setup, fails};
-use rustix::fs::OFlags;
 use std::fs::{File, OpenOptions};
 use std::io::{PipeReader, PipeWriter, Read, Seek, Write, pipe};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::thread;
 use std::time::{Duration, Instant};
 use wasi_rs::abi::{Errno, Fdflags, Rights};
 use wasi_rs::descriptor::Descriptor;
 use wasi_rs::preview1::Stop;
-
-fn set_nonblocking(fd: impl AsFd) {
-    let flags = rustix::fs::fcntl_getfl(&fd).unwrap();
-    rustix::fs::fcntl_setfl(&fd, flags | OFlags::NONBLOCK).unwrap();
-}
 
 /// A guest with a pipe as its stdin and one as its stdout, and their other ends.
 fn with_pipes() -> (Guest, PipeWriter, PipeReader) {
@@ -28,23 +20,19 @@ fn with_pipes() -> (Guest, PipeWriter, PipeReader) {
 #[test]
 fn closing_stdio_closes_nothing_of_the_hosts() {
     let (reader, stdout) = pipe().unwrap();
-    let host = stdout.try_clone().unwrap();
-    let raw = stdout.as_raw_fd();
+    let mut same = look_at(&stdout);
     let mut guest = Setup { stdout: Some(stdout.into()), ..Setup::default() }.guest();
     for fd in [0, 1, 2] {
         assert_eq!(guest.close(fd), Ok(()));
     }
     assert_eq!(guest.write(1, &[b"x"]), fails(Errno::Badf));
-    // SAFETY: the guest holds the descriptor; that it still has it open is what is tested.
-    let borrowed = unsafe { std::os::fd::BorrowedFd::borrow_raw(raw) };
-    let (ours, theirs) = (rustix::fs::fstat(borrowed).unwrap(), rustix::fs::fstat(&host).unwrap());
-    assert_eq!((ours.st_dev, ours.st_ino), (theirs.st_dev, theirs.st_ino));
     guest.ctx.table.close();
-    assert_eq!(rustix::io::write(borrowed, b"alive"), Ok(5));
-    drop((guest, host));
+    same.write_all(b"alive").unwrap();
+    drop(guest);
     assert_eq!(std::io::read_to_string(reader).unwrap(), "alive");
 }
 
+#[cfg(unix)]
 #[test]
 fn renumbering_onto_stdio_closes_nothing_of_the_hosts() {
     let (mut guest, _writer, mut reader) = with_pipes();
@@ -67,7 +55,9 @@ fn renumbering_onto_stdio_closes_nothing_of_the_hosts() {
 }
 
 /// A second borrow of what a descriptor borrows.
+#[cfg(unix)]
 fn clone_of(descriptor: &Descriptor) -> Box<dyn wasi_rs::host::File> {
+    use std::os::fd::AsRawFd;
     let wasi_rs::host::Opened::File(file) = descriptor.object() else { panic!("a file") };
     let wasi_rs::host::Source::Host(handle) = file.source() else { panic!("a stream") };
     match wasi_rs::host::stdio(handle.as_raw_fd()).unwrap().0 {
@@ -81,7 +71,7 @@ fn the_flags_of_stdio_are_the_guests_alone() {
     let (reader, stdout) = pipe().unwrap();
     let host = stdout.try_clone().unwrap();
     let mut guest = Setup { stdout: Some(stdout.into()), ..Setup::default() }.guest();
-    let before = rustix::fs::fcntl_getfl(&host).unwrap();
+    let before = status_flags(&host);
     for flags in [Fdflags::NONBLOCK, Fdflags::APPEND, Fdflags::NONBLOCK | Fdflags::APPEND, Fdflags::empty()] {
         let result = guest.set_flags(1, flags);
         if result == Ok(()) {
@@ -89,7 +79,7 @@ fn the_flags_of_stdio_are_the_guests_alone() {
         } else {
             assert_eq!(result, fails(Errno::Notsup));
         }
-        assert_eq!(rustix::fs::fcntl_getfl(&host).unwrap(), before);
+        assert_eq!(status_flags(&host), before);
         assert_eq!(guest.write(1, &[b"."]), Ok(1));
     }
     drop((guest, host));
@@ -287,7 +277,7 @@ fn a_regular_file_as_stdio_shares_its_offset_with_the_host() {
 fn a_regular_file_as_stdout_appends_where_the_guest_or_the_host_says_so() {
     let files = Guest::new();
     let path = files.temp.path("outside/output");
-    let open = |append: bool| -> OwnedFd {
+    let open = |append: bool| -> File {
         std::fs::write(&path, "0123456789").unwrap();
         let mut options = OpenOptions::new();
         if append {
@@ -295,16 +285,16 @@ fn a_regular_file_as_stdout_appends_where_the_guest_or_the_host_says_so() {
         } else {
             options.write(true)
         };
-        options.open(&path).unwrap().into()
+        options.open(&path).unwrap()
     };
     // The guest says so.
     let fd = open(false);
     let host = fd.try_clone().unwrap();
-    let before = rustix::fs::fcntl_getfl(&host).unwrap();
-    let mut guest = Setup { stdout: Some(fd), ..Setup::default() }.guest();
+    let before = status_flags(&host);
+    let mut guest = Setup { stdout: Some(fd.into()), ..Setup::default() }.guest();
     assert_eq!(guest.write(1, &[b"ab"]), Ok(2));
     assert_eq!(std::fs::read(&path).unwrap(), b"ab23456789");
-    if cfg!(target_os = "linux") {
+    if cfg!(any(target_os = "linux", windows)) {
         assert_eq!(guest.set_flags(1, Fdflags::APPEND), Ok(()));
         assert_eq!(guest.write(1, &[b"c", b"d"]), Ok(2));
         assert_eq!(std::fs::read(&path).unwrap(), b"ab23456789cd");
@@ -314,10 +304,10 @@ fn a_regular_file_as_stdout_appends_where_the_guest_or_the_host_says_so() {
         assert_eq!(guest.write(1, &[b"e"]), Ok(1));
         assert_eq!(std::fs::read(&path).unwrap(), b"eb23456789cd");
     }
-    assert_eq!(rustix::fs::fcntl_getfl(&host).unwrap(), before);
+    assert_eq!(status_flags(&host), before);
 
     // The host says so: the guest sees it and cannot undo it.
-    let mut guest = Setup { stdout: Some(open(true)), ..Setup::default() }.guest();
+    let mut guest = Setup { stdout: Some(open(true).into()), ..Setup::default() }.guest();
     assert_eq!(guest.fdstat(1).unwrap().flags, 1);
     assert_eq!(guest.write(1, &[b"x"]), Ok(1));
     assert_eq!(guest.set_flags(1, Fdflags::empty()), fails(Errno::Notsup));
@@ -339,13 +329,14 @@ fn a_directory_as_stdin_is_a_directory_and_contains() {
     assert!(guest.open(0, "file", Open::reading()).is_ok());
 }
 
+#[cfg(unix)]
 #[test]
 fn what_the_host_has_closed_is_not_open() {
     let (reader, _writer) = pipe().unwrap();
     // A number that no other test's descriptor gets.
     let copy = rustix::io::fcntl_dupfd_cloexec(&reader, 900).unwrap();
     let guest = Setup::default().guest();
-    let (object, flags) = wasi_rs::host::stdio(copy.as_raw_fd()).unwrap();
+    let (object, flags) = wasi_rs::host::stdio(std::os::fd::AsRawFd::as_raw_fd(&copy)).unwrap();
     let fd = guest.ctx.table.insert(Descriptor::given(object, flags)).unwrap();
     let mut guest = guest;
     assert!(guest.fdstat(fd).is_ok());
@@ -359,11 +350,15 @@ fn what_the_host_has_closed_is_not_open() {
 
 #[test]
 fn stdio_that_is_not_open_cannot_be_lent() {
-    assert_eq!(wasi_rs::host::stdio(1_000_000).map(drop).unwrap_err().raw_os_error(), Some(libc::EBADF));
+    let error = wasi_rs::host::stdio(1_000_000).map(drop).unwrap_err();
+    assert_eq!(wasi_rs::host::from_io(&error), Errno::Badf);
 }
 
 /// A new terminal: the end of the program and that of the person.
-fn terminal() -> (OwnedFd, File) {
+#[cfg(unix)]
+#[allow(unsafe_code, reason = "a call of the C library")]
+fn terminal() -> (std::os::fd::OwnedFd, File) {
+    use std::os::fd::{FromRawFd, OwnedFd};
     let (mut person, mut program) = (-1, -1);
     // SAFETY: the pointers are to locals, or null where that is allowed.
     let result =
@@ -373,6 +368,7 @@ fn terminal() -> (OwnedFd, File) {
     unsafe { (OwnedFd::from_raw_fd(program), File::from_raw_fd(person)) }
 }
 
+#[cfg(unix)]
 #[test]
 fn a_terminal_is_one_to_the_guest() {
     let (program, mut person) = terminal();
@@ -395,9 +391,12 @@ fn a_terminal_is_one_to_the_guest() {
     assert!([Ok(Vec::new()), fails(Errno::Io)].contains(&guest.read(0, &[10])));
 }
 
+#[cfg(unix)]
 const READ: Rights = Rights::FD_READ.union(Rights::POLL_FD_READWRITE).union(Rights::FD_FDSTAT_SET_FLAGS);
+#[cfg(unix)]
 const WRITE: Rights = Rights::FD_WRITE.union(Rights::POLL_FD_READWRITE).union(Rights::FD_FDSTAT_SET_FLAGS);
 
+#[cfg(unix)]
 #[test]
 fn opening_a_fifo_does_not_wait_for_its_other_end() {
     let mut guest = Guest::new();
@@ -414,6 +413,7 @@ fn opening_a_fifo_does_not_wait_for_its_other_end() {
     assert_eq!(guest.read(reader, &[9]), Ok(Vec::new()), "the end");
 }
 
+#[cfg(unix)]
 #[test]
 fn a_fifo_waits_for_its_first_writer() {
     let mut guest = Guest::new();
@@ -430,6 +430,7 @@ fn a_fifo_waits_for_its_first_writer() {
     late.join().unwrap();
 }
 
+#[cfg(unix)]
 #[test]
 fn a_fifo_opened_for_both_is_its_own_other_end() {
     let mut guest = Guest::new();

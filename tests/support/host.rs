@@ -1,8 +1,16 @@
 //! The host's side of a test: a temporary directory and looks at it that do not go through the code under test.
 
+#[cfg(unix)]
+#[path = "host/unix.rs"]
+mod platform;
+#[cfg(windows)]
+#[path = "host/windows.rs"]
+mod platform;
+
+pub use platform::*;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -45,21 +53,24 @@ impl TempDir {
     }
 
     pub fn symlink(&self, text: &str, below: &str) {
-        std::os::unix::fs::symlink(text, self.path(below)).unwrap();
+        symlink(text, &self.path(below));
     }
 
+    #[cfg(unix)]
     pub fn chmod(&self, below: &str, mode: u32) {
+        use std::os::unix::fs::PermissionsExt;
         fs::set_permissions(self.path(below), fs::Permissions::from_mode(mode)).unwrap();
     }
 
+    #[cfg(unix)]
     pub fn fifo(&self, below: &str) {
         let status = std::process::Command::new("mkfifo").args(["-m", "600"]).arg(self.path(below)).status();
         assert!(status.unwrap().success());
     }
 
     /// The attributes, without following a link.
-    pub fn stat(&self, below: &str) -> fs::Metadata {
-        fs::symlink_metadata(self.path(below)).unwrap()
+    pub fn stat(&self, below: &str) -> Metadata {
+        metadata(&self.path(below)).unwrap()
     }
 
     /// Whether anything stands there.
@@ -71,7 +82,7 @@ impl TempDir {
         let mut tree = Tree::new();
         let mut pending = vec![self.path(below)];
         while let Some(path) = pending.pop() {
-            let stat = fs::symlink_metadata(&path).unwrap();
+            let stat = metadata(&path).unwrap();
             let contents = if stat.is_symlink() {
                 fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes()
             } else if stat.is_file() {
@@ -108,7 +119,8 @@ fn remove(path: &Path) -> std::io::Result<()> {
     // A test may have taken permissions away.
     for entry in fs::read_dir(path)?.flatten() {
         if entry.file_type()?.is_dir() {
-            fs::set_permissions(entry.path(), fs::Permissions::from_mode(0o700))?;
+            #[cfg(unix)]
+            fs::set_permissions(entry.path(), std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
             if fs::read_dir(entry.path())?.take(1000).count() < 1000 {
                 remove(&entry.path())?;
             } else {

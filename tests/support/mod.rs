@@ -8,10 +8,9 @@
 pub mod host;
 
 #[allow(unused_imports, reason = "each test program uses its part")]
-pub use host::{TempDir, Tree};
+pub use host::{Lent, TempDir, Tree};
 
 use std::cell::Cell;
-use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 use wasi_rs::abi::{Errno, Fdflags, Oflags, Rights};
@@ -50,7 +49,7 @@ pub struct Guest {
     pub temp: Arc<TempDir>,
     resume: Cell<u64>,
     next: u32,
-    lent: Arc<[OwnedFd; 3]>,
+    lent: Arc<[Lent; 3]>,
 }
 
 /// How a guest is made.
@@ -58,9 +57,9 @@ pub struct Guest {
 pub struct Setup {
     pub args: &'static [&'static str],
     pub environ: &'static [&'static str],
-    pub stdin: Option<OwnedFd>,
-    pub stdout: Option<OwnedFd>,
-    pub stderr: Option<OwnedFd>,
+    pub stdin: Option<Lent>,
+    pub stdout: Option<Lent>,
+    pub stderr: Option<Lent>,
     /// The guest's names and the host's, below the temporary directory.
     pub preopens: &'static [(&'static str, &'static str)],
 }
@@ -75,10 +74,6 @@ pub fn preopen(name: &str, path: &Path) -> Descriptor {
     Descriptor::preopen(wasi_rs::host::open_preopen(path, options).unwrap(), name.as_bytes())
 }
 
-pub fn dev_null() -> OwnedFd {
-    std::fs::OpenOptions::new().read(true).write(true).open("/dev/null").unwrap().into()
-}
-
 impl Setup {
     pub fn guest(self) -> Guest {
         crate::prepare();
@@ -87,9 +82,9 @@ impl Setup {
         temp.create_dir("outside");
         temp.write("outside/secret", "secret");
         let ctx = Ctx { args: terminated(self.args).into(), environ: terminated(self.environ).into(), ..Ctx::default() };
-        let lent = [self.stdin, self.stdout, self.stderr].map(|fd| fd.unwrap_or_else(dev_null));
+        let lent = [self.stdin, self.stdout, self.stderr].map(|fd| fd.unwrap_or_else(host::null));
         for fd in &lent {
-            let (object, flags) = wasi_rs::host::stdio(fd.as_raw_fd()).unwrap();
+            let (object, flags) = host::lend(fd).unwrap();
             ctx.table.insert(Descriptor::given(object, flags)).unwrap();
         }
         for (name, path) in self.preopens {
@@ -165,7 +160,7 @@ fn writes(name: &str, args: &[u64], result: Outcome<()>, before: &[u8], after: &
 }
 
 impl Guest {
-    /// A guest with one preopen, `box`, at 3, and `/dev/null` as its stdio.
+    /// A guest with one preopen, `box`, at 3, and a device that takes everything and has nothing as its stdio.
     pub fn new() -> Self {
         Setup { preopens: &[("box", "box")], ..Setup::default() }.guest()
     }
