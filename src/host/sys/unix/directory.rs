@@ -1,7 +1,7 @@
 //! Host directories.
 
 use super::errno::from_rustix;
-use super::file::{HostFile, Ownership};
+use super::file::{HostFile, Owned, Ownership};
 use super::platform::{self, Listing};
 use super::resolve::{self, Base};
 use super::{Entry, filestat_of, filetype_of, timestamps};
@@ -25,7 +25,7 @@ pub(super) struct HostDirectory {
 /// The directory that holds a path's last component.
 enum Parent<'a> {
     This(BorrowedFd<'a>),
-    Below(OwnedFd),
+    Below(Owned),
 }
 
 impl AsFd for Parent<'_> {
@@ -50,7 +50,7 @@ impl HostDirectory {
     fn parent(&self, split: &Split<'_>) -> Result<Parent<'_>> {
         match split.parent {
             None => Ok(Parent::This(self.dir.as_fd())),
-            Some(path) => resolve::open_directory(self.base(), path.as_bytes()).map(Parent::Below),
+            Some(path) => resolve::open_directory(self.base(), path.as_bytes()).map(|fd| Parent::Below(fd.into())),
         }
     }
 

@@ -37,6 +37,12 @@ impl From<OwnedFd> for Owned {
     }
 }
 
+impl AsFd for Owned {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 impl Drop for Owned {
     fn drop(&mut self) {
         let fd = self.0.as_raw_fd();
@@ -194,7 +200,7 @@ impl HostFile {
 impl AsFd for HostFile {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match &self.fd {
-            Ownership::Owned(fd) => fd.0.as_fd(),
+            Ownership::Owned(fd) => fd.as_fd(),
             Ownership::Borrowed(fd) => *fd,
         }
     }

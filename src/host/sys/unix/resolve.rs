@@ -6,6 +6,7 @@
 //! from, not to wherever the host says the parent is now. So neither resolver can be led outside, also while the tree changes under it.
 
 use super::errno::from_rustix;
+use super::file::Owned;
 use super::platform::{self, DIRECTORY};
 use crate::abi::Errno;
 use crate::host::Result;
@@ -45,7 +46,8 @@ pub(super) fn open(base: Base<'_>, path: &[u8], flags: OFlags, mode: Mode) -> Re
 pub(super) fn stat(base: Base<'_>, path: &[u8], follow: bool) -> Result<Stat> {
     if let Some(flags) = platform::FOR_NOTHING {
         let flags = flags | if follow { OFlags::empty() } else { OFlags::NOFOLLOW };
-        return rustix::fs::fstat(open(base, path, flags, Mode::empty())?).map_err(from_rustix);
+        let found = Owned::from(open(base, path, flags, Mode::empty())?);
+        return rustix::fs::fstat(&found).map_err(from_rustix);
     }
     let place = walk(base, path, follow)?;
     let name = place.name.as_deref().unwrap_or(b".");
