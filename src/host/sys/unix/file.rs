@@ -150,7 +150,13 @@ impl HostFile {
     /// Answers `again` unless the host says that the operation would not block.
     fn ready(&self, flags: PollFlags) -> Result<()> {
         let found = poll_one(self.as_fd(), flags, 0).map_err(from_rustix)?;
-        if found.is_empty() { Err(Errno::Again) } else { Ok(()) }
+        if !found.is_empty() {
+            return Ok(());
+        }
+        // What is open for the other direction alone would not be ready ever.
+        let mode = rustix::fs::fcntl_getfl(self.as_fd()).map_err(from_rustix)?.intersection(OFlags::ACCMODE);
+        let other = if flags.contains(PollFlags::IN) { OFlags::WRONLY } else { OFlags::RDONLY };
+        Err(if mode == other { Errno::Badf } else { Errno::Again })
     }
 
     fn read_pipe(&self, bufs: &[Region<'_>], nowait: &AtomicBool) -> Result<usize> {
@@ -306,7 +312,13 @@ impl File for HostFile {
             }
             Kind::Regular(position) => position.advance(|offset| self.pwritev(bufs, offset)),
             Kind::SharedRegular if flags.contains(Fdflags::APPEND) => match nowait::writev(self.as_fd(), bufs, true) {
+                // The host has set the flag.
                 Err(Errno::Notsup) => self.writev(bufs),
+                // The kernel is too old. Another process may write between the two.
+                Err(Errno::Nosys) => {
+                    rustix::fs::seek(self.as_fd(), SeekFrom::End(0)).map_err(from_rustix)?;
+                    self.writev(bufs)
+                }
                 result => result,
             },
             Kind::SharedRegular | Kind::Device => self.writev(bufs),
