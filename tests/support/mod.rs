@@ -132,7 +132,7 @@ fn writes(name: &str, args: &[u64], result: Outcome<()>, before: &[u8], after: &
         Err(Stop::Again) if matches!(name, "fd_read" | "sock_recv") => return filled(1, None),
         Err(_) => return Vec::new(),
     }
-    let strings = |strings: &Strings| vec![(at(0), 4 * strings.count() as usize), (at(1), strings.bytes().len())];
+    let strings = |strings: &Strings| vec![(at(0), 4 * strings.starts().len()), (at(1), strings.bytes().len())];
     match name {
         "args_get" => strings(&ctx.args),
         "environ_get" => strings(&ctx.environ),
