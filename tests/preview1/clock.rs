@@ -46,7 +46,8 @@ fn every_clock_has_a_resolution() {
     let mut guest = Guest::new();
     for id in 0..4 {
         let resolution = guest.clock_res(id).unwrap();
-        assert!((1..=10_000_000).contains(&resolution), "clock {id}: {resolution}");
+        // Windows counts CPU time every 64th part of a second.
+        assert!((1..=16_000_000).contains(&resolution), "clock {id}: {resolution}");
     }
 }
 

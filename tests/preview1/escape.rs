@@ -2,8 +2,6 @@
 
 use crate::path::ACTS;
 use crate::support::{BOX, Guest, Open, Setup, Tree, fails};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::{Duration, Instant};
 use wasi_rs::abi::Errno;
 
 /// `box` beside `outside`, with every kind of link from the one to the other.
@@ -268,6 +266,8 @@ fn links_of_proc_are_not_what_they_seem() {
 #[test]
 fn a_race_is_not_won() {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    use std::time::{Duration, Instant};
     let guest = world();
     guest.temp.write("box/dir/secret", "harmless");
     guest.temp.write("box/plain", "harmless");

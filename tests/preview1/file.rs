@@ -1,6 +1,6 @@
 //! Regular files: reading, writing, offsets, sizes, times, flags.
 
-use crate::support::host::{MetadataExt, nanoseconds};
+use crate::support::host::{MetadataExt, TICK, nanoseconds};
 use crate::support::{BOX, Guest, Open, Setup, fails};
 use wasi_rs::abi::{Errno, Fdflags, Oflags, Rights};
 
@@ -385,23 +385,23 @@ const MTIM_NOW: u32 = 8;
 #[test]
 fn times_are_set_to_the_nanosecond() {
     let (mut guest, fd) = opened(Open::default());
-    let at = 1_234_567_890_123_456_789;
+    let at = 1_234_567_890_123_456_789 / TICK * TICK;
     for fd in [fd, BOX] {
-        assert_eq!(guest.set_times(fd, 5, at, ATIM | MTIM), Ok(()));
+        assert_eq!(guest.set_times(fd, 5 * TICK, at, ATIM | MTIM), Ok(()));
         let stat = guest.filestat(fd).unwrap();
-        assert_eq!((stat.atim, stat.mtim), (5, at));
-        assert_eq!(guest.set_times(fd, 77, 99, MTIM), Ok(()));
+        assert_eq!((stat.atim, stat.mtim), (5 * TICK, at));
+        assert_eq!(guest.set_times(fd, 77, 99 * TICK, MTIM), Ok(()));
         let stat = guest.filestat(fd).unwrap();
-        assert_eq!((stat.atim, stat.mtim), (5, 99), "what no flag names stays");
+        assert_eq!((stat.atim, stat.mtim), (5 * TICK, 99 * TICK), "what no flag names stays");
         assert_eq!(guest.set_times(fd, 0, 0, ATIM), Ok(()));
         let stat = guest.filestat(fd).unwrap();
-        assert_eq!((stat.atim, stat.mtim), (0, 99));
+        assert_eq!((stat.atim, stat.mtim), (0, 99 * TICK));
         assert_eq!(guest.set_times(fd, 1, 1, 0), Ok(()));
         let stat = guest.filestat(fd).unwrap();
-        assert_eq!((stat.atim, stat.mtim), (0, 99));
+        assert_eq!((stat.atim, stat.mtim), (0, 99 * TICK));
     }
     let host = guest.temp.stat("box/file");
-    assert_eq!((host.mtime(), host.mtime_nsec()), (0, 99));
+    assert_eq!(nanoseconds(host.mtime(), host.mtime_nsec()), 99 * TICK);
 }
 
 #[test]
@@ -410,32 +410,32 @@ fn now_is_the_hosts_time() {
     guest.set_times(fd, 1, 1, ATIM | MTIM).unwrap();
     // The kernel stamps files with a coarser clock.
     let before = guest.clock(0).unwrap() - 20_000_000;
-    assert_eq!(guest.set_times(fd, 5, 7, ATIM_NOW | MTIM), Ok(()));
+    assert_eq!(guest.set_times(fd, 5, 7 * TICK, ATIM_NOW | MTIM), Ok(()));
     let stat = guest.filestat(fd).unwrap();
     assert!(stat.atim >= before && stat.atim <= guest.clock(0).unwrap());
-    assert_eq!(stat.mtim, 7);
-    assert_eq!(guest.set_times(fd, 5, 7, ATIM | MTIM_NOW), Ok(()));
+    assert_eq!(stat.mtim, 7 * TICK);
+    assert_eq!(guest.set_times(fd, 5 * TICK, 7, ATIM | MTIM_NOW), Ok(()));
     let stat = guest.filestat(fd).unwrap();
     assert!(stat.mtim >= before);
-    assert_eq!(stat.atim, 5);
+    assert_eq!(stat.atim, 5 * TICK);
 }
 
 #[test]
 fn one_time_cannot_be_set_to_two_values() {
     let (mut guest, fd) = opened(Open::default());
-    guest.set_times(fd, 11, 12, ATIM | MTIM).unwrap();
+    guest.set_times(fd, 11 * TICK, 12 * TICK, ATIM | MTIM).unwrap();
     for flags in [ATIM | ATIM_NOW, MTIM | MTIM_NOW, ATIM | MTIM | MTIM_NOW, 15, 16, 0x8000] {
         assert_eq!(guest.set_times(fd, 1, 2, flags), fails(Errno::Inval), "{flags}");
         let stat = guest.filestat(fd).unwrap();
-        assert_eq!((stat.atim, stat.mtim), (11, 12));
+        assert_eq!((stat.atim, stat.mtim), (11 * TICK, 12 * TICK));
     }
 }
 
 #[test]
 fn times_can_be_set_through_a_descriptor_for_reading() {
     let (mut guest, fd) = opened(Open::default().base(Rights::FD_READ | Rights::FD_FILESTAT_SET_TIMES | Rights::FD_FILESTAT_GET));
-    assert_eq!(guest.set_times(fd, 11, 12, ATIM | MTIM), Ok(()));
-    assert_eq!(guest.filestat(fd).unwrap().mtim, 12);
+    assert_eq!(guest.set_times(fd, 11 * TICK, 12 * TICK, ATIM | MTIM), Ok(()));
+    assert_eq!(guest.filestat(fd).unwrap().mtim, 12 * TICK);
 }
 
 #[test]

@@ -170,12 +170,12 @@ fn the_end_of_a_pipe_is_a_hangup() {
     let (mut guest, mut writer, reader) = with_pipes();
     writer.write_all(b"last").unwrap();
     drop(writer);
-    assert_eq!(guest.poll(&[Subscribe::Read(0)]), Ok(vec![read_event(0, 4, HANGUP)]));
+    // Windows tells it once there is nothing left to read.
+    let flags = if cfg!(windows) { 0 } else { HANGUP };
+    assert_eq!(guest.poll(&[Subscribe::Read(0)]), Ok(vec![read_event(0, 4, flags)]));
     guest.read(0, &[4]).unwrap();
     assert_eq!(guest.poll(&[Subscribe::Read(0)]), Ok(vec![read_event(0, 0, HANGUP)]));
     drop(reader);
-    // Windows tells it to who writes.
-    let flags = if cfg!(windows) { 0 } else { HANGUP };
     assert_eq!(guest.poll(&[Subscribe::Write(1)]), Ok(vec![write_event(0, flags)]));
 }
 
@@ -203,6 +203,7 @@ fn a_file_is_always_ready() {
     assert_eq!(guest.poll_slice(&[Subscribe::Read(fd)]), Ok(vec![read_event(0, 0, 0)]), "also at its end");
 }
 
+#[cfg_attr(windows, ignore = "the two are TCP sockets, of which one learns of the other's end in time")]
 #[test]
 fn a_socket_tells_both_of_its_sides() {
     let (socket, mut peer) = stream_pair();

@@ -37,8 +37,11 @@ fn a_socket_sends_and_receives() {
     assert_eq!((stat.filetype, stat.base, stat.inheriting), (6, Rights::SOCKET, ALL));
     drop(peer);
     assert_eq!(guest.recv(0, &[9], 0), Ok((Vec::new(), 0)), "the end");
-    assert_eq!(guest.send(0, &[b"x"], 0), fails(Errno::Pipe));
-    assert_eq!(guest.write(0, &[b"x"]), fails(Errno::Pipe));
+    if cfg!(unix) {
+        // Those of Windows are TCP sockets, of which one learns of it later.
+        assert_eq!(guest.send(0, &[b"x"], 0), fails(Errno::Pipe));
+        assert_eq!(guest.write(0, &[b"x"]), fails(Errno::Pipe));
+    }
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! Stdio, which is borrowed, and pipes, terminals and other streams.
 
+#[cfg(unix)]
+use crate::support::BOX;
 use crate::support::host::{look_at, set_nonblocking, status_flags};
-use crate::support::{BOX, Guest, Open, Setup, fails};
+use crate::support::{Guest, Open, Setup, fails};
 use std::fs::{File, OpenOptions};
 use std::io::{PipeReader, PipeWriter, Read, Seek, Write, pipe};
 use std::thread;
 use std::time::{Duration, Instant};
 use wasi_rs::abi::{Errno, Fdflags, Rights};
+#[cfg(unix)]
 use wasi_rs::descriptor::Descriptor;
 use wasi_rs::preview1::Stop;
 

@@ -13,6 +13,9 @@ pub use std::fs::Metadata;
 pub use std::os::unix::fs::MetadataExt;
 pub use std::os::unix::net::UnixStream as Stream;
 
+/// The unit of a file's times in nanoseconds.
+pub const TICK: u64 = 1;
+
 /// What the host lends a guest as its stdio.
 pub type Lent = OwnedFd;
 

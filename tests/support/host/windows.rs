@@ -19,6 +19,9 @@ use windows_sys::Win32::Storage::FileSystem::{
 
 pub use std::net::TcpStream as Stream;
 
+/// The unit of a file's times in nanoseconds.
+pub const TICK: u64 = 100;
+
 /// What the host lends a guest as its stdio.
 pub enum Lent {
     Handle(OwnedHandle),

@@ -26,9 +26,9 @@ use windows_sys::Win32::Storage::FileSystem::{
     FILE_DISPOSITION_FLAG_POSIX_SEMANTICS, FILE_DISPOSITION_INFO, FILE_DISPOSITION_INFO_EX, FILE_END, FILE_END_OF_FILE_INFO,
     FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, FILE_ID_BOTH_DIR_INFO, FILE_INFO_BY_HANDLE_CLASS, FILE_SHARE_DELETE,
     FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_WRITE_ATTRIBUTES, FileAttributeTagInfo, FileBasicInfo, FileDispositionInfo,
-    FileDispositionInfoEx, FileEndOfFileInfo, FileIdBothDirectoryInfo, FileIdBothDirectoryRestartInfo, FlushFileBuffers,
-    GetFileInformationByHandle, GetFileInformationByHandleEx, GetFileSizeEx, ReOpenFile, ReadFile, SetFileInformationByHandle,
-    SetFilePointerEx, SetFileTime, WriteFile,
+    FileDispositionInfoEx, FileEndOfFileInfo, FileIdBothDirectoryInfo, FlushFileBuffers, GetFileInformationByHandle,
+    GetFileInformationByHandleEx, GetFileSizeEx, ReOpenFile, ReadFile, SetFileInformationByHandle, SetFilePointerEx, SetFileTime,
+    WriteFile,
 };
 use windows_sys::Win32::System::IO::{DeviceIoControl, IO_STATUS_BLOCK, OVERLAPPED, OVERLAPPED_0, OVERLAPPED_0_0};
 use windows_sys::Win32::System::Ioctl::FSCTL_GET_REPARSE_POINT;
@@ -331,12 +331,11 @@ pub(super) fn check_open(handle: BorrowedHandle<'_>) -> Result<()> {
     done(unsafe { GetHandleInformation(handle.as_raw_handle(), &raw mut flags) })
 }
 
-/// Fills `buffer` with entries of a directory: those after the last ones that this handle gave, or the first. `false`: there are no more.
-pub(super) fn read_directory(handle: BorrowedHandle<'_>, restart: bool, buffer: &mut [u64]) -> Result<bool> {
-    let class = if restart { FileIdBothDirectoryRestartInfo } else { FileIdBothDirectoryInfo };
+/// Fills `buffer` with entries of a directory: those after the last ones that this handle gave. `false`: there are no more.
+pub(super) fn read_directory(handle: BorrowedHandle<'_>, buffer: &mut [u64]) -> Result<bool> {
     let len = u32::try_from(size_of_val(buffer)).unwrap_or(0);
     // SAFETY: the buffer has the length that is given, and is as aligned as the records in it.
-    if unsafe { GetFileInformationByHandleEx(handle.as_raw_handle(), class, buffer.as_mut_ptr().cast(), len) } != 0 {
+    if unsafe { GetFileInformationByHandleEx(handle.as_raw_handle(), FileIdBothDirectoryInfo, buffer.as_mut_ptr().cast(), len) } != 0 {
         return Ok(true);
     }
     match last_code() {

@@ -31,8 +31,10 @@ pub(super) struct HostDirectory {
 struct Listing {
     /// What was fetched last. Kept so that a listing that goes on does not begin anew, whatever was removed meanwhile.
     entries: Vec<Entry>,
-    /// The cookie at which the first of them begins. 0: nothing was fetched.
+    /// The cookie at which the first of them begins.
     first: u64,
+    /// The directory once more, whose cursor is behind them. `None`: nothing was fetched.
+    cursor: Option<OwnedHandle>,
 }
 
 /// The cookie behind `.` and `..`.
@@ -249,27 +251,31 @@ impl Directory for HostDirectory {
             }
         }
         let mut at = cookie.max(BEHIND_DOTS);
-        if cookie == 0 || at < listing.first || listing.first == 0 {
+        if cookie == 0 || at < listing.first {
             *listing = Listing::default();
         }
+        let Listing { entries, first, cursor } = &mut *listing;
+        let cursor = match cursor {
+            Some(cursor) => cursor,
+            None => {
+                *first = BEHIND_DOTS;
+                cursor.insert(call::reopen(self.dir.as_handle(), FILE_LIST_DIRECTORY, SHARE_ALL)?)
+            }
+        };
         let mut buffer = vec![0_u64; LISTING_WORDS];
         loop {
-            let behind = listing.first.saturating_add(listing.entries.len() as u64);
-            if listing.first == 0 || at >= behind {
-                let restart = listing.first == 0;
-                if !call::read_directory(self.dir.as_handle(), restart, &mut buffer)? {
-                    if restart {
-                        // An empty root of a volume: there is nothing that the next call would go on from.
-                        *listing = Listing::default();
-                    }
+            let behind = first.saturating_add(entries.len() as u64);
+            if at >= behind {
+                if !call::read_directory(cursor.as_handle(), &mut buffer)? {
                     return Ok(());
                 }
-                *listing = Listing { entries: call::entries(&buffer), first: if restart { BEHIND_DOTS } else { behind } };
+                *entries = call::entries(&buffer);
+                *first = behind;
                 buffer.fill(0);
                 continue;
             }
-            let skipped = usize::try_from(at.saturating_sub(listing.first)).unwrap_or(usize::MAX);
-            for entry in listing.entries.get(skipped..).unwrap_or_default() {
+            let skipped = usize::try_from(at.saturating_sub(*first)).unwrap_or(usize::MAX);
+            for entry in entries.get(skipped..).unwrap_or_default() {
                 at = at.saturating_add(1);
                 if !sink(DirectoryEntry { name: entry.name.as_bytes(), ino: entry.ino, filetype: entry.filetype, next: at }) {
                     return Ok(());

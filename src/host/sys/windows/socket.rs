@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code, reason = "calls into the system")]
 
+use super::call::gather;
 use super::errno;
 use crate::abi::{Errno, Filesize, Filetype, Riflags, Roflags, Sdflags};
 use crate::host::{Readiness, Result};
@@ -16,8 +17,12 @@ use windows_sys::Win32::Networking::WinSock::{
     WSARecv, WSASend, WSAStartup, accept, getsockopt, ioctlsocket, shutdown,
 };
 
-/// What one transfer moves at most: a socket that says that there is room takes this much without waiting.
-const TRANSFER_LIMIT: usize = 64 * 1024;
+/// What a connection that says that there is room takes without waiting. Windows itself takes any number then; other systems that
+/// stand in for it do not.
+const CHUNK: usize = 4096;
+
+/// What one call sends at most.
+const SEND_LIMIT: usize = 1 << 20;
 
 /// The version of the sockets that is asked for: 2.2.
 const VERSION: u16 = 0x0202;
@@ -144,16 +149,30 @@ impl Socket {
 
     /// Sends what fits.
     pub(super) fn send(&self, bufs: &[Region<'_>]) -> Result<usize> {
-        self.check_ready(false)?;
-        let mut list = buffers(bufs);
-        if self.filetype == Filetype::SocketStream {
-            let mut left = TRANSFER_LIMIT;
-            for buf in &mut list {
-                let len = left.min(buf.len as usize);
-                buf.len = u32::try_from(len).unwrap_or(u32::MAX);
-                left = left.saturating_sub(len);
+        if self.filetype != Filetype::SocketStream {
+            // A message goes as a whole.
+            self.check_ready(false)?;
+            return self.transmit(&buffers(bufs));
+        }
+        let bytes = gather(bufs, SEND_LIMIT);
+        let mut done = 0_usize;
+        for chunk in bytes.chunks(CHUNK) {
+            match self.check_ready(false).and_then(|()| self.transmit(&[buffer(chunk.as_ptr().cast_mut(), chunk.len())])) {
+                // The next call meets it.
+                Err(_) if done > 0 => break,
+                sent => {
+                    let sent = sent?;
+                    done = done.saturating_add(sent);
+                    if sent < chunk.len() {
+                        break;
+                    }
+                }
             }
         }
+        Ok(done)
+    }
+
+    fn transmit(&self, list: &[WSABUF]) -> Result<usize> {
         let mut count = 0;
         // SAFETY: as above.
         let result = unsafe {
@@ -215,5 +234,9 @@ fn filetype(socket: BorrowedSocket<'_>) -> Result<Filetype> {
 
 /// The buffers as the calls take them.
 fn buffers(bufs: &[Region<'_>]) -> Vec<WSABUF> {
-    bufs.iter().map(|buf| WSABUF { len: u32::try_from(buf.len()).unwrap_or(u32::MAX), buf: buf.as_ptr() }).collect()
+    bufs.iter().map(|buf| buffer(buf.as_ptr(), buf.len())).collect()
+}
+
+fn buffer(base: *mut u8, len: usize) -> WSABUF {
+    WSABUF { len: u32::try_from(len).unwrap_or(u32::MAX), buf: base }
 }
