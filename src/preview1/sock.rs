@@ -102,7 +102,7 @@ pub(super) fn sock_send(call: &Call<'_>, fd: Fd, si_data: IoVecsArg, si_flags: u
 ///
 /// # Errors
 /// - `badf`: the descriptor is not open.
-/// - `notsock`: it is not a socket.
+/// - `notsock`: it is not a socket, or it is the host's own standard output or standard error, which the guest may use but not end.
 /// - `notcapable`: the right `sock_shutdown` is missing.
 /// - `inval`: there is no such flag, or none was given.
 /// - `notconn`: it is not connected.

@@ -129,6 +129,10 @@ impl HostFile {
         matches!(self.fd, Ownership::Owned(_))
     }
 
+    fn is_output_of_the_process(&self) -> bool {
+        matches!(&self.fd, Ownership::Borrowed(fd) if matches!(fd.as_raw_fd(), libc::STDOUT_FILENO | libc::STDERR_FILENO))
+    }
+
     /// Reads where the kernel's offset stands.
     fn readv(&self, bufs: &[Region<'_>]) -> Result<usize> {
         call::readv(self.as_fd(), bufs)
@@ -487,7 +491,9 @@ impl File for HostFile {
     }
 
     fn shutdown(&self, how: Sdflags) -> Result<()> {
-        if !self.is_socket() {
+        // A process whose output another Node.js reads has sockets there, which stand for pipes: to shut one down would end what the
+        // host itself has to say.
+        if !self.is_socket() || self.is_output_of_the_process() {
             return Err(Errno::Notsock);
         }
         let how = match (how.contains(Sdflags::RD), how.contains(Sdflags::WR)) {
