@@ -2,7 +2,7 @@
 
 #[cfg(unix)]
 use crate::support::BOX;
-use crate::support::host::{look_at, set_nonblocking, status_flags};
+use crate::support::host::{look_at, open_directory, set_nonblocking, status_flags};
 use crate::support::{Guest, Open, Setup, fails};
 use std::fs::{File, OpenOptions};
 use std::io::{PipeReader, PipeWriter, Read, Seek, Write, pipe};
@@ -323,7 +323,7 @@ fn a_regular_file_as_stdout_appends_where_the_guest_or_the_host_says_so() {
 fn a_directory_as_stdin_is_a_directory_and_contains() {
     let files = Guest::new();
     files.temp.write("box/file", "inside");
-    let stdin = File::open(files.temp.path("box")).unwrap();
+    let stdin = open_directory(&files.temp.path("box"));
     let mut guest = Setup { stdin: Some(stdin.into()), ..Setup::default() }.guest();
     assert_eq!(guest.fdstat(0).unwrap().filetype, 3);
     assert_eq!(guest.read(0, &[1]), fails(Errno::Badf));

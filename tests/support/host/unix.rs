@@ -68,3 +68,8 @@ pub fn datagram_pair() -> (UnixDatagram, UnixDatagram) {
 pub fn unconnected() -> Lent {
     rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM, None).unwrap()
 }
+
+/// A directory, open.
+pub fn open_directory(path: &Path) -> File {
+    File::open(path).unwrap()
+}

@@ -200,3 +200,8 @@ pub fn unconnected() -> Lent {
     // SAFETY: the call has no preconditions, and nobody else owns what it makes.
     Lent::Socket(unsafe { OwnedSocket::from_raw_socket(socket(AF_INET.into(), SOCK_STREAM, IPPROTO_TCP) as u64) })
 }
+
+/// A directory, open.
+pub fn open_directory(path: &Path) -> File {
+    OpenOptions::new().read(true).custom_flags(FILE_FLAG_BACKUP_SEMANTICS).open(path).unwrap()
+}

@@ -402,8 +402,6 @@ pub(super) fn file_size(handle: BorrowedHandle<'_>) -> Result<u64> {
 pub(super) fn set_size(handle: BorrowedHandle<'_>, size: i64) -> Result<()> {
     // SAFETY: the class and its record.
     match unsafe { set(handle, FileEndOfFileInfo, &FILE_END_OF_FILE_INFO { EndOfFile: size }) } {
-        // POSIX says this of a file that was not opened to be written.
-        Err(ERROR_ACCESS_DENIED) => Err(Errno::Inval),
         // The size itself is a number that can be: files of this file system do not get so large.
         Err(ERROR_INVALID_PARAMETER) => Err(Errno::Fbig),
         result => result.map_err(errno::from_code),

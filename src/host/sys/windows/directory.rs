@@ -95,7 +95,7 @@ impl HostDirectory {
     /// A handle on what a path leads to, whatever it is.
     fn handle_on(&self, path: GuestPath<'_>, follow: bool, access: u32) -> Result<OwnedHandle> {
         for _ in 0..RACE_LIMIT {
-            let place = resolve::walk(self.base(), path.as_bytes(), if follow { Last::Follow } else { Last::Keep })?;
+            let place = resolve::walk(self.base(), path.as_bytes(), Last { follow, create: false })?;
             let Some(name) = &place.name else {
                 return call::reopen(place.dir().as_handle(), access, SHARE_ALL);
             };
@@ -181,22 +181,9 @@ impl Directory for HostDirectory {
     fn open(&self, path: GuestPath<'_>, options: OpenOptions) -> Result<Opened> {
         // What must not exist is not looked for behind a link: that is there already.
         let follow = options.follow && !(options.create && options.exclusive);
-        let last = match (follow, options.create) {
-            (true, true) => Last::Create,
-            (true, false) => Last::Follow,
-            (false, _) => Last::Keep,
-        };
-        if options.create && !follow && path.split().trailing_slash && !path.split().is_dots() {
-            // POSIX systems say so before they look.
-            self.parent(&path.split())?;
-            return Err(Errno::Isdir);
-        }
         for _ in 0..RACE_LIMIT {
-            let place = resolve::walk(self.base(), path.as_bytes(), last)?;
+            let place = resolve::walk(self.base(), path.as_bytes(), Last { follow, create: options.create })?;
             let Some(name) = &place.name else { return self.open_place(&place, options) };
-            if options.create {
-                names::check_new(name)?;
-            }
             let found = if options.directory {
                 self.open_other(place.dir(), name, options)?
             } else {
@@ -348,7 +335,7 @@ impl Directory for HostDirectory {
         // Windows has two kinds of links, for files and for directories. What the link leads to now, if that is inside, says which.
         let whole = [split.parent.map_or(&b""[..], GuestPath::as_bytes), b"/", target].concat();
         let whole = whole.strip_prefix(b"/").unwrap_or(&whole);
-        let leads_to_directory = match resolve::walk(self.base(), whole, Last::Follow) {
+        let leads_to_directory = match resolve::walk(self.base(), whole, Last { follow: true, create: false }) {
             Ok(place) => match &place.name {
                 None => true,
                 Some(name) => kind_of_name(place.dir(), name).is_ok_and(|kind| kind == Kind::Directory),

@@ -1,13 +1,13 @@
 //! Regular files and devices other than consoles.
 
-use super::call::{self, At, From, SHARE_ALL};
+use super::call::{self, At, From};
 use super::unsupported;
 use crate::abi::{Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Whence};
 use crate::host::{File, Result, SetTimes, Source};
 use crate::memory::Region;
 use std::os::windows::io::{AsHandle, BorrowedHandle, OwnedHandle};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use windows_sys::Win32::Storage::FileSystem::FILE_GENERIC_WRITE;
+use windows_sys::Win32::Storage::FileSystem::{FILE_APPEND_DATA, FILE_WRITE_DATA};
 
 /// Whose handle it is.
 pub(super) enum Ownership {
@@ -179,7 +179,10 @@ impl File for DiskFile {
         if !self.is_regular() {
             return Err(Errno::Inval);
         }
-        call::set_size(self.handle.as_handle(), i64::try_from(size).map_err(|_| Errno::Inval)?)
+        match call::set_size(self.handle.as_handle(), i64::try_from(size).map_err(|_| Errno::Inval)?) {
+            Err(_) if !self.is_writable() => Err(Errno::Inval),
+            result => result,
+        }
     }
 
     fn allocate(&self, offset: Filesize, len: Filesize) -> Result<()> {
@@ -196,7 +199,7 @@ impl File for DiskFile {
         let _offset = self.offset();
         if call::file_size(self.handle.as_handle())? < end.unsigned_abs() {
             return match call::set_size(self.handle.as_handle(), end) {
-                Err(Errno::Inval) => Err(Errno::Badf),
+                Err(_) if !self.is_writable() => Err(Errno::Badf),
                 result => result,
             };
         }
@@ -256,6 +259,6 @@ impl File for DiskFile {
 impl DiskFile {
     fn is_writable(&self) -> bool {
         // Asked of the system, as a borrowed handle may have been opened for anything.
-        call::access(self.handle.as_handle()).is_ok_and(|access| access & FILE_GENERIC_WRITE & !SHARE_ALL != 0)
+        call::access(self.handle.as_handle()).is_ok_and(|access| access & (FILE_WRITE_DATA | FILE_APPEND_DATA) != 0)
     }
 }

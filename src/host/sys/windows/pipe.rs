@@ -18,7 +18,7 @@ use std::thread;
 use std::time::Duration;
 use windows_sys::Wdk::Storage::FileSystem::{FILE_PIPE_LOCAL_INFORMATION, FilePipeLocalInformation, NtQueryInformationFile};
 use windows_sys::Win32::Foundation::{
-    ERROR_BROKEN_PIPE, ERROR_INVALID_HANDLE, ERROR_OPERATION_ABORTED, ERROR_PIPE_NOT_CONNECTED, GetLastError,
+    ERROR_ACCESS_DENIED, ERROR_BROKEN_PIPE, ERROR_INVALID_HANDLE, ERROR_OPERATION_ABORTED, ERROR_PIPE_NOT_CONNECTED, GetLastError,
 };
 use windows_sys::Win32::Storage::FileSystem::WriteFile;
 use windows_sys::Win32::System::IO::{CancelSynchronousIo, IO_STATUS_BLOCK};
@@ -94,8 +94,14 @@ pub(super) fn write(handle: BorrowedHandle<'_>, bufs: &[Region<'_>]) -> Result<u
     let bytes = gather(bufs, room.unwrap_or(UNKNOWN_ROOM).max(1));
     match room {
         Some(0) => write_briefly(handle, &bytes),
-        _ => write_bytes(handle, &bytes).map_err(errno::from_code),
+        _ => write_bytes(handle, &bytes).map_err(failed),
     }
+}
+
+/// The errno of a write that failed.
+fn failed(code: u32) -> Errno {
+    // POSIX says this of a descriptor that was not opened for it.
+    if code == ERROR_ACCESS_DENIED { Errno::Badf } else { errno::from_code(code) }
 }
 
 fn write_bytes(handle: BorrowedHandle<'_>, bytes: &[u8]) -> std::result::Result<usize, u32> {
@@ -136,7 +142,7 @@ fn write_briefly(handle: BorrowedHandle<'_>, bytes: &[u8]) -> Result<usize> {
         drop(finished);
         match result {
             Err(ERROR_OPERATION_ABORTED) => Err(Errno::Again),
-            result => result.map_err(errno::from_code),
+            result => result.map_err(failed),
         }
     })
 }

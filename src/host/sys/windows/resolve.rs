@@ -89,14 +89,12 @@ fn push_components(pending: &mut Vec<String>, path: &str) -> Result<End> {
 }
 
 /// What a walk does about the last component.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Last {
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Last {
     /// A link in it is followed.
-    Follow,
-    /// It is left alone.
-    Keep,
-    /// A link in it is followed, and a file is to be made there if there is none, which no name with a slash behind it can be.
-    Create,
+    pub(super) follow: bool,
+    /// A file is to be made there if there is none, which no name with a slash behind it can be.
+    pub(super) create: bool,
 }
 
 /// Finds where `path` leads.
@@ -117,15 +115,15 @@ pub(super) fn walk<'a>(base: Base<'a>, path: &[u8], last: Last) -> Result<Place<
         }
         let at_end = pending.is_empty();
         let is_last = at_end && end == End::Name;
-        if last == Last::Create && at_end && end == End::Slash {
+        if last.create && at_end && end == End::Slash {
             return Err(Errno::Isdir);
         }
-        if is_last && last == Last::Create {
+        if is_last && last.create {
             names::check_new(&component)?
         } else {
             names::check(&component)?
         }
-        if is_last && last == Last::Keep {
+        if is_last && !last.follow {
             return Ok(Place { base: base.dir, trail, name: Some(component) });
         }
         let here = trail.last().unwrap_or(base.dir);
@@ -165,7 +163,7 @@ pub(super) fn open_directory<'a>(base: Base<'a>, path: &[u8]) -> Result<Place<'a
     let mut path = path.to_vec();
     // So that a link at its end is followed, and nothing but a directory will do.
     path.push(b'/');
-    walk(base, &path, Last::Follow)
+    walk(base, &path, Last { follow: true, create: false })
 }
 
 /// Opens what a name stands for, be it a link or a directory. The name has been checked.

@@ -10,11 +10,12 @@ use crate::memory::Region;
 use std::os::windows::io::{AsRawHandle, AsRawSocket, AsSocket, BorrowedHandle, BorrowedSocket, FromRawSocket, OwnedSocket};
 use std::ptr;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use windows_sys::Win32::Networking::WinSock::{
     FIONREAD, INVALID_SOCKET, MSG_PEEK, POLLERR, POLLHUP, POLLNVAL, POLLRDNORM, POLLWRNORM, SD_BOTH, SD_RECEIVE, SD_SEND, SO_ACCEPTCONN,
-    SO_TYPE, SOCK_DGRAM, SOCKET_ERROR, SOL_SOCKET, WSABUF, WSADATA, WSAEMSGSIZE, WSAESHUTDOWN, WSAGetLastError, WSAPOLLFD, WSAPoll,
-    WSARecv, WSASend, WSAStartup, accept, getsockopt, ioctlsocket, shutdown,
+    SO_TYPE, SOCK_DGRAM, SOCKADDR_STORAGE, SOCKET_ERROR, SOL_SOCKET, WSABUF, WSADATA, WSAEMSGSIZE, WSAESHUTDOWN, WSAGetLastError,
+    WSAPOLLFD, WSAPoll, WSARecv, WSASend, WSAStartup, accept, getpeername, getsockopt, ioctlsocket, shutdown,
 };
 
 /// What a connection that says that there is room takes without waiting. Windows itself takes any number then; other systems that
@@ -38,6 +39,8 @@ enum Ownership {
 pub(super) struct Socket {
     socket: Ownership,
     filetype: Filetype,
+    /// The guest has shut it down to be read. The system does not tell that it is at its end then.
+    ended: AtomicBool,
 }
 
 impl AsSocket for Socket {
@@ -77,7 +80,7 @@ impl Socket {
         // SAFETY: it is not the number that stands for no socket, which is that of no handle. Nothing is closed through the borrow.
         let socket = unsafe { BorrowedSocket::borrow_raw(raw) };
         let filetype = filetype(socket)?;
-        Ok(Self { socket: Ownership::Borrowed(socket), filetype })
+        Ok(Self { socket: Ownership::Borrowed(socket), filetype, ended: AtomicBool::new(false) })
     }
 
     pub(super) fn filetype(&self) -> Filetype {
@@ -102,6 +105,10 @@ impl Socket {
 
     /// Whether the socket is ready, or becomes so within `time`.
     pub(super) fn poll(&self, read: bool, write: bool, time: Duration) -> Result<[Readiness; 2]> {
+        if read && self.ended.load(Relaxed) {
+            let [_, writable] = if write { self.poll(false, true, Duration::ZERO)? } else { [Readiness::default(); 2] };
+            return Ok([Readiness { ready: true, hangup: true, invalid: false }, writable]);
+        }
         let wanted = if read { POLLRDNORM } else { 0 } | if write { POLLWRNORM } else { 0 };
         let mut poll = WSAPOLLFD { fd: self.raw(), events: wanted, revents: 0 };
         let time = i32::try_from(time.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
@@ -119,11 +126,26 @@ impl Socket {
 
     fn check_ready(&self, read: bool) -> Result<()> {
         let [readable, writable] = self.poll(read, !read, Duration::ZERO)?;
-        if readable.ready || writable.ready { Ok(()) } else { Err(Errno::Again) }
+        if readable.ready || writable.ready {
+            return Ok(());
+        }
+        let (mut address, mut size) = (SOCKADDR_STORAGE::default(), length::<SOCKADDR_STORAGE>());
+        // SAFETY: the pointers are to locals, and that of the address has the size that is given.
+        if self.filetype == Filetype::SocketStream
+            && unsafe { getpeername(self.raw(), (&raw mut address).cast(), &raw mut size) } == SOCKET_ERROR
+            && last() == Errno::Notconn
+        {
+            // It never will be.
+            return Err(Errno::Notconn);
+        }
+        Err(Errno::Again)
     }
 
     /// Receives what there is.
     pub(super) fn recv(&self, bufs: &[Region<'_>], flags: Riflags) -> Result<(usize, Roflags)> {
+        if self.ended.load(Relaxed) {
+            return Ok((0, Roflags::empty()));
+        }
         self.check_ready(true)?;
         let list = buffers(bufs);
         let mut flags = if flags.contains(Riflags::RECV_PEEK) { MSG_PEEK.cast_unsigned() } else { 0 };
@@ -141,7 +163,7 @@ impl Socket {
         match unsafe { WSAGetLastError() } {
             // A datagram was longer than the buffers, which are full.
             WSAEMSGSIZE => Ok((list.iter().fold(0_usize, |sum, buf| sum.saturating_add(buf.len as usize)), Roflags::RECV_DATA_TRUNCATED)),
-            // As POSIX has it for what was shut down to be read.
+            // As POSIX has it for what another has shut down to be read.
             WSAESHUTDOWN => Ok((0, Roflags::empty())),
             code => Err(errno::from_code(code.cast_unsigned())),
         }
@@ -184,6 +206,7 @@ impl Socket {
 
     /// Shuts channels down.
     pub(super) fn shutdown(&self, how: Sdflags) -> Result<()> {
+        let reading = how.contains(Sdflags::RD);
         let how = match (how.contains(Sdflags::RD), how.contains(Sdflags::WR)) {
             (true, true) => SD_BOTH,
             (true, false) => SD_RECEIVE,
@@ -191,7 +214,11 @@ impl Socket {
             (false, false) => return Err(Errno::Inval),
         };
         // SAFETY: it has no preconditions.
-        if unsafe { shutdown(self.raw(), how) } == SOCKET_ERROR { Err(last()) } else { Ok(()) }
+        if unsafe { shutdown(self.raw(), how) } == SOCKET_ERROR {
+            return Err(last());
+        }
+        self.ended.fetch_or(reading, Relaxed);
+        Ok(())
     }
 
     /// Takes a connection.
@@ -199,7 +226,10 @@ impl Socket {
         if option(self.as_socket(), SO_ACCEPTCONN)? == 0 {
             return Err(Errno::Inval);
         }
-        self.check_ready(true)?;
+        let [readable, _] = self.poll(true, false, Duration::ZERO)?;
+        if !readable.ready {
+            return Err(Errno::Again);
+        }
         // SAFETY: what is not asked for is null.
         let accepted = unsafe { accept(self.raw(), ptr::null_mut(), ptr::null_mut()) };
         if accepted == INVALID_SOCKET {
@@ -208,7 +238,7 @@ impl Socket {
         // SAFETY: the call has made it for us.
         let socket = unsafe { OwnedSocket::from_raw_socket(accepted as u64) };
         let filetype = filetype(socket.as_socket())?;
-        Ok(Self { socket: Ownership::Owned(socket), filetype })
+        Ok(Self { socket: Ownership::Owned(socket), filetype, ended: AtomicBool::new(false) })
     }
 }
 
