@@ -172,6 +172,45 @@ describe('the installed package', () => {
     assert.match(program('worker.mjs', text), /^(number|object)$/m);
   });
 
+  describe('in a bundle', () => {
+    const app = `import { readFileSync } from 'node:fs';
+      import { WASI } from 'wasi-rs';
+      ${RUN}`;
+
+    async function bundled(format, options) {
+      const { build } = await import('esbuild');
+      const entry = project.write('app.mjs', app);
+      const outfile = path.join(project.folder, 'dist', format === 'esm' ? 'app.mjs' : 'app.cjs');
+      const common = { bundle: true, platform: 'node', format, logLevel: 'silent' };
+      const result = await build({ entryPoints: [entry], outfile, ...common, ...options });
+      assert.deepEqual([result.errors, result.warnings], [[], []]);
+      return outfile;
+    }
+
+    for (const format of ['esm', 'cjs']) {
+      it(`that leaves the package external, as ${format}`, async () => {
+        const bundle = await bundled(format, { external: ['wasi-rs'] });
+        assert.match(fs.readFileSync(bundle, 'utf8'), /(from|require\()\s*['"]wasi-rs['"]/);
+        assert.equal(output([bundle]), RAN);
+      });
+    }
+
+    it('that leaves only the addon external', async () => {
+      const bundle = await bundled('cjs', { external: ['*.node', 'wasi-rs-*'] });
+      const beside = path.join(path.dirname(bundle), path.basename(project.addon()));
+      fs.copyFileSync(project.addon(), beside);
+      const hidden = path.join(project.above, 'hidden');
+      fs.renameSync(project.package, hidden);
+      try {
+        assert.equal(output([bundle]), RAN);
+        fs.rmSync(beside);
+        assert.match(project.node([bundle]).stderr, /ERR_WASI_ADDON_NOT_LOADED/);
+      } finally {
+        fs.renameSync(hidden, project.package);
+      }
+    });
+  });
+
   it('has the command wasi-rs', () => {
     const { bin } = JSON.parse(fs.readFileSync(path.join(project.package, 'package.json'), 'utf8'));
     const command = path.join(project.package, bin['wasi-rs']);
