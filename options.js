@@ -2,7 +2,7 @@
 
 // The options of a WASI, checked with Node's errors and shaped for the native side.
 
-const { realpathSync } = require('node:fs');
+const { existsSync, mkdirSync, realpathSync } = require('node:fs');
 const { join, resolve, sep } = require('node:path');
 const { inspect } = require('node:util');
 const { accessDenied, nodeError, outOfRange, shortened, wrongType } = require('./errors.js');
@@ -31,7 +31,7 @@ const TRACED_BY_ENVIRONMENT = (process.env.NODE_DEBUG_NATIVE ?? '')
  * Checks all options but `version` and `returnOnExit`, in Node's order, for the native side. Options that
  * `node:wasi` does not have are only read where they are there: what watches the reads sees Node's.
  *
- * @returns {{ native: object, functions: object, observers: object, trees: string[] }} what
+ * @returns {{ native: object, functions: object, observers: object, names: string[] }} what
  *   `createInstance` takes; the streams that are functions; what watches calls; and the guest's names
  *   of all preopens
  */
@@ -258,26 +258,33 @@ function contentOf(content, name) {
 }
 
 /**
- * Holds preopens against Node's permission model (`--permission`). A guest may read what is below a
- * preopen, so the process must be allowed to, and may change it if the process may. It counts what is
- * allowed for the path given and for the path that it leads to.
+ * Holds preopens against Node's permission model (`--permission`). A guest may read a preopen's file, or what
+ * is below its folder, so the process must be allowed to, and may change it if the process may. It counts
+ * what is allowed for the path given and for the path that it leads to.
  */
 function checkPermissions(preopens) {
   for (let i = 0; i < preopens.length; i++) {
     const preopen = preopens[i];
-    if (preopen.special?.kind === 'memory') continue;
+    const { kind, create } = preopen.special ?? {};
+    if (kind === 'memory') continue;
+    const allows = kind === 'file' ? allowsFile : allowsBelow;
     const path = resolve(preopen.path);
-    checkReadable(path);
-    const target = realPath(path);
-    checkReadable(target);
-    preopen.readOnly ||= !allowsBelow('fs.write', path) || !allowsBelow('fs.write', target);
+    checkReadable(allows, path);
+    if (create) makeFolder(path);
+    const target = realPath(path, kind);
+    checkReadable(allows, target);
+    preopen.readOnly ||= !allows('fs.write', path) || !allows('fs.write', target);
   }
 }
 
-function checkReadable(path) {
-  if (!allowsBelow('fs.read', path)) {
+function checkReadable(allows, path) {
+  if (!allows('fs.read', path)) {
     throw accessDenied('--allow-fs-read', 'FileSystemRead', path);
   }
+}
+
+function allowsFile(scope, path) {
+  return permission.has(scope, path);
 }
 
 /**
@@ -288,11 +295,21 @@ function allowsBelow(scope, path) {
   return permission.has(scope, join(path, '\u0001'));
 }
 
+/** Node makes it, if the process may. What else is in the way is reported when it is opened. */
+function makeFolder(path) {
+  if (existsSync(path)) return;
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (error) {
+    if (error.code === 'ERR_ACCESS_DENIED') throw error;
+  }
+}
+
 /** Where symbolic links lead; a path that cannot be followed is reported when it is opened. */
-function realPath(path) {
+function realPath(path, kind) {
   try {
     // With the separator, the allowed folder itself counts as below what is allowed.
-    return realpathSync.native(join(path, sep));
+    return realpathSync.native(kind === 'file' ? path : join(path, sep));
   } catch (error) {
     if (error.code === 'ERR_ACCESS_DENIED') throw error;
     return path;

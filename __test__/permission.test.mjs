@@ -217,6 +217,43 @@ describe('under the permission model', { skip }, () => {
       assert.equal(run(folder, [...reads, write(at('a')), write(at('to-a*'))], code), 0);
     }));
 
+  it('of a file, that file counts, and the one that a link leads to', () =>
+    inFolders((folder, at) => {
+      const [file, toFile] = ['{ file: folder + "/a/f.txt" }', '{ file: folder + "/a/to-f" }'];
+      const refused = (flags, preopen) => run(folder, flags, construct(preopen))?.resource;
+      assert.equal(refused([read(at('a/f.txt'))], file), undefined);
+      assert.equal(refused([read(at('a/'))], file), undefined);
+      assert.equal(refused([read(at('a/d'))], file), at('a/f.txt'));
+      assert.equal(refused([read(at('a/to-f'))], toFile), at('a/f.txt'));
+      assert.equal(refused([read(at('a/to-f')), read(at('a/f.txt'))], toFile), undefined);
+      const code = `const wasi = new WASI({ version: 'preview1', preopens: { '/f': ${toFile} } });
+        const memory = new WebAssembly.Memory({ initial: 1 });
+        wasi.finalizeBindings({ exports: { memory } });
+        Buffer.from(memory.buffer).write('.', 1024);
+        tell(wasi.wasiImport.path_open(3, 0, 1024, 1, 0, ${FD_WRITE}n, 0n, 0, 0));`;
+      const reads = [read(at('a/'))];
+      assert.equal(run(folder, [...reads, write(at('a/to-f'))], code), NOTCAPABLE);
+      assert.equal(run(folder, [...reads, write(at('a/f.txt'))], code), NOTCAPABLE);
+      assert.equal(run(folder, [...reads, write(at('a/'))], code), 0);
+    }));
+
+  it('a preopen that may not be made is refused as Node refuses it', () =>
+    inFolders((folder, at) => {
+      const making = (name) => construct(`{ path: folder + '/a/${name}', create: true }`);
+      const error = run(folder, [read(at('a/'))], making('new/deep'));
+      const own = run(
+        folder,
+        [read(at('a/'))],
+        nodesOwn('require("node:fs").mkdirSync(folder + "/a/new/deep", { recursive: true })'),
+      );
+      assert.deepEqual(error, own);
+      assert.equal(error.permission, 'FileSystemWrite');
+      assert.deepEqual(readTree(at('a')), files());
+      assert.equal(run(folder, [read(at('a/'))], making('d')), null, 'it is there');
+      assert.equal(run(folder, [read(at('a/')), write(at('a/'))], making('new/deep')), null);
+      assert.deepEqual(readTree(at('a')), { ...files(), new: { deep: {} } });
+    }));
+
   it('no other permission is asked for', () =>
     inFolders((folder) => {
       const code = `new WASI({ version: 'preview1' }); new WASI(); tell(process.permission.has('wasi'));`;
