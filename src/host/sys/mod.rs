@@ -11,6 +11,9 @@ mod link;
 #[cfg(all(test, not(windows)))]
 #[path = "windows/names.rs"]
 mod names;
+#[cfg(all(test, not(windows)))]
+#[path = "windows/walk.rs"]
+mod walk;
 
 #[cfg(all(fuzzing, any(target_os = "linux", target_os = "android")))]
 pub use unix::pretend_openat2;

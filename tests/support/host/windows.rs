@@ -49,8 +49,8 @@ lent! {
 
 pub fn lend(lent: &Lent) -> io::Result<(Opened, Fdflags)> {
     match lent {
-        Lent::Handle(handle) => wasi_rs::host::sys::lend(handle.as_raw_handle()),
-        Lent::Socket(socket) => wasi_rs::host::sys::lend(std::ptr::with_exposed_provenance_mut(socket.as_raw_socket() as usize)),
+        Lent::Handle(handle) => wasi_rs::host::sys::lend(handle.as_raw_handle().expose_provenance()),
+        Lent::Socket(socket) => wasi_rs::host::sys::lend(socket.as_raw_socket() as usize),
     }
 }
 

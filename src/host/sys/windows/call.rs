@@ -503,13 +503,11 @@ pub(super) fn write(handle: BorrowedHandle<'_>, bufs: &[Region<'_>], at: At) -> 
             result => result,
         }
     };
-    match bufs {
-        [one] => write(one.as_ptr(), one.len()),
-        _ => {
-            let gathered = gather(bufs, GATHER_LIMIT);
-            write(gathered.as_ptr(), gathered.len())
-        }
+    if let [one] = bufs {
+        return write(one.as_ptr(), one.len());
     }
+    let gathered = gather(bufs, GATHER_LIMIT);
+    write(gathered.as_ptr(), gathered.len())
 }
 
 fn total(bufs: &[Region<'_>]) -> usize {

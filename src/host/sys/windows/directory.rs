@@ -2,7 +2,8 @@
 
 use super::call::{self, Entry, Kind, SHARE_ALL};
 use super::file::DiskFile;
-use super::resolve::{self, Base, Last, Place, RACE_LIMIT};
+use super::resolve::{self, Base, Place, RACE_LIMIT};
+use super::walk::{Last, walk};
 use super::{link, names};
 use crate::abi::{Errno, Fdflags, Filestat, Filetype};
 use crate::host::{Directory, DirectoryEntry, GuestPath, OpenOptions, Opened, Result, SetTime, SetTimes, Split, from_io};
@@ -63,7 +64,7 @@ impl HostDirectory {
 
     /// The directory that holds a path's last component. What is done to the name in it must not follow a link.
     fn parent(&self, split: &Split<'_>) -> Result<Place<'_>> {
-        resolve::open_directory(self.base(), split.parent.map_or(b".", GuestPath::as_bytes))
+        resolve::open_directory(&self.base(), split.parent.map_or(b".", GuestPath::as_bytes))
     }
 
     /// The last component, which something is to be made under.
@@ -80,7 +81,7 @@ impl HostDirectory {
 
     /// For a path that ends in `.` or `..`: `errno`, unless the path leads outside or nowhere.
     fn refuse_dots(&self, path: GuestPath<'_>, errno: Errno) -> Errno {
-        resolve::open_directory(self.base(), path.as_bytes()).err().unwrap_or(errno)
+        resolve::open_directory(&self.base(), path.as_bytes()).err().unwrap_or(errno)
     }
 
     /// What a trailing slash means where something other than a directory is to be made: what stands there decides the errno.
@@ -95,7 +96,7 @@ impl HostDirectory {
     /// A handle on what a path leads to, whatever it is.
     fn handle_on(&self, path: GuestPath<'_>, follow: bool, access: u32) -> Result<OwnedHandle> {
         for _ in 0..RACE_LIMIT {
-            let place = resolve::walk(self.base(), path.as_bytes(), Last { follow, create: false })?;
+            let place = walk(&self.base(), path.as_bytes(), Last { follow, create: false })?;
             let Some(name) = &place.name else {
                 return call::reopen(place.dir().as_handle(), access, SHARE_ALL);
             };
@@ -182,7 +183,7 @@ impl Directory for HostDirectory {
         // What must not exist is not looked for behind a link: that is there already.
         let follow = options.follow && !(options.create && options.exclusive);
         for _ in 0..RACE_LIMIT {
-            let place = resolve::walk(self.base(), path.as_bytes(), Last { follow, create: options.create })?;
+            let place = walk(&self.base(), path.as_bytes(), Last { follow, create: options.create })?;
             let Some(name) = &place.name else { return self.open_place(&place, options) };
             let found = if options.directory {
                 self.open_other(place.dir(), name, options)?
@@ -242,12 +243,11 @@ impl Directory for HostDirectory {
             *listing = Listing::default();
         }
         let Listing { entries, first, cursor } = &mut *listing;
-        let cursor = match cursor {
-            Some(cursor) => cursor,
-            None => {
-                *first = BEHIND_DOTS;
-                cursor.insert(call::reopen(self.dir.as_handle(), FILE_LIST_DIRECTORY, SHARE_ALL)?)
-            }
+        let cursor = if let Some(cursor) = cursor {
+            cursor
+        } else {
+            *first = BEHIND_DOTS;
+            cursor.insert(call::reopen(self.dir.as_handle(), FILE_LIST_DIRECTORY, SHARE_ALL)?)
         };
         let mut buffer = vec![0_u64; LISTING_WORDS];
         loop {
@@ -335,7 +335,7 @@ impl Directory for HostDirectory {
         // Windows has two kinds of links, for files and for directories. What the link leads to now, if that is inside, says which.
         let whole = [split.parent.map_or(&b""[..], GuestPath::as_bytes), b"/", target].concat();
         let whole = whole.strip_prefix(b"/").unwrap_or(&whole);
-        let leads_to_directory = match resolve::walk(self.base(), whole, Last { follow: true, create: false }) {
+        let leads_to_directory = match walk(&self.base(), whole, Last { follow: true, create: false }) {
             Ok(place) => match &place.name {
                 None => true,
                 Some(name) => kind_of_name(place.dir(), name).is_ok_and(|kind| kind == Kind::Directory),
@@ -382,7 +382,7 @@ impl Directory for HostDirectory {
             return Err(Errno::Notdir);
         }
         let identity = call::identity(source.as_handle())?;
-        if kind == Kind::Directory && new_parent.is_below(identity)? {
+        if kind == Kind::Directory && resolve::is_below(&new_parent, identity)? {
             return Err(Errno::Inval);
         }
         match resolve::open_name(new_parent.dir(), new_name, FILE_READ_ATTRIBUTES, SHARE_ALL) {

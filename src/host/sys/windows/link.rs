@@ -81,26 +81,26 @@ mod tests {
         [data, shown, followed].concat()
     }
 
-    fn link(text: &str, has_drive: bool) -> Option<Link> {
-        Some(Link { text: text.to_owned(), has_drive })
+    fn link(text: &str, has_drive: bool) -> Link {
+        Link { text: text.to_owned(), has_drive }
     }
 
     #[test]
     fn links_are_read_with_slashes() {
         for (text, seen) in [("a", "a"), ("..\\a\\b", "../a/b"), ("\\a", "/a"), ("a/b", "a/b"), ("", ""), ("日本\\🦀", "日本/🦀")] {
-            assert_eq!(parse(&reparse(SYMLINK, Some(RELATIVE), "shown", text)), link(seen, false), "{text:?}");
+            assert_eq!(parse(&reparse(SYMLINK, Some(RELATIVE), "shown", text)), Some(link(seen, false)), "{text:?}");
         }
     }
 
     #[test]
     fn links_with_a_drive_are_told_apart() {
         let absolute = "\\??\\C:\\Windows";
-        assert_eq!(parse(&reparse(SYMLINK, Some(0), "C:\\Windows", absolute)), link("C:/Windows", true));
-        assert_eq!(parse(&reparse(MOUNT_POINT, None, "", absolute)), link("C:/Windows", true));
-        assert_eq!(parse(&reparse(MOUNT_POINT, None, "", "\\??\\Volume{0}\\")), link("Volume{0}/", true));
-        assert_eq!(parse(&reparse(SYMLINK, Some(0), "", "\\??\\UNC\\host\\share")), link("UNC/host/share", true));
+        assert_eq!(parse(&reparse(SYMLINK, Some(0), "C:\\Windows", absolute)), Some(link("C:/Windows", true)));
+        assert_eq!(parse(&reparse(MOUNT_POINT, None, "", absolute)), Some(link("C:/Windows", true)));
+        assert_eq!(parse(&reparse(MOUNT_POINT, None, "", "\\??\\Volume{0}\\")), Some(link("Volume{0}/", true)));
+        assert_eq!(parse(&reparse(SYMLINK, Some(0), "", "\\??\\UNC\\host\\share")), Some(link("UNC/host/share", true)));
         // Whatever it looks like.
-        assert_eq!(parse(&reparse(SYMLINK, Some(0), "", "a")), link("a", true));
+        assert_eq!(parse(&reparse(SYMLINK, Some(0), "", "a")), Some(link("a", true)));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod pipe;
 mod resolve;
 mod socket;
 mod stream;
+mod walk;
 
 pub use errno::errno_from_raw;
 pub use stream::Handle;
@@ -23,7 +24,7 @@ use file::DiskFile;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::windows::fs::OpenOptionsExt;
-use std::os::windows::io::{AsRawHandle, BorrowedHandle, RawHandle};
+use std::os::windows::io::{AsRawHandle, BorrowedHandle};
 use std::path::Path;
 use std::ptr;
 use std::sync::OnceLock;
@@ -67,7 +68,7 @@ fn counter_frequency() -> u64 {
 pub fn clock_resolution(clock: Clockid) -> Result<Timestamp> {
     match clock {
         Clockid::Realtime => Ok(TICK),
-        Clockid::Monotonic => Ok((NANOSECONDS / counter_frequency()).max(1)),
+        Clockid::Monotonic => Ok(NANOSECONDS.checked_div(counter_frequency()).unwrap_or(1).max(1)),
         Clockid::ProcessCputimeId | Clockid::ThreadCputimeId => {
             // CPU time is counted at the interrupts of the system's clock.
             let (mut adjustment, mut increment, mut disabled) = (0, 0, 0);
@@ -152,13 +153,13 @@ pub fn open_preopen(path: &Path, options: PreopenOptions) -> io::Result<Opened> 
 /// Borrows a descriptor of the host's C library as a guest's stdio. It is never closed, nor is its mode changed. The flags that the guest
 /// sees are returned beside it.
 pub fn stdio(fd: i32) -> io::Result<(Opened, Fdflags)> {
-    lend(handle_of(fd)?)
+    lend(handle_of(fd).expose_provenance())
 }
 
 /// The handle behind a descriptor. Those are numbers of a C library, and each program and library may have its own copy of that: the
 /// host is asked, which is libuv in Node. A host that cannot say still has the three that every process has.
 #[allow(unsafe_code, reason = "a function of the host that is found by its name")]
-fn handle_of(fd: i32) -> io::Result<RawHandle> {
+fn handle_of(fd: i32) -> HANDLE {
     type GetHandle = unsafe extern "C" fn(i32) -> HANDLE;
     static KNOWN: OnceLock<Option<GetHandle>> = OnceLock::new();
     let ask = KNOWN.get_or_init(|| {
@@ -166,7 +167,7 @@ fn handle_of(fd: i32) -> io::Result<RawHandle> {
         [None, Some("node.dll"), Some("libnode.dll")].into_iter().find_map(|library| {
             let name = library.map(|name| name.encode_utf16().chain([0]).collect::<Vec<u16>>());
             // SAFETY: the name ends in NUL, or is null for the program.
-            let module = unsafe { GetModuleHandleW(name.as_ref().map_or(ptr::null(), |name| name.as_ptr())) };
+            let module = unsafe { GetModuleHandleW(name.as_ref().map_or(ptr::null(), Vec::as_ptr)) };
             if module.is_null() {
                 return None;
             }
@@ -176,7 +177,7 @@ fn handle_of(fd: i32) -> io::Result<RawHandle> {
             Some(unsafe { std::mem::transmute::<unsafe extern "system" fn() -> isize, GetHandle>(function) })
         })
     });
-    let handle = match (ask, fd) {
+    match (ask, fd) {
         // SAFETY: it takes any number.
         (Some(ask), _) => unsafe { ask(fd) },
         // SAFETY: they have no preconditions.
@@ -186,21 +187,20 @@ fn handle_of(fd: i32) -> io::Result<RawHandle> {
         // SAFETY: as above.
         (None, 2) => unsafe { GetStdHandle(STD_ERROR_HANDLE) },
         (None, _) => INVALID_HANDLE_VALUE,
-    };
-    Ok(handle)
+    }
 }
 
-/// Borrows a handle of the host as a guest's stdio, as [`stdio`] does.
+/// Borrows a handle of the host, given as a number, as a guest's stdio, as [`stdio`] does.
 #[allow(unsafe_code, reason = "a handle given by its number")]
-pub fn lend(handle: RawHandle) -> io::Result<(Opened, Fdflags)> {
+pub fn lend(handle: usize) -> io::Result<(Opened, Fdflags)> {
     let invalid = || io::Error::from_raw_os_error(ERROR_INVALID_HANDLE.cast_signed());
-    // -2 is what a C library has for a standard stream that is not there.
-    if handle.is_null() || handle == INVALID_HANDLE_VALUE || handle.addr() == usize::MAX.wrapping_sub(1) {
+    // -1 is what the system has for no handle, -2 what a C library has for a standard stream that is not there.
+    if matches!(handle.cast_signed(), -2..=0) {
         return Err(invalid());
     }
     // SAFETY: it is none of the numbers that stand for no handle. Nothing is closed through the borrow, and a handle that is not open
     // answers with an error.
-    let handle = unsafe { BorrowedHandle::borrow_raw(handle) };
+    let handle = unsafe { BorrowedHandle::borrow_raw(ptr::with_exposed_provenance_mut(handle)) };
     // SAFETY: any number may stand for the handle.
     let kind = unsafe { GetFileType(handle.as_raw_handle()) };
     let file = match kind {

@@ -37,7 +37,7 @@ enum Ownership {
 
 /// A socket.
 pub(super) struct Socket {
-    socket: Ownership,
+    owner: Ownership,
     filetype: Filetype,
     /// The guest has shut it down to be read. The system does not tell that it is at its end then.
     ended: AtomicBool,
@@ -45,7 +45,7 @@ pub(super) struct Socket {
 
 impl AsSocket for Socket {
     fn as_socket(&self) -> BorrowedSocket<'_> {
-        match &self.socket {
+        match &self.owner {
             Ownership::Owned(socket) => socket.as_socket(),
             Ownership::Borrowed(socket) => *socket,
         }
@@ -80,7 +80,7 @@ impl Socket {
         // SAFETY: it is not the number that stands for no socket, which is that of no handle. Nothing is closed through the borrow.
         let socket = unsafe { BorrowedSocket::borrow_raw(raw) };
         let filetype = filetype(socket)?;
-        Ok(Self { socket: Ownership::Borrowed(socket), filetype, ended: AtomicBool::new(false) })
+        Ok(Self { owner: Ownership::Borrowed(socket), filetype, ended: AtomicBool::new(false) })
     }
 
     pub(super) fn filetype(&self) -> Filetype {
@@ -131,10 +131,8 @@ impl Socket {
         }
         let (mut address, mut size) = (SOCKADDR_STORAGE::default(), length::<SOCKADDR_STORAGE>());
         // SAFETY: the pointers are to locals, and that of the address has the size that is given.
-        if self.filetype == Filetype::SocketStream
-            && unsafe { getpeername(self.raw(), (&raw mut address).cast(), &raw mut size) } == SOCKET_ERROR
-            && last() == Errno::Notconn
-        {
+        let alone = unsafe { getpeername(self.raw(), (&raw mut address).cast(), &raw mut size) } == SOCKET_ERROR;
+        if alone && last() == Errno::Notconn && self.filetype == Filetype::SocketStream {
             // It never will be.
             return Err(Errno::Notconn);
         }
@@ -238,7 +236,7 @@ impl Socket {
         // SAFETY: the call has made it for us.
         let socket = unsafe { OwnedSocket::from_raw_socket(accepted as u64) };
         let filetype = filetype(socket.as_socket())?;
-        Ok(Self { socket: Ownership::Owned(socket), filetype, ended: AtomicBool::new(false) })
+        Ok(Self { owner: Ownership::Owned(socket), filetype, ended: AtomicBool::new(false) })
     }
 }
 
