@@ -218,8 +218,9 @@ export class WASI {
    *   opened; the message names the guest's path, the host's path and the cause. `UVWASI_EBADF`:
    *   a standard stream is not open. `errno` is the number that WASI preview1 gives the cause.
    * @throws {Error} `ERR_ACCESS_DENIED`: under Node's permission model (`--permission`) the process may
-   *   not read what is below a preopen. One that it may read and not write is read-only: every call
-   *   that would change something there answers errno 76 (notcapable).
+   *   not read a preopened file or what is below a folder, or not make a folder that is to be created.
+   *   What it may read and not write is read-only: every call that would change something there
+   *   answers errno 76 (notcapable).
    */
   constructor(options?: WASIOptions | EmbedderOptions);
 
