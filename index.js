@@ -375,6 +375,8 @@ const i64 = new BigInt64Array(frame);
 const INSTANCE = 20;
 /** Index in `u32` of what a call leaves: below 256 an errno, else one of those below. */
 const OUTCOME = 22;
+/** Index in `u32` of the two halves of what Rust knows of a call's earlier slices. */
+const RESUME = 24;
 /** The call waits: it is to be made again, after V8 had the chance to end this thread. */
 const AGAIN = 256;
 /** A pointer lies past the memory that Rust knows of: the memory may have grown. */
@@ -460,13 +462,16 @@ function createImports(handle) {
   }
 
   // Writers of arguments, one for each list of types that preview1 has: i stands for i32, I for i64.
-  // False, with part of the frame written, if a value has another type. `typeof` comes first, so that
-  // no conversion can call user code.
+  // False, with nothing written, if a value has another type. `typeof` comes first, so that no
+  // conversion can call user code.
 
   /** What each call does once its arguments are known to be good. */
   function begin() {
     if (view[0] === undefined) refresh();
     u32[INSTANCE] = id;
+    // A call that waited may have been given up: by a deadline, or by V8 at the end of a `vm` timeout.
+    u32[RESUME] = 0;
+    u32[RESUME + 1] = 0;
   }
 
   function put() {
@@ -962,7 +967,7 @@ function createImports(handle) {
       assign(wasiImport, {
         fd_read(fd, iovs, iovs_len, nread) {
           if (arguments.length !== 4) return EINVAL;
-          if (isI32(fd) && view[0] !== undefined && inputWanted(id, fd)) {
+          if (isI32(fd) && memory !== undefined && inputWanted(id, fd)) {
             const bytes = stdin(INPUT_SIZE);
             feedInput(id, fd, bytes instanceof ViewOfBytes && bytes.length > 0 ? bytes : null);
           }

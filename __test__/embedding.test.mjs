@@ -223,6 +223,15 @@ test('stdin is bytes, a function or nothing', () => {
   assert.equal(empty.write(1, 'gone'), 4);
 });
 
+test('a function is asked for input also after the memory has grown', () => {
+  const { call, view, memory } = started({ stdin: () => Buffer.from('input') });
+  view.setUint32(8, 16384, true);
+  view.setUint32(12, 100, true);
+  memory.grow(1);
+  assert.equal(call.fd_read(0, 8, 1, 0), OK);
+  assert.equal(new DataView(memory.buffer).getUint32(0, true), 5);
+});
+
 test('each form answers for its type, seeking and readiness', () => {
   const CHARACTER_DEVICE = 2;
   const REGULAR_FILE = 4;
@@ -463,6 +472,33 @@ test('a call budget and a deadline end the guest, also while it waits', () => {
     assert.throws(() => new WASI({ version: 'preview1', limits }), {
       code: /ERR_(OUT_OF_RANGE|INVALID_ARG_TYPE)/,
     });
+  }
+});
+
+test('a call that was given up while it waited leaves nothing to the next', () => {
+  const MS = 1_000_000n;
+  const sleep = ({ call, view }, time) => {
+    view.setBigUint64(4096, 0n, true);
+    view.setUint8(4096 + 8, 0);
+    view.setUint32(4096 + 16, 1, true);
+    view.setBigUint64(4096 + 24, time, true);
+    return call.poll_oneoff(4096, 4200, 1, 0);
+  };
+  const late = started({ limits: { deadlineMs: 200 } });
+  const waiting = started();
+  const { runInNewContext } = require('node:vm');
+  const givenUp = {
+    ERR_WASI_LIMIT: () => sleep(late, 60_000n * MS),
+    ERR_SCRIPT_EXECUTION_TIMEOUT: () =>
+      runInNewContext('wait()', { wait: () => sleep(waiting, 60_000n * MS) }, { timeout: 200 }),
+  };
+  for (const [code, wait] of Object.entries(givenUp)) {
+    assert.throws(wait, { code });
+    // It would count the time that the other has waited.
+    const start = performance.now();
+    assert.equal(sleep(started(), 150n * MS), OK);
+    const passed = performance.now() - start;
+    assert.ok(passed >= 140, `${code}: ${passed} ms`);
   }
 });
 

@@ -6,7 +6,8 @@
 //!  88 outcome u32  |  92 -
 //!  96 resume u64   | 104 - | 128
 //! ```
-//! JavaScript fills the slots and the instance and calls; Rust fills the outcome. `resume` is Rust's own.
+//! JavaScript fills the slots and the instance, clears `resume` and calls; Rust fills the outcome. From there on `resume` is Rust's own: it
+//! is still there when JavaScript calls again.
 
 use crate::preview1::SLOTS;
 use std::cell::Cell;

@@ -135,9 +135,6 @@ fn call(environment: &Environment, function: &Function) {
         Ok(Some(Err(Stop::Exit(_)))) => outcome::EXIT,
         Ok(None) | Err(_) => outcome::PANIC,
     };
-    if outcome != outcome::AGAIN {
-        frame.resume.set(0);
-    }
     frame.outcome.set(outcome);
 }
 
