@@ -362,10 +362,10 @@ fn times_are_set_of_a_link_or_of_what_it_leads_to() {
     }
     assert_eq!(guest.temp.tree("box"), before);
     // To now, and one alone.
-    guest.path_set_times(BOX, "file", false, 5, 6, TIMES).unwrap();
+    guest.path_set_times(BOX, "file", false, 5 * TICK, 6, TIMES).unwrap();
     guest.path_set_times(BOX, "file", false, 9, 9, 8).unwrap();
     let stat = guest.path_filestat(BOX, "file", false).unwrap();
-    assert!(stat.atim == 5 && stat.mtim > at);
+    assert!(stat.atim == 5 * TICK && stat.mtim > at);
 }
 
 #[test]
