@@ -116,7 +116,9 @@ function addonNotLoaded(prebuilt, musl, attempts, cause) {
   const platform = `${system}-${arch}${abi}`;
   // What was there and did not work tells more than what was not there.
   const found = attempts.find(({ code }) => code !== 'MODULE_NOT_FOUND');
-  const [reason] = (found ?? attempts.at(-1)).message.split('\n', 1);
+  const { code, message: reasons } = found ?? attempts.at(-1);
+  const reason = reasons.split('\n', 1)[0].replace(/\.$/, '');
+  if (code === 'ERR_DLOPEN_DISABLED') return notLoaded(`${reason}: ${ADDONS_DISABLED}`, cause);
   const message = prebuilt.includes(platform)
     ? `the addon for ${platform} could not be loaded: ${reason}. It is in the package ` +
       `wasi-rs-${platform}, an optional dependency of wasi-rs: install again without leaving out ` +
@@ -124,6 +126,13 @@ function addonNotLoaded(prebuilt, musl, attempts, cause) {
       'and the lock file'
     : `there is no prebuilt addon for ${platform}, only for ${prebuilt.join(', ')}. Build it from the ` +
       'sources with `npm run build`';
+  return notLoaded(message, cause);
+}
+
+const ADDONS_DISABLED =
+  'wasi-rs is an addon. Run Node.js without --no-addons, and beside --permission with --allow-addons';
+
+function notLoaded(message, cause) {
   const error = new Error(`wasi-rs: ${message}`, { cause });
   error.code = 'ERR_WASI_ADDON_NOT_LOADED';
   return error;

@@ -98,6 +98,8 @@ const {
 const { apply, getOwnPropertyDescriptor } = Reflect;
 const { assign, defineProperty } = Object;
 const { exit } = process;
+// As it is now: a call that waits must not meet what tests put in its place.
+const now = performance.now.bind(performance);
 const getBuffer = getOwnPropertyDescriptor(WebAssembly.Memory.prototype, 'buffer').get;
 const getLength = getOwnPropertyDescriptor(
   Object.getPrototypeOf(Uint8Array.prototype),
@@ -455,7 +457,7 @@ function createImports(handle) {
         handOver(bytes);
       } else if (outcome !== AGAIN) {
         throw new Error(`wasi-rs: internal fault in ${call.name}`);
-      } else if (deadline !== Infinity && performance.now() > deadline) {
+      } else if (deadline !== Infinity && now() > deadline) {
         throw limitReached('deadlineMs', 'The guest has run for as long as it may');
       }
     }

@@ -8,6 +8,7 @@ const { limitReached } = require('./errors.js');
 const { errnoName, traced } = require('./trace.js');
 
 const { hrtime } = process;
+const now = performance.now.bind(performance);
 const STDERR = 2;
 
 /**
@@ -31,8 +32,8 @@ function observe(wasiImport, { hostCalls, deadlineMs, trace, stats }, guest) {
   function check() {
     if (--left < 0) throw limitReached('hostCalls', `The guest has made its ${hostCalls} calls`);
     if (deadlineMs === undefined) return;
-    if (deadline === undefined) guest.stopAt((deadline = performance.now() + deadlineMs));
-    if (performance.now() > deadline) {
+    if (deadline === undefined) guest.stopAt((deadline = now() + deadlineMs));
+    if (now() > deadline) {
       throw limitReached('deadlineMs', `The guest has run for its ${deadlineMs} ms`);
     }
   }

@@ -7,6 +7,8 @@ const { Worker } = require('node:worker_threads');
 const { limitReached, wrongType } = require('./errors.js');
 
 const WORKER = join(__dirname, 'run-worker.js');
+/** How many milliseconds a thread has to end. */
+const TERMINATION_LIMIT = 1000;
 
 /**
  * Runs a command in a Worker.
@@ -38,8 +40,19 @@ async function runInWorker(wasm, options = {}, { timeoutMs } = {}) {
     });
   } finally {
     clearTimeout(timer);
-    await worker.terminate();
+    await end(worker);
   }
+}
+
+/** Ends a thread. Bun cannot while it computes: it is then left behind, and keeps no process from ending. */
+async function end(worker) {
+  let timer;
+  const givenUp = new Promise((resolve) => {
+    timer = setTimeout(resolve, TERMINATION_LIMIT);
+  });
+  await Promise.race([worker.terminate(), givenUp]);
+  clearTimeout(timer);
+  worker.unref();
 }
 
 /** An error of another thread as one of this thread. */

@@ -226,15 +226,20 @@ test('close and Symbol.dispose close what a guest has open, and nothing of the h
 test("the process's own output is no guest's to shut down, though it may be a socket", linux, () => {
   const { stdout, stderr } = runProgram(`
     const { fstatSync, writeSync } = require('node:fs');
+    if (process.argv[2] === undefined) {
+      // Its input is the same socket.
+      require('node:child_process').spawnSync(process.execPath, [__filename, 'again'], { stdio: [1, 1, 2] });
+      process.exit();
+    }
     const wasi = new WASI({ version: 'preview1' });
     wasi.finalizeBindings(command(() => {}));
     const { sock_shutdown } = wasi.wasiImport;
-    const kinds = [1, 2].map((fd) => fstatSync(fd).isSocket());
-    const errnos = [1, 2].map((fd) => sock_shutdown(fd, 3));
+    const kinds = [0, 1, 2].map((fd) => fstatSync(fd).isSocket());
+    const errnos = [0, 1, 2].map((fd) => sock_shutdown(fd, 3));
     writeSync(1, JSON.stringify({ kinds, errnos }));
     writeSync(2, 'still there');
   `);
-  assert.deepEqual(JSON.parse(stdout), { kinds: [true, true], errnos: [57, 57] });
+  assert.deepEqual(JSON.parse(stdout), { kinds: [true, true, true], errnos: [57, 57, 57] });
   assert.equal(stderr, 'still there');
 });
 

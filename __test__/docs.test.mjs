@@ -128,6 +128,10 @@ function withFolder(use) {
   const folder = mkdtempSync(join(tmpdir(), 'wasi-rs-docs-'));
   try {
     mkdirSync(join(folder, 'node_modules'));
+    writeFileSync(
+      join(folder, 'package.json'),
+      `{ "dependencies": { "${manifest.name}": "*" } }\n`,
+    );
     symlinkSync(root, join(folder, 'node_modules', manifest.name), 'junction');
     for (const name of ['data', 'output']) mkdirSync(join(folder, name));
     writeFileSync(join(folder, 'data', 'notes.txt'), 'one\ntwo\n');

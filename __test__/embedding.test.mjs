@@ -566,7 +566,7 @@ test('every function can be traced with all its parameters', () => {
 
 test('NODE_DEBUG_NATIVE=wasi and trace: true print to the standard error', () => {
   const script =
-    "const { WASI } = require('./index.js'); const memory = new WebAssembly.Memory({ initial: 1 }); const wasi = new WASI({ version: 'preview1', ...JSON.parse(process.argv[1]) }); wasi.start({ exports: { memory, _start() { wasi.wasiImport.fd_close(99); } } });";
+    "const { WASI } = require('./index.js'); const memory = new WebAssembly.Memory({ initial: 1 }); const wasi = new WASI({ version: 'preview1', ...JSON.parse(process.argv.at(-1)) }); wasi.start({ exports: { memory, _start() { wasi.wasiImport.fd_close(99); } } });";
   const cwd = fileURLToPath(new URL('..', import.meta.url));
   const run = (options, env) =>
     spawnSync(process.execPath, ['-e', script, JSON.stringify(options)], {
@@ -694,7 +694,7 @@ test('the command line runs a program with what it is given', (t) => {
   writeFileSync(trap, wabt.parseWat('t.wat', printing('unreachable')).toBinary({}).buffer);
   const trapped = cli(['run', trap]);
   assert.equal(trapped.status, 134);
-  assert.match(trapped.stderr, /trapped: RuntimeError: unreachable\n\s+at .*wasm/);
+  assert.match(trapped.stderr, /trapped: RuntimeError: .*unreachable.*\n\s+at /i);
 });
 
 test('the command line answers a wrong usage in one line and with code 2', () => {

@@ -149,5 +149,7 @@ main().catch((error) => {
   } else {
     console.error(`wasi-rs: ${error.message}`);
     process.exitCode = error.code === 'ERR_WASI_LIMIT' ? TIMED_OUT : 1;
+    // Bun would wait for the guest's thread, which it cannot end.
+    if (process.versions.bun) process.exit();
   }
 });

@@ -38,6 +38,7 @@ const runtimes = {
     otherwise: {
       'proc_exit on the main thread is process.exit, with its handlers':
         "handlers of 'exit' get the code modulo 256",
+      'docs/sandbox.md:92 (js)': 'a Worker that computes cannot be terminated',
       'guests > stdio-large': 'a net.Socket does not make its descriptor non-blocking',
       'proc_exit in one thread ends all, also one that waits and one that loops':
         'a Worker that waits in memory.atomic.wait cannot be terminated',
@@ -69,6 +70,7 @@ const runtimes = {
     otherwise: {
       'changes to globals and prototypes do not reach the imports':
         'they reach node:fs, with which the test prints',
+      'docs/migration.md:16 (console)': 'built-in modules cannot be replaced for `import`',
     },
     sometimes: {},
   },

@@ -129,8 +129,12 @@ impl HostFile {
         matches!(self.fd, Ownership::Owned(_))
     }
 
+    /// Whether it is the process's standard output or standard error, under this descriptor or another.
     fn is_output_of_the_process(&self) -> bool {
-        matches!(&self.fd, Ownership::Borrowed(fd) if matches!(fd.as_raw_fd(), libc::STDOUT_FILENO | libc::STDERR_FILENO))
+        fn is_same(stat: &Stat, other: impl AsFd) -> bool {
+            rustix::fs::fstat(other).is_ok_and(|other| (other.st_dev, other.st_ino) == (stat.st_dev, stat.st_ino))
+        }
+        rustix::fs::fstat(self.as_fd()).is_ok_and(|stat| is_same(&stat, std::io::stdout()) || is_same(&stat, std::io::stderr()))
     }
 
     /// Reads where the kernel's offset stands.
