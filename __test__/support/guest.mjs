@@ -122,15 +122,16 @@ async function runIn(root, name, options, implementation, timeout) {
   // The runner of the tests must not take the child for one of its test files.
   delete env.NODE_TEST_CONTEXT;
   delete env.NODE_OPTIONS;
-  // A group of its own, so that a timeout ends the shell's children as well.
-  const child = spawn(file, rest, { stdio, env, detached: true });
+  // A group of its own, so that a timeout ends the shell's children as well. Windows has neither.
+  const detached = process.platform !== 'win32';
+  const child = spawn(file, rest, { stdio, env, detached });
   for (const fd of open) fs.closeSync(fd);
 
   let timedOut = false;
   const timer = setTimeout(() => {
     timedOut = true;
     try {
-      process.kill(-child.pid, 'SIGKILL');
+      process.kill(detached ? -child.pid : child.pid, 'SIGKILL');
     } catch {
       // It has just ended.
     }
