@@ -223,8 +223,11 @@ test('close and Symbol.dispose close what a guest has open, and nothing of the h
   }
 });
 
-test("the process's own output is no guest's to shut down, though it may be a socket", linux, () => {
-  const { stdout, stderr } = runProgram(`
+test(
+  "the process's own output is no guest's to shut down, though it may be a socket",
+  linux,
+  () => {
+    const { stdout, stderr } = runProgram(`
     const { fstatSync, writeSync } = require('node:fs');
     if (process.argv[2] === undefined) {
       // Its input is the same socket.
@@ -239,9 +242,10 @@ test("the process's own output is no guest's to shut down, though it may be a so
     writeSync(1, JSON.stringify({ kinds, errnos }));
     writeSync(2, 'still there');
   `);
-  assert.deepEqual(JSON.parse(stdout), { kinds: [true, true, true], errnos: [57, 57, 57] });
-  assert.equal(stderr, 'still there');
-});
+    assert.deepEqual(JSON.parse(stdout), { kinds: [true, true, true], errnos: [57, 57, 57] });
+    assert.equal(stderr, 'still there');
+  },
+);
 
 test('instances that are dropped leave no descriptor', linux, async () => {
   const before = openDescriptors();
