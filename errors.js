@@ -117,7 +117,7 @@ function addonNotLoaded(prebuilt, musl, attempts, cause) {
   // What was there and did not work tells more than what was not there.
   const found = attempts.find(({ code }) => code !== 'MODULE_NOT_FOUND');
   const { code, message: reasons } = found ?? attempts.at(-1);
-  const reason = reasons.split('\n', 1)[0].replace(/\.$/, '');
+  const reason = reasons.split(/\r?\n/, 1)[0].replace(/\.$/, '');
   if (code === 'ERR_DLOPEN_DISABLED') return notLoaded(`${reason}: ${ADDONS_DISABLED}`, cause);
   const message = prebuilt.includes(platform)
     ? `the addon for ${platform} could not be loaded: ${reason}. It is in the package ` +

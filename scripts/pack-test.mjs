@@ -1,6 +1,6 @@
 // What a user gets: packs the package, installs the tarball into an empty project, and uses it there.
 //
-// `node scripts/pack-test.mjs` alone prints what the package holds and how long it takes to load.
+// `node scripts/pack-test.mjs` alone runs a guest and prints what the package holds and how long it takes to load.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -122,9 +122,25 @@ export function codeBlocks(file, language) {
     .map((block) => block[2]);
 }
 
+/** Runs a guest by the installed package: `__test__/guests/args.wasm`. */
+function runGuest(project) {
+  const guest = path.join(root, '__test__', 'guests', 'args.wasm');
+  fs.copyFileSync(guest, path.join(project.folder, 'args.wasm'));
+  const program = `const { WASI } = require('wasi-rs');
+    const wasi = new WASI({ version: 'preview1', args: ['one', 'two'] });
+    const wasm = new WebAssembly.Module(require('node:fs').readFileSync('args.wasm'));
+    process.exitCode = wasi.start(new WebAssembly.Instance(wasm, wasi.getImportObject()));`;
+  project.write('program.cjs', program);
+  const { status, stdout, stderr } = project.node(['program.cjs']);
+  if (status !== 0 || stdout !== '2\n[one]\n[two]\nok\n') {
+    throw new Error(`the guest did not run: ${stdout}${stderr}`);
+  }
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const project = Project.create();
   try {
+    runGuest(project);
     for (const name of project.files()) {
       const { size } = fs.statSync(path.join(project.package, name));
       console.log(`${String(size).padStart(8)} ${name}`);
