@@ -33,7 +33,11 @@ const LIMIT = 60_000;
 const PLACEHOLDERS = { '/some/real/path': 'data' };
 
 const read = (file) => readFileSync(join(root, file), 'utf8');
-const pages = ['README.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)];
+const pages = [
+  'README.md',
+  'CONTRIBUTING.md',
+  ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`),
+];
 
 test('there are the pages that a reader looks for', () => {
   assert.deepEqual(
