@@ -189,6 +189,10 @@ fn links_that_a_guest_makes_do_not_lead_outside() {
     assert_eq!(guest.open(BOX, "a/moved/secret", Open::reading()), fails(Errno::Notcapable));
     // Or linked there.
     guest.symlink("../..", BOX, "a/b/up").unwrap();
+    if cfg!(windows) {
+        assert_eq!(guest.link(BOX, "a/b/up", false, BOX, "a/up"), fails(Errno::Perm), "a link to a directory is a directory of a kind");
+        return;
+    }
     guest.link(BOX, "a/b/up", false, BOX, "a/up").unwrap();
     assert_eq!(guest.open(BOX, "a/up/outside/secret", Open::reading()), fails(Errno::Notcapable));
 }
@@ -205,6 +209,7 @@ fn a_directory_below_is_a_sandbox_of_its_own() {
     assert!(guest.open(dir, "nested/..", Open::directory()).is_ok());
 }
 
+#[cfg_attr(windows, ignore = "a directory cannot be moved while one below it is open")]
 #[test]
 fn a_directory_that_is_moved_outside_leads_nowhere_else() {
     let mut guest = world();

@@ -473,14 +473,18 @@ fn an_open_file_outlives_its_name() {
     let (mut guest, fd) = opened(Open::default());
     guest.unlink(BOX, "file").unwrap();
     assert_eq!(guest.read(fd, &[3]), Ok(b"012".to_vec()));
-    assert_eq!(guest.filestat(fd).unwrap().nlink, 0);
+    if cfg!(unix) {
+        // Windows counts a name until the file is closed, or does not.
+        assert_eq!(guest.filestat(fd).unwrap().nlink, 0);
+    }
     assert_eq!(guest.write(fd, &[b"x"]), Ok(1));
 }
 
 #[test]
 fn a_device_reads_and_writes() {
-    let mut guest = Setup { stdin: Some(std::fs::File::open("/dev/zero").unwrap().into()), ..Setup::default() }.guest();
-    assert_eq!(guest.read(0, &[3, 2]), Ok(vec![0; 5]));
+    let zero = if cfg!(unix) { Some(std::fs::File::open("/dev/zero").unwrap().into()) } else { None };
+    let mut guest = Setup { stdin: zero, ..Setup::default() }.guest();
+    assert_eq!(guest.read(0, &[3, 2]), Ok(if cfg!(unix) { vec![0; 5] } else { Vec::new() }));
     assert_eq!(guest.write(1, &[b"to nowhere"]), Ok(10));
     assert_eq!(guest.read(1, &[3]), Ok(Vec::new()), "/dev/null is always at its end");
     let stat = guest.fdstat(0).unwrap();

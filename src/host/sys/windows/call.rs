@@ -264,7 +264,11 @@ pub(super) fn rename(handle: BorrowedHandle<'_>, directory: BorrowedHandle<'_>, 
 
 /// Gives the file of a handle a second name.
 pub(super) fn hard_link(handle: BorrowedHandle<'_>, directory: BorrowedHandle<'_>, name: &str) -> Result<()> {
-    set_name(handle, FileLinkInformation, 0, directory, name).map_err(errno::from_code)
+    match set_name(handle, FileLinkInformation, 0, directory, name) {
+        // A link to a directory is a directory of a kind, and has no second name either.
+        Err(ERROR_ACCESS_DENIED) if information(handle)?.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY != 0 => Err(Errno::Perm),
+        result => result.map_err(errno::from_code),
+    }
 }
 
 /// Sets one of the records that end in a name. The first field of each is a set of flags, of which older ones know the lowest alone.

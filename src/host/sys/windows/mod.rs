@@ -219,8 +219,8 @@ pub fn lend(handle: usize) -> io::Result<(Opened, Fdflags)> {
             let file = DiskFile::borrowed(handle, Filetype::CharacterDevice, false);
             return Ok((Opened::File(Box::new(file)), Fdflags::empty()));
         }
-        FILE_TYPE_PIPE if pipe::is_pipe(handle) => StreamFile::pipe(handle),
-        FILE_TYPE_PIPE => StreamFile::socket(handle)?,
+        // Sockets are of this type, too, and say so; a pipe does not tell more to who may only write.
+        FILE_TYPE_PIPE => StreamFile::socket(handle).unwrap_or_else(|| StreamFile::pipe(handle)),
         _ => return Err(invalid()),
     };
     Ok((Opened::File(Box::new(file)), Fdflags::empty()))

@@ -22,7 +22,7 @@ use windows_sys::Win32::Foundation::{
 };
 use windows_sys::Win32::Storage::FileSystem::WriteFile;
 use windows_sys::Win32::System::IO::{CancelSynchronousIo, IO_STATUS_BLOCK};
-use windows_sys::Win32::System::Pipes::{GetNamedPipeInfo, PeekNamedPipe};
+use windows_sys::Win32::System::Pipes::PeekNamedPipe;
 use windows_sys::Win32::System::Threading::{GetCurrentThreadId, OpenThread, THREAD_TERMINATE};
 
 /// How long a write to a pipe that looks full is tried.
@@ -32,12 +32,6 @@ const TRY_AGAIN: Duration = Duration::from_millis(2);
 
 /// What is written at once where there is no telling how much room there is.
 const UNKNOWN_ROOM: usize = 512;
-
-/// Whether a handle of the type that pipes and sockets have is a pipe's.
-pub(super) fn is_pipe(handle: BorrowedHandle<'_>) -> bool {
-    // SAFETY: what is not asked for is null.
-    unsafe { GetNamedPipeInfo(handle.as_raw_handle(), ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), ptr::null_mut()) != 0 }
-}
 
 /// How many bytes there are to read. The error is the host's number.
 fn peek(handle: BorrowedHandle<'_>) -> std::result::Result<u32, u32> {

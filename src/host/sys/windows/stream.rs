@@ -7,10 +7,8 @@ use crate::abi::{Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Riflags, 
 use crate::host::{File, Readiness, Result, SetTimes, Source};
 use crate::memory::Region;
 use std::fmt;
-use std::io;
 use std::os::windows::io::BorrowedHandle;
 use std::time::Duration;
-use windows_sys::Win32::Foundation::ERROR_INVALID_HANDLE;
 
 /// What kind of stream it is.
 enum Kind {
@@ -82,9 +80,9 @@ impl StreamFile {
         Self(Kind::Console(Console::new(handle)))
     }
 
-    pub(super) fn socket(handle: BorrowedHandle<'static>) -> io::Result<Self> {
-        let socket = Socket::borrow(handle).map_err(|_| io::Error::from_raw_os_error(ERROR_INVALID_HANDLE.cast_signed()))?;
-        Ok(Self(Kind::Socket(socket)))
+    /// A socket, if the handle is one.
+    pub(super) fn socket(handle: BorrowedHandle<'static>) -> Option<Self> {
+        Socket::borrow(handle).ok().map(|socket| Self(Kind::Socket(socket)))
     }
 
     fn as_socket(&self) -> Result<&Socket> {
