@@ -17,6 +17,7 @@ use windows_sys::Win32::Networking::WinSock::{
     SO_TYPE, SOCK_DGRAM, SOCKADDR_STORAGE, SOCKET_ERROR, SOL_SOCKET, WSABUF, WSADATA, WSAEMSGSIZE, WSAESHUTDOWN, WSAGetLastError,
     WSAPOLLFD, WSAPoll, WSARecv, WSASend, WSAStartup, accept, getpeername, getsockopt, ioctlsocket, shutdown,
 };
+use windows_sys::Win32::System::Console::{GetStdHandle, STD_ERROR_HANDLE, STD_OUTPUT_HANDLE};
 
 /// What a connection that says that there is room takes without waiting. Windows itself takes any number then; other systems that
 /// stand in for it do not.
@@ -204,6 +205,10 @@ impl Socket {
 
     /// Shuts channels down.
     pub(super) fn shutdown(&self, how: Sdflags) -> Result<()> {
+        if matches!(self.owner, Ownership::Borrowed(_)) && is_output_of_the_process(self.raw()) {
+            // To shut it down would end what the host itself has to say.
+            return Err(Errno::Notsock);
+        }
         let reading = how.contains(Sdflags::RD);
         let how = match (how.contains(Sdflags::RD), how.contains(Sdflags::WR)) {
             (true, true) => SD_BOTH,
@@ -243,6 +248,11 @@ impl Socket {
 fn raw(socket: BorrowedSocket<'_>) -> usize {
     // As wide as a pointer, whatever std has it as.
     usize::try_from(socket.as_raw_socket()).unwrap_or(INVALID_SOCKET)
+}
+
+fn is_output_of_the_process(raw: usize) -> bool {
+    // SAFETY: they have no preconditions.
+    [STD_OUTPUT_HANDLE, STD_ERROR_HANDLE].into_iter().any(|which| unsafe { GetStdHandle(which) }.addr() == raw)
 }
 
 /// A number that an option has.
