@@ -58,7 +58,8 @@ for (const name of files) {
   const found = lint(readFileSync(join(folder, name), 'utf8'), `.github/workflows/${name}`);
   for (const { file, line, column, message } of found) {
     // It is older than these machines.
-    if (/label "(ubuntu-2[24]\.04(-arm)?|macos-14|windows-2022)" is unknown/.test(message)) continue;
+    if (/label "(ubuntu-2[24]\.04(-arm)?|macos-14|windows-2022)" is unknown/.test(message))
+      continue;
     problems.push(`${file}:${line}:${column}: ${message}`);
   }
 }
