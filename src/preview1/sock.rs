@@ -62,7 +62,12 @@ pub(super) fn sock_recv(call: &Call<'_>, fd: Fd, ri_data: IoVecsArg, ri_flags: u
     ri_data.with(call.memory, |bufs| {
         let descriptor = call.descriptor(fd)?;
         let file = socket(&descriptor, Rights::FD_READ)?;
-        let waits_for_all = flags == Riflags::RECV_WAITALL && file.filetype() == Filetype::SocketStream;
+        let is_stream = file.filetype() == Filetype::SocketStream;
+        if is_stream && bufs.regions().is_empty() {
+            // As a read does: some hosts would wait for bytes that have no place to go.
+            return Ok((0, Roflags::empty().bits()));
+        }
+        let waits_for_all = flags == Riflags::RECV_WAITALL && is_stream;
         if waits_for_all && !descriptor.flags().contains(Fdflags::NONBLOCK) {
             let received = all(call, &descriptor, file, Interest::Read, bufs, |bufs| file.recv(bufs, flags).map(|(received, _)| received))?;
             return Ok((received, Roflags::empty().bits()));

@@ -57,6 +57,17 @@ fn reading_and_writing_do_as_well() {
 }
 
 #[test]
+fn receiving_without_buffers_waits_for_nothing() {
+    let (mut guest, mut peer) = pair();
+    for flags in [0, PEEK, WAITALL] {
+        assert_eq!(guest.recv(0, &[], flags), Ok((Vec::new(), 0)), "{flags}");
+    }
+    assert_eq!(guest.send(0, &[], 0), Ok(0));
+    peer.write_all(b"x").unwrap();
+    assert_eq!(guest.recv(0, &[1], 0), Ok((b"x".to_vec(), 0)));
+}
+
+#[test]
 fn peeking_leaves_what_it_shows() {
     let (mut guest, mut peer) = pair();
     peer.write_all(b"hello").unwrap();
