@@ -626,7 +626,7 @@ impl Guest {
             let number = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().unwrap()) as usize;
             pairs.map(|pair| (number(&pair[..4]), number(&pair[4..]))).collect::<Vec<_>>()
         };
-        let strings = |strings: &Strings| vec![(at(0), 4 * strings.count() as usize), (at(1), strings.bytes().len())];
+        let strings = |strings: &Strings| vec![(at(0), 4 * strings.starts().len()), (at(1), strings.bytes().len())];
         match function.name {
             "args_get" => strings(&self.ctx.args),
             "environ_get" => strings(&self.ctx.environ),
