@@ -6,8 +6,8 @@ const { isMainThread } = require('node:worker_threads');
 const binding = require('../binding.js');
 
 const { createInstance } = binding;
-binding.createInstance = (options) => {
-  const instance = createInstance(options);
+binding.createInstance = (...args) => {
+  const instance = createInstance(...args);
   writeSync(3, isMainThread ? 'main\n' : 'worker\n');
   return instance;
 };
