@@ -242,7 +242,11 @@ test(
     writeSync(1, JSON.stringify({ kinds, errnos }));
     writeSync(2, 'still there');
   `);
-    assert.deepEqual(JSON.parse(stdout), { kinds: [true, true, true], errnos: [57, 57, 57] });
+    const { kinds, errnos } = JSON.parse(stdout);
+    // Other runtimes read what a process prints from pipes.
+    if (!process.versions.bun && !process.versions.deno)
+      assert.deepEqual(kinds, [true, true, true]);
+    assert.deepEqual(errnos, [57, 57, 57]);
     assert.equal(stderr, 'still there');
   },
 );

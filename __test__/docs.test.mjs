@@ -49,8 +49,8 @@ test('there are the pages that a reader looks for', () => {
 });
 
 for (const page of pages) {
-  for (const { language, code, line } of blocksOf(read(page))) {
-    test(`${page}:${line} (${language})`, () => {
+  for (const [index, { language, code, line }] of blocksOf(read(page)).entries()) {
+    test(`${page}: block ${index + 1} (${language}), line ${line}`, () => {
       const check = { js: runScript, console: runConsole, text: () => {} }[language];
       assert.ok(check, `a block is js, console or text, not '${language}'`);
       withFolder((folder) => check(code, folder));

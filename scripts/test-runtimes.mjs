@@ -38,7 +38,8 @@ const runtimes = {
     otherwise: {
       'proc_exit on the main thread is process.exit, with its handlers':
         "handlers of 'exit' get the code modulo 256",
-      'docs/sandbox.md:92 (js)': 'a Worker that computes cannot be terminated',
+      'docs/sandbox.md: block 3 (js)': 'a Worker that computes cannot be terminated',
+      'worker.mjs': 'a Worker that computes cannot be terminated',
       'guests > stdio-large': 'a net.Socket does not make its descriptor non-blocking',
       'proc_exit in one thread ends all, also one that waits and one that loops':
         'a Worker that waits in memory.atomic.wait cannot be terminated',
@@ -70,7 +71,7 @@ const runtimes = {
     otherwise: {
       'changes to globals and prototypes do not reach the imports':
         'they reach node:fs, with which the test prints',
-      'docs/migration.md:16 (console)': 'built-in modules cannot be replaced for `import`',
+      'docs/migration.md: block 2 (console)': 'built-in modules cannot be replaced for `import`',
     },
     sometimes: {},
   },
@@ -98,7 +99,8 @@ function casesOf(report) {
     const name = attribute('name');
     if (/<skipped/.test(body) || /\d+ test steps? failed/.test(body)) continue;
     const inSuite = suite !== '' && !/\.(mjs|ts)$/.test(suite);
-    const full = inSuite ? `${suite} > ${name}` : name;
+    // The line of a block in a page is there for who looks for it.
+    const full = (inSuite ? `${suite} > ${name}` : name).replace(/, line \d+$/, '');
     cases.push({ name: full, failed: /<failure/.test(body ?? '') });
   }
   return cases;
