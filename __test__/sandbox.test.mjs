@@ -7,12 +7,14 @@ import { fileURLToPath } from 'node:url';
 
 const SUITE = fileURLToPath(new URL('sandbox/run.mjs', import.meta.url));
 
+const LIMIT = 600_000;
+
 const skip = process.platform === 'win32' && 'the suite needs a Unix';
 
-test('a hostile guest gets nothing and takes nothing down', { skip }, (t) => {
+test('a hostile guest gets nothing and takes nothing down', { skip, timeout: LIMIT }, (t) => {
   const { status, signal, stdout, stderr } = spawnSync(process.execPath, [SUITE], {
     encoding: 'utf8',
-    timeout: 600_000,
+    timeout: LIMIT,
   });
   for (const line of stdout.trimEnd().split('\n')) t.diagnostic(line);
   assert.equal(status, 0, `${signal ?? ''}\n${stdout}\n${stderr}`);

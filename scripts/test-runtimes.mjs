@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { fetched } from './fetch.mjs';
 import { fail, root, run, say } from './process.mjs';
 
-const LIMIT = 300_000;
+const LIMIT = 700_000;
 
 const NODES_OWN = {
   'package.test.mjs': 'npm and what it installs',
