@@ -115,6 +115,14 @@ describe('the installed package', () => {
     assert.equal(program('require.cjs', text), RAN);
   });
 
+  it('says how addons are allowed where they are not', () => {
+    const { status, stderr } = project.node(['--no-addons', '-e', "require('wasi-rs')"]);
+    assert.equal(status, 1);
+    assert.match(stderr, /Error: wasi-rs: [^\n]*disabled: [^\n]*--allow-addons/);
+    assert.match(stderr, /ERR_WASI_ADDON_NOT_LOADED/);
+    assert.doesNotMatch(stderr, /install again/);
+  });
+
   it('works by import', () => {
     const text = `import { readFileSync } from 'node:fs';
       import { WASI } from 'wasi-rs';

@@ -45,7 +45,8 @@ pub(super) fn sock_accept(call: &Call<'_>, fd: Fd, flags: u32) -> Result<Fd> {
     Ok(call.ctx.table.insert(Descriptor::new(Opened::File(accepted), rights, flags))?)
 }
 
-/// Receives a message. It waits for one unless the descriptor has `NONBLOCK`; with `RECV_WAITALL`, until the buffers are full.
+/// Receives a message. It waits for one unless the descriptor has `NONBLOCK`; with `RECV_WAITALL`, until the buffers are full. Of a stream,
+/// no buffers get nothing at once.
 ///
 /// POSIX: `recvmsg`.
 ///
