@@ -17,6 +17,7 @@
 const {
   attachInstance,
   calls,
+  clockResolutions: resolutions,
   closeInstance,
   collectedOutput,
   createInstance,
@@ -106,6 +107,7 @@ const getLength = getOwnPropertyDescriptor(
   'length',
 ).get;
 const ViewOfBytes = Uint8Array;
+const ViewOfWords = Uint32Array;
 
 // State lies under symbols with the descriptions that `node:wasi` uses. emnapi, the runtime under
 // every WebAssembly package built with napi-rs, looks them up by description, and writes them.
@@ -375,16 +377,24 @@ const u32 = new Uint32Array(frame);
 const i64 = new BigInt64Array(frame);
 /** Index in `u32` of the number of the instance that calls. */
 const INSTANCE = 20;
+/** Index in `u32` of whether the call goes on with what Rust left in the frame, instead of beginning. */
+const CONTINUES = 21;
 /** Index in `u32` of what a call leaves: below 256 an errno, else one of those below. */
 const OUTCOME = 22;
-/** Index in `u32` of the two halves of what Rust knows of a call's earlier slices. */
-const RESUME = 24;
+/**
+ * Index in `u32` of what `createInstance` and `attachInstance` leave: the instance's number, the count of its
+ * arguments and their size, and the same of its environment.
+ */
+const MADE = 26;
 /** The call waits: it is to be made again, after V8 had the chance to end this thread. */
 const AGAIN = 256;
 /** A pointer lies past the memory that Rust knows of: the memory may have grown. */
 const MEMORY = 257;
 /** `proc_exit` was called; its argument is still in slot 0. */
 const EXIT = 258;
+
+/** Nanoseconds by clock; 0 where they are not known. */
+const clockResolutions = new ViewOfWords(resolutions);
 
 const EINVAL = 28;
 const EOVERFLOW = 61;
@@ -394,6 +404,291 @@ const INPUT_SIZE = 65536;
 
 /** What imports see before there is a memory. */
 const NO_MEMORY = new ViewOfBytes(0);
+const NO_WORDS = new ViewOfWords(0);
+
+/** What the imports of one instance share. */
+class Guest {
+  /** @param {object} handle what `createInstance` gave. Its collection releases the instance. */
+  constructor(handle) {
+    this.handle = handle;
+    this.instance = u32[MADE];
+    this.argCount = u32[MADE + 1];
+    this.argSize = u32[MADE + 2];
+    this.environCount = u32[MADE + 3];
+    this.environSize = u32[MADE + 4];
+    this.memory = undefined;
+    this.view = NO_MEMORY;
+    /** The same memory by words, for what is answered without a call. */
+    this.words = NO_WORDS;
+    // A buffer that V8 lets grow in place keeps its view, whose length then follows it: what Rust
+    // knows of must be remembered apart.
+    this.knownLength = 0;
+    /** When a call that waits is to stop, in milliseconds of `performance.now()`. */
+    this.deadline = Infinity;
+  }
+}
+
+/** Lets the imports work on another memory. Its brand is checked, so no look-alike will do. */
+function useMemory(guest, memory) {
+  let buffer;
+  try {
+    buffer = apply(getBuffer, memory, []);
+  } catch {
+    throw nodeError(
+      TypeError,
+      'ERR_INVALID_ARG_TYPE',
+      '"instance.exports.memory" property must be a WebAssembly.Memory object',
+    );
+  }
+  guest.memory = memory;
+  handOver(guest, buffer);
+}
+
+function handOver(guest, buffer) {
+  const bytes = new ViewOfBytes(buffer);
+  setMemory(guest.instance, bytes);
+  const length = apply(getLength, bytes, []);
+  guest.view = bytes;
+  guest.knownLength = length;
+  // A memory may end within a word.
+  guest.words = new ViewOfWords(buffer, 0, (length - (length % 4)) / 4);
+}
+
+/** Called when the view is empty: before the start, or because the guest's memory grew. */
+function refresh(guest) {
+  if (guest.memory === undefined) {
+    throw nodeError(Error, 'ERR_WASI_NOT_STARTED', 'wasi.start() has not been called');
+  }
+  handOver(guest, apply(getBuffer, guest.memory, []));
+}
+
+/** What a call left. */
+function left(guest, call) {
+  const outcome = u32[OUTCOME];
+  return outcome < AGAIN ? outcome : finish(guest, call);
+}
+
+/** Brings a call to its end that left more than an errno. */
+function finish(guest, call) {
+  for (let outcome = u32[OUTCOME]; ; outcome = callAgain(call)) {
+    if (outcome < AGAIN) return outcome;
+    if (outcome === EXIT) return endProcess(u32[0] | 0);
+    if (outcome === MEMORY) {
+      const known = guest.knownLength;
+      handOver(guest, apply(getBuffer, guest.memory, []));
+      if (guest.knownLength === known) return EOVERFLOW;
+    } else if (outcome !== AGAIN) {
+      throw new Error(`wasi-rs: internal fault in ${call.name}`);
+    } else if (guest.deadline !== Infinity && now() > guest.deadline) {
+      throw limitReached('deadlineMs', 'The guest has run for as long as it may');
+    }
+  }
+}
+
+// What needs no host is answered here, if the memory is as it should be. Rust answers the rest.
+
+/** Writes two u32 to memory. False, with nothing written, unless both pointers are those of words in it. */
+function putWords({ words }, first, one, second, other) {
+  const at = first >>> 2;
+  const then = second >>> 2;
+  if (((first | second) & 3) !== 0) return false;
+  if (words[at] === undefined || words[then] === undefined) return false;
+  words[at] = one;
+  words[then] = other;
+  return true;
+}
+
+/** Writes a number below 2**32 to memory as a u64. False, with nothing written, as above; or if it is none. */
+function putLong({ words }, pointer, value) {
+  const at = pointer >>> 2;
+  if ((pointer & 3) !== 0 || !(value > 0) || words[at + 1] === undefined) return false;
+  words[at] = value;
+  words[at + 1] = 0;
+  return true;
+}
+
+// Writers of arguments, one for each list of types that preview1 has: i stands for i32, I for i64, n for an i64
+// that no one reads. False, with nothing written, if a value has another type. `typeof` comes first, so that no
+// conversion can call user code. They are no closures: that V8 knows what they work on keeps a call as short
+// with a thousand instances as with one.
+
+/** What each call does once its arguments are known to be good. */
+function begin(guest) {
+  if (guest.view[0] === undefined) refresh(guest);
+  u32[INSTANCE] = guest.instance;
+}
+
+function put(guest) {
+  begin(guest);
+  return true;
+}
+
+function put_i(guest, a) {
+  if (!isI32(a)) return false;
+  begin(guest);
+  u32[0] = a;
+  return true;
+}
+
+function put_ii(guest, a, b) {
+  if (!isI32(a) || !isI32(b)) return false;
+  begin(guest);
+  u32[0] = a;
+  u32[2] = b;
+  return true;
+}
+
+function put_iI(guest, a, b) {
+  if (!isI32(a) || !isI64(b)) return false;
+  begin(guest);
+  u32[0] = a;
+  i64[1] = b;
+  return true;
+}
+
+function put_ini(guest, a, b, c) {
+  if (!isI32(a) || !isI64(b) || !isI32(c)) return false;
+  begin(guest);
+  u32[0] = a;
+  u32[4] = c;
+  return true;
+}
+
+function put_iII(guest, a, b, c) {
+  if (!isI32(a) || !isI64(b) || !isI64(c)) return false;
+  begin(guest);
+  u32[0] = a;
+  i64[1] = b;
+  i64[2] = c;
+  return true;
+}
+
+function put_iii(guest, a, b, c) {
+  if (!isI32(a) || !isI32(b) || !isI32(c)) return false;
+  begin(guest);
+  u32[0] = a;
+  u32[2] = b;
+  u32[4] = c;
+  return true;
+}
+
+function put_iIIi(guest, a, b, c, d) {
+  if (!isI32(a) || !isI64(b) || !isI64(c) || !isI32(d)) return false;
+  begin(guest);
+  u32[0] = a;
+  i64[1] = b;
+  i64[2] = c;
+  u32[6] = d;
+  return true;
+}
+
+function put_iiii(guest, a, b, c, d) {
+  if (!isI32(a) || !isI32(b) || !isI32(c) || !isI32(d)) return false;
+  begin(guest);
+  u32[0] = a;
+  u32[2] = b;
+  u32[4] = c;
+  u32[6] = d;
+  return true;
+}
+
+function put_iIii(guest, a, b, c, d) {
+  if (!isI32(a) || !isI64(b) || !isI32(c) || !isI32(d)) return false;
+  begin(guest);
+  u32[0] = a;
+  i64[1] = b;
+  u32[4] = c;
+  u32[6] = d;
+  return true;
+}
+
+function put_iiiIi(guest, a, b, c, d, e) {
+  if (!isI32(a) || !isI32(b) || !isI32(c) || !isI64(d) || !isI32(e)) return false;
+  begin(guest);
+  u32[0] = a;
+  u32[2] = b;
+  u32[4] = c;
+  i64[3] = d;
+  u32[8] = e;
+  return true;
+}
+
+function put_iiiii(guest, a, b, c, d, e) {
+  if (!isI32(a) || !isI32(b) || !isI32(c) || !isI32(d) || !isI32(e)) return false;
+  begin(guest);
+  u32[0] = a;
+  u32[2] = b;
+  u32[4] = c;
+  u32[6] = d;
+  u32[8] = e;
+  return true;
+}
+
+function put_iiiiii(guest, a, b, c, d, e, f) {
+  if (!isI32(a) || !isI32(b) || !isI32(c) || !isI32(d) || !isI32(e) || !isI32(f)) return false;
+  begin(guest);
+  u32[0] = a;
+  u32[2] = b;
+  u32[4] = c;
+  u32[6] = d;
+  u32[8] = e;
+  u32[10] = f;
+  return true;
+}
+
+function put_iiiiIIi(guest, a, b, c, d, e, f, g) {
+  if (!isI32(a) || !isI32(b) || !isI32(c) || !isI32(d) || !isI64(e) || !isI64(f) || !isI32(g))
+    return false;
+  begin(guest);
+  u32[0] = a;
+  u32[2] = b;
+  u32[4] = c;
+  u32[6] = d;
+  i64[4] = e;
+  i64[5] = f;
+  u32[12] = g;
+  return true;
+}
+
+function put_iiiiiii(guest, a, b, c, d, e, f, g) {
+  if (!isI32(a) || !isI32(b) || !isI32(c) || !isI32(d) || !isI32(e) || !isI32(f) || !isI32(g))
+    return false;
+  begin(guest);
+  u32[0] = a;
+  u32[2] = b;
+  u32[4] = c;
+  u32[6] = d;
+  u32[8] = e;
+  u32[10] = f;
+  u32[12] = g;
+  return true;
+}
+
+function put_iiiiiIIii(guest, a, b, c, d, e, f, g, h, j) {
+  if (
+    !isI32(a) ||
+    !isI32(b) ||
+    !isI32(c) ||
+    !isI32(d) ||
+    !isI32(e) ||
+    !isI64(f) ||
+    !isI64(g) ||
+    !isI32(h) ||
+    !isI32(j)
+  )
+    return false;
+  begin(guest);
+  u32[0] = a;
+  u32[2] = b;
+  u32[4] = c;
+  u32[6] = d;
+  u32[8] = e;
+  i64[5] = f;
+  i64[6] = g;
+  u32[14] = h;
+  u32[16] = j;
+  return true;
+}
 
 /**
  * Makes the 46 functions of preview1 for one instance, in the order in which `node:wasi` lists them.
@@ -403,423 +698,196 @@ const NO_MEMORY = new ViewOfBytes(0);
  * 2**32 - 1; an i64 is any BigInt, modulo 2**64. From the first store into the frame to the native
  * call nothing runs that could make another call and so overwrite the frame.
  *
- * @param {object} handle what `createInstance` gave. Its collection releases the instance. All
- *   functions made here share the scope that holds it, so that none of them can outlive it.
+ * @param {object} handle what `createInstance` or `attachInstance` gave just now
  */
 function createImports(handle) {
-  const id = instanceId(handle);
-  let memory;
-  let view = NO_MEMORY;
-  // A buffer that V8 lets grow in place keeps its view, whose length then follows it: what Rust
-  // knows of must be remembered apart.
-  let knownLength = 0;
-  /** When a call that waits is to stop, in milliseconds of `performance.now()`. */
-  let deadline = Infinity;
-
-  /** Lets the imports work on another memory. Its brand is checked, so no look-alike will do. */
-  function useMemory(value) {
-    let buffer;
-    try {
-      buffer = apply(getBuffer, value, []);
-    } catch {
-      throw nodeError(
-        TypeError,
-        'ERR_INVALID_ARG_TYPE',
-        '"instance.exports.memory" property must be a WebAssembly.Memory object',
-      );
-    }
-    memory = value;
-    handOver(new ViewOfBytes(buffer));
-  }
-
-  function handOver(bytes) {
-    setMemory(id, bytes);
-    view = bytes;
-    knownLength = apply(getLength, bytes, []);
-  }
-
-  /** Called when the view is empty: before the start, or because the guest's memory grew. */
-  function refresh() {
-    if (memory === undefined) {
-      throw nodeError(Error, 'ERR_WASI_NOT_STARTED', 'wasi.start() has not been called');
-    }
-    handOver(new ViewOfBytes(apply(getBuffer, memory, [])));
-  }
-
-  /** Brings a call to its end that left more than an errno. */
-  function finish(call) {
-    for (let outcome = u32[OUTCOME]; ; outcome = callAgain(call)) {
-      if (outcome < AGAIN) return outcome;
-      if (outcome === EXIT) return endProcess(u32[0] | 0);
-      if (outcome === MEMORY) {
-        const bytes = new ViewOfBytes(apply(getBuffer, memory, []));
-        if (apply(getLength, bytes, []) === knownLength) return EOVERFLOW;
-        handOver(bytes);
-      } else if (outcome !== AGAIN) {
-        throw new Error(`wasi-rs: internal fault in ${call.name}`);
-      } else if (deadline !== Infinity && now() > deadline) {
-        throw limitReached('deadlineMs', 'The guest has run for as long as it may');
-      }
-    }
-  }
-
-  // Writers of arguments, one for each list of types that preview1 has: i stands for i32, I for i64.
-  // False, with nothing written, if a value has another type. `typeof` comes first, so that no
-  // conversion can call user code.
-
-  /** What each call does once its arguments are known to be good. */
-  function begin() {
-    if (view[0] === undefined) refresh();
-    u32[INSTANCE] = id;
-    // A call that waited may have been given up: by a deadline, or by V8 at the end of a `vm` timeout.
-    u32[RESUME] = 0;
-    u32[RESUME + 1] = 0;
-  }
-
-  function put() {
-    begin();
-    return true;
-  }
-
-  function put_i(a) {
-    if (!isI32(a)) return false;
-    begin();
-    u32[0] = a;
-    return true;
-  }
-
-  function put_ii(a, b) {
-    if (!isI32(a) || !isI32(b)) return false;
-    begin();
-    u32[0] = a;
-    u32[2] = b;
-    return true;
-  }
-
-  function put_iI(a, b) {
-    if (!isI32(a) || !isI64(b)) return false;
-    begin();
-    u32[0] = a;
-    i64[1] = b;
-    return true;
-  }
-
-  function put_iIi(a, b, c) {
-    if (!isI32(a) || !isI64(b) || !isI32(c)) return false;
-    begin();
-    u32[0] = a;
-    i64[1] = b;
-    u32[4] = c;
-    return true;
-  }
-
-  function put_iII(a, b, c) {
-    if (!isI32(a) || !isI64(b) || !isI64(c)) return false;
-    begin();
-    u32[0] = a;
-    i64[1] = b;
-    i64[2] = c;
-    return true;
-  }
-
-  function put_iii(a, b, c) {
-    if (!isI32(a) || !isI32(b) || !isI32(c)) return false;
-    begin();
-    u32[0] = a;
-    u32[2] = b;
-    u32[4] = c;
-    return true;
-  }
-
-  function put_iIIi(a, b, c, d) {
-    if (!isI32(a) || !isI64(b) || !isI64(c) || !isI32(d)) return false;
-    begin();
-    u32[0] = a;
-    i64[1] = b;
-    i64[2] = c;
-    u32[6] = d;
-    return true;
-  }
-
-  function put_iiii(a, b, c, d) {
-    if (!isI32(a) || !isI32(b) || !isI32(c) || !isI32(d)) return false;
-    begin();
-    u32[0] = a;
-    u32[2] = b;
-    u32[4] = c;
-    u32[6] = d;
-    return true;
-  }
-
-  function put_iIii(a, b, c, d) {
-    if (!isI32(a) || !isI64(b) || !isI32(c) || !isI32(d)) return false;
-    begin();
-    u32[0] = a;
-    i64[1] = b;
-    u32[4] = c;
-    u32[6] = d;
-    return true;
-  }
-
-  function put_iiiIi(a, b, c, d, e) {
-    if (!isI32(a) || !isI32(b) || !isI32(c) || !isI64(d) || !isI32(e)) return false;
-    begin();
-    u32[0] = a;
-    u32[2] = b;
-    u32[4] = c;
-    i64[3] = d;
-    u32[8] = e;
-    return true;
-  }
-
-  function put_iiiii(a, b, c, d, e) {
-    if (!isI32(a) || !isI32(b) || !isI32(c) || !isI32(d) || !isI32(e)) return false;
-    begin();
-    u32[0] = a;
-    u32[2] = b;
-    u32[4] = c;
-    u32[6] = d;
-    u32[8] = e;
-    return true;
-  }
-
-  function put_iiiiii(a, b, c, d, e, f) {
-    if (!isI32(a) || !isI32(b) || !isI32(c) || !isI32(d) || !isI32(e) || !isI32(f)) return false;
-    begin();
-    u32[0] = a;
-    u32[2] = b;
-    u32[4] = c;
-    u32[6] = d;
-    u32[8] = e;
-    u32[10] = f;
-    return true;
-  }
-
-  function put_iiiiIIi(a, b, c, d, e, f, g) {
-    if (!isI32(a) || !isI32(b) || !isI32(c) || !isI32(d) || !isI64(e) || !isI64(f) || !isI32(g))
-      return false;
-    begin();
-    u32[0] = a;
-    u32[2] = b;
-    u32[4] = c;
-    u32[6] = d;
-    i64[4] = e;
-    i64[5] = f;
-    u32[12] = g;
-    return true;
-  }
-
-  function put_iiiiiii(a, b, c, d, e, f, g) {
-    if (!isI32(a) || !isI32(b) || !isI32(c) || !isI32(d) || !isI32(e) || !isI32(f) || !isI32(g))
-      return false;
-    begin();
-    u32[0] = a;
-    u32[2] = b;
-    u32[4] = c;
-    u32[6] = d;
-    u32[8] = e;
-    u32[10] = f;
-    u32[12] = g;
-    return true;
-  }
-
-  function put_iiiiiIIii(a, b, c, d, e, f, g, h, j) {
-    if (
-      !isI32(a) ||
-      !isI32(b) ||
-      !isI32(c) ||
-      !isI32(d) ||
-      !isI32(e) ||
-      !isI64(f) ||
-      !isI64(g) ||
-      !isI32(h) ||
-      !isI32(j)
-    )
-      return false;
-    begin();
-    u32[0] = a;
-    u32[2] = b;
-    u32[4] = c;
-    u32[6] = d;
-    u32[8] = e;
-    i64[5] = f;
-    i64[6] = g;
-    u32[14] = h;
-    u32[16] = j;
-    return true;
-  }
-
-  /** What a call left. */
-  function left(call) {
-    const outcome = u32[OUTCOME];
-    return outcome < AGAIN ? outcome : finish(call);
-  }
-
-  function close() {
-    closeInstance(instanceId(handle));
-  }
+  const guest = new Guest(handle);
 
   const wasiImport = {
     args_get(argv, argv_buf) {
-      if (arguments.length !== 2 || !put_ii(argv, argv_buf)) return EINVAL;
+      if (arguments.length !== 2 || !put_ii(guest, argv, argv_buf)) return EINVAL;
       args_get();
-      return left(args_get);
+      return left(guest, args_get);
     },
     args_sizes_get(argc, argv_buf_size) {
-      if (arguments.length !== 2 || !put_ii(argc, argv_buf_size)) return EINVAL;
+      if (arguments.length !== 2 || !isI32(argc) || !isI32(argv_buf_size)) return EINVAL;
+      if (putWords(guest, argc, guest.argCount, argv_buf_size, guest.argSize)) return 0;
+      put_ii(guest, argc, argv_buf_size);
       args_sizes_get();
-      return left(args_sizes_get);
+      return left(guest, args_sizes_get);
     },
     clock_res_get(clock, resolution) {
-      if (arguments.length !== 2 || !put_ii(clock, resolution)) return EINVAL;
+      if (arguments.length !== 2 || !isI32(clock) || !isI32(resolution)) return EINVAL;
+      if (putLong(guest, resolution, clockResolutions[clock])) return 0;
+      put_ii(guest, clock, resolution);
       clock_res_get();
-      return left(clock_res_get);
+      return left(guest, clock_res_get);
     },
     clock_time_get(clock, precision, time) {
-      if (arguments.length !== 3 || !put_iIi(clock, precision, time)) return EINVAL;
+      if (arguments.length !== 3 || !put_ini(guest, clock, precision, time)) return EINVAL;
       clock_time_get();
-      return left(clock_time_get);
+      return left(guest, clock_time_get);
     },
     environ_get(environ, environ_buf) {
-      if (arguments.length !== 2 || !put_ii(environ, environ_buf)) return EINVAL;
+      if (arguments.length !== 2 || !put_ii(guest, environ, environ_buf)) return EINVAL;
       environ_get();
-      return left(environ_get);
+      return left(guest, environ_get);
     },
     environ_sizes_get(environ_count, environ_buf_size) {
-      if (arguments.length !== 2 || !put_ii(environ_count, environ_buf_size)) return EINVAL;
+      if (arguments.length !== 2 || !isI32(environ_count) || !isI32(environ_buf_size))
+        return EINVAL;
+      const { environCount, environSize } = guest;
+      if (putWords(guest, environ_count, environCount, environ_buf_size, environSize)) return 0;
+      put_ii(guest, environ_count, environ_buf_size);
       environ_sizes_get();
-      return left(environ_sizes_get);
+      return left(guest, environ_sizes_get);
     },
     fd_advise(fd, offset, len, advice) {
-      if (arguments.length !== 4 || !put_iIIi(fd, offset, len, advice)) return EINVAL;
+      if (arguments.length !== 4 || !put_iIIi(guest, fd, offset, len, advice)) return EINVAL;
       fd_advise();
-      return left(fd_advise);
+      return left(guest, fd_advise);
     },
     fd_allocate(fd, offset, len) {
-      if (arguments.length !== 3 || !put_iII(fd, offset, len)) return EINVAL;
+      if (arguments.length !== 3 || !put_iII(guest, fd, offset, len)) return EINVAL;
       fd_allocate();
-      return left(fd_allocate);
+      return left(guest, fd_allocate);
     },
     fd_close(fd) {
-      if (arguments.length !== 1 || !put_i(fd)) return EINVAL;
+      if (arguments.length !== 1 || !put_i(guest, fd)) return EINVAL;
       fd_close();
-      return left(fd_close);
+      return left(guest, fd_close);
     },
     fd_datasync(fd) {
-      if (arguments.length !== 1 || !put_i(fd)) return EINVAL;
+      if (arguments.length !== 1 || !put_i(guest, fd)) return EINVAL;
       fd_datasync();
-      return left(fd_datasync);
+      return left(guest, fd_datasync);
     },
     fd_fdstat_get(fd, stat) {
-      if (arguments.length !== 2 || !put_ii(fd, stat)) return EINVAL;
+      if (arguments.length !== 2 || !put_ii(guest, fd, stat)) return EINVAL;
       fd_fdstat_get();
-      return left(fd_fdstat_get);
+      return left(guest, fd_fdstat_get);
     },
     fd_fdstat_set_flags(fd, flags) {
-      if (arguments.length !== 2 || !put_ii(fd, flags)) return EINVAL;
+      if (arguments.length !== 2 || !put_ii(guest, fd, flags)) return EINVAL;
       fd_fdstat_set_flags();
-      return left(fd_fdstat_set_flags);
+      return left(guest, fd_fdstat_set_flags);
     },
     fd_fdstat_set_rights(fd, fs_rights_base, fs_rights_inheriting) {
-      if (arguments.length !== 3 || !put_iII(fd, fs_rights_base, fs_rights_inheriting))
+      if (arguments.length !== 3 || !put_iII(guest, fd, fs_rights_base, fs_rights_inheriting))
         return EINVAL;
       fd_fdstat_set_rights();
-      return left(fd_fdstat_set_rights);
+      return left(guest, fd_fdstat_set_rights);
     },
     fd_filestat_get(fd, stat) {
-      if (arguments.length !== 2 || !put_ii(fd, stat)) return EINVAL;
+      if (arguments.length !== 2 || !put_ii(guest, fd, stat)) return EINVAL;
       fd_filestat_get();
-      return left(fd_filestat_get);
+      return left(guest, fd_filestat_get);
     },
     fd_filestat_set_size(fd, size) {
-      if (arguments.length !== 2 || !put_iI(fd, size)) return EINVAL;
+      if (arguments.length !== 2 || !put_iI(guest, fd, size)) return EINVAL;
       fd_filestat_set_size();
-      return left(fd_filestat_set_size);
+      return left(guest, fd_filestat_set_size);
     },
     fd_filestat_set_times(fd, atim, mtim, fst_flags) {
-      if (arguments.length !== 4 || !put_iIIi(fd, atim, mtim, fst_flags)) return EINVAL;
+      if (arguments.length !== 4 || !put_iIIi(guest, fd, atim, mtim, fst_flags)) return EINVAL;
       fd_filestat_set_times();
-      return left(fd_filestat_set_times);
+      return left(guest, fd_filestat_set_times);
     },
     fd_pread(fd, iovs, iovs_len, offset, nread) {
-      if (arguments.length !== 5 || !put_iiiIi(fd, iovs, iovs_len, offset, nread)) return EINVAL;
+      if (arguments.length !== 5 || !put_iiiIi(guest, fd, iovs, iovs_len, offset, nread))
+        return EINVAL;
       fd_pread();
-      return left(fd_pread);
+      return left(guest, fd_pread);
     },
     fd_prestat_get(fd, prestat) {
-      if (arguments.length !== 2 || !put_ii(fd, prestat)) return EINVAL;
+      if (arguments.length !== 2 || !put_ii(guest, fd, prestat)) return EINVAL;
       fd_prestat_get();
-      return left(fd_prestat_get);
+      return left(guest, fd_prestat_get);
     },
     fd_prestat_dir_name(fd, path, path_len) {
-      if (arguments.length !== 3 || !put_iii(fd, path, path_len)) return EINVAL;
+      if (arguments.length !== 3 || !put_iii(guest, fd, path, path_len)) return EINVAL;
       fd_prestat_dir_name();
-      return left(fd_prestat_dir_name);
+      return left(guest, fd_prestat_dir_name);
     },
     fd_pwrite(fd, iovs, iovs_len, offset, nwritten) {
-      if (arguments.length !== 5 || !put_iiiIi(fd, iovs, iovs_len, offset, nwritten)) return EINVAL;
+      if (arguments.length !== 5 || !put_iiiIi(guest, fd, iovs, iovs_len, offset, nwritten))
+        return EINVAL;
       fd_pwrite();
-      return left(fd_pwrite);
+      return left(guest, fd_pwrite);
     },
     fd_read(fd, iovs, iovs_len, nread) {
-      if (arguments.length !== 4 || !put_iiii(fd, iovs, iovs_len, nread)) return EINVAL;
+      if (arguments.length !== 4 || !put_iiii(guest, fd, iovs, iovs_len, nread)) return EINVAL;
       fd_read();
-      return left(fd_read);
+      return left(guest, fd_read);
     },
     fd_readdir(fd, buf, buf_len, cookie, bufused) {
-      if (arguments.length !== 5 || !put_iiiIi(fd, buf, buf_len, cookie, bufused)) return EINVAL;
+      if (arguments.length !== 5 || !put_iiiIi(guest, fd, buf, buf_len, cookie, bufused))
+        return EINVAL;
       fd_readdir();
-      return left(fd_readdir);
+      return left(guest, fd_readdir);
     },
     fd_renumber(fd, to) {
-      if (arguments.length !== 2 || !put_ii(fd, to)) return EINVAL;
+      if (arguments.length !== 2 || !put_ii(guest, fd, to)) return EINVAL;
       fd_renumber();
-      return left(fd_renumber);
+      return left(guest, fd_renumber);
     },
     fd_seek(fd, offset, whence, newoffset) {
-      if (arguments.length !== 4 || !put_iIii(fd, offset, whence, newoffset)) return EINVAL;
+      if (arguments.length !== 4 || !put_iIii(guest, fd, offset, whence, newoffset)) return EINVAL;
       fd_seek();
-      return left(fd_seek);
+      return left(guest, fd_seek);
     },
     fd_sync(fd) {
-      if (arguments.length !== 1 || !put_i(fd)) return EINVAL;
+      if (arguments.length !== 1 || !put_i(guest, fd)) return EINVAL;
       fd_sync();
-      return left(fd_sync);
+      return left(guest, fd_sync);
     },
     fd_tell(fd, offset) {
-      if (arguments.length !== 2 || !put_ii(fd, offset)) return EINVAL;
+      if (arguments.length !== 2 || !put_ii(guest, fd, offset)) return EINVAL;
       fd_tell();
-      return left(fd_tell);
+      return left(guest, fd_tell);
     },
     fd_write(fd, iovs, iovs_len, nwritten) {
-      if (arguments.length !== 4 || !put_iiii(fd, iovs, iovs_len, nwritten)) return EINVAL;
+      if (arguments.length !== 4 || !put_iiii(guest, fd, iovs, iovs_len, nwritten)) return EINVAL;
       fd_write();
-      return left(fd_write);
+      return left(guest, fd_write);
     },
     path_create_directory(fd, path, path_len) {
-      if (arguments.length !== 3 || !put_iii(fd, path, path_len)) return EINVAL;
+      if (arguments.length !== 3 || !put_iii(guest, fd, path, path_len)) return EINVAL;
       path_create_directory();
-      return left(path_create_directory);
+      return left(guest, path_create_directory);
     },
     path_filestat_get(fd, flags, path, path_len, stat) {
-      if (arguments.length !== 5 || !put_iiiii(fd, flags, path, path_len, stat)) return EINVAL;
+      if (arguments.length !== 5 || !put_iiiii(guest, fd, flags, path, path_len, stat))
+        return EINVAL;
       path_filestat_get();
-      return left(path_filestat_get);
+      return left(guest, path_filestat_get);
     },
     path_filestat_set_times(fd, flags, path, path_len, atim, mtim, fst_flags) {
-      if (arguments.length !== 7 || !put_iiiiIIi(fd, flags, path, path_len, atim, mtim, fst_flags))
+      if (
+        arguments.length !== 7 ||
+        !put_iiiiIIi(guest, fd, flags, path, path_len, atim, mtim, fst_flags)
+      )
         return EINVAL;
       path_filestat_set_times();
-      return left(path_filestat_set_times);
+      return left(guest, path_filestat_set_times);
     },
     path_link(old_fd, old_flags, old_path, old_path_len, new_fd, new_path, new_path_len) {
       if (
         arguments.length !== 7 ||
-        !put_iiiiiii(old_fd, old_flags, old_path, old_path_len, new_fd, new_path, new_path_len)
+        !put_iiiiiii(
+          guest,
+          old_fd,
+          old_flags,
+          old_path,
+          old_path_len,
+          new_fd,
+          new_path,
+          new_path_len,
+        )
       )
         return EINVAL;
       path_link();
-      return left(path_link);
+      return left(guest, path_link);
     },
     path_open(
       fd,
@@ -835,6 +903,7 @@ function createImports(handle) {
       if (
         arguments.length !== 9 ||
         !put_iiiiiIIii(
+          guest,
           fd,
           dirflags,
           path,
@@ -848,114 +917,127 @@ function createImports(handle) {
       )
         return EINVAL;
       path_open();
-      return left(path_open);
+      return left(guest, path_open);
     },
     path_readlink(fd, path, path_len, buf, buf_len, bufused) {
-      if (arguments.length !== 6 || !put_iiiiii(fd, path, path_len, buf, buf_len, bufused))
+      if (arguments.length !== 6 || !put_iiiiii(guest, fd, path, path_len, buf, buf_len, bufused))
         return EINVAL;
       path_readlink();
-      return left(path_readlink);
+      return left(guest, path_readlink);
     },
     path_remove_directory(fd, path, path_len) {
-      if (arguments.length !== 3 || !put_iii(fd, path, path_len)) return EINVAL;
+      if (arguments.length !== 3 || !put_iii(guest, fd, path, path_len)) return EINVAL;
       path_remove_directory();
-      return left(path_remove_directory);
+      return left(guest, path_remove_directory);
     },
     path_rename(fd, old_path, old_path_len, new_fd, new_path, new_path_len) {
       if (
         arguments.length !== 6 ||
-        !put_iiiiii(fd, old_path, old_path_len, new_fd, new_path, new_path_len)
+        !put_iiiiii(guest, fd, old_path, old_path_len, new_fd, new_path, new_path_len)
       )
         return EINVAL;
       path_rename();
-      return left(path_rename);
+      return left(guest, path_rename);
     },
     path_symlink(old_path, old_path_len, fd, new_path, new_path_len) {
-      if (arguments.length !== 5 || !put_iiiii(old_path, old_path_len, fd, new_path, new_path_len))
+      if (
+        arguments.length !== 5 ||
+        !put_iiiii(guest, old_path, old_path_len, fd, new_path, new_path_len)
+      )
         return EINVAL;
       path_symlink();
-      return left(path_symlink);
+      return left(guest, path_symlink);
     },
     path_unlink_file(fd, path, path_len) {
-      if (arguments.length !== 3 || !put_iii(fd, path, path_len)) return EINVAL;
+      if (arguments.length !== 3 || !put_iii(guest, fd, path, path_len)) return EINVAL;
       path_unlink_file();
-      return left(path_unlink_file);
+      return left(guest, path_unlink_file);
     },
     poll_oneoff(subscriptions, events, nsubscriptions, nevents) {
-      if (arguments.length !== 4 || !put_iiii(subscriptions, events, nsubscriptions, nevents))
+      if (
+        arguments.length !== 4 ||
+        !put_iiii(guest, subscriptions, events, nsubscriptions, nevents)
+      )
         return EINVAL;
       poll_oneoff();
-      return left(poll_oneoff);
+      return left(guest, poll_oneoff);
     },
     proc_exit(code) {
-      if (arguments.length !== 1 || !put_i(code)) return EINVAL;
+      if (arguments.length !== 1 || !put_i(guest, code)) return EINVAL;
       proc_exit();
-      return left(proc_exit);
+      return left(guest, proc_exit);
     },
     proc_raise(sig) {
-      if (arguments.length !== 1 || !put_i(sig)) return EINVAL;
+      if (arguments.length !== 1 || !put_i(guest, sig)) return EINVAL;
       proc_raise();
-      return left(proc_raise);
+      return left(guest, proc_raise);
     },
     random_get(buf, buf_len) {
-      if (arguments.length !== 2 || !put_ii(buf, buf_len)) return EINVAL;
+      if (arguments.length !== 2 || !put_ii(guest, buf, buf_len)) return EINVAL;
       random_get();
-      return left(random_get);
+      return left(guest, random_get);
     },
     sched_yield() {
-      if (arguments.length !== 0 || !put()) return EINVAL;
+      if (arguments.length !== 0 || !put(guest)) return EINVAL;
       sched_yield();
-      return left(sched_yield);
+      return left(guest, sched_yield);
     },
     sock_accept(fd, flags, fd_out) {
-      if (arguments.length !== 3 || !put_iii(fd, flags, fd_out)) return EINVAL;
+      if (arguments.length !== 3 || !put_iii(guest, fd, flags, fd_out)) return EINVAL;
       sock_accept();
-      return left(sock_accept);
+      return left(guest, sock_accept);
     },
     sock_recv(fd, ri_data, ri_data_len, ri_flags, ro_datalen, ro_flags) {
       if (
         arguments.length !== 6 ||
-        !put_iiiiii(fd, ri_data, ri_data_len, ri_flags, ro_datalen, ro_flags)
+        !put_iiiiii(guest, fd, ri_data, ri_data_len, ri_flags, ro_datalen, ro_flags)
       )
         return EINVAL;
       sock_recv();
-      return left(sock_recv);
+      return left(guest, sock_recv);
     },
     sock_send(fd, si_data, si_data_len, si_flags, so_datalen) {
-      if (arguments.length !== 5 || !put_iiiii(fd, si_data, si_data_len, si_flags, so_datalen))
+      if (
+        arguments.length !== 5 ||
+        !put_iiiii(guest, fd, si_data, si_data_len, si_flags, so_datalen)
+      )
         return EINVAL;
       sock_send();
-      return left(sock_send);
+      return left(guest, sock_send);
     },
     sock_shutdown(fd, how) {
-      if (arguments.length !== 2 || !put_ii(fd, how)) return EINVAL;
+      if (arguments.length !== 2 || !put_ii(guest, fd, how)) return EINVAL;
       sock_shutdown();
-      return left(sock_shutdown);
+      return left(guest, sock_shutdown);
     },
   };
 
   /** What snapshot 0 has otherwise, in the place of the functions above. */
   const snapshot0Import = () => ({
     fd_filestat_get(fd, stat) {
-      if (arguments.length !== 2 || !put_ii(fd, stat)) return EINVAL;
+      if (arguments.length !== 2 || !put_ii(guest, fd, stat)) return EINVAL;
       snapshot0Calls.fd_filestat_get();
-      return left(snapshot0Calls.fd_filestat_get);
+      return left(guest, snapshot0Calls.fd_filestat_get);
     },
     fd_seek(fd, offset, whence, newoffset) {
-      if (arguments.length !== 4 || !put_iIii(fd, offset, whence, newoffset)) return EINVAL;
+      if (arguments.length !== 4 || !put_iIii(guest, fd, offset, whence, newoffset)) return EINVAL;
       snapshot0Calls.fd_seek();
-      return left(snapshot0Calls.fd_seek);
+      return left(guest, snapshot0Calls.fd_seek);
     },
     path_filestat_get(fd, flags, path, path_len, stat) {
-      if (arguments.length !== 5 || !put_iiiii(fd, flags, path, path_len, stat)) return EINVAL;
+      if (arguments.length !== 5 || !put_iiiii(guest, fd, flags, path, path_len, stat))
+        return EINVAL;
       snapshot0Calls.path_filestat_get();
-      return left(snapshot0Calls.path_filestat_get);
+      return left(guest, snapshot0Calls.path_filestat_get);
     },
     poll_oneoff(subscriptions, events, nsubscriptions, nevents) {
-      if (arguments.length !== 4 || !put_iiii(subscriptions, events, nsubscriptions, nevents))
+      if (
+        arguments.length !== 4 ||
+        !put_iiii(guest, subscriptions, events, nsubscriptions, nevents)
+      )
         return EINVAL;
       snapshot0Calls.poll_oneoff();
-      return left(snapshot0Calls.poll_oneoff);
+      return left(guest, snapshot0Calls.poll_oneoff);
     },
   });
 
@@ -969,9 +1051,13 @@ function createImports(handle) {
       assign(wasiImport, {
         fd_read(fd, iovs, iovs_len, nread) {
           if (arguments.length !== 4) return EINVAL;
-          if (isI32(fd) && memory !== undefined && inputWanted(id, fd)) {
+          if (isI32(fd) && guest.memory !== undefined && inputWanted(guest.instance, fd)) {
             const bytes = stdin(INPUT_SIZE);
-            feedInput(id, fd, bytes instanceof ViewOfBytes && bytes.length > 0 ? bytes : null);
+            feedInput(
+              guest.instance,
+              fd,
+              bytes instanceof ViewOfBytes && bytes.length > 0 ? bytes : null,
+            );
           }
           return read(fd, iovs, iovs_len, nread);
         },
@@ -992,21 +1078,33 @@ function createImports(handle) {
   }
 
   function handOut(stream, take) {
-    const bytes = take === undefined ? null : takeOutput(id, stream);
+    const bytes = take === undefined ? null : takeOutput(guest.instance, stream);
     if (bytes !== null) take(bytes);
   }
 
   function stopAt(time) {
-    deadline = time;
+    guest.deadline = time;
+  }
+
+  function close() {
+    closeInstance(guest.instance);
   }
 
   /** A copy of a range of the guest's memory, for those who watch calls; shorter where it ends. */
   function copyOut(offset, length) {
-    if (memory === undefined) return NO_MEMORY;
-    return new ViewOfBytes(apply(getBuffer, memory, [])).slice(offset, offset + length);
+    if (guest.memory === undefined) return NO_MEMORY;
+    return new ViewOfBytes(apply(getBuffer, guest.memory, [])).slice(offset, offset + length);
   }
 
-  return { wasiImport, snapshot0Import, useMemory, close, connect, stopAt, copyOut };
+  return {
+    wasiImport,
+    snapshot0Import,
+    useMemory: (memory) => useMemory(guest, memory),
+    close,
+    connect,
+    stopAt,
+    copyOut,
+  };
 }
 
 /**
@@ -1014,6 +1112,8 @@ function createImports(handle) {
  * a loop that it has not compiled yet only now and then.
  */
 function callAgain(call) {
+  // Here, as between the two lines nothing can end the call: the flag of one that was given up would be that of the next.
+  u32[CONTINUES] = 1;
   call();
   return u32[OUTCOME];
 }

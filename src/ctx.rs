@@ -30,6 +30,13 @@ impl Strings {
         Self { bytes, starts }
     }
 
+    /// How many there are, and their bytes with the terminators: both are below 2^32, as [`Self::from_terminated`] sees to it.
+    #[must_use]
+    pub fn sizes(&self) -> (u32, u32) {
+        let number = |len| u32::try_from(len).unwrap_or(u32::MAX);
+        (number(self.starts.len()), number(self.bytes.len()))
+    }
+
     /// Where each begins, in bytes.
     #[must_use]
     pub fn starts(&self) -> &[u32] {

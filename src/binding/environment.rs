@@ -104,7 +104,16 @@ impl Environment {
         instances.get(usize::try_from(id).ok()?)?.as_deref().map(act)
     }
 
+    /// Adds an instance and leaves in the frame what JavaScript is to know of it.
     fn add(&self, ctx: Ctx, extras: Extras) -> u32 {
+        let (args, environ) = (ctx.args.sizes(), ctx.environ.sizes());
+        let id = self.place(ctx, extras);
+        // SAFETY: JavaScript waits for the function that makes the instance.
+        unsafe { self.frame() }.tell_made(id, args, environ);
+        id
+    }
+
+    fn place(&self, ctx: Ctx, extras: Extras) -> u32 {
         let instance = Some(Box::new(Instance { ctx, extras, base: Cell::new(ptr::null_mut()), len: Cell::new(0) }));
         let mut instances = self.instances.borrow_mut();
         if let Some(id) = self.free.borrow_mut().pop()

@@ -119,11 +119,12 @@ first_callbacks! {
 fn call(environment: &Environment, function: &Function) {
     // SAFETY: JavaScript waits for the callback.
     let frame = unsafe { environment.frame() };
+    let resume = frame.resume();
     let result = catch_unwind(AssertUnwindSafe(|| {
         environment.with_instance(frame.instance, |instance| {
             // SAFETY: JavaScript has handed a live memory over, and waits.
             let memory = unsafe { instance.memory() };
-            let call = Call { ctx: &instance.ctx, memory, resume: &frame.resume };
+            let call = Call { ctx: &instance.ctx, memory, resume };
             (function.call)(&call, &frame.slots)
         })
     }));

@@ -13,7 +13,8 @@ mod options;
 mod shared;
 mod streams;
 
-use crate::abi::Errno;
+use crate::abi::{Clockid, Errno};
+use crate::host;
 use crate::host::sys::end_process;
 use crate::preview1::FUNCTIONS;
 use environment::{Environment, Handle};
@@ -37,6 +38,11 @@ pub(crate) fn exports(mut exports: Object<'_>, env: Env) -> Result<()> {
         signatures.set_named_property(function.name, function.signature())?;
     }
     exports.set_named_property("signatures", signatures)?;
+
+    // None has a resolution of more than a few milliseconds.
+    let resolution = |clock| host::resolution(clock).ok().and_then(|ns| u32::try_from(ns).ok()).unwrap_or(0);
+    let resolutions: Vec<u32> = (0..).map_while(Clockid::from_value).map(resolution).collect();
+    exports.set_named_property("clockResolutions", resolutions)?;
 
     let names: Vec<&str> = Errno::ALL.iter().map(|errno| errno.name()).collect();
     exports.set_named_property("errnos", names)?;

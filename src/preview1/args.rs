@@ -17,18 +17,12 @@ pub(super) fn args_get(call: &Call<'_>, argv: GuestPtr<u32>, argv_buf: GuestPtr<
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#args_sizes_get>
 pub(super) fn args_sizes_get(call: &Call<'_>) -> Result<(u32, u32)> {
-    Ok(sizes(&call.ctx.args))
-}
-
-/// How many strings there are, and how many bytes they take.
-pub(super) fn sizes(strings: &Strings) -> (u32, u32) {
-    let number = |len| u32::try_from(len).unwrap_or(u32::MAX);
-    (number(strings.starts().len()), number(strings.bytes().len()))
+    Ok(call.ctx.args.sizes())
 }
 
 /// Writes strings one behind the other, and a list of pointers to them. Both ranges are checked first.
 pub(super) fn write_strings(call: &Call<'_>, strings: &Strings, list: GuestPtr<u32>, buf: GuestPtr<u8>) -> Result<()> {
-    let (count, len) = sizes(strings);
+    let (count, len) = strings.sizes();
     let list = call.memory.array(list, count)?;
     let bytes = call.memory.region(buf.offset(), len)?;
     bytes.write_at(0, strings.bytes());

@@ -1,6 +1,6 @@
 //! The environment.
 
-use super::args::{sizes, write_strings};
+use super::args::write_strings;
 use super::{Call, Result};
 use crate::memory::GuestPtr;
 
@@ -17,5 +17,5 @@ pub(super) fn environ_get(call: &Call<'_>, environ: GuestPtr<u32>, environ_buf: 
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#environ_sizes_get>
 pub(super) fn environ_sizes_get(call: &Call<'_>) -> Result<(u32, u32)> {
-    Ok(sizes(&call.ctx.environ))
+    Ok(call.ctx.environ.sizes())
 }
