@@ -34,7 +34,6 @@ const {
   takeOutput,
   unshareInstance,
 } = require('./binding.js');
-const { limitReached, nodeError } = require('./errors.js');
 const {
   bindingNameOf,
   checkedOptions,
@@ -43,7 +42,9 @@ const {
   validateObject,
   validateUndefined,
 } = require('./options.js');
-const { kAttach, kShare } = require('./symbols.js');
+
+/** Loaded when something is wrong, which it seldom is. */
+const errors = () => require('./errors.js');
 
 // One native function for each import, shared by all instances: a call site in `createImports` then
 // always calls the same function, which V8 needs to call it fast.
@@ -122,6 +123,11 @@ const kHandle = Symbol('kHandle');
 const kPreopens = Symbol('kPreopens');
 const kOwnThread = Symbol('kOwnThread');
 const kObservation = Symbol('kObservation');
+// What other modules of this package use, too.
+/** `wasi[kShare]()` gives the number under which other threads can attach to the instance. */
+const kShare = Symbol.for('wasi-rs.share');
+/** `WASI[kAttach](number, options)` makes a WASI that shares the descriptors of another thread's. */
+const kAttach = Symbol.for('wasi-rs.attach');
 
 /** What a WASI has of options that attaches to another's: all else is there. */
 const ATTACHED = { functions: {}, observers: {}, names: [] };
@@ -193,7 +199,11 @@ class WASI {
    */
   finalizeBindings(instance, { memory = instance?.exports?.memory } = {}) {
     if (this[kStarted]) {
-      throw nodeError(Error, 'ERR_WASI_ALREADY_STARTED', 'WASI instance has already started');
+      throw errors().nodeError(
+        Error,
+        'ERR_WASI_ALREADY_STARTED',
+        'WASI instance has already started',
+      );
     }
     validateObject(instance, 'instance');
     validateObject(instance.exports, 'instance.exports');
@@ -434,7 +444,7 @@ function useMemory(guest, memory) {
   try {
     buffer = apply(getBuffer, memory, []);
   } catch {
-    throw nodeError(
+    throw errors().nodeError(
       TypeError,
       'ERR_INVALID_ARG_TYPE',
       '"instance.exports.memory" property must be a WebAssembly.Memory object',
@@ -457,7 +467,7 @@ function handOver(guest, buffer) {
 /** Called when the view is empty: before the start, or because the guest's memory grew. */
 function refresh(guest) {
   if (guest.memory === undefined) {
-    throw nodeError(Error, 'ERR_WASI_NOT_STARTED', 'wasi.start() has not been called');
+    throw errors().nodeError(Error, 'ERR_WASI_NOT_STARTED', 'wasi.start() has not been called');
   }
   handOver(guest, apply(getBuffer, guest.memory, []));
 }
@@ -480,7 +490,7 @@ function finish(guest, call) {
     } else if (outcome !== AGAIN) {
       throw new Error(`wasi-rs: internal fault in ${call.name}`);
     } else if (guest.deadline !== Infinity && now() > guest.deadline) {
-      throw limitReached('deadlineMs', 'The guest has run for as long as it may');
+      throw errors().limitReached('deadlineMs', 'The guest has run for as long as it may');
     }
   }
 }

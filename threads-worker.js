@@ -4,8 +4,8 @@
 
 const { parentPort, workerData } = require('node:worker_threads');
 const { WASI } = require('./index.js');
-const { kAttach } = require('./symbols.js');
 
+const kAttach = Symbol.for('wasi-rs.attach');
 const { number, module: wasm, memory, memoryImport, counts, maxThreads, thread } = workerData;
 
 // Places in `counts`.

@@ -15,10 +15,10 @@
 const { join } = require('node:path');
 const { Worker } = require('node:worker_threads');
 const { errorOf } = require('./run-in-worker.js');
-const { kShare } = require('./symbols.js');
 const { importedMemory } = require('./wasm-memory.js');
 
 const WORKER = join(__dirname, 'threads-worker.js');
+const kShare = Symbol.for('wasi-rs.share');
 const DEFAULT_MAX_THREADS = 64;
 
 /**

@@ -295,10 +295,24 @@ describe('the loader', () => {
 const loadErrors = []
 function requireNative() {
   if (process.env.NAPI_RS_NATIVE_LIBRARY_PATH) {
-  } else if (process.platform === 'android') {
-    const version = require('wasi-rs-android-arm64/package.json').version
-    if (version !== '0.1.0' && process.env.NAPI_RS_ENFORCE_VERSION_CHECK && process.env.NAPI_RS_ENFORCE_VERSION_CHECK !== '0') {
+  }
+  if (process.platform === 'android') {
+    if (process.arch === 'arm64') {
+      android()
     }
+  } else if (process.platform === '${process.platform}') {
+    if (process.arch === 'riscv32') {
+      riscv()
+    } else if (process.arch === '${process.arch}') {
+      const version = require('wasi-rs-here/package.json').version
+      if (version !== '0.1.0' && process.env.NAPI_RS_ENFORCE_VERSION_CHECK && process.env.NAPI_RS_ENFORCE_VERSION_CHECK !== '0') {
+      }
+    } else {
+      unsupported()
+    }
+  } else if (process.platform === 'openharmony') {
+  } else {
+    unsupported()
   }${more}
 }
 // NAPI_RS_FORCE_WASI is a flag
@@ -318,7 +332,8 @@ module.exports = nativeBinding
       assert.throws(() => ownLoader(generated(more), []), /not as scripts\/loader\.mjs expects it/);
     }
     for (const line of generated().split('\n').slice(0, -1)) {
-      if (/^ *\}*$/.test(line)) continue;
+      // What is left out anyway may be missing, too.
+      if (/^ *\}*$|\(\)$|arch ===|openharmony|else \{/.test(line)) continue;
       const without = generated().replace(`${line}\n`, '');
       assert.throws(() => ownLoader(without, []), /not as scripts\/loader\.mjs expects it/, line);
     }

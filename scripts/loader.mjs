@@ -1,5 +1,7 @@
-// Makes the loader that `napi build` generates into ours. Two things are taken out of it:
+// Makes the loader that `napi build` generates into ours. Three things are taken out of it:
 //
+// - what is for platforms that have no package, but for the one that it is built on: V8 would have to read it all
+//   each time the package is loaded;
 // - what falls back to a build for WebAssembly, which would run on `node:wasi` and contain nothing;
 // - environment variables. They concern every package of its kind: a program that sets one, to get another
 //   package's WebAssembly build instead of its addon, would do away with ours. So versions are always compared.
@@ -41,8 +43,53 @@ export function ownLoader(text, platforms) {
   const packages = count(loader, '/package.json');
   if (packages === 0 || count(loader, check) !== packages) unexpected('the comparison of versions');
   loader = loader.replaceAll(check, '');
+  loader = forPlatforms(loader, [...platforms, `${process.platform}-${process.arch}`]);
   verify(loader);
   return loader;
+}
+
+/** Leaves the branches for other systems and processors out. */
+function forPlatforms(loader, platforms) {
+  const [before, code] = loader.split(/(?<=^function requireNative\(\) {\n)/m);
+  if (code === undefined) unexpected('function requireNative() {');
+  const isSystem = (system) => platforms.some((platform) => platform.startsWith(`${system}-`));
+  const systems = branches(code, '  ', 'platform', isSystem).map(({ name: system, text }) => {
+    if (system === undefined || text === '') return text;
+    const isMachine = (machine) =>
+      platforms.some((platform) => `${platform}-`.startsWith(`${system}-${machine}-`));
+    return branches(text, '    ', 'arch', isMachine)
+      .map(({ text }) => text)
+      .join('');
+  });
+  return before + systems.join('');
+}
+
+/**
+ * The parts of a chain of conditions on a property of `process`, and what stands around it.
+ *
+ * @param {string} indent of the chain's lines
+ * @param {(name: string) => boolean} isWanted whether to keep the branch for a value
+ * @returns {{ name?: string, text: string }[]} the parts that are kept; those with a name are branches
+ */
+function branches(code, indent, property, isWanted) {
+  const start = new RegExp(`^${indent}(?:} else )?if \\(process\\.${property} === '(\\w+)'\\) {$`);
+  const parts = [{ text: '' }];
+  let inChain = false;
+  let kept = 0;
+  for (const line of code.split(/(?<=\n)/)) {
+    const name = start.exec(line.trimEnd())?.[1];
+    const isEnd = inChain && (line === `${indent}} else {\n` || line === `${indent}}\n`);
+    if (name !== undefined) parts.push({ name, text: '' });
+    else if (isEnd) parts.push({ text: '' });
+    inChain = name !== undefined || (inChain && !isEnd);
+    const part = parts.at(-1);
+    if (part.name !== undefined && !isWanted(part.name)) continue;
+    if (name !== undefined) kept++;
+    // The first condition of a chain has no `else` before it.
+    part.text += name !== undefined && kept === 1 ? line.replace('} else if', 'if') : line;
+  }
+  if (kept === 0) unexpected(`the branches for process.${property}`);
+  return parts;
 }
 
 function failure(platforms) {

@@ -18,8 +18,8 @@ use crate::host;
 use crate::host::sys::end_process;
 use crate::preview1::FUNCTIONS;
 use environment::{Environment, Handle};
-use napi::bindgen_prelude::{External, Function, FunctionCallContext, JsObjectValue, JsValuesTupleIntoVec, Object, ToNapiValue};
-use napi::{Env, Error, Result};
+use napi::bindgen_prelude::{External, Function, FunctionCallContext, JsObjectValue, JsValuesTupleIntoVec, Object, This, ToNapiValue};
+use napi::{Env, Error, Property, Result};
 use options::{Extras, InstanceOptions};
 use std::rc::Rc;
 
@@ -33,19 +33,24 @@ pub(crate) fn exports(mut exports: Object<'_>, env: Env) -> Result<()> {
 
     exports.set_named_property("snapshot0Calls", imports::snapshot0_functions(&env, &environment)?)?;
 
-    let mut signatures = Object::new(&env)?;
-    for function in FUNCTIONS {
-        signatures.set_named_property(function.name, function.signature())?;
-    }
-    exports.set_named_property("signatures", signatures)?;
-
     // None has a resolution of more than a few milliseconds.
     let resolution = |clock| host::resolution(clock).ok().and_then(|ns| u32::try_from(ns).ok()).unwrap_or(0);
     let resolutions: Vec<u32> = (0..).map_while(Clockid::from_value).map(resolution).collect();
     exports.set_named_property("clockResolutions", resolutions)?;
 
-    let names: Vec<&str> = Errno::ALL.iter().map(|errno| errno.name()).collect();
-    exports.set_named_property("errnos", names)?;
+    // What few ask for is made when they do.
+    let signatures = |env: Env, _: This<'_>| {
+        let mut signatures = Object::new(&env)?;
+        for function in FUNCTIONS {
+            signatures.set_named_property(function.name, function.signature())?;
+        }
+        Ok(signatures)
+    };
+    let errnos = |_: Env, _: This<'_>| Ok(Errno::ALL.iter().map(|errno| errno.name()).collect::<Vec<_>>());
+    exports.define_properties(&[
+        Property::new().with_utf8_name("signatures")?.with_getter_closure(signatures),
+        Property::new().with_utf8_name("errnos")?.with_getter_closure(errnos),
+    ])?;
 
     let here = Rc::clone(&environment);
     let create = move |call: FunctionCallContext<'_>| {
