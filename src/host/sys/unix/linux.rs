@@ -200,6 +200,13 @@ pub(super) fn is_listening(fd: BorrowedFd<'_>) -> Result<bool> {
     rustix::net::sockopt::socket_acceptconn(fd).map_err(from_rustix)
 }
 
+/// Fills the bytes with random ones of the kernel's. `false`: it has none, as before 3.17.
+pub(super) fn random(bytes: &mut [u8]) -> bool {
+    // SAFETY: the kernel writes to these bytes and to no other.
+    let filled = retry(|| unsafe { libc::syscall(libc::SYS_getrandom, bytes.as_mut_ptr(), bytes.len(), 0) });
+    filled == Ok(bytes.len())
+}
+
 /// Makes room for a range and extends the file to its end. `nosys` or `notsup`: the file system cannot reserve room.
 pub(super) fn allocate(fd: BorrowedFd<'_>, offset: Filesize, len: Filesize) -> Result<()> {
     rustix::fs::fallocate(fd, FallocateFlags::empty(), offset, len).map_err(from_rustix)

@@ -91,6 +91,11 @@ pub fn clock_time(clock: Clockid) -> Result<Timestamp> {
     read_clock(libc::clock_gettime, clock)
 }
 
+/// Fills the bytes with random ones of the system's own, if there is a short way to ask for them.
+pub fn random(bytes: &mut [u8]) -> bool {
+    platform::random(bytes)
+}
+
 /// Lets another thread run.
 pub fn yield_now() {
     rustix::thread::sched_yield();
