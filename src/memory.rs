@@ -138,6 +138,25 @@ impl Region<'_> {
         unsafe { ptr::copy_nonoverlapping(bytes.as_ref().as_ptr(), self.base, size_of::<T::Bytes>()) };
     }
 
+    /// Writes a record and the bytes that belong behind it to `offset` within the range, cut at its end, and returns how many bytes fitted.
+    #[inline]
+    #[allow(clippy::must_use_candidate, reason = "what is known to fit is written without looking")]
+    pub fn put_with<T: Record>(self, offset: usize, value: &T, behind: &[u8]) -> usize {
+        let head = value.to_bytes();
+        let size = size_of::<T::Bytes>().saturating_add(behind.len());
+        if size > self.len.saturating_sub(offset) {
+            let written = self.write_at(offset, head.as_ref());
+            return written.saturating_add(self.write_at(offset.saturating_add(written), behind));
+        }
+        // SAFETY: `offset + size <= len`, and the region was checked against a live memory.
+        unsafe {
+            let place = self.base.add(offset);
+            ptr::copy_nonoverlapping(head.as_ref().as_ptr(), place, size_of::<T::Bytes>());
+            copy_name(behind, place.add(size_of::<T::Bytes>()));
+        }
+        size
+    }
+
     /// The first `len` bytes of the range, or all of it.
     #[must_use]
     pub fn start(self, len: usize) -> Self {
@@ -178,6 +197,34 @@ impl Region<'_> {
             unsafe { ptr::copy_nonoverlapping(self.base.add(offset), bytes.as_mut_ptr(), count) };
         }
         count
+    }
+}
+
+/// Copies what is mostly between eight and 32 bytes, as names are: with two copies that overlap, whose sizes the compiler knows, instead of
+/// a call.
+///
+/// # Safety
+/// `to` must be valid for writes of so many bytes, and lie elsewhere.
+#[inline]
+unsafe fn copy_name(bytes: &[u8], to: *mut u8) {
+    /// # Safety
+    /// As above; and `bytes` has at least `SIZE` bytes and at most twice as many.
+    #[inline]
+    unsafe fn copy_ends<const SIZE: usize>(bytes: &[u8], to: *mut u8) {
+        let last = bytes.len().saturating_sub(SIZE);
+        // SAFETY: both begin `SIZE` bytes or more before the end.
+        unsafe {
+            ptr::copy_nonoverlapping(bytes.as_ptr(), to, SIZE);
+            ptr::copy_nonoverlapping(bytes.as_ptr().add(last), to.add(last), SIZE);
+        }
+    }
+    // SAFETY: the caller's promise, and the lengths.
+    unsafe {
+        match bytes.len() {
+            8..16 => copy_ends::<8>(bytes, to),
+            16..=32 => copy_ends::<16>(bytes, to),
+            len => ptr::copy_nonoverlapping(bytes.as_ptr(), to, len),
+        }
     }
 }
 
@@ -380,6 +427,24 @@ mod tests {
         let memory = memory(&mut []);
         assert!(memory.region(0, 0).is_err());
         assert!(memory.read(GuestPtr::<u8>::new(0)).is_err());
+    }
+
+    #[test]
+    fn a_record_and_what_is_behind_it_are_cut_at_the_end() {
+        let behind: Vec<u8> = (1..=64).collect();
+        for len in 0..=behind.len() {
+            let all = [&0x0102_0304_0506_0708_u64.to_le_bytes(), &behind[..len]].concat();
+            for size in 1..=all.len() + 2 {
+                let mut bytes = [0xff; 80];
+                let region = memory(&mut bytes).region(3, u32::try_from(size).unwrap()).unwrap();
+                let fits = all.len().min(size - 1);
+                assert_eq!(region.put_with(1, &0x0102_0304_0506_0708_u64, &behind[..len]), fits);
+                assert!(bytes[4..4 + fits] == all[..fits], "{len} in {size}");
+                assert!(bytes[..4].iter().chain(&bytes[4 + fits..]).all(|byte| *byte == 0xff), "{len} in {size}");
+            }
+        }
+        let mut bytes = [0xff; 80];
+        assert_eq!(memory(&mut bytes).region(3, 8).unwrap().put_with(9, &0_u64, &behind), 0);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::fs;
 use std::sync::Mutex;
 use wasi_rs::abi::{Errno, Fdflags, Filestat, Filetype};
 use wasi_rs::host::sys::pretend_openat2;
-use wasi_rs::host::{self, Directory, GuestPath, OpenOptions, Opened, PreopenOptions, SetTime, SetTimes, Tree};
+use wasi_rs::host::{self, Directory, DirectoryEntry, GuestPath, OpenOptions, Opened, PreopenOptions, SetTime, SetTimes, Tree};
 use wasi_rs_fuzz::input::Input;
 use wasi_rs_fuzz::outside::Outside;
 use wasi_rs_fuzz::{fence, temp};
@@ -387,7 +387,7 @@ impl System {
             };
             let mut names = Vec::new();
             directory
-                .entries(0, 4096, &mut |entry| {
+                .entries(0, 4096, &mut |entry: DirectoryEntry<'_>| {
                     names.push((entry.name.to_vec(), entry.filetype));
                     true
                 })

@@ -172,8 +172,8 @@ impl Record for Dirent {
         let mut bytes = Self::ZERO;
         put(&mut bytes, 0, self.next.to_le_bytes());
         put(&mut bytes, 8, self.ino.to_le_bytes());
-        put(&mut bytes, 16, self.namlen.to_le_bytes());
-        put(&mut bytes, 20, [self.filetype as u8]);
+        // One number, so that the record can stay in registers.
+        put(&mut bytes, 16, (u64::from(self.namlen) | (self.filetype as u64) << 32).to_le_bytes());
         bytes
     }
 }

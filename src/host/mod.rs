@@ -240,6 +240,20 @@ pub struct DirectoryEntry<'a> {
     pub next: u64,
 }
 
+/// What a listing gives its entries to.
+pub trait EntrySink {
+    /// Takes an entry and says whether it wants more.
+    // Arguments pass in registers. A `DirectoryEntry` would pass through memory, which takes as long as all else that is done here.
+    fn entry(&mut self, name: &[u8], ino: u64, filetype: Filetype, next: u64) -> bool;
+}
+
+impl<F: FnMut(DirectoryEntry<'_>) -> bool> EntrySink for F {
+    #[inline]
+    fn entry(&mut self, name: &[u8], ino: u64, filetype: Filetype, next: u64) -> bool {
+        self(DirectoryEntry { name, ino, filetype, next })
+    }
+}
+
 /// An open directory, and what can be done below it.
 ///
 /// No path leads outside: an attempt is `notcapable`. A symbolic link in the middle of a path is followed below the
@@ -262,7 +276,7 @@ pub trait Directory: Send + Sync {
 
     /// Gives the entries from `cookie` on to `sink` until it wants no more. 0 is the start, with a fresh look at the directory.
     /// `capacity` is about how many bytes the sink takes.
-    fn entries(&self, cookie: u64, capacity: usize, sink: &mut dyn FnMut(DirectoryEntry<'_>) -> bool) -> Result<()>;
+    fn entries(&self, cookie: u64, capacity: usize, sink: &mut dyn EntrySink) -> Result<()>;
 
     /// Creates a directory.
     fn create_directory(&self, path: GuestPath<'_>) -> Result<()>;

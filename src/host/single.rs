@@ -2,7 +2,7 @@
 //!
 //! C libraries look for the preopen whose name a path begins with and open what is left of it. For the whole name that is `.`.
 
-use super::{Directory, DirectoryEntry, GuestPath, OpenOptions, Opened, Result, SetTimes};
+use super::{Directory, EntrySink, GuestPath, OpenOptions, Opened, Result, SetTimes};
 use crate::abi::{Errno, Filestat, Filetype};
 use std::any::Any;
 
@@ -64,7 +64,7 @@ impl Directory for SingleFile {
         self.parent.path_set_times(self.file(path)?, false, times)
     }
 
-    fn entries(&self, _: u64, _: usize, _: &mut dyn FnMut(DirectoryEntry<'_>) -> bool) -> Result<()> {
+    fn entries(&self, _: u64, _: usize, _: &mut dyn EntrySink) -> Result<()> {
         Err(Errno::Notdir)
     }
 

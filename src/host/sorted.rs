@@ -1,6 +1,6 @@
 //! A directory whose entries come in the order of their names, so that two runs see the same.
 
-use super::{Directory, DirectoryEntry, GuestPath, OpenOptions, Opened, Result, SetTimes};
+use super::{Directory, DirectoryEntry, EntrySink, GuestPath, OpenOptions, Opened, Result, SetTimes};
 use crate::abi::{Errno, Filestat, Filetype};
 use std::any::Any;
 use std::sync::{Mutex, PoisonError};
@@ -33,7 +33,7 @@ impl Sorted {
 
     fn snapshot(&self) -> Result<Vec<Entry>> {
         let mut entries = Vec::new();
-        self.inner.entries(0, CAPACITY, &mut |entry| {
+        self.inner.entries(0, CAPACITY, &mut |entry: DirectoryEntry<'_>| {
             entries.push(Entry { name: entry.name.to_vec(), ino: entry.ino, filetype: entry.filetype });
             entries.len() <= ENTRY_LIMIT
         })?;
@@ -74,14 +74,14 @@ impl Directory for Sorted {
         self.inner.path_set_times(path, follow, times)
     }
 
-    fn entries(&self, cookie: u64, _: usize, sink: &mut dyn FnMut(DirectoryEntry<'_>) -> bool) -> Result<()> {
+    fn entries(&self, cookie: u64, _: usize, sink: &mut dyn EntrySink) -> Result<()> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if cookie == 0 {
             *entries = self.snapshot()?;
         }
         let start = usize::try_from(cookie).unwrap_or(usize::MAX);
         for (entry, next) in entries.iter().skip(start).zip(cookie.saturating_add(1)..) {
-            if !sink(DirectoryEntry { name: &entry.name, ino: entry.ino, filetype: entry.filetype, next }) {
+            if !sink.entry(&entry.name, entry.ino, entry.filetype, next) {
                 break;
             }
         }

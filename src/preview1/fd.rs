@@ -7,8 +7,7 @@ use super::{BufferArg, Call, IoVecsArg, Result};
 use crate::abi::{
     Advice, Dirent, Errno, Fd, Fdflags, Fdstat, Filesize, Filestat, Fstflags, Prestat, Rights, RightsPair, Timestamp, Whence,
 };
-use crate::host::{Interest, Opened, SetTime, SetTimes};
-use crate::memory::Record;
+use crate::host::{DirectoryEntry, Interest, Opened, SetTime, SetTimes};
 
 fn count(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
@@ -336,14 +335,16 @@ pub(super) fn fd_readdir(call: &Call<'_>, fd: Fd, buf: BufferArg<'_>, cookie: u6
         return Ok(0);
     }
     let mut refused = None;
-    directory.entries(cookie, buf.len(), &mut |entry| {
-        if let Some(Err(errno)) = call.ctx.quota.as_ref().map(|quota| quota.take_entry()) {
+    let quota = call.ctx.quota.as_deref();
+    directory.entries(cookie, buf.len(), &mut |entry: DirectoryEntry<'_>| {
+        if let Some(quota) = quota
+            && let Err(errno) = quota.take_entry()
+        {
             refused = Some(errno);
             return false;
         }
         let head = Dirent { next: entry.next, ino: entry.ino, namlen: count(entry.name.len()), filetype: entry.filetype };
-        used = used.saturating_add(buf.write_at(used, head.to_bytes().as_ref()));
-        used = used.saturating_add(buf.write_at(used, entry.name));
+        used = used.wrapping_add(buf.put_with(used, &head, entry.name));
         used < buf.len()
     })?;
     match refused {

@@ -124,6 +124,21 @@ fn a_long_name_fits_a_buffer_made_for_it() {
 }
 
 #[test]
+fn names_of_every_length_arrive_whole() {
+    let mut guest = Guest::new();
+    let mut wanted: BTreeSet<String> = [".", ".."].map(str::to_owned).into();
+    // The longest that a path leaves room for on every system.
+    for len in 1..=200 {
+        let name = "n".repeat(len);
+        guest.temp.write(&format!("box/{name}"), "");
+        wanted.insert(name);
+    }
+    for size in [256, 300, 1000, 4096, 16 * 1024, 32 * 1024] {
+        assert_eq!(names(&guest.list(BOX, size)), wanted, "{size}");
+    }
+}
+
+#[test]
 fn cookie_0_looks_again() {
     let mut guest = with_files(3);
     assert_eq!(names(&guest.list(BOX, 4096)), expected(3));

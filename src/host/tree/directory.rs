@@ -4,7 +4,7 @@ use super::file::{Access, TreeFile};
 use super::names::{Base, Found, Id, Inode, Last, Names};
 use super::{Inner, volume::Volume};
 use crate::abi::{Errno, Filestat};
-use crate::host::{Directory, DirectoryEntry, GuestPath, OpenOptions, Opened, Result, SetTimes, Split};
+use crate::host::{Directory, EntrySink, GuestPath, OpenOptions, Opened, Result, SetTimes, Split};
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -159,7 +159,7 @@ impl Directory for TreeDirectory {
         names.set_times(id, times, self.volume().now())
     }
 
-    fn entries(&self, cookie: u64, _: usize, sink: &mut dyn FnMut(DirectoryEntry<'_>) -> bool) -> Result<()> {
+    fn entries(&self, cookie: u64, _: usize, sink: &mut dyn EntrySink) -> Result<()> {
         let names = self.tree.names();
         let node = names.directory(self.base.id)?;
         if node.meta.links == 0 {
@@ -175,7 +175,7 @@ impl Directory for TreeDirectory {
                 continue;
             }
             let (ino, filetype) = names.listed(id)?;
-            if !sink(DirectoryEntry { name, ino, filetype, next: cookie_after(at) }) {
+            if !sink.entry(name, ino, filetype, cookie_after(at)) {
                 return Ok(());
             }
         }
@@ -185,7 +185,7 @@ impl Directory for TreeDirectory {
         }
         for (at, name, id) in node.entries.range(cookie..=last) {
             let (ino, filetype) = names.listed(id)?;
-            if !sink(DirectoryEntry { name, ino, filetype, next: cookie_after(at) }) {
+            if !sink.entry(name, ino, filetype, cookie_after(at)) {
                 break;
             }
         }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::abi::{Advice, Fdflags, Filestat, Filetype, Whence};
-use crate::host::{Directory, File, GuestPath, OpenOptions, Opened, SetTime, SetTimes, Source};
+use crate::host::{Directory, DirectoryEntry, File, GuestPath, OpenOptions, Opened, SetTime, SetTimes, Source};
 use crate::memory::GuestMemory;
 
 const READ: OpenOptions = OpenOptions {
@@ -75,7 +75,7 @@ fn pread(file: &dyn File, len: usize, offset: u64) -> Result<Vec<u8>> {
 /// The entries from a cookie on, at most some, with the cookie behind each.
 fn list(directory: &dyn Directory, cookie: u64, most: usize) -> Result<Vec<(String, u64, Filetype, u64)>> {
     let mut entries = Vec::new();
-    directory.entries(cookie, 4096, &mut |entry| {
+    directory.entries(cookie, 4096, &mut |entry: DirectoryEntry<'_>| {
         entries.push((String::from_utf8(entry.name.to_vec()).unwrap(), entry.ino, entry.filetype, entry.next));
         entries.len() < most
     })?;

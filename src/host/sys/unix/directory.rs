@@ -6,13 +6,14 @@ use super::platform::{self, Listing};
 use super::resolve::{self, Base};
 use super::{Entry, filestat_of, filetype_of, timestamps};
 use crate::abi::{Errno, Fdflags, Filestat, Filetype};
-use crate::host::{Directory, DirectoryEntry, GuestPath, OpenOptions, Opened, Result, SetTime, SetTimes, Split};
+use crate::host::{Directory, EntrySink, GuestPath, OpenOptions, Opened, Result, SetTime, SetTimes, Split};
 use cap_std::fs::Dir;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, Mode, OFlags, Stat};
 use rustix::io::Errno as Host;
 use std::any::Any;
 use std::fs::File as StdFile;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A directory of the host.
 pub(super) struct HostDirectory {
@@ -20,6 +21,8 @@ pub(super) struct HostDirectory {
     root: bool,
     no_symlinks: bool,
     listing: Listing,
+    /// Its own serial number once it was asked for. 0 is none that a file has.
+    ino: AtomicU64,
 }
 
 /// The directory that holds a path's last component.
@@ -39,7 +42,26 @@ impl AsFd for Parent<'_> {
 
 impl HostDirectory {
     pub(super) fn new(dir: Dir, root: bool, no_symlinks: bool) -> Self {
-        Self { dir, root, no_symlinks, listing: Listing::default() }
+        Self { dir, root, no_symlinks, listing: Listing::default(), ino: AtomicU64::new(0) }
+    }
+
+    /// The type of a file that the directory does not know, as few file systems have it.
+    #[cold]
+    #[inline(never)]
+    fn ask_filetype(&self, name: &[u8]) -> Filetype {
+        stat_name(self.dir.as_fd(), name).map_or(Filetype::Unknown, |stat| filetype_of(&stat))
+    }
+
+    /// The directory's serial number, which stays as it is.
+    #[cold]
+    #[inline(never)]
+    fn ino(&self) -> Result<u64> {
+        let mut ino = self.ino.load(Relaxed);
+        if ino == 0 {
+            ino = self.filestat()?.ino;
+            self.ino.store(ino, Relaxed);
+        }
+        Ok(ino)
     }
 
     fn base(&self) -> Base<'_> {
@@ -149,20 +171,12 @@ impl Directory for HostDirectory {
         rustix::fs::utimensat(place.as_fd(), name, &timestamps(times), AtFlags::SYMLINK_NOFOLLOW).map_err(from_rustix)
     }
 
-    fn entries(&self, cookie: u64, capacity: usize, sink: &mut dyn FnMut(DirectoryEntry<'_>) -> bool) -> Result<()> {
-        self.listing.entries(self.dir.as_fd(), cookie, capacity, &mut |Entry { name, ino, file_type, next }| {
-            let filetype = match file_type {
-                FileType::Unknown => stat_name(self.dir.as_fd(), name).map_or(Filetype::Unknown, |stat| filetype_of(&stat)),
-                FileType::RegularFile => Filetype::RegularFile,
-                FileType::Directory => Filetype::Directory,
-                FileType::Symlink => Filetype::SymbolicLink,
-                FileType::CharacterDevice => Filetype::CharacterDevice,
-                FileType::BlockDevice => Filetype::BlockDevice,
-                FileType::Socket | FileType::Fifo => Filetype::SocketStream,
-            };
+    fn entries(&self, cookie: u64, capacity: usize, sink: &mut dyn EntrySink) -> Result<()> {
+        self.listing.entries(self.dir.as_fd(), cookie, capacity, |Entry { name, ino, filetype, next }| {
+            let filetype = if filetype == Filetype::Unknown { self.ask_filetype(name) } else { filetype };
             // What lies above may be outside: as in the root of a file system, `..` is the directory itself.
-            let ino = if name == b".." { self.filestat()?.ino } else { ino };
-            Ok(sink(DirectoryEntry { name, ino, filetype, next }))
+            let ino = if name == b".." { self.ino()? } else { ino };
+            Ok(sink.entry(name, ino, filetype, next))
         })
     }
 

@@ -6,9 +6,10 @@ use super::Entry;
 use super::errno::from_rustix;
 use super::file::{count, retry};
 use super::resolve::{Base, RACE_LIMIT};
-use crate::abi::{Advice, Errno, Filesize};
+use crate::abi::{Advice, Dirent, Errno, Filesize, Filetype};
 use crate::host::Result;
-use crate::memory::Region;
+use crate::memory::{Record, Region};
+use libc::c_long;
 use rustix::event::PollFlags;
 use rustix::fs::{FallocateFlags, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno as Host;
@@ -94,8 +95,7 @@ pub(super) fn open_name(directory: BorrowedFd<'_>, name: &[u8], flags: OFlags, m
 /// Reads and writes, without the C library: in a process with threads its functions can be cancelled, and the bookkeeping
 /// for that costs 30 ns a call.
 pub(super) mod call {
-    use super::{AsRawFd, BorrowedFd, Region, Result, count, retry};
-    use libc::c_long;
+    use super::{AsRawFd, BorrowedFd, Region, Result, c_long, count, retry};
 
     // A variadic function takes what the kernel takes: all arguments are as wide as a register.
 
@@ -152,8 +152,7 @@ pub(super) mod call {
 
 /// Reads and writes that do not wait, on descriptors whose flags are not ours to change.
 pub(super) mod nowait {
-    use super::{AsRawFd, BorrowedFd, Region, Result, count, retry};
-    use libc::c_long;
+    use super::{AsRawFd, BorrowedFd, Region, Result, c_long, count, retry};
 
     const HERE: c_long = -1;
 
@@ -236,15 +235,36 @@ pub(super) fn datasync(fd: BorrowedFd<'_>) -> Result<()> {
     rustix::fs::fdatasync(fd).map_err(from_rustix)
 }
 
-/// The bytes of directory entries that are fetched at once, at most and at least.
+/// The bytes of directory entries that are fetched at once, at most and at least: the record of a name of 255 bytes has 280.
 const ENTRIES_MOST: usize = 16 * 1024;
-const ENTRIES_LEAST: usize = 1024;
+const ENTRIES_LEAST: usize = 280;
 
 /// The entries of a directory. Cookies are the kernel's.
 #[derive(Default)]
 pub(super) struct Listing {
+    progress: Mutex<Progress>,
+}
+
+/// What the next call is to know of the last one.
+#[derive(Default)]
+struct Progress {
     /// Where the kernel's cursor stands: the cookie of the entry it gives next. Kept so that a listing that goes on does not seek.
-    cursor: Mutex<Option<u64>>,
+    cursor: Option<u64>,
+    /// What the latest entries were long, as the kernel's records and as the guest's. What is fetched beyond what the guest's buffer
+    /// takes has to be fetched again.
+    records: usize,
+    entries: usize,
+}
+
+impl Progress {
+    /// How many bytes of records there are in `room` bytes for a guest, as far as one can know: names are about as long as the latest.
+    fn fetch(&self, room: usize) -> usize {
+        // To begin with, names of twelve bytes.
+        let (records, entries) = if self.entries == 0 { (32, 36) } else { (self.records, self.entries) };
+        let expected = room.saturating_mul(records).checked_div(entries).unwrap_or(room);
+        // One more: the last entry is cut.
+        expected.saturating_add(64).clamp(ENTRIES_LEAST, ENTRIES_MOST)
+    }
 }
 
 impl Listing {
@@ -254,48 +274,182 @@ impl Listing {
         directory: BorrowedFd<'_>,
         cookie: u64,
         capacity: usize,
-        sink: &mut dyn FnMut(Entry<'_>) -> Result<bool>,
+        mut sink: impl FnMut(Entry<'_>) -> Result<bool>,
     ) -> Result<()> {
         let mut buffer = [const { MaybeUninit::<u8>::uninit() }; ENTRIES_MOST];
-        let mut cursor = self.cursor.lock().unwrap_or_else(PoisonError::into_inner);
-        if cookie == 0 || *cursor != Some(cookie) {
-            *cursor = None;
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        // Known again once all went well.
+        let cursor = progress.cursor.take();
+        if cookie == 0 || cursor != Some(cookie) {
             if i64::try_from(cookie).is_err() {
                 // Past anything that a host's cookie can be.
                 return Ok(());
             }
-            rustix::fs::seek(directory, rustix::fs::SeekFrom::Start(cookie)).map_err(listing_error)?;
+            rustix::fs::seek(directory, rustix::fs::SeekFrom::Start(cookie)).map_err(from_rustix).map_err(listing_error)?;
         }
+        let mut room = capacity;
         loop {
-            let room = capacity.clamp(ENTRIES_LEAST, ENTRIES_MOST);
-            let buffer = buffer.get_mut(..room).ok_or(Errno::Io)?;
-            let mut entries = rustix::fs::RawDir::new(directory, buffer);
-            let mut last = None;
-            // One fill of the buffer at a time: the iterator itself would fetch more than the sink takes.
-            while last.is_none() || !entries.is_buffer_empty() {
-                let Some(entry) = entries.next() else {
-                    *cursor = None;
-                    return Ok(());
-                };
-                let entry = entry.map_err(listing_error)?;
-                let next = entry.next_entry_cookie();
-                let name = entry.file_name().to_bytes();
-                if !sink(Entry { name, ino: entry.ino(), file_type: entry.file_type(), next })? {
-                    // The kernel's cursor stands behind what the buffer held.
-                    *cursor = if entries.is_buffer_empty() { Some(next) } else { None };
-                    return Ok(());
-                }
-                last = Some(next);
+            let mut rest = records(directory, &mut buffer, progress.fetch(room)).map_err(listing_error)?;
+            if rest.is_empty() {
+                return Ok(());
             }
-            *cursor = last;
+            let fetched = rest.len();
+            let (mut taken, mut next, mut goes_on) = (0_usize, 0, true);
+            while goes_on && !rest.is_empty() {
+                let (entry, behind) = first_record(rest).ok_or(Errno::Io)?;
+                rest = behind;
+                next = entry.next;
+                taken = taken.wrapping_add(size_of::<<Dirent as Record>::Bytes>()).wrapping_add(entry.name.len());
+                goes_on = sink(entry)?;
+            }
+            progress.records = fetched.saturating_sub(rest.len());
+            progress.entries = taken;
+            if !goes_on {
+                // The kernel's cursor stands behind what the buffer held.
+                progress.cursor = rest.is_empty().then_some(next);
+                return Ok(());
+            }
+            // A sink may take more than it said.
+            room = if taken < room { room.saturating_sub(taken) } else { capacity };
         }
     }
 }
 
+/// Fetches about `size` bytes of records from where the kernel's cursor stands: none at the end.
+fn records<'a>(directory: BorrowedFd<'_>, buffer: &'a mut [MaybeUninit<u8>], size: usize) -> Result<&'a [u8]> {
+    let mut size = size.min(buffer.len());
+    loop {
+        for byte in buffer.iter_mut().take(size) {
+            // The kernel leaves gaps between records as they are.
+            byte.write(0);
+        }
+        let fd = c_long::from(directory.as_raw_fd());
+        // SAFETY: the kernel writes to the buffer's first `size` bytes.
+        match retry(|| unsafe { libc::syscall(libc::SYS_getdents64, fd, buffer.as_mut_ptr(), size) }) {
+            // A name so long that its record does not fit.
+            Err(Errno::Inval) if size < buffer.len() => size = buffer.len(),
+            // SAFETY: the kernel has written at most `size` bytes, and so many were written before.
+            Ok(filled) => return Ok(unsafe { std::slice::from_raw_parts(buffer.as_ptr().cast(), filled.min(size)) }),
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// The first of the kernel's records, and those behind it. The name ends in NUL; what follows that, up to a multiple of eight, means nothing.
+///
+/// ```text
+///  0 d_ino u64 | 8 d_off i64 | 16 d_reclen u16 | 18 d_type u8 | 19 d_name ...
+/// ```
+#[inline]
+fn first_record(records: &[u8]) -> Option<(Entry<'_>, &[u8])> {
+    let (words, _) = records.as_chunks::<8>();
+    let [ino, next, third, ..] = *words else { return None };
+    let [low, high, kind, ..] = third;
+    let (record, behind) = records.split_at_checked(usize::from(u16::from_ne_bytes([low, high])))?;
+    let name = record.get(19..)?;
+    // Five bytes of the name are in the word that ends the head.
+    let len = match first_zero(u64::from_le_bytes(third) | 0xff_ffff) {
+        Some(at) => at.wrapping_sub(3),
+        None => name_len(name)?,
+    };
+    let (name, _) = name.split_at_checked(len).filter(|(_, end)| !end.is_empty())?;
+    let filetype = match kind {
+        libc::DT_REG => Filetype::RegularFile,
+        libc::DT_DIR => Filetype::Directory,
+        libc::DT_LNK => Filetype::SymbolicLink,
+        libc::DT_FIFO | libc::DT_SOCK => Filetype::SocketStream,
+        libc::DT_CHR => Filetype::CharacterDevice,
+        libc::DT_BLK => Filetype::BlockDevice,
+        _ => Filetype::Unknown,
+    };
+    Some((Entry { name, ino: u64::from_ne_bytes(ino), filetype, next: u64::from_ne_bytes(next) }, behind))
+}
+
+/// The length of a name that ends in NUL, of at least five bytes.
+#[inline]
+fn name_len(name: &[u8]) -> Option<usize> {
+    let mut len = 5_usize;
+    let (words, _) = name.get(len..)?.as_chunks();
+    for word in words {
+        if let Some(at) = first_zero(u64::from_le_bytes(*word)) {
+            return Some(len.wrapping_add(at));
+        }
+        len = len.wrapping_add(size_of_val(word));
+    }
+    // The kernel's records are of whole words.
+    name.iter().position(|byte| *byte == 0)
+}
+
+/// Which of eight bytes, the lowest first, is the first that is zero.
+#[inline]
+fn first_zero(word: u64) -> Option<usize> {
+    // Of the bits that this leaves, the lowest belongs to that byte.
+    let zeros = word.wrapping_sub(0x0101_0101_0101_0101) & !word & 0x8080_8080_8080_8080;
+    if zeros == 0 { None } else { usize::try_from(zeros.trailing_zeros() / u8::BITS).ok() }
+}
+
 /// A descriptor that is good for nothing but paths cannot be listed: the directory may be searched, not read.
-fn listing_error(error: Host) -> Errno {
-    match error {
-        Host::BADF => Errno::Acces,
-        error => from_rustix(error),
+fn listing_error(errno: Errno) -> Errno {
+    if errno == Errno::Badf { Errno::Acces } else { errno }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A record as the kernel writes it, with anything behind the name's end.
+    fn record(name: &[u8], kind: u8) -> Vec<u8> {
+        let mut record = [&7_u64.to_ne_bytes()[..], &i64::MAX.to_ne_bytes(), &[0, 0, kind], name, &[0]].concat();
+        record.resize(record.len().next_multiple_of(8), 0xee);
+        let len = u16::try_from(record.len()).unwrap().to_ne_bytes();
+        record[16..18].copy_from_slice(&len);
+        record
+    }
+
+    #[test]
+    fn a_record_holds_a_name_of_any_length() {
+        for len in 1..=1024 {
+            // Also bytes that look like the end to who counts carelessly.
+            for byte in [b'n', 1, 0x80, 0xff] {
+                let name = vec![byte; len];
+                let two = [record(&name, libc::DT_LNK), record(b"next", libc::DT_DIR)].concat();
+                let (entry, behind) = first_record(&two).unwrap();
+                assert_eq!((entry.name, entry.ino, entry.next), (&*name, 7, i64::MAX.cast_unsigned()), "{len}");
+                assert_eq!(entry.filetype, Filetype::SymbolicLink);
+                let (entry, behind) = first_record(behind).unwrap();
+                assert_eq!((entry.name, entry.filetype, behind), (&b"next"[..], Filetype::Directory, &[][..]));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_record_is_none() {
+        for name in [&b"n"[..], b"12345", b"123456789"] {
+            let whole = record(name, libc::DT_REG);
+            for len in 0..whole.len() {
+                assert!(first_record(&whole[..len]).is_none(), "{len} bytes of {name:?}");
+            }
+            for wrong in [0, 1, 18, 19, 19 + name.len(), whole.len() + 1, 0xffff] {
+                let mut bytes = whole.clone();
+                bytes[16..18].copy_from_slice(&u16::try_from(wrong).unwrap().to_ne_bytes());
+                assert!(first_record(&bytes).is_none(), "{wrong} for {name:?}");
+            }
+            let mut endless = whole;
+            for byte in &mut endless[19..] {
+                *byte = b'x';
+            }
+            assert!(first_record(&endless).is_none());
+        }
+    }
+
+    #[test]
+    fn as_much_is_fetched_as_fits() {
+        let mut progress = Progress::default();
+        assert_eq!([0, 4096, usize::MAX].map(|room| progress.fetch(room)), [ENTRIES_LEAST, 3704, ENTRIES_MOST]);
+        // Names of 255 bytes.
+        (progress.records, progress.entries) = (280, 279);
+        assert_eq!(progress.fetch(4096), 4174);
+        (progress.records, progress.entries) = (usize::MAX, 1);
+        assert_eq!(progress.fetch(4096), ENTRIES_MOST);
     }
 }

@@ -1,7 +1,7 @@
 //! Directory entries by the C library's streams, for systems whose own cookies are good for nothing but the stream that gave them.
 
-use super::Entry;
 use super::errno::from_rustix;
+use super::{Entry, filetype};
 use crate::host::Result;
 use rustix::fs::{Dir, DirEntry, Mode, OFlags};
 use std::os::fd::BorrowedFd;
@@ -30,7 +30,7 @@ impl Listing {
         directory: BorrowedFd<'_>,
         cookie: u64,
         _: usize,
-        sink: &mut dyn FnMut(Entry<'_>) -> Result<bool>,
+        mut sink: impl FnMut(Entry<'_>) -> Result<bool>,
     ) -> Result<()> {
         let mut held = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
         // Put back if all went well: after an error the next call opens it anew.
@@ -41,7 +41,7 @@ impl Listing {
         stream.go_to(cookie)?;
         while let Some(entry) = stream.next()? {
             let next = stream.position.saturating_add(1);
-            let given = Entry { name: entry.file_name().to_bytes(), ino: entry.ino(), file_type: entry.file_type(), next };
+            let given = Entry { name: entry.file_name().to_bytes(), ino: entry.ino(), filetype: filetype(entry.file_type()), next };
             if !sink(given)? {
                 stream.pending = Some(entry);
                 break;

@@ -44,7 +44,7 @@ struct Entry<'a> {
     /// The serial number of the file.
     ino: u64,
     /// The type of the file, if the directory knows it.
-    file_type: FileType,
+    filetype: Filetype,
     /// The cookie at which the entry after this one begins.
     next: u64,
 }
@@ -109,7 +109,11 @@ pub fn end_process(code: i32) -> ! {
 }
 
 fn filetype_of(stat: &Stat) -> Filetype {
-    match FileType::from_raw_mode(stat.st_mode) {
+    filetype(FileType::from_raw_mode(stat.st_mode))
+}
+
+fn filetype(file_type: FileType) -> Filetype {
+    match file_type {
         FileType::RegularFile => Filetype::RegularFile,
         FileType::Directory => Filetype::Directory,
         FileType::Symlink => Filetype::SymbolicLink,

@@ -6,7 +6,7 @@ use super::resolve::{self, Base, Place, RACE_LIMIT};
 use super::walk::{Last, walk};
 use super::{link, names};
 use crate::abi::{Errno, Fdflags, Filestat, Filetype};
-use crate::host::{Directory, DirectoryEntry, GuestPath, OpenOptions, Opened, Result, SetTime, SetTimes, Split, from_io};
+use crate::host::{Directory, EntrySink, GuestPath, OpenOptions, Opened, Result, SetTime, SetTimes, Split, from_io};
 use cap_std::fs::Dir;
 use std::any::Any;
 use std::os::windows::io::{AsHandle, OwnedHandle};
@@ -224,13 +224,13 @@ impl Directory for HostDirectory {
         call::set_times(self.handle_on(path, follow, access)?.as_handle(), times)
     }
 
-    fn entries(&self, cookie: u64, _: usize, sink: &mut dyn FnMut(DirectoryEntry<'_>) -> bool) -> Result<()> {
+    fn entries(&self, cookie: u64, _: usize, sink: &mut dyn EntrySink) -> Result<()> {
         let mut listing = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
         if cookie < BEHIND_DOTS {
             // What lies above may be outside: as in the root of a file system, `..` is the directory itself.
             let ino = self.filestat()?.ino;
             for (name, next) in [(&b"."[..], 1), (b"..", BEHIND_DOTS)] {
-                if cookie < next && !sink(DirectoryEntry { name, ino, filetype: Filetype::Directory, next }) {
+                if cookie < next && !sink.entry(name, ino, Filetype::Directory, next) {
                     if cookie == 0 {
                         *listing = Listing::default();
                     }
@@ -264,7 +264,7 @@ impl Directory for HostDirectory {
             let skipped = usize::try_from(at.saturating_sub(*first)).unwrap_or(usize::MAX);
             for entry in entries.get(skipped..).unwrap_or_default() {
                 at = at.saturating_add(1);
-                if !sink(DirectoryEntry { name: entry.name.as_bytes(), ino: entry.ino, filetype: entry.filetype, next: at }) {
+                if !sink.entry(entry.name.as_bytes(), entry.ino, entry.filetype, at) {
                     return Ok(());
                 }
             }
