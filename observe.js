@@ -8,7 +8,6 @@ const { limitReached } = require('./errors.js');
 const { errnoName, traced } = require('./trace.js');
 
 const { hrtime } = process;
-const now = performance.now.bind(performance);
 const STDERR = 2;
 
 /**
@@ -16,7 +15,7 @@ const STDERR = 2;
  *
  * @param {object} wasiImport is changed
  * @param {object} observers `hostCalls`, `deadlineMs`, `trace`, `stats`
- * @param {{ stopAt: (time: number) => void, copyOut: (offset: number, length: number) => Uint8Array }} guest
+ * @param {{ now: () => number, stopAt: (time: number) => void, copyOut: (offset: number, length: number) => Uint8Array }} guest
  * @returns {{ stats: () => object } | undefined}
  */
 function observe(wasiImport, { hostCalls, deadlineMs, trace, stats }, guest) {
@@ -32,8 +31,8 @@ function observe(wasiImport, { hostCalls, deadlineMs, trace, stats }, guest) {
   function check() {
     if (--left < 0) throw limitReached('hostCalls', `The guest has made its ${hostCalls} calls`);
     if (deadlineMs === undefined) return;
-    if (deadline === undefined) guest.stopAt((deadline = now() + deadlineMs));
-    if (now() > deadline) {
+    if (deadline === undefined) guest.stopAt((deadline = guest.now() + deadlineMs));
+    if (guest.now() > deadline) {
       throw limitReached('deadlineMs', `The guest has run for its ${deadlineMs} ms`);
     }
   }

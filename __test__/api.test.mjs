@@ -387,20 +387,37 @@ test('changes to globals and prototypes do not reach the imports', () => {
   assert.deepEqual([status, stdout], [9, 'random_get: 0, true; grown: 0; outside: 61\n']);
 });
 
+test(
+  'to load the package loads no part of Node that takes its time',
+  { skip: !process.moduleLoadList },
+  () => {
+    const source = `
+    const before = new Set(process.moduleLoadList);
+    require(process.argv[1]);
+    require('node:fs').writeSync(1, process.moduleLoadList.filter((name) => !before.has(name)).join());
+  `;
+    const { stdout, status } = spawnSync(process.execPath, ['-e', source, entry], {
+      encoding: 'utf8',
+    });
+    assert.equal(status, 0);
+    assert.doesNotMatch(stdout, /perf|worker|crypto|child_process|inspector/);
+  },
+);
+
 test('the package can be loaded twice, and by several threads at once', async () => {
   const cached = Object.keys(require.cache).filter((path) => path.startsWith(join(entry, '..')));
   for (const path of cached) delete require.cache[path];
   const again = require('../index.js');
   assert.notEqual(again.WASI, WASI);
 
-  /** Numbers that only a frame of its own keeps right: sizes of arguments, asked for in turn. */
+  /** Numbers that only a frame of its own keeps right: sizes of arguments, asked for in turn, where no word begins. */
   const sizes = (Class, count) => {
     const memory = new WebAssembly.Memory({ initial: 1 });
     const wasi = new Class({ version: 'preview1', args: Array(count).fill('x') });
     wasi.finalizeBindings({ exports: { memory } });
     return () => {
-      if (wasi.wasiImport.args_sizes_get(count * 8, count * 8 + 4) !== 0) return false;
-      const view = new DataView(memory.buffer, count * 8);
+      if (wasi.wasiImport.args_sizes_get(count * 8 + 1, count * 8 + 5) !== 0) return false;
+      const view = new DataView(memory.buffer, count * 8 + 1);
       return view.getUint32(0, true) === count && view.getUint32(4, true) === 2 * count;
     };
   };
