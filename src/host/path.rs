@@ -57,6 +57,11 @@ fn check_text(text: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Whether a path is one plain name, which cannot lead anywhere else.
+pub(super) fn is_plain_name(path: &[u8]) -> bool {
+    path != b"." && path != b".." && path.iter().all(|byte| *byte != b'/')
+}
+
 /// A guest's path: relative, not empty, without NUL, UTF-8. It may still hold any `..`: where it leads is for the resolver to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GuestPath<'a>(&'a [u8]);
@@ -101,7 +106,7 @@ impl<'a> GuestPath<'a> {
     /// Whether the path is one plain name, which cannot lead anywhere else.
     #[must_use]
     pub fn is_plain_name(self) -> bool {
-        self.0 != b"." && self.0 != b".." && !self.0.contains(&b'/')
+        is_plain_name(self.0)
     }
 
     /// Splits the last component off.

@@ -561,6 +561,16 @@ fn the_text_of_a_link_is_cut_to_the_buffer() {
 }
 
 #[test]
+fn a_long_text_of_a_link_is_cut_to_the_buffer() {
+    let mut guest = Guest::new();
+    let text: String = (0..400).map(|at| if at % 80 == 79 { '/' } else { char::from(b'a' + u8::try_from(at % 23).unwrap()) }).collect();
+    guest.symlink(&text, BOX, "long").unwrap();
+    for len in [1, 255, 256, 257, 399, 400, 401, 4095, 4096, 5000] {
+        assert_eq!(guest.readlink(BOX, "long", len), Ok(text.as_bytes()[..len.min(400)].to_vec()), "{len}");
+    }
+}
+
+#[test]
 fn opening_follows_a_link_at_the_end_where_asked_to() {
     let mut guest = world();
     for path in ["link", "dir/back", "dirlink/back"] {
@@ -578,6 +588,56 @@ fn opening_follows_a_link_at_the_end_where_asked_to() {
     assert_eq!(guest.open(BOX, "dangling", Open::reading().follow()), fails(Errno::Noent));
     assert_eq!(guest.open(BOX, "loop", Open::reading()), fails(Errno::Loop));
     assert_eq!(guest.open(BOX, "loop", Open::reading().follow()), fails(Errno::Loop));
+}
+
+#[test]
+fn what_was_opened_is_what_it_is_however_it_was_opened() {
+    const DIRECTORY: u8 = 3;
+    const REGULAR: u8 = 4;
+    let mut guest = world();
+    #[cfg(unix)]
+    guest.temp.fifo("box/fifo");
+    let exclusive = Open::default().oflags(Oflags::CREAT | Oflags::EXCL);
+    for (path, how, filetype) in [
+        ("new", exclusive, REGULAR),
+        ("dir/new", exclusive, REGULAR),
+        ("newer", exclusive.follow(), REGULAR),
+        ("newest", Open::creating(), REGULAR),
+        ("new", Open::creating(), REGULAR),
+        ("dir/new", Open::reading(), REGULAR),
+        ("new", Open::default().oflags(Oflags::TRUNC), REGULAR),
+        ("dir", Open::directory(), DIRECTORY),
+        ("dir", Open::directory().oflags(Oflags::empty()), DIRECTORY),
+        ("dir", Open::reading(), DIRECTORY),
+        (".", Open::directory(), DIRECTORY),
+        ("dirlink", Open::directory().follow(), DIRECTORY),
+        // `EXCL` alone means nothing.
+        ("dir", Open::directory().oflags(Oflags::DIRECTORY | Oflags::EXCL), DIRECTORY),
+        ("new", Open::reading().oflags(Oflags::EXCL), REGULAR),
+        #[cfg(unix)]
+        ("fifo", Open::reading(), 6),
+        #[cfg(unix)]
+        ("fifo", Open::default().oflags(Oflags::CREAT), 6),
+    ] {
+        let fd = guest.open(BOX, path, how).unwrap_or_else(|error| panic!("{path}: {error:?}"));
+        assert_eq!(guest.fdstat(fd).unwrap().filetype, filetype, "{path}");
+        let stat = guest.filestat(fd).unwrap();
+        assert_eq!((stat.filetype, stat), (filetype, guest.path_filestat(BOX, path, true).unwrap()), "{path}");
+        assert_eq!(guest.readdir(fd, 4096, 0).is_ok(), filetype == DIRECTORY && how.base.contains(Rights::FD_READDIR), "{path}");
+        if filetype == REGULAR && how.base.contains(Rights::FD_WRITE) {
+            assert_eq!(guest.write(fd, &[b"abcd"]), Ok(4), "{path}");
+            assert_eq!(guest.tell(fd), Ok(4), "{path}");
+            assert_eq!(guest.pread(fd, &[4], 1), Ok(b"bcd".to_vec()), "{path}");
+        }
+    }
+    for path in [
+        "new",
+        "link",
+        #[cfg(unix)]
+        "fifo",
+    ] {
+        assert_eq!(guest.open(BOX, path, Open::directory().follow()), fails(Errno::Notdir), "{path}");
+    }
 }
 
 #[test]

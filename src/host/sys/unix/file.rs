@@ -107,6 +107,11 @@ pub(super) struct HostFile {
 const PIPE_ATOMIC: usize = 512;
 
 impl HostFile {
+    /// A regular file that was opened for the guest.
+    pub(super) fn regular(fd: Owned) -> Self {
+        Self { fd: Ownership::Owned(fd), filetype: Filetype::RegularFile, kind: Kind::Regular(Position::default()) }
+    }
+
     pub(super) fn new(fd: Ownership, stat: &Stat) -> Self {
         let mut file = Self { fd, filetype: filetype_of(stat), kind: Kind::Device };
         file.kind = match FileType::from_raw_mode(stat.st_mode) {

@@ -9,9 +9,10 @@ use super::errno::from_rustix;
 use super::file::Owned;
 use super::platform::{self, DIRECTORY};
 use crate::abi::Errno;
-use crate::host::Result;
+use crate::host::{Result, is_plain_name};
 use rustix::fs::{AtFlags, Mode, OFlags, Stat};
 use rustix::io::Errno as Host;
+use std::borrow::Cow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// A directory that paths are resolved below.
@@ -63,7 +64,7 @@ pub(super) fn open_directory(base: Base<'_>, path: &[u8]) -> Result<OwnedFd> {
 pub(super) struct Place<'a> {
     directory: Held<'a>,
     /// `None` where the path leads to the directory itself, as `.`, `..` and a path with a trailing slash do.
-    pub(super) name: Option<Vec<u8>>,
+    pub(super) name: Option<Cow<'a, [u8]>>,
 }
 
 enum Held<'a> {
@@ -107,8 +108,21 @@ fn push_components(pending: &mut Vec<Vec<u8>>, path: &[u8]) -> Result<End> {
 /// Finds where `path` leads. With `follow`, a symbolic link in the last component is followed.
 ///
 /// The place is good for a no-follow call only: what its name stands for may change at any time.
-pub(super) fn walk<'a>(base: Base<'a>, path: &[u8], follow: bool) -> Result<Place<'a>> {
+pub(super) fn walk<'a>(base: Base<'a>, path: &'a [u8], follow: bool) -> Result<Place<'a>> {
+    // One name leads nowhere else, unless it is a link to follow.
+    if is_plain_name(path) && (!follow || !is_link(base.fd, path)?) {
+        return Ok(Place { directory: Held::Base(base.fd), name: Some(Cow::Borrowed(path)) });
+    }
     walk_to(base, path, follow, false)
+}
+
+fn is_link(directory: BorrowedFd<'_>, name: &[u8]) -> Result<bool> {
+    match rustix::fs::readlinkat_raw(directory, name, &mut [0_u8; 1]) {
+        Ok(_) => Ok(true),
+        // No link, or nothing at all.
+        Err(Host::INVAL | Host::NOENT) => Ok(false),
+        Err(error) => Err(from_rustix(error)),
+    }
 }
 
 /// [`walk`]. With `create`, a file is to be made at the end if there is none, which no name with a slash behind it can be.
@@ -131,7 +145,7 @@ fn walk_to<'a>(base: Base<'a>, path: &[u8], follow: bool, create: bool) -> Resul
             return Err(Errno::Isdir);
         }
         if last && !follow {
-            return Ok(place(&mut trail, Some(component)));
+            return Ok(place(&mut trail, Some(Cow::Owned(component))));
         }
         let here = trail.last().map_or(base.fd, AsFd::as_fd);
         match rustix::fs::readlinkat(here, component.as_slice(), Vec::new()) {
@@ -157,11 +171,11 @@ fn walk_to<'a>(base: Base<'a>, path: &[u8], follow: bool, create: bool) -> Resul
             }
             // Not a link.
             Err(Host::INVAL) => {}
-            Err(Host::NOENT) if last => return Ok(place(&mut trail, Some(component))),
+            Err(Host::NOENT) if last => return Ok(place(&mut trail, Some(Cow::Owned(component)))),
             Err(error) => return Err(from_rustix(error)),
         }
         if last {
-            return Ok(place(&mut trail, Some(component)));
+            return Ok(place(&mut trail, Some(Cow::Owned(component))));
         }
         let next = platform::open_name(here, &component, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()).map_err(from_rustix)?;
         trail.push(next);
