@@ -2,7 +2,7 @@
 
 use super::Descriptor;
 use crate::abi::{Errno, Fd};
-use crate::host::Result;
+use crate::host::{Result, share_descriptors};
 use std::cell::{Ref, RefCell};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -91,6 +91,13 @@ impl SharedTable {
     fn lock(&self) -> MutexGuard<'_, Slots> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    // Out of line: the calls of all other guests are the shorter for it.
+    #[cold]
+    #[inline(never)]
+    fn get(&self, fd: Fd) -> Result<Arc<Descriptor>> {
+        self.lock().get(fd).map(Arc::clone)
+    }
 }
 
 /// A guest's descriptors by number, as one thread sees them: its own, until it shares them.
@@ -131,6 +138,7 @@ impl Default for Table {
 
 impl From<SharedTable> for Table {
     fn from(table: SharedTable) -> Self {
+        share_descriptors();
         Self(RefCell::new(State::Shared(table)))
     }
 }
@@ -138,6 +146,7 @@ impl From<SharedTable> for Table {
 impl Table {
     /// Makes the table one that other threads can use too.
     pub fn share(&self) -> SharedTable {
+        share_descriptors();
         let mut state = self.0.borrow_mut();
         match &mut *state {
             State::Shared(table) => table.clone(),
@@ -158,7 +167,7 @@ impl Table {
     pub fn get(&self, fd: Fd) -> Result<DescriptorRef<'_>> {
         let state = self.0.borrow();
         if let State::Shared(table) = &*state {
-            return table.lock().get(fd).map(Arc::clone).map(DescriptorRef::Shared);
+            return table.get(fd).map(DescriptorRef::Shared);
         }
         Ref::filter_map(state, |state| match state {
             State::Own(slots) => slots.get(fd).ok().map(|descriptor| &**descriptor),
@@ -175,7 +184,7 @@ impl Table {
     pub fn get_arc(&self, fd: Fd) -> Result<Arc<Descriptor>> {
         match &*self.0.borrow() {
             State::Own(slots) => slots.get(fd).map(Arc::clone),
-            State::Shared(table) => table.lock().get(fd).map(Arc::clone),
+            State::Shared(table) => table.get(fd),
         }
     }
 

@@ -13,6 +13,7 @@ mod sorted;
 pub mod stream;
 pub mod sys;
 mod tree;
+mod turn;
 
 pub use clock::{SteppingClock, VirtualClocks, monotonic_now, resolution, time};
 pub use error::from_io;
@@ -24,6 +25,7 @@ pub use single::SingleFile;
 pub use sorted::Sorted;
 pub use sys::{open_preopen, stdio, wait};
 pub use tree::{Clock, INODE_CHARGE, NAME_CHARGE, Tree, TreeOptions};
+pub use turn::share_descriptors;
 
 use crate::abi::{Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Riflags, Roflags, Sdflags, Timestamp, Whence};
 use crate::memory::Region;

@@ -7,6 +7,7 @@ use super::{BufferArg, Call, IoVecsArg, Result};
 use crate::abi::{
     Advice, Dirent, Errno, Fd, Fdflags, Fdstat, Filesize, Filestat, Fstflags, Prestat, Rights, RightsPair, Timestamp, Whence,
 };
+use crate::descriptor::Descriptor;
 use crate::host::{DirectoryEntry, Interest, Opened, SetTime, SetTimes};
 
 fn count(bytes: usize) -> u32 {
@@ -378,8 +379,11 @@ pub(super) fn fd_renumber(call: &Call<'_>, fd: Fd, to: Fd) -> Result<()> {
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_seek>
 pub(super) fn fd_seek(call: &Call<'_>, fd: Fd, offset: i64, whence: u32) -> Result<Filesize> {
-    let descriptor = call.descriptor(fd)?;
-    let whence = Whence::from_value(whence & 0xff).ok_or(Errno::Inval)?;
+    seek(&*call.descriptor(fd)?, offset, Whence::from_value(whence & 0xff).ok_or(Errno::Inval)?)
+}
+
+#[inline]
+fn seek(descriptor: &Descriptor, offset: i64, whence: Whence) -> Result<Filesize> {
     let tells = whence == Whence::Cur && offset == 0;
     let right = if tells && !descriptor.rights().base.contains(Rights::FD_SEEK) { Rights::FD_TELL } else { Rights::FD_SEEK };
     Ok(descriptor.file(right)?.seek(offset, whence)?)
@@ -396,7 +400,7 @@ pub(super) fn fd_seek(call: &Call<'_>, fd: Fd, offset: i64, whence: u32) -> Resu
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_tell>
 pub(super) fn fd_tell(call: &Call<'_>, fd: Fd) -> Result<Filesize> {
-    fd_seek(call, fd, 0, Whence::Cur as u32)
+    seek(&*call.descriptor(fd)?, 0, Whence::Cur)
 }
 
 /// Writes at the descriptor's offset; with `APPEND`, at the end. A stream takes all of it, however long that

@@ -6,6 +6,7 @@ use super::errno::from_rustix;
 use super::platform::{self, call, nowait};
 use super::{errno, filestat_of, filetype_of, poll_one, timestamps, unsupported};
 use crate::abi::{Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Riflags, Roflags, Sdflags, Whence};
+use crate::host::turn::are_descriptors_shared;
 use crate::host::{File, Result, SetTimes, Source};
 use crate::memory::Region;
 use rustix::event::PollFlags;
@@ -13,7 +14,7 @@ use rustix::fs::{FileType, OFlags, SeekFrom, Stat};
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 // `Region` goes to the host as `struct iovec`.
 const _: () = assert!(size_of::<Region<'static>>() == size_of::<libc::iovec>());
@@ -86,13 +87,23 @@ impl Position {
 
     /// Lets `transfer` read or write at the offset and moves it by what that says, unless another thread has set it meanwhile.
     fn advance(&self, transfer: impl FnOnce(u64) -> Result<usize>) -> Result<usize> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = self.turn();
         let from = self.get();
         let moved = transfer(from)?;
         let to = from.saturating_add(moved as u64);
-        // Otherwise the order was: this transfer, then the seek.
-        let _ = self.offset.compare_exchange(from, to, Relaxed, Relaxed);
+        if turn.is_some() {
+            // Otherwise the order was: this transfer, then the seek.
+            let _ = self.offset.compare_exchange(from, to, Relaxed, Relaxed);
+        } else {
+            self.set(to);
+        }
         Ok(moved)
+    }
+
+    /// Waits for the other threads that read or write, if there can be any: to take a lock, give it back and exchange the offset costs
+    /// as much as the rest of a short read does outside the kernel.
+    fn turn(&self) -> Option<MutexGuard<'_, ()>> {
+        are_descriptors_shared().then(|| self.turn.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -315,7 +326,7 @@ impl File for HostFile {
     fn write(&self, bufs: &[Region<'_>], flags: Fdflags) -> Result<usize> {
         match &self.kind {
             Kind::Regular(position) if flags.contains(Fdflags::APPEND) => {
-                let _turn = position.turn.lock().unwrap_or_else(PoisonError::into_inner);
+                let _turn = position.turn();
                 let done = self.writev(bufs)?;
                 if done > 0 {
                     // The kernel knows where the end was.
