@@ -120,6 +120,7 @@ const kInstance = Symbol('kInstance');
 const kClose = Symbol('kClose');
 const kHandle = Symbol('kHandle');
 const kPreopens = Symbol('kPreopens');
+/** Whether something of the options works in this thread only: functions, and what watches calls. */
 const kOwnThread = Symbol('kOwnThread');
 const kObservation = Symbol('kObservation');
 // What other modules of this package use, too.
@@ -129,7 +130,7 @@ const kShare = Symbol.for('wasi-rs.share');
 const kAttach = Symbol.for('wasi-rs.attach');
 
 /** What a WASI has of options that attaches to another's: all else is there. */
-const ATTACHED = { functions: {}, observers: {}, names: [] };
+const ATTACHED = { functions: undefined, observers: undefined, names: [] };
 
 const DISPOSE = Symbol.dispose ?? Symbol.for('nodejs.dispose');
 
@@ -159,18 +160,20 @@ class WASI {
     const { wasiImport, useMemory, close } = imports;
     // The guest was compiled against snapshot 0, where some records are laid out differently.
     if (bindingName === 'wasi_unstable') assign(wasiImport, imports.snapshot0Import());
-    imports.connect(checked.functions);
+    const { functions, observers } = checked;
+    if (functions !== undefined) imports.connect(functions);
 
     this[kBindingName] = bindingName;
     this[kSetMemory] = useMemory;
     this[kClose] = close;
     this[kHandle] = handle;
     this[kPreopens] = checked.names;
-    this[kOwnThread] = belongsToThread(checked);
+    this[kOwnThread] = functions !== undefined || observers !== undefined;
     this.wasiImport = wasiImport;
     this[kStarted] = false;
     this[kExitCode] = 0;
     this[kInstance] = undefined;
+    this[kObservation] = undefined;
 
     try {
       let returnOnExit = versioned;
@@ -180,7 +183,10 @@ class WASI {
       }
       if (returnOnExit) wasiImport.proc_exit = returningExit(this);
       else isMainThread ??= require('node:worker_threads').isMainThread;
-      this[kObservation] = watched(wasiImport, checked.observers, imports);
+      // Loaded when it is first asked for, as loading takes its time.
+      if (observers !== undefined) {
+        this[kObservation] = require('./observe.js').observe(wasiImport, observers, imports);
+      }
     } catch (error) {
       close();
       throw error;
@@ -332,26 +338,9 @@ function newInstance({ args, env, stdin, stdout, stderr, preopens, special }) {
   return createInstance(args, env, stdin, stdout, stderr, preopens, special);
 }
 
-/** Lets calls be watched. What does that is loaded when it is first asked for, as loading takes its time. */
-function watched(wasiImport, observers, guest) {
-  for (const name in observers) {
-    if (observers[name] !== undefined) {
-      return require('./observe.js').observe(wasiImport, observers, guest);
-    }
-  }
-  return undefined;
-}
-
 /** As described in index.d.ts; loaded when it is first called. */
 function runInWorker(wasm, options, limits) {
   return require('./run-in-worker.js').runInWorker(wasm, options, limits);
-}
-
-/** Whether something of the options works in this thread only: functions, and what watches calls. */
-function belongsToThread({ functions, observers }) {
-  return [...Object.values(functions), ...Object.values(observers)].some(
-    (value) => value !== undefined && value !== false,
-  );
 }
 
 /** Where a guest's path may lie: below each preopen whose name it begins with, the longest first. */

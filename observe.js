@@ -11,17 +11,16 @@ const { hrtime } = process;
 const STDERR = 2;
 
 /**
- * Wraps all imports, if there is something to watch.
+ * Wraps all imports.
  *
  * @param {object} wasiImport is changed
  * @param {object} observers `hostCalls`, `deadlineMs`, `trace`, `stats`
  * @param {{ now: () => number, stopAt: (time: number) => void, copyOut: (offset: number, length: number) => Uint8Array }} guest
- * @returns {{ stats: () => object } | undefined}
+ * @returns {{ stats: () => object | undefined }}
  */
 function observe(wasiImport, { hostCalls, deadlineMs, trace, stats }, guest) {
   const report = trace === true ? print : trace || undefined;
   const isTimed = stats === true || report !== undefined;
-  if (hostCalls === undefined && deadlineMs === undefined && !isTimed) return undefined;
 
   let left = hostCalls ?? Infinity;
   let deadline;

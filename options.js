@@ -33,7 +33,7 @@ const TRACED_BY_ENVIRONMENT = (process.env.NODE_DEBUG_NATIVE ?? '')
  * Checks all options but `version` and `returnOnExit`, in Node's order, for the native side. Options that
  * `node:wasi` does not have are only read where they are there: what watches the reads sees Node's.
  *
- * @returns {{ native: object, functions: object, observers: object, names: string[] }} what
+ * @returns {{ native: object, functions?: object, observers?: object, names: string[] }} what
  *   `createInstance` takes; the streams that are functions; what watches calls; and the guest's names
  *   of all preopens
  */
@@ -50,11 +50,10 @@ function checkedOptions(options) {
   const { stdin = 0, stdout = 1, stderr = 2 } = options;
   const cap =
     'outputCap' in options ? checkedCount(options.outputCap, 'options.outputCap') : DEFAULT_CAP;
-  const functions = {
-    stdin: typeof stdin === 'function' ? stdin : undefined,
-    stdout: typeof stdout === 'function' ? stdout : undefined,
-    stderr: typeof stderr === 'function' ? stderr : undefined,
-  };
+  let functions;
+  if (typeof stdin === 'function') functions = { stdin };
+  if (typeof stdout === 'function') functions = { ...functions, stdout };
+  if (typeof stderr === 'function') functions = { ...functions, stderr };
   const streams = {
     stdin: inputStream(stdin, 'options.stdin'),
     stdout: outputStream(stdout, 'options.stdout', 1, cap),
@@ -70,7 +69,11 @@ function checkedOptions(options) {
     validateBoolean(options.stats, 'options.stats');
     observers.stats = options.stats;
   }
-  return { native, functions, observers, names: preopens.map(({ guest }) => guest) };
+  let watched;
+  for (const name in observers) {
+    if (observers[name] !== undefined && observers[name] !== false) watched = observers;
+  }
+  return { native, functions, observers: watched, names: preopens.map(({ guest }) => guest) };
 }
 
 /** What few ask for, apart: each property that the native side looks for takes its time. */
