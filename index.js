@@ -34,6 +34,7 @@ const {
   takeOutput,
   unshareInstance,
 } = require('./binding.js');
+const { limitReached, nodeError } = require('./errors.js');
 const {
   bindingNameOf,
   checkedOptions,
@@ -42,9 +43,6 @@ const {
   validateObject,
   validateUndefined,
 } = require('./options.js');
-
-/** Loaded when something is wrong, which it seldom is. */
-const errors = () => require('./errors.js');
 
 // One native function for each import, shared by all instances: a call site in `createImports` then
 // always calls the same function, which V8 needs to call it fast.
@@ -123,11 +121,10 @@ const kPreopens = Symbol('kPreopens');
 /** Whether something of the options works in this thread only: functions, and what watches calls. */
 const kOwnThread = Symbol('kOwnThread');
 const kObservation = Symbol('kObservation');
-// What other modules of this package use, too.
 /** `wasi[kShare]()` gives the number under which other threads can attach to the instance. */
-const kShare = Symbol.for('wasi-rs.share');
+const kShare = Symbol('kShare');
 /** `WASI[kAttach](number, options)` makes a WASI that shares the descriptors of another thread's. */
-const kAttach = Symbol.for('wasi-rs.attach');
+const kAttach = Symbol('kAttach');
 
 /** What a WASI has of options that attaches to another's: all else is there. */
 const ATTACHED = { functions: undefined, observers: undefined, names: [] };
@@ -204,11 +201,7 @@ class WASI {
    */
   finalizeBindings(instance, { memory = instance?.exports?.memory } = {}) {
     if (this[kStarted]) {
-      throw errors().nodeError(
-        Error,
-        'ERR_WASI_ALREADY_STARTED',
-        'WASI instance has already started',
-      );
+      throw nodeError(Error, 'ERR_WASI_ALREADY_STARTED', 'WASI instance has already started');
     }
     validateObject(instance, 'instance');
     validateObject(instance.exports, 'instance.exports');
@@ -404,26 +397,27 @@ const INPUT_SIZE = 65536;
 const NO_MEMORY = new ViewOfBytes(0);
 const NO_WORDS = new ViewOfWords(0);
 
-/** What the imports of one instance share. */
+/**
+ * What the imports of one instance share. Fields, as they are defined: an assignment would find a setter that
+ * someone gave to all objects.
+ */
 class Guest {
-  /** @param {object} handle what `createInstance` gave. Its collection releases the instance. */
-  constructor(handle) {
-    this.handle = handle;
-    this.instance = u32[MADE];
-    this.argCount = u32[MADE + 1];
-    this.argSize = u32[MADE + 2];
-    this.environCount = u32[MADE + 3];
-    this.environSize = u32[MADE + 4];
-    this.memory = undefined;
-    this.view = NO_MEMORY;
-    /** The same memory by words, for what is answered without a call. */
-    this.words = NO_WORDS;
-    // A buffer that V8 lets grow in place keeps its view, whose length then follows it: what Rust
-    // knows of must be remembered apart.
-    this.knownLength = 0;
-    /** When a call that waits is to stop, in milliseconds of `now()`. */
-    this.deadline = Infinity;
-  }
+  instance = u32[MADE];
+  argCount = u32[MADE + 1];
+  argSize = u32[MADE + 2];
+  environCount = u32[MADE + 3];
+  environSize = u32[MADE + 4];
+  memory = undefined;
+  view = NO_MEMORY;
+  /** The same memory by words, for what is answered without a call. */
+  words = NO_WORDS;
+  // A buffer that V8 lets grow in place keeps its view, whose length then follows it: what Rust
+  // knows of must be remembered apart.
+  knownLength = 0;
+  /** When a call that waits is to stop, in milliseconds of `now()`. */
+  deadline = Infinity;
+  /** What `createInstance` gave. Its collection releases the instance. */
+  handle = undefined;
 }
 
 /** Lets the imports work on another memory. Its brand is checked, so no look-alike will do. */
@@ -432,7 +426,7 @@ function useMemory(guest, memory) {
   try {
     buffer = apply(getBuffer, memory, []);
   } catch {
-    throw errors().nodeError(
+    throw nodeError(
       TypeError,
       'ERR_INVALID_ARG_TYPE',
       '"instance.exports.memory" property must be a WebAssembly.Memory object',
@@ -455,7 +449,7 @@ function handOver(guest, buffer) {
 /** Called when the view is empty: before the start, or because the guest's memory grew. */
 function refresh(guest) {
   if (guest.memory === undefined) {
-    throw errors().nodeError(Error, 'ERR_WASI_NOT_STARTED', 'wasi.start() has not been called');
+    throw nodeError(Error, 'ERR_WASI_NOT_STARTED', 'wasi.start() has not been called');
   }
   handOver(guest, apply(getBuffer, guest.memory, []));
 }
@@ -478,7 +472,7 @@ function finish(guest, call) {
     } else if (outcome !== AGAIN) {
       throw new Error(`wasi-rs: internal fault in ${call.name}`);
     } else if (guest.deadline !== Infinity && now() > guest.deadline) {
-      throw errors().limitReached('deadlineMs', 'The guest has run for as long as it may');
+      throw limitReached('deadlineMs', 'The guest has run for as long as it may');
     }
   }
 }
@@ -622,7 +616,8 @@ function put_iiiiiIIii(guest, a, b, c, d, e, f, g, h, j) {
  * @param {object} handle what `createInstance` or `attachInstance` gave just now
  */
 function createImports(handle) {
-  const guest = new Guest(handle);
+  const guest = new Guest();
+  guest.handle = handle;
 
   const wasiImport = {
     args_get(argv, argv_buf) {
@@ -1034,8 +1029,8 @@ function createImports(handle) {
 
 /** Milliseconds that only go forward. Not by `performance`, which takes Node a millisecond to load. */
 function now() {
-  const [seconds, nanoseconds] = hrtime();
-  return seconds * 1e3 + nanoseconds / 1e6;
+  const time = hrtime();
+  return time[0] * 1e3 + time[1] / 1e6;
 }
 
 /**
@@ -1079,3 +1074,5 @@ function isI64(value) {
 }
 
 module.exports = { WASI, runInWorker };
+// For threads.js and its Workers. Each copy of the package has keys of its own: an addon knows its own instances only.
+defineProperty(module.exports, Symbol.for('wasi-rs.keys'), { value: { kAttach, kShare } });

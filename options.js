@@ -5,6 +5,7 @@
 const { existsSync, mkdirSync, realpathSync } = require('node:fs');
 const { join, resolve, sep } = require('node:path');
 const { inspect } = require('node:util');
+const { accessDenied, nodeError, outOfRange, shortened, wrongType } = require('./errors.js');
 
 const { apply } = Reflect;
 const { entries } = Object;
@@ -15,9 +16,6 @@ const { indexOf, slice } = String.prototype;
 const { permission } = process;
 const encoder = new TextEncoder();
 const { encode } = encoder;
-
-/** Loaded when something is wrong, which it seldom is. */
-const errors = () => require('./errors.js');
 
 /** How many bytes a collected stream holds by default. */
 const DEFAULT_CAP = 64 * 1024 * 1024;
@@ -142,17 +140,16 @@ function addClocks(native, clock) {
 }
 
 function checkedTime(value, name) {
-  if (typeof value !== 'bigint') throw errors().wrongType(name, 'of type bigint', value);
-  if (value < 0n || value >= 2n ** 64n)
-    throw errors().outOfRange(name, '>= 0n && < 2n ** 64n', value);
+  if (typeof value !== 'bigint') throw wrongType(name, 'of type bigint', value);
+  if (value < 0n || value >= 2n ** 64n) throw outOfRange(name, '>= 0n && < 2n ** 64n', value);
   return value;
 }
 
 function checkedCount(value, name) {
-  if (typeof value !== 'number') throw errors().wrongType(name, 'of type number', value);
-  if (!isInteger(value)) throw errors().outOfRange(name, 'an integer', value);
+  if (typeof value !== 'number') throw wrongType(name, 'of type number', value);
+  if (!isInteger(value)) throw outOfRange(name, 'an integer', value);
   if (value < 0 || value > MAX_SAFE_INTEGER) {
-    throw errors().outOfRange(name, `>= 0 && <= ${MAX_SAFE_INTEGER}`, value);
+    throw outOfRange(name, `>= 0 && <= ${MAX_SAFE_INTEGER}`, value);
   }
   return value;
 }
@@ -160,7 +157,7 @@ function checkedCount(value, name) {
 /** @returns {Uint8Array} 32 bytes that any seed decides */
 function seedOf(seed) {
   if (!(seed instanceof Uint8Array) && !['string', 'number', 'bigint'].includes(typeof seed)) {
-    throw errors().wrongType(
+    throw wrongType(
       'options.random',
       'of type string, number or bigint or an instance of Uint8Array',
       seed,
@@ -173,7 +170,7 @@ function seedOf(seed) {
 
 function checkedTrace(trace) {
   if (typeof trace !== 'boolean' && typeof trace !== 'function') {
-    throw errors().wrongType('options.trace', 'of type boolean or function', trace);
+    throw wrongType('options.trace', 'of type boolean or function', trace);
   }
   return trace;
 }
@@ -225,16 +222,16 @@ function preopen(guest, value) {
   };
   if (has('path')) {
     const { path, symlinks = 'inside' } = value;
-    if (typeof path !== 'string') throw errors().wrongType(`${name}.path`, 'of type string', path);
+    if (typeof path !== 'string') throw wrongType(`${name}.path`, 'of type string', path);
     if (symlinks !== 'inside' && symlinks !== 'deny') {
-      throw errors().wrongType(`${name}.symlinks`, "'inside' or 'deny'", symlinks);
+      throw wrongType(`${name}.symlinks`, "'inside' or 'deny'", symlinks);
     }
     const [readOnly, create] = [flag('readOnly'), flag('create')];
     return { guest, path, readOnly, special: { create, noSymlinks: symlinks === 'deny' } };
   }
   if (has('file')) {
     const { file } = value;
-    if (typeof file !== 'string') throw errors().wrongType(`${name}.file`, 'of type string', file);
+    if (typeof file !== 'string') throw wrongType(`${name}.file`, 'of type string', file);
     return { guest, path: file, readOnly: flag('readOnly'), special: { kind: 'file' } };
   }
   if (has('memory')) {
@@ -260,7 +257,7 @@ function plainPreopen(guest, value) {
 function contentOf(content, name) {
   if (typeof content === 'string') return apply(encode, encoder, [content]);
   if (content instanceof Uint8Array) return content;
-  throw errors().wrongType(name, 'of type string or an instance of Uint8Array', content);
+  throw wrongType(name, 'of type string or an instance of Uint8Array', content);
 }
 
 /**
@@ -285,7 +282,7 @@ function checkPermissions(preopens) {
 
 function checkReadable(allows, path) {
   if (!allows('fs.read', path)) {
-    throw errors().accessDenied('--allow-fs-read', 'FileSystemRead', path);
+    throw accessDenied('--allow-fs-read', 'FileSystemRead', path);
   }
 }
 
@@ -323,45 +320,43 @@ function realPath(path, kind) {
 }
 
 function bindingNameOf(version) {
-  if (typeof version !== 'string')
-    throw errors().wrongType('options.version', 'of type string', version);
+  if (typeof version !== 'string') throw wrongType('options.version', 'of type string', version);
   if (version === 'preview1') return 'wasi_snapshot_preview1';
   if (version === 'unstable') return 'wasi_unstable';
   const received = inspect(version);
-  throw errors().nodeError(
+  throw nodeError(
     TypeError,
     'ERR_INVALID_ARG_VALUE',
-    `The property 'options.version' unsupported WASI version. Received ${errors().shortened(received, 128, 128)}`,
+    `The property 'options.version' unsupported WASI version. Received ${shortened(received, 128, 128)}`,
   );
 }
 
 function validateObject(value, name) {
   if (value === null || typeof value !== 'object' || isArray(value)) {
-    throw errors().wrongType(name, 'of type object', value);
+    throw wrongType(name, 'of type object', value);
   }
 }
 
 function validateArray(value, name) {
-  if (!isArray(value)) throw errors().wrongType(name, 'an instance of Array', value);
+  if (!isArray(value)) throw wrongType(name, 'an instance of Array', value);
 }
 
 function validateBoolean(value, name) {
-  if (typeof value !== 'boolean') throw errors().wrongType(name, 'of type boolean', value);
+  if (typeof value !== 'boolean') throw wrongType(name, 'of type boolean', value);
 }
 
 function validateFunction(value, name) {
-  if (typeof value !== 'function') throw errors().wrongType(name, 'of type function', value);
+  if (typeof value !== 'function') throw wrongType(name, 'of type function', value);
 }
 
 function validateUndefined(value, name) {
-  if (value !== undefined) throw errors().wrongType(name, 'undefined', value);
+  if (value !== undefined) throw wrongType(name, 'undefined', value);
 }
 
 function validateDescriptor(value, name) {
-  if (typeof value !== 'number') throw errors().wrongType(name, 'of type number', value);
-  if (!isInteger(value)) throw errors().outOfRange(name, 'an integer', value);
-  if (value < 0 || value > 0x7fffffff)
-    throw errors().outOfRange(name, '>= 0 && <= 2147483647', value);
+  if (typeof value !== 'number') throw wrongType(name, 'of type number', value);
+  if (!isInteger(value)) throw outOfRange(name, 'an integer', value);
+  if (value < 0 || value > 0x7fffffff) throw outOfRange(name, '>= 0 && <= 2147483647', value);
 }
 
 module.exports = {

@@ -3,9 +3,8 @@
 // One thread of a guest that was built for wasi-threads: see threads.js.
 
 const { parentPort, workerData } = require('node:worker_threads');
-const { WASI } = require('./index.js');
+const { WASI, [Symbol.for('wasi-rs.keys')]: keys } = require('./index.js');
 
-const kAttach = Symbol.for('wasi-rs.attach');
 const { number, module: wasm, memory, memoryImport, counts, maxThreads, thread } = workerData;
 
 // Places in `counts`.
@@ -16,7 +15,7 @@ const MAX_ID = 0x1fffffff;
 /** What `thread-spawn` answers when there can be no more threads: minus errno again. */
 const AGAIN = -6;
 
-const wasi = WASI[kAttach](number, { version: 'preview1' });
+const wasi = WASI[keys.kAttach](number, { version: 'preview1' });
 const { wasiImport } = wasi;
 let exited = false;
 const { proc_exit } = wasiImport;

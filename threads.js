@@ -14,11 +14,11 @@
 
 const { join } = require('node:path');
 const { Worker } = require('node:worker_threads');
+const { [Symbol.for('wasi-rs.keys')]: keys } = require('./index.js');
 const { errorOf } = require('./run-in-worker.js');
 const { importedMemory } = require('./wasm-memory.js');
 
 const WORKER = join(__dirname, 'threads-worker.js');
-const kShare = Symbol.for('wasi-rs.share');
 const DEFAULT_MAX_THREADS = 64;
 
 /**
@@ -48,7 +48,7 @@ async function runThreads(wasi, wasm, { maxThreads = DEFAULT_MAX_THREADS, memory
     throw new TypeError('The module imports no shared memory: it was not built for wasi-threads');
   }
 
-  const { number, release } = wasi[kShare]();
+  const { number, release } = wasi[keys.kShare]();
   // How many threads run beside the main one, and the last thread's id.
   const counts = new Int32Array(new SharedArrayBuffer(8));
   const workerData = { number, module, memory, memoryImport, counts, maxThreads };

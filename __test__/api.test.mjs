@@ -387,6 +387,30 @@ test('changes to globals and prototypes do not reach the imports', () => {
   assert.deepEqual([status, stdout], [9, 'random_get: 0, true; grown: 0; outside: 61\n']);
 });
 
+test('setters that all objects have run at no moment at which another instance could be taken for this one', () => {
+  const { status, stdout, stderr } = runProgram(`
+    const { kHandle } = Object.fromEntries(Object.getOwnPropertySymbols(new WASI())
+      .map((key) => [key.description, key]));
+    const seen = [];
+    let depth = 0;
+    for (const key of ['handle', 'instance', 'memory', 'view', 'words', 'deadline', 'knownLength', kHandle]) {
+      Object.defineProperty(Object.prototype, key, { configurable: true, set(value) {
+        seen.push(String(key));
+        if (depth++ === 0) new WASI({ preopens: { '/': '.' } });
+        depth--;
+        Object.defineProperty(this, key, { value, writable: true, configurable: true });
+      } });
+    }
+    const wasi = new WASI();
+    wasi.finalizeBindings({ exports: { memory } });
+    const errno = wasi.wasiImport.fd_prestat_get(3, 0);
+    wasi.wasiImport.proc_exit(errno + (seen.includes('Symbol(kHandle)') ? 0 : 100));
+  `);
+  assert.equal(stderr, '');
+  // 8: the instance has no preopen. The setters do run, where they can do no harm.
+  assert.deepEqual([status, stdout], [8, '']);
+});
+
 test(
   'to load the package loads no part of Node that takes its time',
   { skip: !process.moduleLoadList },
@@ -409,6 +433,10 @@ test('the package can be loaded twice, and by several threads at once', async ()
   for (const path of cached) delete require.cache[path];
   const again = require('../index.js');
   assert.notEqual(again.WASI, WASI);
+  // Each addon knows the instances that it made: the threads of one copy must not attach to another's.
+  const { kShare } = again[Symbol.for('wasi-rs.keys')];
+  assert.equal(typeof new again.WASI()[kShare], 'function');
+  assert.equal(new WASI()[kShare], undefined);
 
   /** Numbers that only a frame of its own keeps right: sizes of arguments, asked for in turn, where no word begins. */
   const sizes = (Class, count) => {

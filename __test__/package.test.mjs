@@ -304,6 +304,7 @@ function requireNative() {
     if (process.arch === 'riscv32') {
       riscv()
     } else if (process.arch === '${process.arch}') {
+      require('./wasi-rs.linux-x64-gnu.node')
       const version = require('wasi-rs-here/package.json').version
       if (version !== '0.1.0' && process.env.NAPI_RS_ENFORCE_VERSION_CHECK && process.env.NAPI_RS_ENFORCE_VERSION_CHECK !== '0') {
       }
@@ -323,6 +324,8 @@ if (!nativeBinding) {
 module.exports = nativeBinding
 `;
     assert.match(ownLoader(generated(), ['linux-x64-gnu']), /addonNotLoaded\(\["linux-x64-gnu"\]/);
+    // A platform whose branch was written in another way would be left out with those that have no package.
+    assert.throws(() => ownLoader(generated(), ['linux-arm64-gnu']), /linux-arm64-gnu/);
     for (const more of [
       'process.env.NAPI_RS_ANYTHING',
       "require('wasi-rs-wasm32-wasip2')",
@@ -333,7 +336,7 @@ module.exports = nativeBinding
     }
     for (const line of generated().split('\n').slice(0, -1)) {
       // What is left out anyway may be missing, too.
-      if (/^ *\}*$|\(\)$|arch ===|openharmony|else \{/.test(line)) continue;
+      if (/^ *\}*$|\(\)$|\.node|arch ===|openharmony|else \{/.test(line)) continue;
       const without = generated().replace(`${line}\n`, '');
       assert.throws(() => ownLoader(without, []), /not as scripts\/loader\.mjs expects it/, line);
     }

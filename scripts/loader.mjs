@@ -8,6 +8,8 @@
 //
 // And where no addon can be loaded, the error says for which platform and what to do.
 
+import vm from 'node:vm';
+
 /** What must not be left in the code. */
 const FORBIDDEN = /wasi|wasm|process\.env|__napi/i;
 
@@ -44,7 +46,7 @@ export function ownLoader(text, platforms) {
   if (packages === 0 || count(loader, check) !== packages) unexpected('the comparison of versions');
   loader = loader.replaceAll(check, '');
   loader = forPlatforms(loader, [...platforms, `${process.platform}-${process.arch}`]);
-  verify(loader);
+  verify(loader, platforms);
   return loader;
 }
 
@@ -110,7 +112,12 @@ function cut(text, start, end, replacement = '') {
   return text.slice(0, from) + replacement + text.slice(to);
 }
 
-function verify(loader) {
+function verify(loader, platforms) {
+  // Throws, unless it is a program.
+  new vm.Script(loader);
+  for (const platform of platforms) {
+    if (!loader.includes(`require('./wasi-rs.${platform}.node')`)) unexpected(platform);
+  }
   const code = loader.replace(/^ *\/\/.*$/gm, '').replaceAll('wasi-rs', '');
   const [left] = FORBIDDEN.exec(code) ?? [];
   if (left) unexpected(`what is left has ${left}`);
