@@ -35,8 +35,8 @@ export function npm(args, options) {
 }
 
 /** Runs the command-line tool of an installed package. */
-export function tool(name, args) {
-  return npm(['exec', '--no', '--', name, ...args]);
+export function tool(name, args, options) {
+  return npm(['exec', '--no', '--', name, ...args], options);
 }
 
 /** Ends the script with one line if there is no cargo. */
