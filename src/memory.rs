@@ -354,6 +354,12 @@ impl<'m, const LIMIT: usize> IoVecRoom<'m, LIMIT> {
         let regions = unsafe { &mut *(ptr::from_mut(regions) as *mut [Region<'m>]) };
         Ok(IoVecs { regions })
     }
+
+    /// [`read`](Self::read) out of line, for lists that are not the usual ones.
+    #[inline(never)]
+    pub fn read_list(&mut self, memory: GuestMemory<'m>, list: GuestPtr<u64>, len: u32) -> Result<IoVecs<'_, 'm>, IovecError> {
+        self.read(memory, list, len)
+    }
 }
 
 impl<const LIMIT: usize> Default for IoVecRoom<'_, LIMIT> {

@@ -80,6 +80,19 @@ fn many_buffers_in_one_call() {
 }
 
 #[test]
+fn a_list_of_any_length_is_served_whole() {
+    for count in [0_u8, 1, 2, 15, 16, 17, 18, 100, 255] {
+        let (mut guest, fd) = opened(Open::default());
+        guest.set_size(fd, 0).unwrap();
+        let bytes: Vec<u8> = (0..count).collect();
+        let buffers: Vec<&[u8]> = bytes.chunks(1).collect();
+        assert_eq!(guest.write(fd, &buffers), Ok(count.into()));
+        assert_eq!(contents(&guest), bytes);
+        assert_eq!(guest.pread(fd, &vec![1; count.into()], 0), Ok(bytes));
+    }
+}
+
+#[test]
 fn a_whole_memory_in_one_write() {
     let (mut guest, fd) = opened(Open::default());
     guest.memory.resize(256 * 1024, 0);

@@ -154,19 +154,23 @@ impl HostFile {
     }
 
     /// Reads where the kernel's offset stands.
+    #[inline]
     fn readv(&self, bufs: &[Region<'_>]) -> Result<usize> {
         call::readv(self.as_fd(), bufs)
     }
 
     /// Writes where the kernel's offset stands.
+    #[inline]
     fn writev(&self, bufs: &[Region<'_>]) -> Result<usize> {
         call::writev(self.as_fd(), bufs)
     }
 
+    #[inline]
     fn preadv(&self, bufs: &[Region<'_>], offset: u64) -> Result<usize> {
         call::preadv(self.as_fd(), bufs, i64::try_from(offset).map_err(|_| Errno::Inval)?)
     }
 
+    #[inline]
     fn pwritev(&self, bufs: &[Region<'_>], offset: u64) -> Result<usize> {
         call::pwritev(self.as_fd(), bufs, i64::try_from(offset).map_err(|_| Errno::Inval)?)
     }
@@ -247,10 +251,6 @@ pub(super) fn send(fd: BorrowedFd<'_>, bufs: &[Region<'_>]) -> Result<usize> {
     let message = message(bufs);
     // SAFETY: the message points to checked ranges of guest memory and has no address and no control data.
     retry(|| unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) })
-}
-
-pub(super) fn count(bufs: &[Region<'_>]) -> libc::c_int {
-    libc::c_int::try_from(bufs.len()).unwrap_or(libc::c_int::MAX)
 }
 
 fn message(bufs: &[Region<'_>]) -> libc::msghdr {

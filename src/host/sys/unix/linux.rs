@@ -3,8 +3,7 @@
 #![allow(unsafe_code, reason = "system calls that neither rustix nor the C library makes as they are needed here")]
 
 use super::Entry;
-use super::errno::from_rustix;
-use super::file::{count, retry};
+use super::errno::{errno_from_raw, from_rustix};
 use super::resolve::{Base, RACE_LIMIT};
 use crate::abi::{Advice, Dirent, Errno, Filesize, Filetype};
 use crate::host::Result;
@@ -92,100 +91,124 @@ pub(super) fn open_name(directory: BorrowedFd<'_>, name: &[u8], flags: OFlags, m
     rustix::fs::openat(directory, name, flags, mode)
 }
 
-/// Reads and writes, without the C library: in a process with threads its functions can be cancelled, and the bookkeeping
-/// for that costs 30 ns a call.
+/// Makes a system call until no signal interrupts it.
+///
+/// Not by the C library, whose functions can be cancelled where a process has threads: the bookkeeping for that costs 30 ns a call. And
+/// inline, as all between a function of preview1 and here is meant to be. The processor remembers where the innermost functions return to, and
+/// in the kernel it forgets the outer ones: what is left after a system call costs more than what is left without one.
+///
+/// # Safety
+/// As the system call demands of its arguments. Those that it does not take are ignored.
+#[inline]
+unsafe fn system_call(number: c_long, [first, second, third, fourth, fifth, sixth]: [usize; 6]) -> Result<usize> {
+    let number = usize::try_from(number).map_err(|_| Errno::Nosys)?;
+    loop {
+        // SAFETY: the caller's promise.
+        let result = unsafe { syscalls::raw::syscall6(number, first, second, third, fourth, fifth, sixth) };
+        // No result is so great that it lies in the upper half. Errors do: they are negative.
+        if result.cast_signed() >= 0 {
+            return Ok(result);
+        }
+        unless_interrupted(result)?;
+    }
+}
+
+/// The error that a system call has returned, unless a signal has interrupted it.
+#[cold]
+#[inline(never)]
+fn unless_interrupted(result: usize) -> Result<()> {
+    match i32::try_from(result.cast_signed().wrapping_neg()) {
+        Ok(libc::EINTR) => Ok(()),
+        Ok(raw) => Err(errno_from_raw(raw).unwrap_or(Errno::Io)),
+        Err(_) => Err(Errno::Io),
+    }
+}
+
+fn number_of(fd: BorrowedFd<'_>) -> usize {
+    // The number of an open descriptor is not negative.
+    usize::try_from(fd.as_raw_fd()).unwrap_or(usize::MAX)
+}
+
+/// Reads and writes.
 pub(super) mod call {
-    use super::{AsRawFd, BorrowedFd, Region, Result, c_long, count, retry};
-
-    // A variadic function takes what the kernel takes: all arguments are as wide as a register.
-
-    /// The upper half of an offset, where one register is too narrow for it.
-    #[cfg(target_pointer_width = "64")]
-    const UPPER_HALF: c_long = 0;
+    use super::{BorrowedFd, Errno, Region, Result, number_of, system_call};
 
     // SAFETY, for all of them: the regions are checked ranges of guest memory, laid out as iovecs. One buffer is the usual case,
     // and cheaper for the kernel without a list.
 
+    #[inline]
     pub(in super::super) fn readv(fd: BorrowedFd<'_>, bufs: &[Region<'_>]) -> Result<usize> {
-        let fd = c_long::from(fd.as_raw_fd());
+        let fd = number_of(fd);
         match bufs {
             // SAFETY: as above.
-            [one] => retry(|| unsafe { libc::syscall(libc::SYS_read, fd, one.as_ptr(), one.len()) }),
+            [one] => unsafe { system_call(libc::SYS_read, [fd, one.as_ptr().expose_provenance(), one.len(), 0, 0, 0]) },
             // SAFETY: as above.
-            _ => retry(|| unsafe { libc::syscall(libc::SYS_readv, fd, bufs.as_ptr(), c_long::from(count(bufs))) }),
+            _ => unsafe { system_call(libc::SYS_readv, [fd, bufs.as_ptr().expose_provenance(), bufs.len(), 0, 0, 0]) },
         }
     }
 
+    #[inline]
     pub(in super::super) fn writev(fd: BorrowedFd<'_>, bufs: &[Region<'_>]) -> Result<usize> {
-        let fd = c_long::from(fd.as_raw_fd());
+        let fd = number_of(fd);
         match bufs {
             // SAFETY: as above.
-            [one] => retry(|| unsafe { libc::syscall(libc::SYS_write, fd, one.as_ptr(), one.len()) }),
+            [one] => unsafe { system_call(libc::SYS_write, [fd, one.as_ptr().expose_provenance(), one.len(), 0, 0, 0]) },
             // SAFETY: as above.
-            _ => retry(|| unsafe { libc::syscall(libc::SYS_writev, fd, bufs.as_ptr(), c_long::from(count(bufs))) }),
+            _ => unsafe { system_call(libc::SYS_writev, [fd, bufs.as_ptr().expose_provenance(), bufs.len(), 0, 0, 0]) },
         }
     }
 
     // On 64-bit systems an offset is one argument, and the upper half that `preadv` takes besides is unused.
     #[cfg(target_pointer_width = "64")]
+    #[inline]
     pub(in super::super) fn preadv(fd: BorrowedFd<'_>, bufs: &[Region<'_>], offset: i64) -> Result<usize> {
-        let fd = c_long::from(fd.as_raw_fd());
+        let fd = number_of(fd);
+        let offset = usize::try_from(offset).map_err(|_| Errno::Inval)?;
         match bufs {
             // SAFETY: as above.
-            [one] => retry(|| unsafe { libc::syscall(libc::SYS_pread64, fd, one.as_ptr(), one.len(), offset) }),
+            [one] => unsafe { system_call(libc::SYS_pread64, [fd, one.as_ptr().expose_provenance(), one.len(), offset, 0, 0]) },
             // SAFETY: as above.
-            _ => retry(|| unsafe { libc::syscall(libc::SYS_preadv, fd, bufs.as_ptr(), c_long::from(count(bufs)), offset, UPPER_HALF) }),
+            _ => unsafe { system_call(libc::SYS_preadv, [fd, bufs.as_ptr().expose_provenance(), bufs.len(), offset, 0, 0]) },
         }
     }
 
     #[cfg(target_pointer_width = "64")]
+    #[inline]
     pub(in super::super) fn pwritev(fd: BorrowedFd<'_>, bufs: &[Region<'_>], offset: i64) -> Result<usize> {
-        let fd = c_long::from(fd.as_raw_fd());
+        let fd = number_of(fd);
+        let offset = usize::try_from(offset).map_err(|_| Errno::Inval)?;
         match bufs {
             // SAFETY: as above.
-            [one] => retry(|| unsafe { libc::syscall(libc::SYS_pwrite64, fd, one.as_ptr(), one.len(), offset) }),
+            [one] => unsafe { system_call(libc::SYS_pwrite64, [fd, one.as_ptr().expose_provenance(), one.len(), offset, 0, 0]) },
             // SAFETY: as above.
-            _ => retry(|| unsafe { libc::syscall(libc::SYS_pwritev, fd, bufs.as_ptr(), c_long::from(count(bufs)), offset, UPPER_HALF) }),
+            _ => unsafe { system_call(libc::SYS_pwritev, [fd, bufs.as_ptr().expose_provenance(), bufs.len(), offset, 0, 0]) },
         }
     }
 }
 
 /// Reads and writes that do not wait, on descriptors whose flags are not ours to change.
 pub(super) mod nowait {
-    use super::{AsRawFd, BorrowedFd, Region, Result, c_long, count, retry};
+    use super::{BorrowedFd, Region, Result, number_of, system_call};
 
-    const HERE: c_long = -1;
+    /// The offset that stands for the descriptor's own.
+    const HERE: usize = usize::MAX;
+    const NOWAIT: usize = libc::RWF_NOWAIT as usize;
+    const APPEND: usize = libc::RWF_APPEND as usize;
 
+    #[inline]
     pub(in super::super) fn readv(fd: BorrowedFd<'_>, bufs: &[Region<'_>]) -> Result<usize> {
+        let list = bufs.as_ptr().expose_provenance();
         // SAFETY: the regions are checked ranges of guest memory, laid out as iovecs.
-        retry(|| unsafe {
-            libc::syscall(
-                libc::SYS_preadv2,
-                c_long::from(fd.as_raw_fd()),
-                bufs.as_ptr(),
-                c_long::from(count(bufs)),
-                HERE,
-                HERE,
-                c_long::from(libc::RWF_NOWAIT),
-            )
-        })
+        unsafe { system_call(libc::SYS_preadv2, [number_of(fd), list, bufs.len(), HERE, HERE, NOWAIT]) }
     }
 
     /// With `append`, at the end of a regular file, whether or not the descriptor has that flag.
+    #[inline]
     pub(in super::super) fn writev(fd: BorrowedFd<'_>, bufs: &[Region<'_>], append: bool) -> Result<usize> {
-        let flags = if append { libc::RWF_APPEND } else { libc::RWF_NOWAIT };
+        let list = bufs.as_ptr().expose_provenance();
+        let flags = if append { APPEND } else { NOWAIT };
         // SAFETY: as above.
-        retry(|| unsafe {
-            libc::syscall(
-                libc::SYS_pwritev2,
-                c_long::from(fd.as_raw_fd()),
-                bufs.as_ptr(),
-                c_long::from(count(bufs)),
-                HERE,
-                HERE,
-                c_long::from(flags),
-            )
-        })
+        unsafe { system_call(libc::SYS_pwritev2, [number_of(fd), list, bufs.len(), HERE, HERE, flags]) }
     }
 }
 
@@ -202,7 +225,7 @@ pub(super) fn is_listening(fd: BorrowedFd<'_>) -> Result<bool> {
 /// Fills the bytes with random ones of the kernel's. `false`: it has none, as before 3.17.
 pub(super) fn random(bytes: &mut [u8]) -> bool {
     // SAFETY: the kernel writes to these bytes and to no other.
-    let filled = retry(|| unsafe { libc::syscall(libc::SYS_getrandom, bytes.as_mut_ptr(), bytes.len(), 0) });
+    let filled = unsafe { system_call(libc::SYS_getrandom, [bytes.as_mut_ptr().expose_provenance(), bytes.len(), 0, 0, 0, 0]) };
     filled == Ok(bytes.len())
 }
 
@@ -323,9 +346,9 @@ fn records<'a>(directory: BorrowedFd<'_>, buffer: &'a mut [MaybeUninit<u8>], siz
             // The kernel leaves gaps between records as they are.
             byte.write(0);
         }
-        let fd = c_long::from(directory.as_raw_fd());
+        let to = buffer.as_mut_ptr().expose_provenance();
         // SAFETY: the kernel writes to the buffer's first `size` bytes.
-        match retry(|| unsafe { libc::syscall(libc::SYS_getdents64, fd, buffer.as_mut_ptr(), size) }) {
+        match unsafe { system_call(libc::SYS_getdents64, [number_of(directory), to, size, 0, 0, 0]) } {
             // A name so long that its record does not fit.
             Err(Errno::Inval) if size < buffer.len() => size = buffer.len(),
             // SAFETY: the kernel has written at most `size` bytes, and so many were written before.

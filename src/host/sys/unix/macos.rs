@@ -3,7 +3,7 @@
 #![allow(unsafe_code, reason = "system calls that rustix does not make as they are needed here")]
 
 use super::errno::from_rustix;
-use super::file::{count, retry, send as send_all};
+use super::file::{retry, send as send_all};
 pub(super) use super::listing::Listing;
 use super::resolve::Base;
 use crate::abi::{Advice, Errno, Filesize};
@@ -35,6 +35,10 @@ pub(super) const HAS_NOWAIT: bool = false;
 
 /// What a stream socket that polls as writable takes at once: its low-water mark, unless someone has changed that.
 const SOCKET_ROOM: usize = 2048;
+
+fn count(bufs: &[Region<'_>]) -> libc::c_int {
+    libc::c_int::try_from(bufs.len()).unwrap_or(libc::c_int::MAX)
+}
 
 /// Reads and writes.
 pub(super) mod call {
