@@ -4,7 +4,7 @@
 
 use super::environment::Environment;
 use super::frame::outcome;
-use crate::preview1::{Call, FUNCTIONS, Function, Stop, snapshot0};
+use crate::preview1::{self, Call, Entry, Stop, Visitor, snapshot0};
 use napi::bindgen_prelude::{FromNapiValue, JsObjectValue, Object, Unknown};
 use napi::{Env, Result, check_status, sys};
 use std::ffi::c_void;
@@ -12,34 +12,31 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::rc::Rc;
 
-/// What a callback finds behind its data pointer.
-struct Import {
-    environment: Rc<Environment>,
-    function: &'static Function,
+/// The functions' names and callbacks.
+struct Callbacks;
+
+impl Visitor for Callbacks {
+    type Made = (&'static str, Callback);
+
+    fn visit<E: Entry>() -> Self::Made {
+        (E::FUNCTION.name, import_callback::<E>)
+    }
 }
 
 /// An object with the imports of preview1.
 pub(super) fn functions<'env>(env: &'env Env, environment: &Rc<Environment>) -> Result<Object<'env>> {
-    if environment.claim_first() {
-        return object_of(env, environment, FUNCTIONS.iter().zip(FIRST_CALLBACKS.iter().copied()));
-    }
-    object_of(env, environment, FUNCTIONS.iter().map(|function| (function, import_callback as Callback)))
+    object_of(env, environment, preview1::each::<Callbacks>())
 }
 
 /// An object with those imports of snapshot 0 that differ from preview1's.
 pub(super) fn snapshot0_functions<'env>(env: &'env Env, environment: &Rc<Environment>) -> Result<Object<'env>> {
-    object_of(env, environment, snapshot0::FUNCTIONS.iter().map(|function| (function, import_callback as Callback)))
+    object_of(env, environment, snapshot0::each::<Callbacks>())
 }
 
-fn object_of<'env>(
-    env: &'env Env,
-    environment: &Rc<Environment>,
-    functions: impl Iterator<Item = (&'static Function, Callback)>,
-) -> Result<Object<'env>> {
+fn object_of<'env>(env: &'env Env, environment: &Rc<Environment>, callbacks: Vec<(&str, Callback)>) -> Result<Object<'env>> {
     let mut object = Object::new(env)?;
-    for (function, callback) in functions {
-        let import = Import { environment: Rc::clone(environment), function };
-        object.set_named_property(function.name, create_function(env, function.name, callback, import)?)?;
+    for (name, callback) in callbacks {
+        object.set_named_property(name, create_function(env, name, callback, Rc::clone(environment))?)?;
     }
     Ok(object)
 }
@@ -73,50 +70,32 @@ unsafe extern "C" fn drop_data<T>(_: sys::napi_env, data: *mut c_void, _: *mut c
     drop(unsafe { Box::from_raw(data.cast::<T>()) });
 }
 
-/// The data of a callback.
+/// Makes the call that the frame describes.
+// All of a call is compiled into this one function, for each import anew: after a system call the processor has forgotten where the outer
+// ones of the functions that it is in return to.
+unsafe extern "C" fn import_callback<E: Entry>(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: made by `object_of` with an environment, which lives as long as the function that is being called.
+    let environment = unsafe { Environment::first(env).or_else(|| environment_of(env, info)) };
+    if let Some(environment) = environment {
+        call::<E>(environment);
+    }
+    ptr::null_mut()
+}
+
+/// The environment that a function was made with.
 ///
 /// # Safety
-/// The callback must have been made by [`create_function`] with data of type `T`.
-unsafe fn data_of<'a, T>(env: sys::napi_env, info: sys::napi_callback_info) -> Option<&'a T> {
+/// The callback must have been made by [`create_function`] with an environment.
+#[inline(never)]
+unsafe fn environment_of<'a>(env: sys::napi_env, info: sys::napi_callback_info) -> Option<&'a Environment> {
     let mut data: *mut c_void = ptr::null_mut();
     // SAFETY: `env` and `info` are those of the running callback.
     let status = unsafe { sys::napi_get_cb_info(env, info, ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), &raw mut data) };
     // SAFETY: the data live as long as the function, which is being called.
-    (status == sys::Status::napi_ok).then(|| unsafe { data.cast::<T>().as_ref() }).flatten()
+    (status == sys::Status::napi_ok).then(|| unsafe { data.cast::<Rc<Environment>>().as_ref() }).flatten().map(Rc::as_ref)
 }
 
-unsafe extern "C" fn import_callback(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    // SAFETY: made by `functions` with an `Import`.
-    if let Some(import) = unsafe { data_of::<Import>(env, info) } {
-        call(&import.environment, import.function);
-    }
-    ptr::null_mut()
-}
-
-/// The callback of one function in the first environment of the process, which is nearly always the only one. It finds the environment
-/// without asking Node-API for its data pointer, which takes a fifth of a short call.
-unsafe extern "C" fn first_callback<const INDEX: usize>(_: sys::napi_env, _: sys::napi_callback_info) -> sys::napi_value {
-    // SAFETY: only functions of the environment that claimed to be the first have this callback.
-    if let (Some(environment), Some(function)) = (unsafe { Environment::first() }, FUNCTIONS.get(INDEX)) {
-        call(environment, function);
-    }
-    ptr::null_mut()
-}
-
-macro_rules! first_callbacks {
-    ($($index:literal)*) => {
-        /// A callback for each function.
-        static FIRST_CALLBACKS: &[Callback] = &[$(first_callback::<$index>,)*];
-    };
-}
-first_callbacks! {
-    0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45
-}
-
-/// Makes the call that the frame describes.
-#[inline(always)]
-#[allow(clippy::inline_always, reason = "so that each callback calls its function directly")]
-fn call(environment: &Environment, function: &Function) {
+fn call<E: Entry>(environment: &Environment) {
     // SAFETY: JavaScript waits for the callback.
     let frame = unsafe { environment.frame() };
     let resume = frame.resume();
@@ -125,7 +104,7 @@ fn call(environment: &Environment, function: &Function) {
             // SAFETY: JavaScript has handed a live memory over, and waits.
             let memory = unsafe { instance.memory() };
             let call = Call { ctx: &instance.ctx, memory, resume };
-            (function.call)(&call, &frame.slots)
+            E::call(&call, &frame.slots)
         })
     }));
     let outcome = match result {

@@ -16,12 +16,23 @@ mod streams;
 use crate::abi::{Clockid, Errno};
 use crate::host;
 use crate::host::sys::end_process;
-use crate::preview1::FUNCTIONS;
+use crate::preview1::{Entry, Visitor, each};
 use environment::{Environment, Handle};
 use napi::bindgen_prelude::{External, Function, FunctionCallContext, JsObjectValue, JsValuesTupleIntoVec, Object, This, ToNapiValue};
 use napi::{Env, Error, Property, Result};
 use options::{Extras, InstanceOptions};
 use std::rc::Rc;
+
+/// The functions' names with their parameters.
+struct Signatures;
+
+impl Visitor for Signatures {
+    type Made = (&'static str, String);
+
+    fn visit<E: Entry>() -> Self::Made {
+        (E::FUNCTION.name, E::FUNCTION.signature())
+    }
+}
 
 /// Fills the addon's exports.
 #[napi_derive::napi(module_exports)]
@@ -41,8 +52,8 @@ pub(crate) fn exports(mut exports: Object<'_>, env: Env) -> Result<()> {
     // What few ask for is made when they do.
     let signatures = |env: Env, _: This<'_>| {
         let mut signatures = Object::new(&env)?;
-        for function in FUNCTIONS {
-            signatures.set_named_property(function.name, function.signature())?;
+        for (name, signature) in each::<Signatures>() {
+            signatures.set_named_property(name, signature)?;
         }
         Ok(signatures)
     };

@@ -147,25 +147,61 @@ impl<'m, A: Record, B: Record> Output<'m> for (A, B) {
     }
 }
 
+/// A function as a type, for whoever wants code that is made for it alone.
+pub trait Entry {
+    /// The function.
+    const FUNCTION: Function;
+
+    /// Calls it with one slot per wasm parameter.
+    ///
+    /// # Errors
+    /// As the function.
+    fn call(call: &Call<'_>, slots: &[u64; SLOTS]) -> Result<()>;
+}
+
+/// What is made of each function.
+pub trait Visitor {
+    /// What it makes of one.
+    type Made;
+
+    /// Makes it.
+    fn visit<E: Entry>() -> Self::Made;
+}
+
 /// Makes the table of functions.
 macro_rules! functions {
     ($($name:ident = $family:ident :: $handler:ident ($($param:ident: $type:ty),*) -> $output:ty;)*) => {
-        /// All functions.
-        pub static FUNCTIONS: &[Function] = &[$(
-            Function {
+        #[allow(non_camel_case_types, reason = "the names of functions")]
+        mod entry {
+            $(pub(super) struct $name;)*
+        }
+
+        $(impl glue::Entry for entry::$name {
+            const FUNCTION: Function = Function {
                 name: stringify!($name),
                 lanes: &[$(<$type as glue::Param<'_>>::LANES,)* <$output as glue::Output<'_>>::LANES],
-                call: |call, slots| {
-                    #[allow(unused_mut, reason = "a function may have no parameters")]
-                    let mut lanes = glue::Lanes::new(slots);
-                    $(let $param = <$type as glue::Param<'_>>::take(&mut lanes, call.memory)?;)*
-                    let places = <$output as glue::Output<'_>>::places(&mut lanes, call.memory)?;
-                    let output: $output = $family::$handler(call, $($param),*)?;
-                    glue::Output::write(&output, places);
-                    Ok(())
-                },
-            },
-        )*];
+                call: Self::call,
+            };
+
+            fn call(call: &Call<'_>, slots: &[u64; glue::SLOTS]) -> Result<()> {
+                #[allow(unused_mut, reason = "a function may have no parameters")]
+                let mut lanes = glue::Lanes::new(slots);
+                $(let $param = <$type as glue::Param<'_>>::take(&mut lanes, call.memory)?;)*
+                let places = <$output as glue::Output<'_>>::places(&mut lanes, call.memory)?;
+                let output: $output = $family::$handler(call, $($param),*)?;
+                glue::Output::write(&output, places);
+                Ok(())
+            }
+        })*
+
+        /// All functions.
+        pub static FUNCTIONS: &[Function] = &[$(<entry::$name as glue::Entry>::FUNCTION,)*];
+
+        /// What a visitor makes of all functions, in the order of [`FUNCTIONS`].
+        #[must_use]
+        pub fn each<V: glue::Visitor>() -> Vec<V::Made> {
+            vec![$(V::visit::<entry::$name>(),)*]
+        }
     };
 }
 

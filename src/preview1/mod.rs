@@ -19,7 +19,7 @@ pub mod snapshot0;
 mod sock;
 mod stream;
 
-pub use glue::{Function, SLOTS};
+pub use glue::{Entry, Function, SLOTS, Visitor};
 
 use crate::abi::{Errno, Fd};
 use crate::ctx::Ctx;

@@ -37,6 +37,15 @@ pub(super) const RACE_LIMIT: u32 = 64;
 
 /// Opens a path. `NOFOLLOW` in `flags` leaves a link in the last component alone.
 pub(super) fn open(base: Base<'_>, path: &[u8], flags: OFlags, mode: Mode) -> Result<OwnedFd> {
+    // One name leads nowhere else, unless it is a link to follow; where a link itself can be opened, it would be.
+    if is_plain_name(path) && !flags.contains(OFlags::PATH) {
+        match platform::open_name(base.fd, path, flags | OFlags::NOFOLLOW, mode) {
+            // A link, or as a directory something else, which may be a link.
+            Err(Host::LOOP | Host::NOTDIR) if !flags.contains(OFlags::NOFOLLOW) => {}
+            Err(Host::INTR | Host::AGAIN) => {}
+            result => return result.map_err(from_rustix),
+        }
+    }
     match platform::open_below(base, path, flags, mode) {
         Some(result) => result,
         None => open_by_walking(base, path, flags, mode),
