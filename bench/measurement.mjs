@@ -40,6 +40,12 @@ export async function measureRows(rows, { folder: parent, ...options }) {
 
 async function measureIn(folder, rows, { node, major, native, rounds, growing = false }) {
   const guest = await assemble(folder, rows);
+  // A module that imports nothing but what it calls.
+  const start = await assemble(
+    folder,
+    rows.filter((row) => row.fixture === 'start'),
+    'start.wasm',
+  );
   const figures = new Map(rows.map((row) => [row, { bare: row.bare, errors: {} }]));
   const keep = (row, kind, ns) => {
     const best = figures.get(row);
@@ -60,8 +66,9 @@ async function measureIn(folder, rows, { node, major, native, rounds, growing = 
         });
         const names = turn.map((row) => row.name);
         const how = { node, flags: nodeFlags(major), native };
-        const job = { implementation, folder, fixture, names, growing, ...guest, ...TIMES };
-        const processes = /^(cold|require)/.test(fixture) ? PROCESSES : 1;
+        const module = fixture === 'start' ? start : guest;
+        const job = { implementation, folder, fixture, names, growing, ...module, ...TIMES };
+        const processes = /^(cold|require|start)/.test(fixture) ? PROCESSES : 1;
         for (let i = 0; i < processes; i++) {
           const found = await measure(how, job);
           for (const row of turn) {
@@ -81,7 +88,7 @@ async function measureIn(folder, rows, { node, major, native, rounds, growing = 
  *
  * @returns {Promise<{ wasm: string, descriptors: Record<string, number> }>} what measure.mjs has to know
  */
-export async function assemble(folder, rows) {
+export async function assemble(folder, rows, name = 'guest.wasm') {
   const guest = new Guest();
   for (const { name, calls, walk, moves, until, before, after } of rows) {
     if (!calls && !walk) continue;
@@ -90,8 +97,8 @@ export async function assemble(folder, rows) {
     if (after) guest.add({ name: `after ${name}`, calls: after });
   }
   const wabt = await createRequire(import.meta.url)('wabt')();
-  const module = wabt.parseWat('guest.wat', guest.text());
-  const wasm = join(folder, 'guest.wasm');
+  const module = wabt.parseWat(name, guest.text());
+  const wasm = join(folder, name);
   try {
     writeFileSync(wasm, module.toBinary({}).buffer);
   } finally {

@@ -358,6 +358,12 @@ function* table() {
   yield { name: 'new WASI()', fixture: 'construction' };
   yield { name: 'new WASI() + instantiate + start', fixture: 'construction' };
   yield { name: "require('wasi-rs')", fixture: 'require' };
+  // All of it together, in a process that has done none of it.
+  yield {
+    name: 'require + new WASI() + instantiate + 20 calls',
+    calls: shortProgram(),
+    fixture: 'start',
+  };
 }
 
 /** Rows of which only one thing grows; `unit` says what the time is divided by. */

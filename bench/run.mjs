@@ -11,7 +11,7 @@ import { comparison, table } from './table.mjs';
 const HELP = `usage: npm run bench -- [options]
   --filter REGEXP   only the rows whose names match
   --node PATH       the node to measure under (by default this one)
-  --rounds COUNT    how often each implementation gets its turn (by default 3)
+  --rounds COUNT    how often each implementation gets its turn (by default 6)
   --folder PATH     where the files are that the rows work on (by default in memory, if there is /dev/shm)
   --json FILE       write the figures
   --plot FILE       draw the ratios as SVG
@@ -73,7 +73,7 @@ function readOptions() {
       options: {
         filter: string(''),
         node: string(process.execPath),
-        rounds: string('3'),
+        rounds: string('6'),
         folder: { type: 'string' },
         json: { type: 'string' },
         plot: { type: 'string' },
