@@ -38,6 +38,8 @@ const runtimes = {
     otherwise: {
       'proc_exit on the main thread is process.exit, with its handlers':
         "handlers of 'exit' get the code modulo 256",
+      "the process's own output is no guest's to shut down, though it may be a socket":
+        'no output can be the input of a child',
       'docs/sandbox.md: block 3 (js)': 'a Worker that computes cannot be terminated',
       'worker.mjs': 'a Worker that computes cannot be terminated',
       'guests > stdio-large': 'a net.Socket does not make its descriptor non-blocking',
