@@ -413,7 +413,8 @@ test('setters that all objects have run at no moment at which another instance c
 
 test(
   'to load the package loads no part of Node that takes its time',
-  { skip: !process.moduleLoadList },
+  // Deno's list is empty, and it runs no text of its arguments.
+  { skip: !process.moduleLoadList?.length },
   () => {
     const source = `
     const before = new Set(process.moduleLoadList);
