@@ -4,6 +4,7 @@
 
 use super::Entry;
 use super::errno::{errno_from_raw, from_rustix};
+use super::file::retry;
 use super::resolve::{Base, RACE_LIMIT};
 use crate::abi::{Advice, Dirent, Errno, Filesize, Filetype};
 use crate::host::Result;
@@ -224,8 +225,9 @@ pub(super) fn is_listening(fd: BorrowedFd<'_>) -> Result<bool> {
 
 /// Fills the bytes with random ones of the kernel's. `false`: it has none, as before 3.17.
 pub(super) fn random(bytes: &mut [u8]) -> bool {
+    // By the C library, which Miri knows: it is called once for many bytes.
     // SAFETY: the kernel writes to these bytes and to no other.
-    let filled = unsafe { system_call(libc::SYS_getrandom, [bytes.as_mut_ptr().expose_provenance(), bytes.len(), 0, 0, 0, 0]) };
+    let filled = retry(|| unsafe { libc::syscall(libc::SYS_getrandom, bytes.as_mut_ptr(), bytes.len(), 0) });
     filled == Ok(bytes.len())
 }
 
