@@ -7,9 +7,12 @@ const ADDON = ['rustc', '--lib', '--crate-type', 'cdylib'];
 
 const [command, ...args] = process.argv.slice(2);
 const { CARGO_OF_ADDON: cargo = 'cargo' } = process.env;
+// What is run looks there for cargo, and must not find this script again.
 const env = { ...process.env, CARGO: cargo };
-let built;
-if (command === 'build') built = run(cargo, [...ADDON, ...args], { env });
-else if (command === 'zigbuild') built = run('cargo-zigbuild', [...ADDON, ...args], { env });
-else throw new Error(`cargo-addon: ${command} is not how napi builds`);
-process.exit(built ? 0 : 1);
+const commands = {
+  build: [cargo, ...ADDON],
+  zigbuild: ['cargo-zigbuild', ...ADDON],
+};
+// Of napi's other ways to build (`--watch`, xwin) only the caller knows the rest.
+const [program, ...start] = commands[command] ?? [cargo, command];
+process.exit(run(program, [...start, ...args], { env }) ? 0 : 1);

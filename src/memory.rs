@@ -357,7 +357,7 @@ impl<'m, const LIMIT: usize> IoVecRoom<'m, LIMIT> {
 
     /// [`read`](Self::read) out of line, for lists that are not the usual ones.
     #[inline(never)]
-    pub fn read_list(&mut self, memory: GuestMemory<'m>, list: GuestPtr<u64>, len: u32) -> Result<IoVecs<'_, 'm>, IovecError> {
+    pub(crate) fn read_list(&mut self, memory: GuestMemory<'m>, list: GuestPtr<u64>, len: u32) -> Result<IoVecs<'_, 'm>, IovecError> {
         self.read(memory, list, len)
     }
 }

@@ -194,7 +194,7 @@ macro_rules! functions {
             }
         })*
 
-        /// All functions.
+        /// All functions, to look one up by its name.
         pub static FUNCTIONS: &[Function] = &[$(<entry::$name as glue::Entry>::FUNCTION,)*];
 
         /// What a visitor makes of all functions, in the order of [`FUNCTIONS`].

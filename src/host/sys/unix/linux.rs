@@ -99,7 +99,8 @@ pub(super) fn open_name(directory: BorrowedFd<'_>, name: &[u8], flags: OFlags, m
 /// in the kernel it forgets the outer ones: what is left after a system call costs more than what is left without one.
 ///
 /// # Safety
-/// As the system call demands of its arguments. Those that it does not take are ignored.
+/// As the system call demands of its arguments. Those that it does not take are ignored. Pointers among them are exposed, as the kernel
+/// goes by them.
 #[inline]
 unsafe fn system_call(number: c_long, [first, second, third, fourth, fifth, sixth]: [usize; 6]) -> Result<usize> {
     let number = usize::try_from(number).map_err(|_| Errno::Nosys)?;

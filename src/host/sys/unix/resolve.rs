@@ -1,6 +1,6 @@
 //! Paths below a directory, contained.
 //!
-//! On Linux the kernel resolves: `openat2` with `RESOLVE_BENEATH`, or `RESOLVE_IN_ROOT` below a root. Where it is not
+//! One name that is no link needs no resolving. On Linux the kernel resolves: `openat2` with `RESOLVE_BENEATH`, or `RESOLVE_IN_ROOT` below a root. Where it is not
 //! to be had (an old kernel, a seccomp filter, another system), [`walk`] takes one component at a time: every step is a
 //! no-follow call on a directory it holds open, a symbolic link is read and its text walked, and `..` goes back to the directory it came
 //! from, not to wherever the host says the parent is now. So neither resolver can be led outside, also while the tree changes under it.
