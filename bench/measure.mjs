@@ -93,6 +93,15 @@ function load() {
   return job.implementation === 'wasi-rs' ? require(job.root) : require('node:wasi');
 }
 
+function guestOptions() {
+  return {
+    version: 'preview1',
+    args: ['guest', 'one argument'],
+    env: { HOME: '/', LANG: 'C' },
+    preopens: { '/': job.folder },
+  };
+}
+
 // --- Loops of the guest --------------------------------------------------------------------------
 
 function measureGuest() {
@@ -101,15 +110,7 @@ function measureGuest() {
   const devNull = openSync('/dev/null', 'r+');
   const pipes = peer ? [FILLED, EMPTIED, devNull] : [PIPE_IN, devNull, PIPE_OUT];
   const [stdin, stdout, stderr] = job.pipes ? pipes : [devNull, devNull, devNull];
-  const options = {
-    version: 'preview1',
-    args: ['guest', 'one argument'],
-    env: { HOME: '/', LANG: 'C' },
-    preopens: { '/': job.folder },
-    stdin,
-    stdout,
-    stderr,
-  };
+  const options = { ...guestOptions(), stdin, stdout, stderr };
   const module = new WebAssembly.Module(readFileSync(job.wasm));
   const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES });
   const view = new DataView(memory.buffer);
@@ -259,12 +260,7 @@ function measureStart() {
     attempt(row, () => {
       const start = now();
       const { WASI } = load();
-      const wasi = new WASI({
-        version: 'preview1',
-        args: ['guest', 'one argument'],
-        env: { HOME: '/', LANG: 'C' },
-        preopens: { '/': job.folder },
-      });
+      const wasi = new WASI(guestOptions());
       const imports = { wasi_snapshot_preview1: wasi.wasiImport, bench: { memory } };
       const { exports } = new WebAssembly.Instance(module, imports);
       wasi.initialize({ exports: { memory } });

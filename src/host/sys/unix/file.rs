@@ -167,12 +167,12 @@ impl HostFile {
 
     #[inline]
     fn preadv(&self, bufs: &[Region<'_>], offset: u64) -> Result<usize> {
-        call::preadv(self.as_fd(), bufs, i64::try_from(offset).map_err(|_| Errno::Inval)?)
+        call::preadv(self.as_fd(), bufs, offset)
     }
 
     #[inline]
     fn pwritev(&self, bufs: &[Region<'_>], offset: u64) -> Result<usize> {
-        call::pwritev(self.as_fd(), bufs, i64::try_from(offset).map_err(|_| Errno::Inval)?)
+        call::pwritev(self.as_fd(), bufs, offset)
     }
 
     /// Answers `again` unless the host says that the operation would not block.

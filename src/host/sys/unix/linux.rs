@@ -160,10 +160,11 @@ pub(super) mod call {
         }
     }
 
-    // On 64-bit systems an offset is one argument, and the upper half that `preadv` takes besides is unused.
+    // On 64-bit systems an offset is one argument, and the upper half that `preadv` takes besides is unused. The kernel refuses those from 2^63
+    // on, with the errno that they should have.
     #[cfg(target_pointer_width = "64")]
     #[inline]
-    pub(in super::super) fn preadv(fd: BorrowedFd<'_>, bufs: &[Region<'_>], offset: i64) -> Result<usize> {
+    pub(in super::super) fn preadv(fd: BorrowedFd<'_>, bufs: &[Region<'_>], offset: u64) -> Result<usize> {
         let fd = number_of(fd);
         let offset = usize::try_from(offset).map_err(|_| Errno::Inval)?;
         match bufs {
@@ -176,7 +177,7 @@ pub(super) mod call {
 
     #[cfg(target_pointer_width = "64")]
     #[inline]
-    pub(in super::super) fn pwritev(fd: BorrowedFd<'_>, bufs: &[Region<'_>], offset: i64) -> Result<usize> {
+    pub(in super::super) fn pwritev(fd: BorrowedFd<'_>, bufs: &[Region<'_>], offset: u64) -> Result<usize> {
         let fd = number_of(fd);
         let offset = usize::try_from(offset).map_err(|_| Errno::Inval)?;
         match bufs {

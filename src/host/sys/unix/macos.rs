@@ -42,7 +42,7 @@ fn count(bufs: &[Region<'_>]) -> libc::c_int {
 
 /// Reads and writes.
 pub(super) mod call {
-    use super::{AsRawFd, BorrowedFd, Region, Result, count, retry};
+    use super::{AsRawFd, BorrowedFd, Errno, Region, Result, count, retry};
 
     // SAFETY, for all of them: the regions are checked ranges of guest memory, laid out as iovecs.
 
@@ -56,12 +56,14 @@ pub(super) mod call {
         retry(|| unsafe { libc::writev(fd.as_raw_fd(), bufs.as_ptr().cast(), count(bufs)) })
     }
 
-    pub(in super::super) fn preadv(fd: BorrowedFd<'_>, bufs: &[Region<'_>], offset: i64) -> Result<usize> {
+    pub(in super::super) fn preadv(fd: BorrowedFd<'_>, bufs: &[Region<'_>], offset: u64) -> Result<usize> {
+        let offset = i64::try_from(offset).map_err(|_| Errno::Inval)?;
         // SAFETY: as above.
         retry(|| unsafe { libc::preadv(fd.as_raw_fd(), bufs.as_ptr().cast(), count(bufs), offset) })
     }
 
-    pub(in super::super) fn pwritev(fd: BorrowedFd<'_>, bufs: &[Region<'_>], offset: i64) -> Result<usize> {
+    pub(in super::super) fn pwritev(fd: BorrowedFd<'_>, bufs: &[Region<'_>], offset: u64) -> Result<usize> {
+        let offset = i64::try_from(offset).map_err(|_| Errno::Inval)?;
         // SAFETY: as above.
         retry(|| unsafe { libc::pwritev(fd.as_raw_fd(), bufs.as_ptr().cast(), count(bufs), offset) })
     }
