@@ -15,7 +15,7 @@ try {
     options: {
       filter: string(''),
       node: string(process.execPath),
-      rounds: string('2'),
+      rounds: string('4'),
       folder: { type: 'string' },
     },
   }).values;
