@@ -481,38 +481,43 @@ function finish(guest, call) {
 
 /** Writes two u32 to memory. False, with nothing written, unless both pointers are those of words in it. */
 function putWords({ words }, first, one, second, other) {
+  if (typeof first !== 'number' || (first | 0) !== first) return false;
+  if (typeof second !== 'number' || (second | 0) !== second) return false;
+  if (((first | second) & 3) !== 0) return false;
   const at = first >>> 2;
   const then = second >>> 2;
-  if (((first | second) & 3) !== 0) return false;
   if (words[at] === undefined || words[then] === undefined) return false;
   words[at] = one;
   words[then] = other;
   return true;
 }
 
-/** Writes a number below 2**32 to memory as a u64. False, with nothing written, as above; or if it is none. */
-function putLong({ words }, pointer, value) {
+/** Writes a clock's resolution to memory. False, with nothing written, as above; or if there is no such clock. */
+function putResolution({ words }, clock, pointer) {
+  if (typeof clock !== 'number' || (clock | 0) !== clock) return false;
+  if (typeof pointer !== 'number' || (pointer | 0) !== pointer) return false;
+  const ns = clockResolutions[clock];
   const at = pointer >>> 2;
-  if ((pointer & 3) !== 0 || !(value > 0) || words[at + 1] === undefined) return false;
-  words[at] = value;
+  if ((pointer & 3) !== 0 || !(ns > 0) || words[at + 1] === undefined) return false;
+  words[at] = ns;
   words[at + 1] = 0;
   return true;
 }
 
 // Writers of arguments: i stands for i32, I for i64. What has fewer arguments than its writer passes zeros, so
 // that few writers do: V8 takes longer to compile one than to make hundreds of calls. False, with nothing
-// written, if a value has another type. `typeof` comes first, so that no conversion can call user code. They are
-// no closures: that V8 knows what they work on keeps a call as short with a thousand instances as with one.
-
-/** What each call does once its arguments are known to be good. */
-function begin(guest) {
-  if (guest.view[0] === undefined) refresh(guest);
-  u32[INSTANCE] = guest.instance;
-}
+// written, if a value has another type. `typeof` comes first, so that no conversion can call user code; what a
+// guest passes needs no call of `isI32`, as the calls of most programs are over before V8 compiles them, and until
+// then each function called in one is a sixth of it. They are no closures: that V8 knows what they work on keeps a
+// call as short with a thousand instances as with one.
 
 function put_iIIi(guest, a, b, c, d) {
-  if (!isI32(a) || !isI64(b) || !isI64(c) || !isI32(d)) return false;
-  begin(guest);
+  if ((typeof a !== 'number' || (a | 0) !== a) && !isI32(a)) return false;
+  if (typeof b !== 'bigint') return false;
+  if (typeof c !== 'bigint') return false;
+  if ((typeof d !== 'number' || (d | 0) !== d) && !isI32(d)) return false;
+  if (guest.view[0] === undefined) refresh(guest);
+  u32[INSTANCE] = guest.instance;
   u32[0] = a;
   i64[1] = b;
   i64[2] = c;
@@ -521,8 +526,12 @@ function put_iIIi(guest, a, b, c, d) {
 }
 
 function put_iiii(guest, a, b, c, d) {
-  if (!isI32(a) || !isI32(b) || !isI32(c) || !isI32(d)) return false;
-  begin(guest);
+  if ((typeof a !== 'number' || (a | 0) !== a) && !isI32(a)) return false;
+  if ((typeof b !== 'number' || (b | 0) !== b) && !isI32(b)) return false;
+  if ((typeof c !== 'number' || (c | 0) !== c) && !isI32(c)) return false;
+  if ((typeof d !== 'number' || (d | 0) !== d) && !isI32(d)) return false;
+  if (guest.view[0] === undefined) refresh(guest);
+  u32[INSTANCE] = guest.instance;
   u32[0] = a;
   u32[2] = b;
   u32[4] = c;
@@ -531,8 +540,12 @@ function put_iiii(guest, a, b, c, d) {
 }
 
 function put_iIii(guest, a, b, c, d) {
-  if (!isI32(a) || !isI64(b) || !isI32(c) || !isI32(d)) return false;
-  begin(guest);
+  if ((typeof a !== 'number' || (a | 0) !== a) && !isI32(a)) return false;
+  if (typeof b !== 'bigint') return false;
+  if ((typeof c !== 'number' || (c | 0) !== c) && !isI32(c)) return false;
+  if ((typeof d !== 'number' || (d | 0) !== d) && !isI32(d)) return false;
+  if (guest.view[0] === undefined) refresh(guest);
+  u32[INSTANCE] = guest.instance;
   u32[0] = a;
   i64[1] = b;
   u32[4] = c;
@@ -541,8 +554,13 @@ function put_iIii(guest, a, b, c, d) {
 }
 
 function put_iiiIi(guest, a, b, c, d, e) {
-  if (!isI32(a) || !isI32(b) || !isI32(c) || !isI64(d) || !isI32(e)) return false;
-  begin(guest);
+  if ((typeof a !== 'number' || (a | 0) !== a) && !isI32(a)) return false;
+  if ((typeof b !== 'number' || (b | 0) !== b) && !isI32(b)) return false;
+  if ((typeof c !== 'number' || (c | 0) !== c) && !isI32(c)) return false;
+  if (typeof d !== 'bigint') return false;
+  if ((typeof e !== 'number' || (e | 0) !== e) && !isI32(e)) return false;
+  if (guest.view[0] === undefined) refresh(guest);
+  u32[INSTANCE] = guest.instance;
   u32[0] = a;
   u32[2] = b;
   u32[4] = c;
@@ -552,9 +570,15 @@ function put_iiiIi(guest, a, b, c, d, e) {
 }
 
 function put_iiiiIIi(guest, a, b, c, d, e, f, g) {
-  if (!isI32(a) || !isI32(b) || !isI32(c) || !isI32(d) || !isI64(e) || !isI64(f) || !isI32(g))
-    return false;
-  begin(guest);
+  if ((typeof a !== 'number' || (a | 0) !== a) && !isI32(a)) return false;
+  if ((typeof b !== 'number' || (b | 0) !== b) && !isI32(b)) return false;
+  if ((typeof c !== 'number' || (c | 0) !== c) && !isI32(c)) return false;
+  if ((typeof d !== 'number' || (d | 0) !== d) && !isI32(d)) return false;
+  if (typeof e !== 'bigint') return false;
+  if (typeof f !== 'bigint') return false;
+  if ((typeof g !== 'number' || (g | 0) !== g) && !isI32(g)) return false;
+  if (guest.view[0] === undefined) refresh(guest);
+  u32[INSTANCE] = guest.instance;
   u32[0] = a;
   u32[2] = b;
   u32[4] = c;
@@ -566,9 +590,15 @@ function put_iiiiIIi(guest, a, b, c, d, e, f, g) {
 }
 
 function put_iiiiiii(guest, a, b, c, d, e, f, g) {
-  if (!isI32(a) || !isI32(b) || !isI32(c) || !isI32(d) || !isI32(e) || !isI32(f) || !isI32(g))
-    return false;
-  begin(guest);
+  if ((typeof a !== 'number' || (a | 0) !== a) && !isI32(a)) return false;
+  if ((typeof b !== 'number' || (b | 0) !== b) && !isI32(b)) return false;
+  if ((typeof c !== 'number' || (c | 0) !== c) && !isI32(c)) return false;
+  if ((typeof d !== 'number' || (d | 0) !== d) && !isI32(d)) return false;
+  if ((typeof e !== 'number' || (e | 0) !== e) && !isI32(e)) return false;
+  if ((typeof f !== 'number' || (f | 0) !== f) && !isI32(f)) return false;
+  if ((typeof g !== 'number' || (g | 0) !== g) && !isI32(g)) return false;
+  if (guest.view[0] === undefined) refresh(guest);
+  u32[INSTANCE] = guest.instance;
   u32[0] = a;
   u32[2] = b;
   u32[4] = c;
@@ -580,19 +610,17 @@ function put_iiiiiii(guest, a, b, c, d, e, f, g) {
 }
 
 function put_iiiiiIIii(guest, a, b, c, d, e, f, g, h, j) {
-  if (
-    !isI32(a) ||
-    !isI32(b) ||
-    !isI32(c) ||
-    !isI32(d) ||
-    !isI32(e) ||
-    !isI64(f) ||
-    !isI64(g) ||
-    !isI32(h) ||
-    !isI32(j)
-  )
-    return false;
-  begin(guest);
+  if ((typeof a !== 'number' || (a | 0) !== a) && !isI32(a)) return false;
+  if ((typeof b !== 'number' || (b | 0) !== b) && !isI32(b)) return false;
+  if ((typeof c !== 'number' || (c | 0) !== c) && !isI32(c)) return false;
+  if ((typeof d !== 'number' || (d | 0) !== d) && !isI32(d)) return false;
+  if ((typeof e !== 'number' || (e | 0) !== e) && !isI32(e)) return false;
+  if (typeof f !== 'bigint') return false;
+  if (typeof g !== 'bigint') return false;
+  if ((typeof h !== 'number' || (h | 0) !== h) && !isI32(h)) return false;
+  if ((typeof j !== 'number' || (j | 0) !== j) && !isI32(j)) return false;
+  if (guest.view[0] === undefined) refresh(guest);
+  u32[INSTANCE] = guest.instance;
   u32[0] = a;
   u32[2] = b;
   u32[4] = c;
@@ -626,16 +654,16 @@ function createImports(handle) {
       return left(guest, args_get);
     },
     args_sizes_get(argc, argv_buf_size) {
-      if (arguments.length !== 2 || !isI32(argc) || !isI32(argv_buf_size)) return EINVAL;
+      if (arguments.length !== 2) return EINVAL;
       if (putWords(guest, argc, guest.argCount, argv_buf_size, guest.argSize)) return 0;
-      put_iiii(guest, argc, argv_buf_size, 0, 0);
+      if (!put_iiii(guest, argc, argv_buf_size, 0, 0)) return EINVAL;
       args_sizes_get();
       return left(guest, args_sizes_get);
     },
     clock_res_get(clock, resolution) {
-      if (arguments.length !== 2 || !isI32(clock) || !isI32(resolution)) return EINVAL;
-      if (putLong(guest, resolution, clockResolutions[clock])) return 0;
-      put_iiii(guest, clock, resolution, 0, 0);
+      if (arguments.length !== 2) return EINVAL;
+      if (putResolution(guest, clock, resolution)) return 0;
+      if (!put_iiii(guest, clock, resolution, 0, 0)) return EINVAL;
       clock_res_get();
       return left(guest, clock_res_get);
     },
@@ -650,11 +678,10 @@ function createImports(handle) {
       return left(guest, environ_get);
     },
     environ_sizes_get(environ_count, environ_buf_size) {
-      if (arguments.length !== 2 || !isI32(environ_count) || !isI32(environ_buf_size))
-        return EINVAL;
+      if (arguments.length !== 2) return EINVAL;
       const { environCount, environSize } = guest;
       if (putWords(guest, environ_count, environCount, environ_buf_size, environSize)) return 0;
-      put_iiii(guest, environ_count, environ_buf_size, 0, 0);
+      if (!put_iiii(guest, environ_count, environ_buf_size, 0, 0)) return EINVAL;
       environ_sizes_get();
       return left(guest, environ_sizes_get);
     },
@@ -1067,10 +1094,6 @@ function endProcess(code) {
 
 function isI32(value) {
   return typeof value === 'number' && ((value | 0) === value || value >>> 0 === value);
-}
-
-function isI64(value) {
-  return typeof value === 'bigint';
 }
 
 module.exports = { WASI, runInWorker };
