@@ -213,7 +213,12 @@ function preopenList(preopens) {
 }
 
 function preopen(guest, value) {
-  if (typeof value !== 'object' || value === null) return plainPreopen(guest, value);
+  return typeof value === 'object' && value !== null
+    ? specialPreopen(guest, value)
+    : plainPreopen(guest, value);
+}
+
+function specialPreopen(guest, value) {
   const name = `options.preopens[${inspect(guest)}]`;
   const has = (key) => apply(hasOwn, value, [key]);
   const flag = (key) => {

@@ -59,11 +59,16 @@ function forPlatforms(loader, platforms) {
     if (system === undefined || text === '') return text;
     const isMachine = (machine) =>
       platforms.some((platform) => `${platform}-`.startsWith(`${system}-${machine}-`));
-    return branches(text, '    ', 'arch', isMachine)
-      .map(({ text }) => text)
-      .join('');
+    const machines = branches(text, '    ', 'arch', isMachine).map(({ text }) => text);
+    return asFunction(machines.join(''));
   });
   return before + systems.join('');
+}
+
+/** Puts what a branch does into a function, so that V8 compiles that of one system only. */
+function asFunction(branch) {
+  const [condition, ...lines] = branch.split(/(?<=\n)/);
+  return `${condition}    const load = () => {\n${lines.join('')}    }\n    return load()\n`;
 }
 
 /**
