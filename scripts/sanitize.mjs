@@ -102,7 +102,7 @@ async function node() {
 
 /** A copy of what the tests use, with the addon in the place where it is looked for. */
 function copyPackage(copy) {
-  const left = ['.cache', '.git', 'bench', 'fuzz', 'node_modules', 'target'];
+  const left = ['.cache', '.git', 'fuzz', 'node_modules', 'target'];
   for (const entry of readdirSync(root, { withFileTypes: true })) {
     if (left.includes(entry.name) || entry.name.endsWith('.node')) continue;
     cpSync(join(root, entry.name), join(copy, entry.name), { recursive: true });
