@@ -24,7 +24,7 @@ function observe(wasiImport, { hostCalls, deadlineMs, trace, stats }, guest) {
 
   let left = hostCalls ?? Infinity;
   let deadline;
-  const table = {};
+  const table = { __proto__: null };
 
   /** Time runs from the first call. */
   function check() {

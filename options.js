@@ -14,8 +14,11 @@ const { isInteger, MAX_SAFE_INTEGER } = Number;
 const { hasOwnProperty: hasOwn } = Object.prototype;
 const { indexOf, slice } = String.prototype;
 const { permission } = process;
+const isAllowed = permission?.has;
 const encoder = new TextEncoder();
 const { encode } = encoder;
+
+// Objects that are made here and read by name have no prototype: nobody else can give them properties.
 
 /** How many bytes a collected stream holds by default. */
 const DEFAULT_CAP = 64 * 1024 * 1024;
@@ -49,9 +52,9 @@ function checkedOptions(options) {
   const cap =
     'outputCap' in options ? checkedCount(options.outputCap, 'options.outputCap') : DEFAULT_CAP;
   let functions;
-  if (typeof stdin === 'function') functions = { stdin };
-  if (typeof stdout === 'function') functions = { ...functions, stdout };
-  if (typeof stderr === 'function') functions = { ...functions, stderr };
+  if (typeof stdin === 'function') functions = { __proto__: null, stdin };
+  if (typeof stdout === 'function') functions = { __proto__: null, ...functions, stdout };
+  if (typeof stderr === 'function') functions = { __proto__: null, ...functions, stderr };
   const streams = {
     stdin: inputStream(stdin, 'options.stdin'),
     stdout: outputStream(stdout, 'options.stdout', 1, cap),
@@ -59,7 +62,7 @@ function checkedOptions(options) {
   };
 
   if (permission) checkPermissions(preopens);
-  const observers = {};
+  const observers = { __proto__: null };
   const native = { args, env, ...streams, preopens, special: specialOptions(options, observers) };
   if ('trace' in options) observers.trace = checkedTrace(options.trace);
   else if (TRACED_BY_ENVIRONMENT) observers.trace = true;
@@ -76,7 +79,7 @@ function checkedOptions(options) {
 
 /** What few ask for, apart: each property that the native side looks for takes its time. */
 function specialOptions(options, observers) {
-  const native = {};
+  const native = { __proto__: null };
   if ('limits' in options) addLimits(native, observers, options.limits);
   if ('clock' in options) addClocks(native, options.clock);
   if ('random' in options) native.randomSeed = seedOf(options.random);
@@ -91,18 +94,18 @@ function specialOptions(options, observers) {
 /** A stream that is no descriptor's number, for the native side; or the number. */
 function inputStream(value, name) {
   if (value === 'inherit') return 0;
-  if (value === 'ignore') return { kind: 'ignore' };
-  if (value instanceof Uint8Array) return { kind: 'bytes', bytes: value };
-  if (typeof value === 'function') return { kind: 'function' };
+  if (value === 'ignore') return { __proto__: null, kind: 'ignore' };
+  if (value instanceof Uint8Array) return { __proto__: null, kind: 'bytes', bytes: value };
+  if (typeof value === 'function') return { __proto__: null, kind: 'function' };
   validateDescriptor(value, name);
   return value;
 }
 
 function outputStream(value, name, inherited, cap) {
   if (value === 'inherit') return inherited;
-  if (value === 'ignore') return { kind: 'ignore' };
-  if (value === 'pipe') return { kind: 'pipe', cap };
-  if (typeof value === 'function') return { kind: 'function' };
+  if (value === 'ignore') return { __proto__: null, kind: 'ignore' };
+  if (value === 'pipe') return { __proto__: null, kind: 'pipe', cap };
+  if (typeof value === 'function') return { __proto__: null, kind: 'function' };
   validateDescriptor(value, name);
   return value;
 }
@@ -232,12 +235,14 @@ function specialPreopen(guest, value) {
       throw wrongType(`${name}.symlinks`, "'inside' or 'deny'", symlinks);
     }
     const [readOnly, create] = [flag('readOnly'), flag('create')];
-    return { guest, path, readOnly, special: { create, noSymlinks: symlinks === 'deny' } };
+    const special = { __proto__: null, create, noSymlinks: symlinks === 'deny' };
+    return { guest, path, readOnly, special };
   }
   if (has('file')) {
     const { file } = value;
     if (typeof file !== 'string') throw wrongType(`${name}.file`, 'of type string', file);
-    return { guest, path: file, readOnly: flag('readOnly'), special: { kind: 'file' } };
+    const special = { __proto__: null, kind: 'file' };
+    return { guest, path: file, readOnly: flag('readOnly'), special };
   }
   if (has('memory')) {
     validateObject(value.memory, `${name}.memory`);
@@ -249,7 +254,7 @@ function specialPreopen(guest, value) {
       name: file,
       bytes: contentOf(content, `${name}.memory[${inspect(file)}]`),
     }));
-    const special = { kind: 'memory', entries: files, maxBytes };
+    const special = { __proto__: null, kind: 'memory', entries: files, maxBytes };
     return { guest, path: '', readOnly: flag('readOnly'), special };
   }
   return plainPreopen(guest, value);
@@ -273,7 +278,7 @@ function contentOf(content, name) {
 function checkPermissions(preopens) {
   for (let i = 0; i < preopens.length; i++) {
     const preopen = preopens[i];
-    const { kind, create } = preopen.special ?? {};
+    const { kind, create } = preopen.special ?? { __proto__: null };
     if (kind === 'memory') continue;
     const allows = kind === 'file' ? allowsFile : allowsBelow;
     const path = resolve(preopen.path);
@@ -292,7 +297,7 @@ function checkReadable(allows, path) {
 }
 
 function allowsFile(scope, path) {
-  return permission.has(scope, path);
+  return apply(isAllowed, permission, [scope, path]);
 }
 
 /**
@@ -300,7 +305,7 @@ function allowsFile(scope, path) {
  * grants: a folder alone may be allowed without what is in it, and the other way round.
  */
 function allowsBelow(scope, path) {
-  return permission.has(scope, join(path, '\u0001'));
+  return apply(isAllowed, permission, [scope, join(path, '\u0001')]);
 }
 
 /** Node makes it, if the process may. What else is in the way is reported when it is opened. */

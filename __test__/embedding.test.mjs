@@ -654,6 +654,52 @@ test('who asks for nothing pays nothing: the imports are not wrapped', () => {
   assert.doesNotMatch(watched.fd_write.toString(), /^\s+fd_write\(\);/m);
 });
 
+test('what all objects were made to inherit is no option', (t) => {
+  const dir = folder(t);
+  writeFileSync(join(dir, 'f'), 'of the host');
+  const inherited = {
+    anything: 1,
+    kind: 'memory',
+    create: true,
+    noSymlinks: true,
+    entries: 1,
+    bytes: 1,
+    cap: 0,
+    randomSeed: new Uint8Array(32),
+    sortedReaddir: 1,
+    hostCalls: 0,
+  };
+  let asked = false;
+  const stdin = () => {
+    asked = true;
+    return null;
+  };
+  Object.assign(Object.prototype, inherited);
+  let guest;
+  let other;
+  try {
+    Object.prototype.stdin = 0;
+    const preopens = { '/': { path: dir }, '/g': { file: join(dir, 'f') } };
+    guest = started({ preopens, stdout: () => {}, stdin: new Uint8Array(), sortedReaddir: false });
+    Object.prototype.stdin = stdin;
+    other = started({ stdin: 'ignore', stdout: () => {}, stderr: 'pipe', sortedReaddir: false });
+  } finally {
+    for (const name of ['stdin', ...Object.keys(inherited)]) delete Object.prototype[name];
+  }
+  for (const { call } of [guest, other]) {
+    assert.match(call.fd_close.toString(), /^\s+fd_close\(\);/m, 'nothing watches the calls');
+    assert.match(call.fd_read.toString(), /^\s+fd_read\(\);/m, 'no function is the input');
+  }
+  assert.equal(guest.read(guest.open('f', { rights: 2n })), 'of the host');
+  assert.equal(guest.filetype(4).type, 3, 'a folder with one file');
+  assert.equal(other.read(0), '');
+  assert.equal(asked, false);
+  assert.equal(other.write(2, 'text'), 4, 'the pipe has its own cap');
+  assert.throws(() => new WASI({ version: 'preview1', preopens: { '/': join(dir, 'none') } }), {
+    code: 'UVWASI_ENOENT',
+  });
+});
+
 const CLI = fileURLToPath(new URL('../bin/wasi-rs.js', import.meta.url));
 const cli = (args, options) =>
   spawnSync(process.execPath, [CLI, ...args], { encoding: 'utf8', ...options });

@@ -254,6 +254,27 @@ describe('under the permission model', { skip }, () => {
       assert.deepEqual(readTree(at('a')), { ...files(), new: { deep: {} } });
     }));
 
+  it('what all objects were made to inherit changes nothing', () =>
+    inFolders((folder, at) => {
+      for (const inherited of ['{ kind: "memory" }', '{ kind: "file" }', '{ create: true }']) {
+        const polluted = (preopen) =>
+          `Object.assign(Object.prototype, ${inherited}); ${construct(preopen)}`;
+        const denied = (preopen) => run(folder, [read(at('b'))], polluted(preopen))?.code;
+        assert.equal(denied('folder + "/a"'), 'ERR_ACCESS_DENIED', inherited);
+        assert.equal(denied('{ path: folder + "/a" }'), 'ERR_ACCESS_DENIED', inherited);
+        const missing = run(
+          folder,
+          [read(at('a/')), write(at('a/'))],
+          polluted('folder + "/a/none"'),
+        );
+        assert.equal(missing?.code, 'UVWASI_ENOENT', inherited);
+      }
+      const has = 'process.permission.has = () => true;';
+      const error = run(folder, [read(at('b'))], `${has} ${construct('folder + "/a"')}`);
+      assert.equal(error?.code, 'ERR_ACCESS_DENIED');
+      assert.deepEqual(readTree(at('a')), files());
+    }));
+
   it('no other permission is asked for', () =>
     inFolders((folder) => {
       const code = `new WASI({ version: 'preview1' }); new WASI(); tell(process.permission.has('wasi'));`;
