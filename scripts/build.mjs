@@ -1,13 +1,19 @@
 // `npm run build [-- OPTION ...]`: the addon, its types and `binding.js`, the loader. Options are those of
-// `napi build`.
+// `napi build`, but for those that would have another loader made, or in another place.
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ownLoader } from './loader.mjs';
 import { fail, root, tool } from './process.mjs';
 import { platforms } from './targets.mjs';
 
+const OF_THE_LOADER =
+  /^(-o|--(output-dir|cwd|js|js-binding|no-js|js-package-name|format|esm|package-json-path)(=|$))/;
+
+const options = process.argv.slice(2);
+const refused = options.find((option) => OF_THE_LOADER.test(option));
+if (refused) fail(`${refused}: the package has one loader, binding.js, which lies beside index.js`);
 const made = ['--js', 'binding.js', '--dts', 'binding.d.ts'];
-const build = ['build', '--platform', '--release', ...made, ...process.argv.slice(2)];
+const build = ['build', '--platform', '--release', ...made, ...options];
 const env = { ...process.env };
 // Windows cannot run a script in the place of a program: there, nothing is optimised across crates.
 if (process.platform !== 'win32') {

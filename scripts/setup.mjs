@@ -38,7 +38,7 @@ function installPackages() {
 /** A digest of all that decides what the addon and its loader are. */
 function addonState() {
   const { version, napi, devDependencies } = own;
-  const build = ['build', 'loader', 'targets'].map((name) => `scripts/${name}.mjs`);
+  const build = ['build', 'cargo-addon', 'loader', 'targets'].map((name) => `scripts/${name}.mjs`);
   const sources = ['Cargo.toml', 'Cargo.lock', 'build.rs', ...build, ...filesBelow('src')];
   const tool = devDependencies['@napi-rs/cli'];
   const rest = [process.platform, process.arch, version, napi, tool];
