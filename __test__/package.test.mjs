@@ -2,6 +2,7 @@
 // in each way that it can be used.
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -339,6 +340,16 @@ module.exports = nativeBinding
       if (/^ *\}*$|\(\)$|\.node|arch ===|openharmony|else \{/.test(line)) continue;
       const without = generated().replace(`${line}\n`, '');
       assert.throws(() => ownLoader(without, []), /not as scripts\/loader\.mjs expects it/, line);
+    }
+  });
+
+  it('is not exchanged by an option of the build', () => {
+    for (const option of ['--no-js', '--js=other.js', '--output-dir', '-o', '--esm']) {
+      const build = path.join(root, 'scripts', 'build.mjs');
+      const { status, stderr } = spawnSync(process.execPath, [build, option], { encoding: 'utf8' });
+      assert.deepEqual([status, stderr.split('\n').length], [1, 2], stderr);
+      assert.match(stderr, /^error: .* one loader/);
+      assert.equal(fs.readFileSync(path.join(root, 'binding.js'), 'utf8'), loader);
     }
   });
 
