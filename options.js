@@ -2,13 +2,17 @@
 
 // The options of a WASI, checked with Node's errors and shaped for the native side.
 
-const { existsSync, mkdirSync, realpathSync } = require('node:fs');
+const {
+  existsSync,
+  mkdirSync,
+  realpathSync: { native: realpath },
+} = require('node:fs');
 const { join, resolve, sep } = require('node:path');
 const { inspect } = require('node:util');
 const { accessDenied, nodeError, outOfRange, shortened, wrongType } = require('./errors.js');
 
 const { apply } = Reflect;
-const { entries } = Object;
+const { defineProperty, entries } = Object;
 const { isArray } = Array;
 const { isInteger, MAX_SAFE_INTEGER } = Number;
 const { hasOwnProperty: hasOwn } = Object.prototype;
@@ -211,7 +215,11 @@ function terminated(string) {
 function preopenList(preopens) {
   const list = [];
   const pairs = entries(preopens);
-  for (let i = 0; i < pairs.length; i++) list[i] = preopen(pairs[i][0], pairs[i][1]);
+  for (let i = 0; i < pairs.length; i++) {
+    const value = preopen(pairs[i][0], pairs[i][1]);
+    // Not by an assignment, which a setter that all arrays inherit would take.
+    defineProperty(list, i, { __proto__: null, value });
+  }
   return list;
 }
 
@@ -322,7 +330,7 @@ function makeFolder(path) {
 function realPath(path, kind) {
   try {
     // With the separator, the allowed folder itself counts as below what is allowed.
-    return realpathSync.native(kind === 'file' ? path : join(path, sep));
+    return realpath(kind === 'file' ? path : join(path, sep));
   } catch (error) {
     if (error.code === 'ERR_ACCESS_DENIED') throw error;
     return path;
