@@ -12,7 +12,7 @@ const { inspect } = require('node:util');
 const { accessDenied, nodeError, outOfRange, shortened, wrongType } = require('./errors.js');
 
 const { apply } = Reflect;
-const { defineProperty, entries } = Object;
+const { entries } = Object;
 const { isArray } = Array;
 const { isInteger, MAX_SAFE_INTEGER } = Number;
 const { hasOwnProperty: hasOwn } = Object.prototype;
@@ -66,7 +66,12 @@ function checkedOptions(options) {
   };
 
   if (permission) checkPermissions(preopens);
-  const observers = { __proto__: null };
+  const observers = {
+    hostCalls: undefined,
+    deadlineMs: undefined,
+    trace: undefined,
+    stats: undefined,
+  };
   const native = { args, env, ...streams, preopens, special: specialOptions(options, observers) };
   if ('trace' in options) observers.trace = checkedTrace(options.trace);
   else if (TRACED_BY_ENVIRONMENT) observers.trace = true;
@@ -74,15 +79,17 @@ function checkedOptions(options) {
     validateBoolean(options.stats, 'options.stats');
     observers.stats = options.stats;
   }
-  let watched;
-  for (const name in observers) {
-    if (observers[name] !== undefined && observers[name] !== false) watched = observers;
-  }
-  return { native, functions, observers: watched, names: preopens.map(({ guest }) => guest) };
+  const { hostCalls, deadlineMs, trace, stats } = observers;
+  const isWatched = hostCalls !== undefined || deadlineMs !== undefined || trace || stats;
+  const names = preopens.map(({ guest }) => guest);
+  return { native, functions, observers: isWatched ? observers : undefined, names };
 }
 
 /** What few ask for, apart: each property that the native side looks for takes its time. */
 function specialOptions(options, observers) {
+  const isAny =
+    'limits' in options || 'clock' in options || 'random' in options || 'sortedReaddir' in options;
+  if (!isAny) return undefined;
   const native = { __proto__: null };
   if ('limits' in options) addLimits(native, observers, options.limits);
   if ('clock' in options) addClocks(native, options.clock);
@@ -91,8 +98,7 @@ function specialOptions(options, observers) {
     validateBoolean(options.sortedReaddir, 'options.sortedReaddir');
     native.sortedReaddir = options.sortedReaddir;
   }
-  for (const _ in native) return native;
-  return undefined;
+  return native;
 }
 
 /** A stream that is no descriptor's number, for the native side; or the number. */
@@ -213,13 +219,9 @@ function terminated(string) {
  * @returns {object[]} what the native side takes, in descriptors' order, from 3 on
  */
 function preopenList(preopens) {
-  const list = [];
-  const pairs = entries(preopens);
-  for (let i = 0; i < pairs.length; i++) {
-    const value = preopen(pairs[i][0], pairs[i][1]);
-    // Not by an assignment, which a setter that all arrays inherit would take.
-    defineProperty(list, i, { __proto__: null, value });
-  }
+  const list = entries(preopens);
+  // In the place of what is there: to add to a list would call a setter that all arrays inherit.
+  for (let i = 0; i < list.length; i++) list[i] = preopen(list[i][0], list[i][1]);
   return list;
 }
 
