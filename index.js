@@ -508,8 +508,8 @@ function putResolution({ words }, clock, pointer) {
 // that few writers do: V8 takes longer to compile one than to make hundreds of calls. False, with nothing
 // written, if a value has another type. `typeof` comes first, so that no conversion can call user code; what a
 // guest passes needs no call of `isI32`, as the calls of most programs are over before V8 compiles them, and until
-// then each function called in one is a sixth of it. They are no closures: that V8 knows what they work on keeps a
-// call as short with a thousand instances as with one.
+// then those were a quarter of a short one. They are no closures: that V8 knows what they work on keeps a call as
+// short with a thousand instances as with one.
 
 function put_iIIi(guest, a, b, c, d) {
   if ((typeof a !== 'number' || (a | 0) !== a) && !isI32(a)) return false;

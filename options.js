@@ -22,7 +22,8 @@ const isAllowed = permission?.has;
 const encoder = new TextEncoder();
 const { encode } = encoder;
 
-// Objects that are made here and read by name have no prototype: nobody else can give them properties.
+// Objects that are made here and read by name have all that is read of them, or no prototype: what someone gave to
+// all objects is no option.
 
 /** How many bytes a collected stream holds by default. */
 const DEFAULT_CAP = 64 * 1024 * 1024;

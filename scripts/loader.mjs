@@ -6,7 +6,8 @@
 // - environment variables. They concern every package of its kind: a program that sets one, to get another
 //   package's WebAssembly build instead of its addon, would do away with ours. So versions are always compared.
 //
-// And where no addon can be loaded, the error says for which platform and what to do.
+// What is left for a system becomes a function. And where no addon can be loaded, the error says for which platform and
+// what to do.
 
 import vm from 'node:vm';
 
