@@ -1,7 +1,5 @@
-//! Sets the linker up for a Node-API addon; a core without the binding needs nothing.
+//! Sets the linker up for a Node-API addon.
 
 fn main() {
-    if std::env::var_os("CARGO_FEATURE_NAPI").is_some() {
-        napi_build::setup();
-    }
+    napi_build::setup();
 }

@@ -14,13 +14,7 @@ const refused = options.find((option) => OF_THE_LOADER.test(option));
 if (refused) fail(`${refused}: the package has one loader, binding.js, which lies beside index.js`);
 const made = ['--js', 'binding.js', '--dts', 'binding.d.ts'];
 const build = ['build', '--platform', '--release', ...made, ...options];
-const env = { ...process.env };
-// Windows cannot run a script in the place of a program: there, nothing is optimised across crates.
-if (process.platform !== 'win32') {
-  env.CARGO_OF_ADDON = process.env.CARGO ?? 'cargo';
-  env.CARGO = join(root, 'scripts', 'cargo-addon.mjs');
-}
-if (!tool('napi', build, { env })) fail('napi build did not succeed');
+if (!tool('napi', build)) fail('napi build did not succeed');
 
 const loader = join(root, 'binding.js');
 try {

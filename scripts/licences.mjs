@@ -76,7 +76,8 @@ function linkedCrates() {
       const crate = byId.get(id);
       // A procedural macro runs in the compiler, with all that it depends on.
       if (crate.targets.some(({ kind }) => kind.includes('proc-macro'))) return;
-      if (id !== resolve.root) found.set(id, crate);
+      // The crates of this workspace have no source.
+      if (crate.source !== null) found.set(id, crate);
       for (const { pkg, dep_kinds: kinds } of nodes.get(id).deps) {
         if (kinds.some(({ kind }) => kind === null)) visit(pkg);
       }

@@ -4,14 +4,11 @@ import { requireCargo, run, say, tool } from './process.mjs';
 
 requireCargo();
 
-const clippy = ['clippy', '--all-targets', '--quiet'];
+const clippy = (...args) => run('cargo', ['clippy', '--quiet', ...args, '--', '-D', 'warnings']);
 const checks = [
   ['format of the Rust files', () => run('cargo', ['fmt', '--all', '--check'])],
-  ['clippy', () => run('cargo', [...clippy, '--', '-D', 'warnings'])],
-  [
-    'clippy, core alone',
-    () => run('cargo', [...clippy, '--no-default-features', '--', '-D', 'warnings']),
-  ],
+  ['clippy, addon', () => clippy('--package', 'wasi-rs')],
+  ['clippy, core', () => clippy('--package', 'wasi-rs-core', '--all-targets')],
   ['format of all other files', () => tool('prettier', ['--check', '--log-level=warn', '.'])],
   ['types', () => tool('tsc', ['--project', '__test__/types'])],
 ];

@@ -18,7 +18,7 @@ if (status !== 0) {
   if (!run('rustup', args)) fail('Miri could not be installed');
 }
 
-const args = ['+nightly', 'miri', 'test', '--no-default-features', '--lib', '--', ...MODULES];
+const args = ['+nightly', 'miri', 'test', '--package', 'wasi-rs-core', '--lib', '--', ...MODULES];
 // The clock and the random numbers are the host's.
 const env = { ...process.env, MIRIFLAGS: '-Zmiri-disable-isolation -Zmiri-strict-provenance' };
 const skip = SKIPPED.flatMap((module) => ['--skip', module]);

@@ -60,7 +60,7 @@ function cargo(sanitizer, args) {
 
 function core() {
   say('testing the core under the address sanitizer');
-  return cargo('address', ['test', '--no-default-features', '--lib', '--tests']);
+  return cargo('address', ['test', '--package', 'wasi-rs-core', '--lib', '--tests']);
 }
 
 function thread() {
@@ -73,13 +73,13 @@ function thread() {
     'rust-src',
   ]);
   if (status !== 0) fail('the sources of the standard library could not be installed');
-  return cargo('thread', ['test', '-Zbuild-std', '--no-default-features', '--lib', '--tests']);
+  return cargo('thread', ['test', '-Zbuild-std', '--package', 'wasi-rs-core', '--lib', '--tests']);
 }
 
 async function node() {
   await import('./setup.mjs');
   say('building the addon for the address sanitizer');
-  if (!cargo('address', ['build', '--lib'])) return false;
+  if (!cargo('address', ['build', '--package', 'wasi-rs'])) return false;
   const runtime = spawnSync('gcc', ['-print-file-name=libasan.so'], {
     encoding: 'utf8',
   }).stdout?.trim();

@@ -38,8 +38,11 @@ function installPackages() {
 /** A digest of all that decides what the addon and its loader are. */
 function addonState() {
   const { version, napi, devDependencies } = own;
-  const build = ['build', 'cargo-addon', 'loader', 'targets'].map((name) => `scripts/${name}.mjs`);
-  const sources = ['Cargo.toml', 'Cargo.lock', 'build.rs', ...build, ...filesBelow('src')];
+  const build = ['build', 'loader', 'targets'].map((name) => `scripts/${name}.mjs`);
+  const sources = [
+    ...['Cargo.toml', 'Cargo.lock', 'build.rs', 'core/Cargo.toml', ...build],
+    ...['src', 'core/src'].flatMap(filesBelow),
+  ];
   const tool = devDependencies['@napi-rs/cli'];
   const rest = [process.platform, process.arch, version, napi, tool];
   return digest(sources, JSON.stringify(rest));

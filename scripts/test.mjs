@@ -5,8 +5,8 @@ import { requireCargo, run, say } from './process.mjs';
 
 requireCargo();
 
-say('testing the core: cargo test --no-default-features');
-const core = run('cargo', ['test', '--no-default-features']);
+say('testing the core: cargo test');
+const core = run('cargo', ['test']);
 say(`testing the package under Node.js ${process.versions.node}`);
 const node = nodeTests(process.execPath);
 

@@ -1,31 +1,120 @@
-//! The host side of WASI preview1.
+//! The Node-API binding: the only code that names napi.
 //!
-//! A newcomer reads the modules in this order; each uses only those before it.
+//! `index.js` builds the `WASI` class on what is exported here. The 46 functions of preview1 are made once per environment
+//! (the main thread, a Worker) and take no arguments: both sides share a [`frame`]. Everything else is called rarely.
 
-#![cfg_attr(
-    test,
-    allow(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        reason = "a test says what is wrong by failing"
-    )
-)]
+#![allow(clippy::trivially_copy_pass_by_ref, reason = "napi's own functions borrow the environment")]
 
-pub mod memory;
+mod environment;
+mod error;
+mod frame;
+mod imports;
+mod options;
+mod shared;
+mod streams;
 
-pub mod abi;
+use environment::{Environment, Handle};
+use napi::bindgen_prelude::{External, Function, FunctionCallContext, JsObjectValue, JsValuesTupleIntoVec, Object, This, ToNapiValue};
+use napi::{Env, Error, Property, Result};
+use options::{Extras, InstanceOptions};
+use std::rc::Rc;
+use wasi_rs_core::abi::{Clockid, Errno};
+use wasi_rs_core::host;
+use wasi_rs_core::host::sys::end_process;
+use wasi_rs_core::preview1::{Entry, Visitor, each};
 
-pub mod host;
+/// The functions' names with their parameters.
+struct Signatures;
 
-pub mod descriptor;
+impl Visitor for Signatures {
+    type Made = (&'static str, String);
 
-pub mod ctx;
+    fn visit<E: Entry>() -> Self::Made {
+        (E::FUNCTION.name, E::FUNCTION.signature())
+    }
+}
 
-pub mod preview1;
+/// Fills the addon's exports.
+#[napi_derive::napi(module_exports)]
+#[allow(clippy::needless_pass_by_value, reason = "the macro's signature")]
+pub(crate) fn exports(mut exports: Object<'_>, env: Env) -> Result<()> {
+    let environment = Environment::new(&env)?;
+    exports.set_named_property("frame", environment.frame_buffer(&env)?)?;
+    exports.set_named_property("calls", imports::functions(&env, &environment)?)?;
 
-#[cfg(feature = "napi")]
-#[cfg_attr(test, allow(dead_code, reason = "in tests of the crate, napi registers nothing"))]
-mod binding;
+    exports.set_named_property("snapshot0Calls", imports::snapshot0_functions(&env, &environment)?)?;
+
+    // None has a resolution of more than a few milliseconds.
+    let resolution = |clock| host::resolution(clock).ok().and_then(|ns| u32::try_from(ns).ok()).unwrap_or(0);
+    let resolutions: Vec<u32> = (0..).map_while(Clockid::from_value).map(resolution).collect();
+    exports.set_named_property("clockResolutions", resolutions)?;
+
+    // What few ask for is made when they do.
+    let signatures = |env: Env, _: This<'_>| {
+        let mut signatures = Object::new(&env)?;
+        for (name, signature) in each::<Signatures>() {
+            signatures.set_named_property(name, signature)?;
+        }
+        Ok(signatures)
+    };
+    let errnos = |_: Env, _: This<'_>| Ok(Errno::ALL.iter().map(|errno| errno.name()).collect::<Vec<_>>());
+    exports.define_properties(&[
+        Property::new().with_utf8_name("signatures")?.with_getter_closure(signatures),
+        Property::new().with_utf8_name("errnos")?.with_getter_closure(errnos),
+    ])?;
+
+    let here = Rc::clone(&environment);
+    let create = move |call: FunctionCallContext<'_>| {
+        let (ctx, extras) = InstanceOptions::of_call(&call)?.into_ctx().map_err(|error| error.throw(call.env))?;
+        Ok(External::new(Handle::new(&here, ctx, extras)))
+    };
+    exports.set_named_property("createInstance", function(&env, "createInstance", create)?)?;
+
+    let id = |call: FunctionCallContext<'_>| Ok(call.first_arg::<&External<Handle>>()?.id());
+    exports.set_named_property("instanceId", function(&env, "instanceId", id)?)?;
+
+    let here = Rc::clone(&environment);
+    let close = move |call: FunctionCallContext<'_>| {
+        here.close(call.first_arg()?);
+        Ok(())
+    };
+    exports.set_named_property("closeInstance", function(&env, "closeInstance", close)?)?;
+
+    let here = Rc::clone(&environment);
+    let share = move |call: FunctionCallContext<'_>| here.share(call.first_arg()?).ok_or_else(|| Error::from_reason("no such instance"));
+    exports.set_named_property("shareInstance", function(&env, "shareInstance", share)?)?;
+
+    let here = Rc::clone(&environment);
+    let attach = move |call: FunctionCallContext<'_>| {
+        let shared = shared::get(call.first_arg()?).ok_or_else(|| Error::from_reason("the instance is not shared"))?;
+        Ok(External::new(Handle::new(&here, shared.into(), Extras::default())))
+    };
+    exports.set_named_property("attachInstance", function(&env, "attachInstance", attach)?)?;
+
+    let unshare = |call: FunctionCallContext<'_>| {
+        shared::remove(call.first_arg()?);
+        Ok(())
+    };
+    exports.set_named_property("unshareInstance", function(&env, "unshareInstance", unshare)?)?;
+
+    streams::export(&env, &mut exports, &environment)?;
+
+    exports.set_named_property("setMemory", imports::set_memory(&env, &environment)?)?;
+
+    Ok(())
+}
+
+/// Ends the process at once: for `proc_exit` in a Worker, whose own exit would end the thread alone.
+#[napi_derive::napi]
+pub(crate) fn exit_process(code: i32) {
+    end_process(code)
+}
+
+fn function<'env, Return, F>(env: &'env Env, name: &str, callback: F) -> Result<Function<'env, (), Return>>
+where
+    (): JsValuesTupleIntoVec,
+    Return: ToNapiValue,
+    F: 'static + Fn(FunctionCallContext<'_>) -> Result<Return>,
+{
+    env.create_function_from_closure(name, callback)
+}

@@ -62,7 +62,13 @@ const CLASSES = [
 
 /** Builds the program that takes `openat2` away, and returns its path. */
 function buildLauncher() {
-  const flags = ['--no-default-features', '--example', 'without-openat2', '--message-format=json'];
+  const flags = [
+    '--package',
+    'wasi-rs-core',
+    '--example',
+    'without-openat2',
+    '--message-format=json',
+  ];
   const built = spawnSync('cargo', ['build', '--quiet', ...flags], {
     cwd: root,
     encoding: 'utf8',

@@ -3,9 +3,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wasi_rs::abi::Errno;
-use wasi_rs::host::{GuestPath, PATH_LIMIT, PathBuffer, Tree};
-use wasi_rs::memory::GuestMemory;
+use wasi_rs_core::abi::Errno;
+use wasi_rs_core::host::{GuestPath, PATH_LIMIT, PathBuffer, Tree};
+use wasi_rs_core::memory::GuestMemory;
 
 fuzz_target!(|bytes: &[u8]| {
     rules(bytes);

@@ -3,9 +3,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wasi_rs::abi::{Dirent, Event, Fdstat, Filestat, Filestat0, Prestat, Subscription, Subscription0};
-use wasi_rs::ctx::Strings;
-use wasi_rs::memory::{GuestMemory, GuestPtr, IOVEC_LIMIT, IoVecRoom, IovecError, OutOfBounds, Record};
+use wasi_rs_core::abi::{Dirent, Event, Fdstat, Filestat, Filestat0, Prestat, Subscription, Subscription0};
+use wasi_rs_core::ctx::Strings;
+use wasi_rs_core::memory::{GuestMemory, GuestPtr, IOVEC_LIMIT, IoVecRoom, IovecError, OutOfBounds, Record};
 use wasi_rs_fuzz::input::Input;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -105,7 +105,7 @@ fn buffers(input: &mut Input<'_>) {
         Err(error) => return assert_eq!(Err(error), expected),
     };
     let mut expected = expected.unwrap();
-    let pairs = |found: &wasi_rs::memory::IoVecs<'_, '_>| {
+    let pairs = |found: &wasi_rs_core::memory::IoVecs<'_, '_>| {
         found.regions().iter().map(|region| (region.as_ptr() as usize - base as usize, region.len())).collect::<Vec<_>>()
     };
     assert_eq!(pairs(&found), expected);

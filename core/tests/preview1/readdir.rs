@@ -1,0 +1,293 @@
+//! Listing directories.
+
+use crate::support::host::MetadataExt;
+use crate::support::{BOX, Dirent, Guest, Open, fails};
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+use wasi_rs_core::abi::Errno;
+
+fn with_files(count: usize) -> Guest {
+    let guest = Guest::new();
+    for index in 0..count {
+        guest.temp.write(&format!("box/file-{index:06}"), "");
+    }
+    guest
+}
+
+fn names(entries: &[Dirent]) -> BTreeSet<String> {
+    let names: BTreeSet<String> = entries.iter().map(|entry| String::from_utf8(entry.name.clone()).unwrap()).collect();
+    assert_eq!(names.len(), entries.len(), "no entry comes twice");
+    names
+}
+
+fn expected(count: usize) -> BTreeSet<String> {
+    (0..count).map(|index| format!("file-{index:06}")).chain([".".to_owned(), "..".to_owned()]).collect()
+}
+
+#[test]
+fn every_entry_has_its_type_and_serial_number() {
+    let mut guest = Guest::new();
+    guest.temp.write("box/file", "x");
+    guest.temp.create_dir("box/dir");
+    guest.temp.symlink("nowhere", "box/link");
+    let special = ["fifo", "socket"].as_slice();
+    #[cfg(unix)]
+    guest.temp.fifo("box/fifo");
+    #[cfg(unix)]
+    let _socket = std::os::unix::net::UnixListener::bind(guest.temp.path("box/socket")).unwrap();
+    let special = if cfg!(unix) { special } else { &[] };
+    let (entries, end) = guest.readdir(BOX, 4096, 0).unwrap();
+    assert!(end);
+    let wanted = [".", "..", "dir", "file", "link"].iter().chain(special);
+    assert_eq!(names(&entries), wanted.map(|name| (*name).to_owned()).collect());
+    for Dirent { name, ino, filetype, .. } in &entries {
+        let name = str::from_utf8(name).unwrap();
+        let wanted = match name {
+            "." | ".." | "dir" => 3,
+            "file" => 4,
+            "link" => 7,
+            "fifo" | "socket" => 6,
+            _ => unreachable!(),
+        };
+        assert_eq!(*filetype, wanted, "{name}");
+        // What lies above is outside: as in the root of a file system, `..` is the directory itself.
+        let below = if name == ".." { "box".to_owned() } else { format!("box/{name}") };
+        assert_eq!(*ino, guest.temp.stat(&below).ino(), "{name}");
+    }
+    let dot = entries.iter().find(|entry| entry.name == b".").unwrap();
+    assert_eq!(dot.ino, guest.filestat(BOX).unwrap().ino);
+}
+
+#[test]
+fn an_empty_directory_has_two_entries() {
+    let mut guest = Guest::new();
+    assert_eq!(names(&guest.list(BOX, 4096)), [".", ".."].map(str::to_owned).into());
+}
+
+#[test]
+fn a_cookie_leads_to_what_is_behind_its_entry() {
+    let mut guest = with_files(50);
+    let (all, end) = guest.readdir(BOX, 32 * 1024, 0).unwrap();
+    assert!(end && all.len() == 52);
+    // In any order, as often as one likes.
+    for index in [51, 3, 3, 0, 50, 25, 26, 24, 1] {
+        let (rest, end) = guest.readdir(BOX, 32 * 1024, all[index].next).unwrap();
+        assert!(end);
+        assert_eq!(rest, all[index + 1..], "behind entry {index}");
+    }
+    let cookies: BTreeSet<u64> = all.iter().map(|entry| entry.next).collect();
+    assert_eq!(cookies.len(), all.len());
+    assert!(!cookies.contains(&0));
+}
+
+#[test]
+fn a_buffer_of_any_size_is_filled_to_the_byte_or_to_the_end() {
+    let mut guest = with_files(20);
+    let whole = guest.readdir_bytes(BOX, 8192, 0).unwrap();
+    assert!(whole.len() < 8192);
+    for len in 0..=whole.len() + 3 {
+        let bytes = guest.readdir_bytes(BOX, len, 0).unwrap();
+        assert_eq!(bytes, whole[..len.min(whole.len())], "a buffer of {len} bytes");
+    }
+}
+
+#[test]
+fn tiny_buffers_give_all_entries() {
+    let mut guest = with_files(200);
+    for len in [48, 64, 100, 256, 1000, 1024, 1025, 4096, 40_000] {
+        let entries = guest.list(BOX, len);
+        assert_eq!(names(&entries), expected(200), "through {len} bytes");
+    }
+}
+
+#[test]
+fn a_buffer_that_ends_where_an_entry_ends_loses_none() {
+    let mut guest = with_files(60);
+    let (all, _) = guest.readdir(BOX, 32 * 1024, 0).unwrap();
+    let mut len = 0;
+    for (index, entry) in all.iter().enumerate() {
+        len += 24 + entry.name.len();
+        let (first, end) = guest.readdir(BOX, len, 0).unwrap();
+        assert!(!end && first == all[..=index]);
+        let (rest, end) = guest.readdir(BOX, 32 * 1024, entry.next).unwrap();
+        assert!(end);
+        assert_eq!(rest, all[index + 1..], "behind entry {index}");
+    }
+}
+
+#[test]
+fn a_long_name_fits_a_buffer_made_for_it() {
+    let mut guest = Guest::new();
+    let long = "n".repeat(255);
+    guest.temp.write(&format!("box/{long}"), "");
+    assert!(names(&guest.list(BOX, 24 + 256)).contains(&long));
+}
+
+#[test]
+fn names_of_every_length_arrive_whole() {
+    let mut guest = Guest::new();
+    let mut wanted: BTreeSet<String> = [".", ".."].map(str::to_owned).into();
+    // The longest that a path leaves room for on every system.
+    for len in 1..=200 {
+        let name = "n".repeat(len);
+        guest.temp.write(&format!("box/{name}"), "");
+        wanted.insert(name);
+    }
+    for size in [256, 300, 1000, 4096, 16 * 1024, 32 * 1024] {
+        assert_eq!(names(&guest.list(BOX, size)), wanted, "{size}");
+    }
+}
+
+#[test]
+fn cookie_0_looks_again() {
+    let mut guest = with_files(3);
+    assert_eq!(names(&guest.list(BOX, 4096)), expected(3));
+    guest.temp.write("box/file-000003", "");
+    assert_eq!(names(&guest.list(BOX, 4096)), expected(4));
+    std::fs::remove_file(guest.temp.path("box/file-000003")).unwrap();
+    assert_eq!(names(&guest.list(BOX, 4096)), expected(3));
+}
+
+#[test]
+fn a_cookie_past_the_end_gives_nothing() {
+    let mut guest = with_files(5);
+    let last = guest.list(BOX, 4096).last().unwrap().next;
+    assert_eq!(guest.readdir(BOX, 4096, last), Ok((Vec::new(), true)));
+    for cookie in [last + 1, 1 << 63, u64::MAX] {
+        assert_eq!(guest.readdir(BOX, 4096, cookie), Ok((Vec::new(), true)), "{cookie:#x}");
+    }
+}
+
+#[test]
+fn no_cookie_does_harm() {
+    let mut guest = with_files(20);
+    let all = expected(20);
+    for cookie in (0..64).map(|bit| 1_u64 << bit).chain([12_345, u64::MAX >> 1, (1 << 62) - 1]) {
+        // What a made-up cookie gives is the host's affair, but it is entries of this directory or `inval`.
+        match guest.readdir(BOX, 8192, cookie) {
+            Ok((entries, _)) => assert!(names(&entries).is_subset(&all), "{cookie:#x}"),
+            result => assert_eq!(result, fails(Errno::Inval), "{cookie:#x}"),
+        }
+    }
+}
+
+#[test]
+fn deleting_what_was_listed_keeps_the_rest_in_place() {
+    for len in [64, 300, 4096] {
+        let mut guest = with_files(300);
+        let mut seen = BTreeSet::new();
+        let mut cookie = 0;
+        for _ in 0..1000 {
+            let (entries, end) = guest.readdir(BOX, len, cookie).unwrap();
+            for entry in &entries {
+                let name = String::from_utf8(entry.name.clone()).unwrap();
+                if name.starts_with("file") {
+                    guest.unlink(BOX, &name).unwrap();
+                }
+                assert!(seen.insert(name), "no entry comes twice");
+                cookie = entry.next;
+            }
+            if end {
+                break;
+            }
+        }
+        assert_eq!(seen, expected(300), "through {len} bytes");
+        assert_eq!(std::fs::read_dir(guest.temp.path("box")).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn creating_meanwhile_loses_no_entry() {
+    let mut guest = with_files(300);
+    let mut seen = Vec::new();
+    let (mut cookie, mut made) = (0, 0);
+    loop {
+        let (entries, end) = guest.readdir(BOX, 512, cookie).unwrap();
+        cookie = entries.last().map_or(cookie, |entry| entry.next);
+        seen.extend(entries);
+        if end {
+            break;
+        }
+        if made < 200 {
+            guest.temp.write(&format!("box/new-{made}"), "");
+            made += 1;
+        }
+        assert!(seen.len() < 1000);
+    }
+    assert!(names(&seen).is_superset(&expected(300)));
+}
+
+#[test]
+fn a_subdirectory_can_be_listed_however_it_was_opened() {
+    let mut guest = Guest::new();
+    guest.temp.create_dir("box/dir");
+    guest.temp.write("box/dir/inner", "");
+    for how in [Open::directory(), Open::directory().oflags(wasi_rs_core::abi::Oflags::empty())] {
+        let fd = guest.open(BOX, "dir", how).unwrap();
+        assert_eq!(names(&guest.list(fd, 4096)), [".", "..", "inner"].map(str::to_owned).into());
+    }
+}
+
+#[test]
+fn two_descriptors_of_a_directory_have_two_cursors() {
+    let mut guest = with_files(100);
+    let other = guest.open(BOX, ".", Open::directory()).unwrap();
+    let (mut one, mut two) = (Vec::new(), Vec::new());
+    for _ in 0..200 {
+        for (fd, seen) in [(BOX, &mut one), (other, &mut two)] {
+            let cookie = seen.last().map_or(0, |entry: &Dirent| entry.next);
+            seen.extend(guest.readdir(fd, 300, cookie).unwrap().0);
+        }
+    }
+    assert_eq!((names(&one), names(&two)), (expected(100), expected(100)));
+}
+
+#[test]
+fn threads_that_list_one_descriptor_each_see_all() {
+    let guest = with_files(500);
+    std::thread::scope(|scope| {
+        for len in [200, 500, 1024, 4096] {
+            let mut thread = guest.thread();
+            thread.memory.truncate(8192);
+            scope.spawn(move || {
+                for _ in 0..5 {
+                    assert_eq!(names(&thread.list(BOX, len)), expected(500));
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_directory_that_was_removed_has_nothing_left() {
+    let mut guest = Guest::new();
+    guest.temp.create_dir("box/dir");
+    let fd = guest.open(BOX, "dir", Open::directory()).unwrap();
+    guest.rmdir(BOX, "dir").unwrap();
+    match guest.readdir(fd, 4096, 0) {
+        Ok((entries, end)) => assert!(end && entries.iter().all(|entry| [&b"."[..], b".."].contains(&entry.name.as_slice()))),
+        result => assert_eq!(result, fails(Errno::Noent)),
+    }
+}
+
+/// 100,000 entries cost about ten times what 10,000 cost, not a hundred times.
+#[test]
+fn a_listing_takes_time_in_proportion_to_its_entries() {
+    let time = |guest: &mut Guest, len: usize, count: usize| {
+        // The fastest of a few: the machine has other things to do.
+        let mut best = Duration::MAX;
+        for _ in 0..3 {
+            let start = Instant::now();
+            assert_eq!(guest.list(BOX, len).len(), count + 2);
+            best = best.min(start.elapsed());
+        }
+        best
+    };
+    let mut few = with_files(10_000);
+    let mut many = with_files(100_000);
+    for guest in [&mut few, &mut many] {
+        guest.memory.truncate(8192);
+    }
+    let (few, many) = (time(&mut few, 4096, 10_000), time(&mut many, 4096, 100_000));
+    assert!(many < few * 40, "10,000 entries took {few:?}, 100,000 took {many:?}");
+}

@@ -1,0 +1,69 @@
+//! The call frame: memory that an environment's JavaScript and Rust share.
+//!
+//! ```text
+//!   0 argument slots, 10 x 8 bytes: an i32 in the lower half, an i64 in the whole
+//!  80 instance u32 |  84 continues u32
+//!  88 outcome u32  |  92 -
+//!  96 resume u64
+//! 104 made: instance u32, arguments u32, their size u32, environment u32, its size u32 | 124 - | 128
+//! ```
+//! JavaScript fills the slots and the instance and calls; Rust fills the outcome. `resume` is Rust's own: it is still there when
+//! JavaScript makes the same call again, which it says by `continues`.
+
+use std::cell::Cell;
+use wasi_rs_core::preview1::SLOTS;
+
+/// The frame's layout.
+#[repr(C)]
+pub(super) struct Frame {
+    pub(super) slots: [u64; SLOTS],
+    pub(super) instance: u32,
+    continues: Cell<u32>,
+    pub(super) outcome: Cell<u32>,
+    unused: u32,
+    resume: Cell<u64>,
+    made: [Cell<u32>; 5],
+    unused_too: u32,
+}
+
+impl Frame {
+    /// What the function knows of its earlier slices, if this call is not the first: a call may have been given up between two slices, and
+    /// what it left must not be taken for the next one's.
+    pub(super) fn resume(&self) -> &Cell<u64> {
+        if self.continues.replace(0) == 0 {
+            self.resume.set(0);
+        }
+        &self.resume
+    }
+
+    /// Tells JavaScript of an instance that was made: its number, and the counts and sizes of arguments and environment.
+    pub(super) fn tell_made(&self, instance: u32, args: (u32, u32), environ: (u32, u32)) {
+        for (place, value) in self.made.iter().zip([instance, args.0, args.1, environ.0, environ.1]) {
+            place.set(value);
+        }
+    }
+}
+
+/// The frame's size in bytes.
+pub(super) const FRAME_SIZE: usize = size_of::<Frame>();
+
+const _: () = assert!(FRAME_SIZE == 128);
+const _: () = assert!(std::mem::offset_of!(Frame, instance) == 80);
+const _: () = assert!(std::mem::offset_of!(Frame, outcome) == 88);
+const _: () = assert!(std::mem::offset_of!(Frame, continues) == 84);
+const _: () = assert!(std::mem::offset_of!(Frame, resume) == 96);
+const _: () = assert!(std::mem::offset_of!(Frame, made) == 104);
+
+/// Outcomes that are no errno: what `index.js` does with them stands there.
+pub(super) mod outcome {
+    /// It worked.
+    pub(crate) const SUCCESS: u32 = 0;
+    /// Call again with the same frame.
+    pub(crate) const AGAIN: u32 = 256;
+    /// A pointer lies past the memory as it is known: look whether it has grown.
+    pub(crate) const MEMORY: u32 = 257;
+    /// The guest exits with the code in the first slot.
+    pub(crate) const EXIT: u32 = 258;
+    /// A fault of this package.
+    pub(crate) const PANIC: u32 = 259;
+}

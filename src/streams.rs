@@ -1,0 +1,87 @@
+//! What goes between JavaScript and a guest beside its memory: streams that are functions or collected, and trees in memory.
+
+use super::environment::Environment;
+use super::function;
+use napi::bindgen_prelude::{FunctionCallContext, JsObjectValue, Object, Uint8Array};
+use napi::{Env, Result};
+use std::rc::Rc;
+use std::sync::Arc;
+use wasi_rs_core::abi::Rights;
+use wasi_rs_core::host::stream::{Input, Output};
+use wasi_rs_core::host::{Opened, Result as HostResult, Tree};
+
+/// Adds the functions to the addon's exports.
+pub(super) fn export(env: &Env, exports: &mut Object<'_>, environment: &Rc<Environment>) -> Result<()> {
+    // (id, stream) => Uint8Array | null: what the guest wrote to a function since the last call.
+    let here = Rc::clone(environment);
+    let take = move |call: FunctionCallContext<'_>| {
+        let (id, stream) = (call.get(0)?, call.get(1)?);
+        Ok(here.output(id, stream, Output::take).filter(|bytes| !bytes.is_empty()).map(Uint8Array::from))
+    };
+    exports.set_named_property("takeOutput", function(env, "takeOutput", take)?)?;
+
+    // (id, stream) => Uint8Array | null: a copy of what was collected.
+    let here = Rc::clone(environment);
+    let collected = move |call: FunctionCallContext<'_>| Ok(here.output(call.get(0)?, call.get(1)?, Output::copy).map(Uint8Array::from));
+    exports.set_named_property("collectedOutput", function(env, "collectedOutput", collected)?)?;
+
+    // (id, fd) => boolean: whether a read of the descriptor needs more from the function.
+    let here = Rc::clone(environment);
+    let wanted = move |call: FunctionCallContext<'_>| {
+        let fd: u32 = call.get(1)?;
+        Ok(here.input(call.get(0)?, fd).is_some_and(|input| input.is_wanted()))
+    };
+    exports.set_named_property("inputWanted", function(env, "inputWanted", wanted)?)?;
+
+    // (id, fd, Uint8Array | null): what the function gave, or its end.
+    let here = Rc::clone(environment);
+    let feed = move |call: FunctionCallContext<'_>| {
+        let fd: u32 = call.get(1)?;
+        let bytes: Option<Uint8Array> = call.get(2)?;
+        if let Some(input) = here.input(call.get(0)?, fd) {
+            input.feed(bytes.as_deref());
+        }
+        Ok(())
+    };
+    exports.set_named_property("feedInput", function(env, "feedInput", feed)?)?;
+
+    // (id, preopen, path) => Uint8Array | null: a file of a tree in memory.
+    let here = Rc::clone(environment);
+    let read = move |call: FunctionCallContext<'_>| {
+        let path: String = call.get(2)?;
+        Ok(here.tree(call.get(0)?, call.get(1)?, |tree| tree.read_file(&path)).and_then(HostResult::ok).map(Uint8Array::from))
+    };
+    exports.set_named_property("readTreeFile", function(env, "readTreeFile", read)?)?;
+
+    // (id, preopen) => string[]: the paths of its files.
+    let here = Rc::clone(environment);
+    let list = move |call: FunctionCallContext<'_>| {
+        Ok(here.tree(call.get(0)?, call.get(1)?, Tree::list_files).and_then(HostResult::ok).unwrap_or_default())
+    };
+    exports.set_named_property("listTreeFiles", function(env, "listTreeFiles", list)?)
+}
+
+impl Environment {
+    fn output<T>(&self, id: u32, stream: u32, act: impl FnOnce(&Output) -> T) -> Option<T> {
+        let index = usize::try_from(stream.checked_sub(1)?).ok()?;
+        self.with_instance(id, |instance| instance.extras.outputs.get(index)?.as_deref().map(act)).flatten()
+    }
+
+    /// The input that a descriptor reads from, if it is one that a function feeds and may be read.
+    fn input(&self, id: u32, fd: u32) -> Option<Arc<Input>> {
+        self.with_instance(id, |instance| {
+            let descriptor = instance.ctx.table.get(fd).ok()?;
+            descriptor.require(Rights::FD_READ).ok()?;
+            match descriptor.object() {
+                Opened::File(file) => file.input().map(Arc::clone),
+                Opened::Directory(_) => None,
+            }
+        })
+        .flatten()
+    }
+
+    fn tree<T>(&self, id: u32, preopen: u32, act: impl FnOnce(&Tree) -> T) -> Option<T> {
+        let index = usize::try_from(preopen).ok()?;
+        self.with_instance(id, |instance| instance.extras.trees.get(index)?.as_ref().map(act)).flatten()
+    }
+}
