@@ -15,10 +15,10 @@
 const { join } = require('node:path');
 const { Worker } = require('node:worker_threads');
 const { [Symbol.for('wasi-rs.keys')]: keys } = require('./index.js');
-const { errorOf } = require('./run-in-worker.js');
-const { importedMemory } = require('./wasm-memory.js');
+const { errorOf } = require('./lib/run-in-worker.js');
+const { importedMemory } = require('./lib/wasm-memory.js');
 
-const WORKER = join(__dirname, 'threads-worker.js');
+const WORKER = join(__dirname, 'lib', 'threads-worker.js');
 const DEFAULT_MAX_THREADS = 64;
 
 /**

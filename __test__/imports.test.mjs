@@ -8,7 +8,10 @@ import test from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { WASI } from '../index.js';
 
-const { calls, frame, signatures } = createRequire(import.meta.url)('../binding.js');
+const { calls, frame, table } = createRequire(import.meta.url)('../binding.js');
+const signatures = Object.fromEntries(
+  Object.entries(table.functions).map(([name, { signature }]) => [name, signature]),
+);
 const u32 = new Uint32Array(frame);
 const i64 = new BigInt64Array(frame);
 const INSTANCE = 20;

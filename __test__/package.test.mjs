@@ -57,7 +57,7 @@ const RAN = '2\n[demo]\n[one]\nok\nexit code 0\n';
 describe('the package', () => {
   it('holds what a user needs, and nothing else', () => {
     const expected =
-      /^([\w-]+\.js|[\w-]+\.d\.ts|bin\/[\w-]+\.js|package\.json|README\.md|LICENSE|THIRD-PARTY\.md|wasi-rs\.[\w-]+\.node)$/;
+      /^(((bin|lib)\/)?[\w-]+\.js|[\w-]+\.d\.ts|package\.json|README\.md|LICENSE|THIRD-PARTY\.md|wasi-rs\.[\w-]+\.node)$/;
     const files = project.files();
     assert.deepEqual(
       files.filter((name) => !expected.test(name)),
@@ -83,9 +83,9 @@ describe('the package', () => {
   });
 
   it('loads all of its modules', () => {
-    const modules = project.files().filter((name) => /^[\w-]+\.js$/.test(name));
+    const modules = project.files().filter((name) => /^(lib\/)?[\w-]+\.js$/.test(name));
     // Those that run in a Worker, and the one that changes `node:wasi`.
-    const apart = ['run-worker.js', 'threads-worker.js', 'register.js'];
+    const apart = ['lib/run-worker.js', 'lib/threads-worker.js', 'register.js'];
     for (const name of modules.filter((name) => !apart.includes(name))) {
       output(['-e', `require(${JSON.stringify(path.join(project.package, name))})`]);
     }

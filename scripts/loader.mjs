@@ -104,7 +104,7 @@ function failure(platforms) {
   const list = JSON.stringify(platforms);
   const cause = 'createLoadErrorChain(loadErrors)';
   return `if (!nativeBinding) {
-  throw require('./errors.js').addonNotLoaded(${list}, isMusl(), loadErrors, ${cause})
+  throw require('./lib/errors.js').addonNotLoaded(${list}, isMusl(), loadErrors, ${cause})
 }
 
 `;

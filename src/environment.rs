@@ -134,7 +134,7 @@ impl Environment {
         let (args, environ) = (ctx.args.sizes(), ctx.environ.sizes());
         let id = self.place(ctx, extras);
         // SAFETY: JavaScript waits for the function that makes the instance.
-        unsafe { self.frame() }.tell_made(id, args, environ);
+        unsafe { self.frame() }.set_created(id, args, environ);
         id
     }
 

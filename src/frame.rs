@@ -5,7 +5,7 @@
 //!  80 instance u32 |  84 continues u32
 //!  88 outcome u32  |  92 -
 //!  96 resume u64
-//! 104 made: instance u32, arguments u32, their size u32, environment u32, its size u32 | 124 - | 128
+//! 104 created: instance u32, arguments u32, their size u32, environment u32, its size u32 | 124 - | 128
 //! ```
 //! JavaScript fills the slots and the instance and calls; Rust fills the outcome. `resume` is Rust's own: it is still there when
 //! JavaScript makes the same call again, which it says by `continues`.
@@ -22,7 +22,7 @@ pub(super) struct Frame {
     pub(super) outcome: Cell<u32>,
     unused: u32,
     resume: Cell<u64>,
-    made: [Cell<u32>; 5],
+    created: [Cell<u32>; 5],
     unused_too: u32,
 }
 
@@ -37,8 +37,8 @@ impl Frame {
     }
 
     /// Tells JavaScript of an instance that was made: its number, and the counts and sizes of arguments and environment.
-    pub(super) fn tell_made(&self, instance: u32, args: (u32, u32), environ: (u32, u32)) {
-        for (place, value) in self.made.iter().zip([instance, args.0, args.1, environ.0, environ.1]) {
+    pub(super) fn set_created(&self, instance: u32, args: (u32, u32), environ: (u32, u32)) {
+        for (place, value) in self.created.iter().zip([instance, args.0, args.1, environ.0, environ.1]) {
             place.set(value);
         }
     }
@@ -48,13 +48,23 @@ impl Frame {
 pub(super) const FRAME_SIZE: usize = size_of::<Frame>();
 
 const _: () = assert!(FRAME_SIZE == 128);
-const _: () = assert!(std::mem::offset_of!(Frame, instance) == 80);
-const _: () = assert!(std::mem::offset_of!(Frame, outcome) == 88);
-const _: () = assert!(std::mem::offset_of!(Frame, continues) == 84);
-const _: () = assert!(std::mem::offset_of!(Frame, resume) == 96);
-const _: () = assert!(std::mem::offset_of!(Frame, made) == 104);
 
-/// Outcomes that are no errno: what `index.js` does with them stands there.
+/// The index of a field in the frame as a `Uint32Array`.
+#[allow(clippy::cast_possible_truncation, reason = "the frame has 128 bytes")]
+const fn word(offset: usize) -> u32 {
+    assert!(offset.is_multiple_of(4));
+    (offset / 4) as u32
+}
+
+/// The fields that JavaScript reads and writes, by their index in the frame as a `Uint32Array`.
+pub(crate) const PLACES: [(&str, u32); 4] = [
+    ("INSTANCE", word(std::mem::offset_of!(Frame, instance))),
+    ("CONTINUES", word(std::mem::offset_of!(Frame, continues))),
+    ("OUTCOME", word(std::mem::offset_of!(Frame, outcome))),
+    ("CREATED", word(std::mem::offset_of!(Frame, created))),
+];
+
+/// Outcomes that are no errno. `lib/guest.js` acts on them.
 pub(super) mod outcome {
     /// It worked.
     pub(crate) const SUCCESS: u32 = 0;
@@ -66,4 +76,7 @@ pub(super) mod outcome {
     pub(crate) const EXIT: u32 = 258;
     /// A fault of this package.
     pub(crate) const PANIC: u32 = 259;
+
+    /// Those that JavaScript knows by name.
+    pub(crate) const ALL: [(&str, u32); 3] = [("AGAIN", AGAIN), ("MEMORY", MEMORY), ("EXIT", EXIT)];
 }

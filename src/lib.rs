@@ -12,27 +12,16 @@ mod imports;
 mod options;
 mod shared;
 mod streams;
+mod table;
 
 use environment::{Environment, Handle};
 use napi::bindgen_prelude::{External, Function, FunctionCallContext, JsObjectValue, JsValuesTupleIntoVec, Object, This, ToNapiValue};
 use napi::{Env, Error, Property, Result};
 use options::{Extras, InstanceOptions};
 use std::rc::Rc;
-use wasi_rs_core::abi::{Clockid, Errno};
+use wasi_rs_core::abi::Clockid;
 use wasi_rs_core::host;
 use wasi_rs_core::host::sys::end_process;
-use wasi_rs_core::preview1::{Entry, Visitor, each};
-
-/// The functions' names with their parameters.
-struct Signatures;
-
-impl Visitor for Signatures {
-    type Made = (&'static str, String);
-
-    fn visit<E: Entry>() -> Self::Made {
-        (E::FUNCTION.name, E::FUNCTION.signature())
-    }
-}
 
 /// Fills the addon's exports.
 #[napi_derive::napi(module_exports)]
@@ -49,19 +38,9 @@ pub(crate) fn exports(mut exports: Object<'_>, env: Env) -> Result<()> {
     let resolutions: Vec<u32> = (0..).map_while(Clockid::from_value).map(resolution).collect();
     exports.set_named_property("clockResolutions", resolutions)?;
 
-    // What few ask for is made when they do.
-    let signatures = |env: Env, _: This<'_>| {
-        let mut signatures = Object::new(&env)?;
-        for (name, signature) in each::<Signatures>() {
-            signatures.set_named_property(name, signature)?;
-        }
-        Ok(signatures)
-    };
-    let errnos = |_: Env, _: This<'_>| Ok(Errno::ALL.iter().map(|errno| errno.name()).collect::<Vec<_>>());
-    exports.define_properties(&[
-        Property::new().with_utf8_name("signatures")?.with_getter_closure(signatures),
-        Property::new().with_utf8_name("errnos")?.with_getter_closure(errnos),
-    ])?;
+    // Built on first use: only traces, the generator and tests read it.
+    exports
+        .define_properties(&[Property::new().with_utf8_name("table")?.with_getter_closure(|env: Env, _: This<'_>| table::object(&env))])?;
 
     let here = Rc::clone(&environment);
     let create = move |call: FunctionCallContext<'_>| {

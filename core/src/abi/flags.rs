@@ -110,13 +110,16 @@ bitflags! {
 }
 
 macro_rules! enumeration {
-    ($(#[$doc:meta])* $name:ident: $repr:ty { $($(#[$case:meta])* $variant:ident = $value:literal,)* }) => {
+    ($(#[$doc:meta])* $name:ident: $repr:ty { $($(#[$case:meta])* $variant:ident = $value:literal $text:literal,)* }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[repr($repr)]
         pub enum $name { $($(#[$case])* $variant = $value,)* }
 
         impl $name {
+            /// The specification's names, by value.
+            pub const NAMES: &[&str] = &[$($text,)*];
+
             /// From the guest's value, if it is one of the specification's.
             #[must_use]
             pub fn from_value(value: u32) -> Option<Self> {
@@ -132,21 +135,21 @@ enumeration! {
     /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#filetype>
     Filetype: u8 {
         /// None of the others.
-        Unknown = 0,
+        Unknown = 0 "unknown",
         /// A block device.
-        BlockDevice = 1,
+        BlockDevice = 1 "block_device",
         /// A character device; a terminal if it has neither the right to seek nor to tell.
-        CharacterDevice = 2,
+        CharacterDevice = 2 "character_device",
         /// A directory.
-        Directory = 3,
+        Directory = 3 "directory",
         /// A regular file.
-        RegularFile = 4,
+        RegularFile = 4 "regular_file",
         /// A datagram socket.
-        SocketDgram = 5,
+        SocketDgram = 5 "socket_dgram",
         /// A byte-stream socket. Pipes are reported so, as `node:wasi` does.
-        SocketStream = 6,
+        SocketStream = 6 "socket_stream",
         /// A symbolic link.
-        SymbolicLink = 7,
+        SymbolicLink = 7 "symbolic_link",
     }
 }
 
@@ -156,11 +159,11 @@ enumeration! {
     /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#whence>
     Whence: u8 {
         /// The start of the file.
-        Set = 0,
+        Set = 0 "set",
         /// The current offset.
-        Cur = 1,
+        Cur = 1 "cur",
         /// The end of the file.
-        End = 2,
+        End = 2 "end",
     }
 }
 
@@ -170,13 +173,13 @@ enumeration! {
     /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#clockid>
     Clockid: u32 {
         /// Time since 1970-01-01T00:00:00Z.
-        Realtime = 0,
+        Realtime = 0 "realtime",
         /// Time that never goes back; its epoch is undefined.
-        Monotonic = 1,
+        Monotonic = 1 "monotonic",
         /// CPU time of the process.
-        ProcessCputimeId = 2,
+        ProcessCputimeId = 2 "process_cputime_id",
         /// CPU time of the calling thread.
-        ThreadCputimeId = 3,
+        ThreadCputimeId = 3 "thread_cputime_id",
     }
 }
 
@@ -186,17 +189,17 @@ enumeration! {
     /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#advice>
     Advice: u8 {
         /// None.
-        Normal = 0,
+        Normal = 0 "normal",
         /// From lower to higher offsets.
-        Sequential = 1,
+        Sequential = 1 "sequential",
         /// In random order.
-        Random = 2,
+        Random = 2 "random",
         /// Soon.
-        Willneed = 3,
+        Willneed = 3 "willneed",
         /// Not soon.
-        Dontneed = 4,
+        Dontneed = 4 "dontneed",
         /// Once.
-        Noreuse = 5,
+        Noreuse = 5 "noreuse",
     }
 }
 
@@ -206,10 +209,10 @@ enumeration! {
     /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#eventtype>
     Eventtype: u8 {
         /// A clock reached a time.
-        Clock = 0,
+        Clock = 0 "clock",
         /// A descriptor has data to read.
-        FdRead = 1,
+        FdRead = 1 "fd_read",
         /// A descriptor takes data.
-        FdWrite = 2,
+        FdWrite = 2 "fd_write",
     }
 }

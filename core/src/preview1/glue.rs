@@ -6,10 +6,24 @@ use crate::memory::{GuestMemory, GuestPtr, Record, Region};
 /// How many argument slots a call has: `path_open` has nine parameters.
 pub const SLOTS: usize = 10;
 
+/// A parameter of a function, as the specification has it.
+pub struct Parameter {
+    /// The specification's name. The length of a pointer is called `NAME_len`.
+    pub name: &'static str,
+    /// The meaning of the value: `path`, or the name of a set of flags or an enumeration in [`crate::abi`], in lower case. Empty for a number.
+    pub kind: &'static str,
+    /// Its wasm parameters: `i` is an i32, `I` an i64; `ii` is a pointer with its length.
+    pub lanes: &'static str,
+}
+
 /// A function of preview1.
 pub struct Function {
     /// Its name.
     pub name: &'static str,
+    /// Its parameters, without the pointers to its results.
+    pub parameters: &'static [Parameter],
+    /// The names of its results. A pointer to each is passed after the parameters.
+    pub results: &'static [&'static str],
     /// Its wasm parameters, piece by piece: `i` is an i32, `I` an i64. The result is always an i32.
     pub lanes: &'static [&'static str],
     /// Calls it with one slot per wasm parameter.
@@ -22,6 +36,11 @@ impl Function {
     pub fn signature(&self) -> String {
         self.lanes.concat()
     }
+}
+
+/// What a row of the table says of a parameter, or what its type says.
+pub(super) const fn kind_of(said: &'static str, by_type: &'static str) -> &'static str {
+    if said.is_empty() { by_type } else { said }
 }
 
 /// The argument slots of a call, taken one after the other.
@@ -48,6 +67,8 @@ impl<'a> Lanes<'a> {
 /// A parameter of a handler: one wasm parameter, or a pointer with its length.
 pub(super) trait Param<'m>: Sized {
     const LANES: &'static str;
+    /// As [`Parameter::kind`], where the type says it.
+    const KIND: &'static str = "";
     fn take(lanes: &mut Lanes<'_>, memory: GuestMemory<'m>) -> Result<Self>;
 }
 
@@ -86,6 +107,7 @@ fn region<'m>(lanes: &mut Lanes<'_>, memory: GuestMemory<'m>) -> Result<Region<'
 
 impl<'m> Param<'m> for PathArg<'m> {
     const LANES: &'static str = "ii";
+    const KIND: &'static str = "path";
     fn take(lanes: &mut Lanes<'_>, memory: GuestMemory<'m>) -> Result<Self> {
         region(lanes, memory).map(Self)
     }
@@ -168,18 +190,27 @@ pub trait Visitor {
     fn visit<E: Entry>() -> Self::Made;
 }
 
-/// Makes the table of functions.
+/// Makes the table of functions. A row has the specification's names of parameters and results. `as` names the flags or the enumeration that a
+/// number stands for.
 macro_rules! functions {
-    ($($name:ident = $family:ident :: $handler:ident ($($param:ident: $type:ty),*) -> $output:ty;)*) => {
+    ($($name:ident = $family:ident :: $handler:ident
+        ($($param:ident: $type:ty $(as $kind:ident)?),*) -> ($($result:ident: $output:ty),*);)*) => {
         #[allow(non_camel_case_types, reason = "the names of functions")]
         mod entry {
             $(pub(super) struct $name;)*
         }
 
-        $(impl glue::Entry for entry::$name {
+        $(#[allow(unused_parens, reason = "one result makes no tuple")]
+        impl glue::Entry for entry::$name {
             const FUNCTION: Function = Function {
                 name: stringify!($name),
-                lanes: &[$(<$type as glue::Param<'_>>::LANES,)* <$output as glue::Output<'_>>::LANES],
+                parameters: &[$(glue::Parameter {
+                    name: stringify!($param),
+                    kind: glue::kind_of(concat!($(stringify!($kind))?), <$type as glue::Param<'_>>::KIND),
+                    lanes: <$type as glue::Param<'_>>::LANES,
+                },)*],
+                results: &[$(stringify!($result),)*],
+                lanes: &[$(<$type as glue::Param<'_>>::LANES,)* <($($output),*) as glue::Output<'_>>::LANES],
                 call: Self::call,
             };
 
@@ -187,8 +218,8 @@ macro_rules! functions {
                 #[allow(unused_mut, reason = "a function may have no parameters")]
                 let mut lanes = glue::Lanes::new(slots);
                 $(let $param = <$type as glue::Param<'_>>::take(&mut lanes, call.memory)?;)*
-                let places = <$output as glue::Output<'_>>::places(&mut lanes, call.memory)?;
-                let output: $output = $family::$handler(call, $($param),*)?;
+                let places = <($($output),*) as glue::Output<'_>>::places(&mut lanes, call.memory)?;
+                let output: ($($output),*) = $family::$handler(call, $($param),*)?;
                 glue::Output::write(&output, places);
                 Ok(())
             }

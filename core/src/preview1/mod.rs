@@ -19,9 +19,9 @@ pub mod snapshot0;
 mod sock;
 mod stream;
 
-pub use glue::{Entry, Function, SLOTS, Visitor};
+pub use glue::{Entry, Function, Parameter, SLOTS, Visitor};
 
-use crate::abi::{Errno, Fd};
+use crate::abi::{Errno, Event, Fd, Fdstat, Filestat, Prestat, Subscription};
 use crate::ctx::Ctx;
 use crate::descriptor::DescriptorRef;
 use crate::host::{GuestPath, PathBuffer};
@@ -141,52 +141,52 @@ impl IoVecsArg {
 #[derive(Debug, Clone, Copy)]
 pub struct BufferArg<'m>(Region<'m>);
 
-// In `node:wasi`'s order, which is that of `wasiImport`'s keys.
+// In the order of `node:wasi`'s `wasiImport`. `npm run generate` makes JavaScript's imports and the page of functions from this table.
 glue::functions! {
     args_get = args::args_get(argv: GuestPtr<u32>, argv_buf: GuestPtr<u8>) -> ();
-    args_sizes_get = args::args_sizes_get() -> (u32, u32);
-    clock_res_get = clock::clock_res_get(id: u32) -> u64;
-    clock_time_get = clock::clock_time_get(id: u32, precision: u64) -> u64;
+    args_sizes_get = args::args_sizes_get() -> (argc: u32, argv_buf_size: u32);
+    clock_res_get = clock::clock_res_get(id: u32 as clockid) -> (resolution: u64);
+    clock_time_get = clock::clock_time_get(id: u32 as clockid, precision: u64) -> (time: u64);
     environ_get = environ::environ_get(environ: GuestPtr<u32>, environ_buf: GuestPtr<u8>) -> ();
-    environ_sizes_get = environ::environ_sizes_get() -> (u32, u32);
-    fd_advise = fd::fd_advise(fd: u32, offset: u64, len: u64, advice: u32) -> ();
+    environ_sizes_get = environ::environ_sizes_get() -> (environc: u32, environ_buf_size: u32);
+    fd_advise = fd::fd_advise(fd: u32, offset: u64, len: u64, advice: u32 as advice) -> ();
     fd_allocate = fd::fd_allocate(fd: u32, offset: u64, len: u64) -> ();
     fd_close = fd::fd_close(fd: u32) -> ();
     fd_datasync = fd::fd_datasync(fd: u32) -> ();
-    fd_fdstat_get = fd::fd_fdstat_get(fd: u32) -> crate::abi::Fdstat;
-    fd_fdstat_set_flags = fd::fd_fdstat_set_flags(fd: u32, flags: u32) -> ();
-    fd_fdstat_set_rights = fd::fd_fdstat_set_rights(fd: u32, base: u64, inheriting: u64) -> ();
-    fd_filestat_get = fd::fd_filestat_get(fd: u32) -> crate::abi::Filestat;
+    fd_fdstat_get = fd::fd_fdstat_get(fd: u32) -> (stat: Fdstat);
+    fd_fdstat_set_flags = fd::fd_fdstat_set_flags(fd: u32, flags: u32 as fdflags) -> ();
+    fd_fdstat_set_rights = fd::fd_fdstat_set_rights(fd: u32, fs_rights_base: u64 as rights, fs_rights_inheriting: u64 as rights) -> ();
+    fd_filestat_get = fd::fd_filestat_get(fd: u32) -> (stat: Filestat);
     fd_filestat_set_size = fd::fd_filestat_set_size(fd: u32, size: u64) -> ();
-    fd_filestat_set_times = fd::fd_filestat_set_times(fd: u32, atim: u64, mtim: u64, flags: u32) -> ();
-    fd_pread = fd::fd_pread(fd: u32, iovs: IoVecsArg, offset: u64) -> u32;
-    fd_prestat_get = fd::fd_prestat_get(fd: u32) -> crate::abi::Prestat;
+    fd_filestat_set_times = fd::fd_filestat_set_times(fd: u32, atim: u64, mtim: u64, fst_flags: u32 as fstflags) -> ();
+    fd_pread = fd::fd_pread(fd: u32, iovs: IoVecsArg, offset: u64) -> (nread: u32);
+    fd_prestat_get = fd::fd_prestat_get(fd: u32) -> (prestat: Prestat);
     fd_prestat_dir_name = fd::fd_prestat_dir_name(fd: u32, path: BufferArg<'_>) -> ();
-    fd_pwrite = fd::fd_pwrite(fd: u32, iovs: IoVecsArg, offset: u64) -> u32;
-    fd_read = fd::fd_read(fd: u32, iovs: IoVecsArg) -> u32;
-    fd_readdir = fd::fd_readdir(fd: u32, buf: BufferArg<'_>, cookie: u64) -> u32;
+    fd_pwrite = fd::fd_pwrite(fd: u32, iovs: IoVecsArg, offset: u64) -> (nwritten: u32);
+    fd_read = fd::fd_read(fd: u32, iovs: IoVecsArg) -> (nread: u32);
+    fd_readdir = fd::fd_readdir(fd: u32, buf: BufferArg<'_>, cookie: u64) -> (bufused: u32);
     fd_renumber = fd::fd_renumber(fd: u32, to: u32) -> ();
-    fd_seek = fd::fd_seek(fd: u32, offset: i64, whence: u32) -> u64;
+    fd_seek = fd::fd_seek(fd: u32, offset: i64, whence: u32 as whence) -> (newoffset: u64);
     fd_sync = fd::fd_sync(fd: u32) -> ();
-    fd_tell = fd::fd_tell(fd: u32) -> u64;
-    fd_write = fd::fd_write(fd: u32, iovs: IoVecsArg) -> u32;
+    fd_tell = fd::fd_tell(fd: u32) -> (offset: u64);
+    fd_write = fd::fd_write(fd: u32, iovs: IoVecsArg) -> (nwritten: u32);
     path_create_directory = path::path_create_directory(fd: u32, path: PathArg<'_>) -> ();
-    path_filestat_get = path::path_filestat_get(fd: u32, flags: u32, path: PathArg<'_>) -> crate::abi::Filestat;
-    path_filestat_set_times = path::path_filestat_set_times(fd: u32, flags: u32, path: PathArg<'_>, atim: u64, mtim: u64, fst_flags: u32) -> ();
-    path_link = path::path_link(old_fd: u32, old_flags: u32, old_path: PathArg<'_>, new_fd: u32, new_path: PathArg<'_>) -> ();
-    path_open = path::path_open(fd: u32, dirflags: u32, path: PathArg<'_>, oflags: u32, rights_base: u64, rights_inheriting: u64, fdflags: u32) -> u32;
-    path_readlink = path::path_readlink(fd: u32, path: PathArg<'_>, buf: BufferArg<'_>) -> u32;
+    path_filestat_get = path::path_filestat_get(fd: u32, flags: u32 as lookupflags, path: PathArg<'_>) -> (stat: Filestat);
+    path_filestat_set_times = path::path_filestat_set_times(fd: u32, flags: u32 as lookupflags, path: PathArg<'_>, atim: u64, mtim: u64, fst_flags: u32 as fstflags) -> ();
+    path_link = path::path_link(old_fd: u32, old_flags: u32 as lookupflags, old_path: PathArg<'_>, new_fd: u32, new_path: PathArg<'_>) -> ();
+    path_open = path::path_open(fd: u32, dirflags: u32 as lookupflags, path: PathArg<'_>, oflags: u32 as oflags, fs_rights_base: u64 as rights, fs_rights_inheriting: u64 as rights, fdflags: u32 as fdflags) -> (opened_fd: u32);
+    path_readlink = path::path_readlink(fd: u32, path: PathArg<'_>, buf: BufferArg<'_>) -> (bufused: u32);
     path_remove_directory = path::path_remove_directory(fd: u32, path: PathArg<'_>) -> ();
     path_rename = path::path_rename(fd: u32, old_path: PathArg<'_>, new_fd: u32, new_path: PathArg<'_>) -> ();
     path_symlink = path::path_symlink(old_path: PathArg<'_>, fd: u32, new_path: PathArg<'_>) -> ();
     path_unlink_file = path::path_unlink_file(fd: u32, path: PathArg<'_>) -> ();
-    poll_oneoff = poll::poll_oneoff(subscriptions: GuestPtr<crate::abi::Subscription>, events: GuestPtr<crate::abi::Event>, count: u32) -> u32;
+    poll_oneoff = poll::poll_oneoff(subscriptions: GuestPtr<Subscription>, events: GuestPtr<Event>, nsubscriptions: u32) -> (nevents: u32);
     proc_exit = proc::proc_exit(code: u32) -> ();
-    proc_raise = proc::proc_raise(signal: u32) -> ();
+    proc_raise = proc::proc_raise(sig: u32) -> ();
     random_get = random::random_get(buf: BufferArg<'_>) -> ();
     sched_yield = sched::sched_yield() -> ();
-    sock_accept = sock::sock_accept(fd: u32, flags: u32) -> u32;
-    sock_recv = sock::sock_recv(fd: u32, ri_data: IoVecsArg, ri_flags: u32) -> (u32, u16);
-    sock_send = sock::sock_send(fd: u32, si_data: IoVecsArg, si_flags: u32) -> u32;
-    sock_shutdown = sock::sock_shutdown(fd: u32, how: u32) -> ();
+    sock_accept = sock::sock_accept(fd: u32, flags: u32 as fdflags) -> (fd_out: u32);
+    sock_recv = sock::sock_recv(fd: u32, ri_data: IoVecsArg, ri_flags: u32 as riflags) -> (ro_datalen: u32, ro_flags: u16);
+    sock_send = sock::sock_send(fd: u32, si_data: IoVecsArg, si_flags: u32) -> (so_datalen: u32);
+    sock_shutdown = sock::sock_shutdown(fd: u32, how: u32 as sdflags) -> ();
 }

@@ -8,10 +8,10 @@ use crate::abi::{Event, Fd, Filesize, Filestat0, Subscription0};
 use crate::memory::GuestPtr;
 
 glue::functions! {
-    fd_filestat_get = own::fd_filestat_get(fd: u32) -> Filestat0;
-    fd_seek = own::fd_seek(fd: u32, offset: i64, whence: u32) -> u64;
-    path_filestat_get = own::path_filestat_get(fd: u32, flags: u32, path: PathArg<'_>) -> Filestat0;
-    poll_oneoff = own::poll_oneoff(subscriptions: GuestPtr<Subscription0>, events: GuestPtr<Event>, count: u32) -> u32;
+    fd_filestat_get = own::fd_filestat_get(fd: u32) -> (stat: Filestat0);
+    fd_seek = own::fd_seek(fd: u32, offset: i64, whence: u32) -> (newoffset: u64);
+    path_filestat_get = own::path_filestat_get(fd: u32, flags: u32 as lookupflags, path: PathArg<'_>) -> (stat: Filestat0);
+    poll_oneoff = own::poll_oneoff(subscriptions: GuestPtr<Subscription0>, events: GuestPtr<Event>, nsubscriptions: u32) -> (nevents: u32);
 }
 
 mod own {

@@ -3,7 +3,7 @@
 // One thread of a guest that was built for wasi-threads: see threads.js.
 
 const { parentPort, workerData } = require('node:worker_threads');
-const { WASI, [Symbol.for('wasi-rs.keys')]: keys } = require('./index.js');
+const { WASI, [Symbol.for('wasi-rs.keys')]: keys } = require('../index.js');
 
 const { number, module: wasm, memory, memoryImport, counts, maxThreads, thread } = workerData;
 

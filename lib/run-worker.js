@@ -3,7 +3,7 @@
 // The thread of a command: see run-in-worker.js.
 
 const { parentPort, workerData } = require('node:worker_threads');
-const { WASI } = require('./index.js');
+const { WASI } = require('../index.js');
 
 const { wasm, options } = workerData;
 

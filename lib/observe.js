@@ -15,7 +15,7 @@ const STDERR = 2;
  *
  * @param {object} wasiImport is changed
  * @param {object} observers `hostCalls`, `deadlineMs`, `trace`, `stats`
- * @param {{ now: () => number, stopAt: (time: number) => void, copyOut: (offset: number, length: number) => Uint8Array }} guest
+ * @param {{ now: () => number, setDeadline: (time: number) => void, copyOut: (offset: number, length: number) => Uint8Array }} guest
  * @returns {{ stats: () => object | undefined }}
  */
 function observe(wasiImport, { hostCalls, deadlineMs, trace, stats }, guest) {
@@ -30,7 +30,7 @@ function observe(wasiImport, { hostCalls, deadlineMs, trace, stats }, guest) {
   function check() {
     if (--left < 0) throw limitReached('hostCalls', `The guest has made its ${hostCalls} calls`);
     if (deadlineMs === undefined) return;
-    if (deadline === undefined) guest.stopAt((deadline = guest.now() + deadlineMs));
+    if (deadline === undefined) guest.setDeadline((deadline = guest.now() + deadlineMs));
     if (guest.now() > deadline) {
       throw limitReached('deadlineMs', `The guest has run for its ${deadlineMs} ms`);
     }

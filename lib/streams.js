@@ -1,0 +1,55 @@
+'use strict';
+
+// Standard streams that are functions of the embedder.
+
+const { feedInput, inputWanted, takeOutput } = require('../binding.js');
+const { isI32 } = require('./guest.js');
+
+const { assign } = Object;
+const ViewOfBytes = Uint8Array;
+const EINVAL = 28;
+/** The number of bytes that a function in the place of the standard input is asked for. */
+const INPUT_SIZE = 65536;
+
+/**
+ * Puts functions in the place of standard streams. They are called outside of native code and between two uses of
+ * the call frame, so they may throw, which stops the guest, and make calls of their own.
+ */
+function attachStreams(wasiImport, guest, { stdin, stdout, stderr }) {
+  if (stdin !== undefined) {
+    const { fd_read: read } = wasiImport;
+    assign(wasiImport, {
+      fd_read(fd, iovs, iovs_len, nread) {
+        if (arguments.length !== 4) return EINVAL;
+        if (isI32(fd) && guest.memory !== undefined && inputWanted(guest.instance, fd)) {
+          const bytes = stdin(INPUT_SIZE);
+          feedInput(
+            guest.instance,
+            fd,
+            bytes instanceof ViewOfBytes && bytes.length > 0 ? bytes : null,
+          );
+        }
+        return read(fd, iovs, iovs_len, nread);
+      },
+    });
+  }
+  if (stdout !== undefined || stderr !== undefined) {
+    const { fd_write: write } = wasiImport;
+    assign(wasiImport, {
+      fd_write(fd, iovs, iovs_len, nwritten) {
+        if (arguments.length !== 4) return EINVAL;
+        const errno = write(fd, iovs, iovs_len, nwritten);
+        handOut(guest, 1, stdout);
+        handOut(guest, 2, stderr);
+        return errno;
+      },
+    });
+  }
+}
+
+function handOut(guest, stream, take) {
+  const bytes = take === undefined ? null : takeOutput(guest.instance, stream);
+  if (bytes !== null) take(bytes);
+}
+
+module.exports = { attachStreams };
