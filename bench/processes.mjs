@@ -1,6 +1,6 @@
 // The processes that measure.
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -133,5 +133,5 @@ export function measureNative(native, folder, budget, names) {
 
 /** Fails with one line if the addon was not built. */
 export function requireAddon() {
-  if (!existsSync(join(root, 'binding.js'))) fail('the addon is not built: run `npm run setup`');
+  if (!readdirSync(root).some((name) => name.endsWith('.node'))) fail('the addon is not built: run `npm run setup`');
 }

@@ -103,22 +103,18 @@ function limitReached(limit, message) {
 }
 
 /**
- * No addon could be loaded: for lack of a package, or because what was found does not work here.
+ * No addon could be loaded: for lack of a package, or because the addon that was found does not work here.
  *
+ * @param {string} platform this one
  * @param {string[]} prebuilt the platforms that have a package
- * @param {boolean} musl whether this system's C library is musl
  * @param {Error[]} attempts why each attempt failed
- * @param {Error} cause the same as a chain
  */
-function addonNotLoaded(prebuilt, musl, attempts, cause) {
-  const { arch, platform: system } = process;
-  const abi = { linux: musl ? '-musl' : '-gnu', win32: '-msvc' }[system] ?? '';
-  const platform = `${system}-${arch}${abi}`;
-  // What was there and did not work tells more than what was not there.
-  const found = attempts.find(({ code }) => code !== 'MODULE_NOT_FOUND');
-  const { code, message: reasons } = found ?? attempts.at(-1);
-  const reason = reasons.split(/\r?\n/, 1)[0].replace(/\.$/, '');
-  if (code === 'ERR_DLOPEN_DISABLED') return notLoaded(`${reason}: ${ADDONS_DISABLED}`, cause);
+function addonNotLoaded(platform, prebuilt, attempts) {
+  // An addon that was there and did not work tells more than one that was not there.
+  const cause = attempts.find(({ code }) => code !== 'MODULE_NOT_FOUND') ?? attempts.at(-1);
+  const reason = cause.message.split(/\r?\n/, 1)[0].replace(/\.$/, '');
+  if (cause.code === 'ERR_DLOPEN_DISABLED')
+    return notLoaded(`${reason}: ${ADDONS_DISABLED}`, cause);
   const message = prebuilt.includes(platform)
     ? `the addon for ${platform} could not be loaded: ${reason}. It is in the package ` +
       `wasi-rs-${platform}, an optional dependency of wasi-rs: install again without leaving out ` +

@@ -22,7 +22,6 @@ const output = path.resolve(root, values.output);
 checkVersions();
 
 const built = filesBelow(path.resolve(root, values.artifacts));
-const loader = builtLoader();
 fs.rmSync(output, { recursive: true, force: true });
 const platforms = own.napi.targets.map(platformPackage);
 const folders = [...platforms.map(({ folder }) => folder), mainPackage()];
@@ -41,15 +40,6 @@ function checkVersions() {
   if (/^version = "(.*)"$/m.exec(cargo)[1] !== own.version) {
     fail('Cargo.toml and package.json are not of the same version');
   }
-}
-
-/** The path of the loader, which every build makes anew. */
-function builtLoader() {
-  const loaders = built.filter((place) => path.basename(place) === 'binding.js');
-  const texts = new Set(loaders.map((place) => fs.readFileSync(place, 'utf8')));
-  if (texts.size === 0) fail(`there is no binding.js in ${values.artifacts}`);
-  if (texts.size > 1) fail('the builds made different loaders');
-  return loaders[0];
 }
 
 /** The package with the addon for one target. */
@@ -94,8 +84,7 @@ function mainPackage() {
   fs.mkdirSync(folder, { recursive: true });
   fs.writeFileSync(path.join(folder, 'package.json'), `${JSON.stringify(description, null, 2)}\n`);
   for (const file of [...files, 'README.md', 'LICENSE']) {
-    const place = file === 'binding.js' ? loader : path.join(root, file);
-    fs.cpSync(place, path.join(folder, file), { recursive: true });
+    fs.cpSync(path.join(root, file), path.join(folder, file), { recursive: true });
   }
   return folder;
 }

@@ -38,9 +38,8 @@ function installPackages() {
 /** A digest of all that decides what the addon and its loader are. */
 function addonState() {
   const { version, napi, devDependencies } = own;
-  const build = ['build', 'loader', 'targets'].map((name) => `scripts/${name}.mjs`);
   const sources = [
-    ...['Cargo.toml', 'Cargo.lock', 'build.rs', 'core/Cargo.toml', ...build],
+    ...['Cargo.toml', 'Cargo.lock', 'build.rs', 'core/Cargo.toml', 'scripts/build.mjs'],
     ...['src', 'core/src'].flatMap(filesBelow),
   ];
   const tool = devDependencies['@napi-rs/cli'];
@@ -48,10 +47,10 @@ function addonState() {
   return digest(sources, JSON.stringify(rest));
 }
 
-/** The addon for this platform, whose name the build chooses, and its loader. */
+/** The addon for this platform, whose name the build chooses. */
 function addonFiles() {
   const addon = readdirSync(root).find((name) => name.endsWith('.node'));
-  return addon ? [join(root, addon), join(root, 'binding.js')] : [];
+  return addon ? [join(root, addon)] : [];
 }
 
 function buildAddon() {

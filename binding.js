@@ -1,0 +1,95 @@
+'use strict';
+
+// Loads the addon: from this folder, where a build puts it, or from the platform's package.
+//
+// Every path is written out, so that bundlers see it and a bundle finds the addon beside itself. Nothing else can take
+// the addon's place: no environment variable is read, and there is no fallback to WebAssembly, which would contain
+// nothing.
+
+const { addonNotLoaded } = require('./lib/errors.js');
+
+/** By platform: the addon of a build, and that of the platform's package with its description. */
+const PLATFORMS = {
+  __proto__: null,
+  'darwin-arm64': [
+    () => require('./wasi-rs.darwin-arm64.node'),
+    () => [require('wasi-rs-darwin-arm64'), require('wasi-rs-darwin-arm64/package.json')],
+  ],
+  'darwin-x64': [
+    () => require('./wasi-rs.darwin-x64.node'),
+    () => [require('wasi-rs-darwin-x64'), require('wasi-rs-darwin-x64/package.json')],
+  ],
+  'linux-arm64-gnu': [
+    () => require('./wasi-rs.linux-arm64-gnu.node'),
+    () => [require('wasi-rs-linux-arm64-gnu'), require('wasi-rs-linux-arm64-gnu/package.json')],
+  ],
+  'linux-arm64-musl': [
+    () => require('./wasi-rs.linux-arm64-musl.node'),
+    () => [require('wasi-rs-linux-arm64-musl'), require('wasi-rs-linux-arm64-musl/package.json')],
+  ],
+  'linux-x64-gnu': [
+    () => require('./wasi-rs.linux-x64-gnu.node'),
+    () => [require('wasi-rs-linux-x64-gnu'), require('wasi-rs-linux-x64-gnu/package.json')],
+  ],
+  'linux-x64-musl': [
+    () => require('./wasi-rs.linux-x64-musl.node'),
+    () => [require('wasi-rs-linux-x64-musl'), require('wasi-rs-linux-x64-musl/package.json')],
+  ],
+  'win32-arm64-msvc': [
+    () => require('./wasi-rs.win32-arm64-msvc.node'),
+    () => [require('wasi-rs-win32-arm64-msvc'), require('wasi-rs-win32-arm64-msvc/package.json')],
+  ],
+  'win32-x64-msvc': [
+    () => require('./wasi-rs.win32-x64-msvc.node'),
+    () => [require('wasi-rs-win32-x64-msvc'), require('wasi-rs-win32-x64-msvc/package.json')],
+  ],
+};
+
+function load() {
+  const platform = thisPlatform();
+  // On a platform without a package, a build lies here all the same.
+  const [built, installed] = PLATFORMS[platform] ?? [
+    () => require(`./wasi-rs.${platform}.node`),
+    undefined,
+  ];
+  const errors = [];
+  try {
+    return built();
+  } catch (error) {
+    errors.push(error);
+  }
+  try {
+    if (installed !== undefined) return ofThisVersion(installed());
+  } catch (error) {
+    errors.push(error);
+  }
+  throw addonNotLoaded(platform, Object.keys(PLATFORMS), errors);
+}
+
+function ofThisVersion([addon, { name, version }]) {
+  const { version: expected } = require('./package.json');
+  if (version !== expected) {
+    throw new Error(`${name} is of another version: expected ${expected} but got ${version}`);
+  }
+  return addon;
+}
+
+/** The name of this platform, as napi-rs has it. */
+function thisPlatform() {
+  const { arch, platform } = process;
+  if (platform === 'win32') return `${platform}-${arch}-msvc`;
+  if (platform === 'linux') return `${platform}-${arch}-${isMusl() ? 'musl' : 'gnu'}`;
+  return `${platform}-${arch}`;
+}
+
+/** Whether this system's C library is musl. Its `ldd` tells faster than Node's report does. */
+function isMusl() {
+  try {
+    return require('node:fs').readFileSync('/usr/bin/ldd', 'utf8').includes('musl');
+  } catch {
+    const report = process.report?.getReport();
+    return report !== undefined && report.header.glibcVersionRuntime === undefined;
+  }
+}
+
+module.exports = load();
