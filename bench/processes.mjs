@@ -133,5 +133,6 @@ export function measureNative(native, folder, budget, names) {
 
 /** Fails with one line if the addon was not built. */
 export function requireAddon() {
-  if (!readdirSync(root).some((name) => name.endsWith('.node'))) fail('the addon is not built: run `npm run setup`');
+  if (!readdirSync(root).some((name) => name.endsWith('.node')))
+    fail('the addon is not built: run `npm run setup`');
 }

@@ -1,7 +1,8 @@
-// `npm run fuzz -- [target ...] [--seconds 20] [--merge]`: runs the fuzz targets, one after the other, from the committed seeds.
+// `npm run fuzz -- [target ...] [--seconds 20] [--merge]`: runs the fuzz targets, one after the other, from the seeds in
+// `fuzz/seeds.tar.gz`.
 //
-// It needs the nightly compiler and a C++ compiler. What is found on the way is kept in `fuzz/corpus`; with `--merge`, what of it
-// reaches code that the seeds do not becomes a seed.
+// It needs the nightly compiler, a C++ compiler and GNU tar. New inputs are kept in `fuzz/corpus`. With `--merge`, those
+// that reach code which no seed reaches become seeds.
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,6 +13,9 @@ import { fail, requireNightly, root, run, say } from './process.mjs';
 const TARGETS = ['abi', 'paths', 'records', 'resolvers'];
 const VERSION = '0.13.2';
 const TOOLS = join(root, 'target', 'tools');
+
+/** The seeds of all targets. They are unpacked beside it. */
+const SEEDS = join('fuzz', 'seeds.tar.gz');
 
 const LIMITS = [
   '-max_len=2048',
@@ -42,6 +46,7 @@ requireNightly();
 
 const env = { ...process.env, PATH: `${join(TOOLS, 'bin')}${delimiter}${process.env.PATH}` };
 installCargoFuzz();
+unpackSeeds();
 
 const folder = mkdtempSync(join(fastTemporaryFolder(), 'wasi-rs-fuzzing-'));
 env.TMPDIR = folder;
@@ -62,6 +67,18 @@ function installCargoFuzz() {
   say(`installing cargo-fuzz ${VERSION} into target/tools`);
   const args = ['install', 'cargo-fuzz', '--version', VERSION, '--locked', '--root', TOOLS];
   if (!run('cargo', args)) fail('cargo-fuzz could not be installed');
+}
+
+function unpackSeeds() {
+  rmSync(join(root, 'fuzz', 'seeds'), { recursive: true, force: true });
+  if (!run('tar', ['-xzf', SEEDS, '-C', 'fuzz'])) fail(`${SEEDS} could not be unpacked`);
+}
+
+/** Packs the seeds so that the same seeds give the same bytes. */
+function packSeeds() {
+  const owner = ['--owner=0', '--group=0', '--numeric-owner', '--mode=u=rwX,go=rX'];
+  const same = ['--sort=name', '--mtime=@0', ...owner];
+  return run('tar', [...same, '-I', 'gzip -9n', '-cf', SEEDS, '-C', 'fuzz', 'seeds']);
 }
 
 /** A folder in memory where there is one: a target makes and removes files all the time. */
@@ -85,6 +102,6 @@ function fuzz(target) {
   say(`fuzzing ${target} for ${values.seconds} s`);
   if (!cargo([corpus, seeds], [`-max_total_time=${values.seconds}`])) return false;
   if (!values.merge) return true;
-  say(`merging what was found into ${seeds}`);
-  return cargo([seeds, corpus], ['-merge=1']);
+  say(`merging new inputs into ${SEEDS}`);
+  return cargo([seeds, corpus], ['-merge=1']) && packSeeds();
 }

@@ -1,17 +1,17 @@
 // `npm run test:compat`: published programs that use node:wasi, run on wasi-rs. Their packages are
-// installed into compat/node_modules, at the versions that compat/package-lock.json names.
+// installed into __test__/compat/node_modules, at the versions of the lock file beside it.
 import './setup.mjs';
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fail, npm, root, run, say } from './process.mjs';
 
-const folder = join(root, 'compat');
+const folder = join(root, '__test__', 'compat');
 const modules = join(folder, 'node_modules');
 const stamp = join(modules, '.installed');
 const lock = readFileSync(join(folder, 'package-lock.json'), 'utf8');
 
 if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== lock) {
-  say('installing the programs into compat/node_modules');
+  say('installing the programs into __test__/compat/node_modules');
   // --force: builds for WebAssembly say that they are for no other processor. The optional packages
   // are the native builds, which are not what is tested.
   const flags = ['--force', '--omit=optional', '--ignore-scripts', '--no-audit', '--no-fund'];
@@ -26,6 +26,6 @@ say(`running the programs under Node.js ${process.versions.node}`);
 const passed = run(process.execPath, [
   '--test',
   '--test-reporter=spec',
-  join('compat', 'compat.test.mjs'),
+  join(folder, 'compat.test.mjs'),
 ]);
 process.exitCode = passed ? 0 : 1;

@@ -1,0 +1,13 @@
+'use strict';
+// Preloaded into a program and its Workers: tells the test, on descriptor 3, where instances of wasi-rs
+// are made. The addon's function is the one that is watched, so that the class stays as it is.
+const { writeSync } = require('node:fs');
+const { isMainThread } = require('node:worker_threads');
+const binding = require('../../binding.js');
+
+const { createInstance } = binding;
+binding.createInstance = (...args) => {
+  const instance = createInstance(...args);
+  writeSync(3, isMainThread ? 'main\n' : 'worker\n');
+  return instance;
+};
