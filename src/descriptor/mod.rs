@@ -136,7 +136,10 @@ impl Descriptor {
     #[inline]
     pub fn require(&self, rights: Rights) -> Result<()> {
         if rights.intersects(Rights::CHANGING) && self.read_only {
-            return Err(Errno::Rofs);
+            // To write to what was opened for reading is the same mistake everywhere: POSIX has EBADF for it, also where nothing can be
+            // written.
+            let was_opened_to_read = rights.contains(Rights::FD_WRITE) && !self.rights().base.contains(Rights::FD_WRITE);
+            return Err(if was_opened_to_read { Errno::Notcapable } else { Errno::Rofs });
         }
         if self.rights().base.contains(rights) { Ok(()) } else { Err(Errno::Notcapable) }
     }

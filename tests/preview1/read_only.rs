@@ -206,9 +206,10 @@ fn programs_read_there_with_the_rights_that_their_runtimes_ask_for() {
                 assert_eq!(stat.base, asked & Rights::REGULAR_FILE.difference(Rights::CHANGING), "{kind}");
                 let grabs = world.guest.set_rights(fd, stat.base | Rights::FD_WRITE, stat.inheriting);
                 assert_eq!(grabs, fails(Errno::Notcapable));
+                // As of any file that was opened for reading.
+                assert_eq!(world.unchanged(|guest| guest.write(fd, &[b"x"])), fails(Errno::Notcapable), "{kind}");
+                assert_eq!(world.unchanged(|guest| guest.pwrite(fd, &[b"x"], 0)), fails(Errno::Notcapable), "{kind}");
                 for refused in [
-                    world.unchanged(|guest| guest.write(fd, &[b"x"]).map(drop)),
-                    world.unchanged(|guest| guest.pwrite(fd, &[b"x"], 0).map(drop)),
                     world.unchanged(|guest| guest.set_size(fd, 0)),
                     world.unchanged(|guest| guest.set_size(fd, 100)),
                     world.unchanged(|guest| guest.allocate(fd, 0, 100)),
@@ -222,7 +223,8 @@ fn programs_read_there_with_the_rights_that_their_runtimes_ask_for() {
                 // It stays what it is under another number.
                 let other = world.guest.open(WRITABLE, "secret", Open::default()).unwrap();
                 world.guest.renumber(fd, other).unwrap();
-                assert_eq!(world.guest.write(other, &[b"x"]), fails(Errno::Rofs));
+                assert_eq!(world.guest.write(other, &[b"x"]), fails(Errno::Notcapable));
+                assert_eq!(world.guest.set_size(other, 0), fails(Errno::Rofs));
             }
         }
     }
@@ -277,7 +279,7 @@ fn a_single_file_is_read_only_as_well() {
     for oflags in [Oflags::empty(), Oflags::CREAT] {
         let fd = guest.open(BOX, ".", Open::default().oflags(oflags).base(GO_READS & Rights::REGULAR_FILE)).unwrap();
         assert_eq!(guest.read(fd, &[4]), Ok(b"0123".to_vec()));
-        assert_eq!(guest.write(fd, &[b"x"]), fails(Errno::Rofs));
+        assert_eq!(guest.write(fd, &[b"x"]), fails(Errno::Notcapable));
         assert_eq!(guest.set_size(fd, 0), fails(Errno::Rofs));
         assert_eq!(guest.set_times(fd, 1, 1, 5), fails(Errno::Rofs));
     }
@@ -303,4 +305,30 @@ fn what_the_host_lets_nobody_write_can_be_read_with_gos_rights() {
         assert_eq!(thread.open(BOX, "file", asked.oflags(Oflags::TRUNC)), fails(Errno::Acces));
         assert_eq!(thread.temp.read("box/file"), b"0123456789");
     });
+}
+
+/// What is lent read-only stays so, whatever rights it has and whatever it is.
+#[test]
+fn a_file_that_is_lent_read_only_is_not_written() {
+    let mut guest = Guest::new();
+    guest.temp.write("box/file", "0123456789");
+    let Opened::Directory(directory) = open_preopen(&guest.temp.path("box"), PreopenOptions::default()).unwrap() else { unreachable!() };
+    let options = wasi_rs::host::OpenOptions {
+        create: false,
+        exclusive: false,
+        directory: false,
+        truncate: false,
+        follow: false,
+        read: true,
+        write: true,
+        flags: wasi_rs::abi::Fdflags::empty(),
+    };
+    let file = directory.open(GuestPath::new(b"file").unwrap(), options).unwrap();
+    let given = Descriptor::given(file, wasi_rs::abi::Fdflags::empty()).read_only();
+    assert!(given.rights().base.contains(Rights::FD_WRITE));
+    let fd = guest.ctx.table.insert(given).unwrap();
+    assert_eq!(guest.read(fd, &[4]), Ok(b"0123".to_vec()));
+    assert_eq!(guest.write(fd, &[b"x"]), fails(Errno::Rofs));
+    assert_eq!(guest.set_size(fd, 0), fails(Errno::Rofs));
+    assert_eq!(guest.temp.read("box/file"), b"0123456789");
 }
