@@ -17,7 +17,6 @@ const READ: OpenOptions = OpenOptions {
 };
 const CREATE: OpenOptions = OpenOptions { create: true, write: true, ..READ };
 const DIRECTORY: OpenOptions = OpenOptions { directory: true, ..READ };
-const NOW: SetTimes = SetTimes { atim: SetTime::Now, mtim: SetTime::Now };
 
 fn path(text: &str) -> GuestPath<'_> {
     GuestPath::new(text.as_bytes()).unwrap()
