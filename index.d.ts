@@ -79,13 +79,19 @@ export type Preopen =
   | {
       /** The path of a directory of the host. */
       path: string;
-      /** Nothing below it can be changed, whatever rights the guest asks for. @default false */
+      /**
+       * Nothing below it can be changed, whatever rights the guest asks for: what would change something
+       * is errno 69 (rofs). The rights to write are reported all the same, as C libraries ask only for
+       * rights that are; `access(path, W_OK)` says yes.
+       * @default false
+       */
       readOnly?: boolean | undefined;
       /** Makes the directory, with those above it, if it is missing. @default false */
       create?: boolean | undefined;
       /**
        * `'inside'`: symbolic links are followed as far as they stay below the preopen. `'deny'`: none is
-       * followed (errno 32, loop) or made (errno 63, perm).
+       * followed (errno 32, loop), made, renamed or linked (errno 63, perm), and nothing is renamed or
+       * linked between this preopen and one that allows links (errno 75, xdev).
        * @default 'inside'
        */
       symlinks?: 'inside' | 'deny' | undefined;
@@ -220,7 +226,7 @@ export class WASI {
    * @throws {Error} `ERR_ACCESS_DENIED`: under Node's permission model (`--permission`) the process may
    *   not read a preopened file or what is below a folder, or not make a folder that is to be created.
    *   What it may read and not write is read-only: every call that would change something there
-   *   answers errno 76 (notcapable).
+   *   answers errno 69 (rofs).
    */
   constructor(options?: WASIOptions | EmbedderOptions);
 

@@ -496,6 +496,48 @@ No such file or directory
       tree: () => ({ sandbox: { 'f.txt': 'outer\n' } }),
     },
   },
+  // Where everything may be written. Below read-only preopens: embedding.test.mjs.
+  'read-only': {
+    args: ['guest', '/sandbox'],
+    tree: () => ({ sandbox: { file: 'content\n', dir: { inner: 'inner\n' } } }),
+    expect: {
+      stdout: `fopen r file: ok
+  content
+fopen r missing: No such file or directory
+fopen r+ file: ok
+  content
+fopen w file: ok
+fopen a file: ok
+fopen w new: ok
+fopen wx file: File exists
+open O_CREAT of what is there: ok
+write: Bad file descriptor
+ftruncate: Capabilities insufficient
+futimens: ok
+posix_fallocate: Capabilities insufficient
+fdatasync: Bad file descriptor
+open O_TRUNC: ok
+open O_RDWR of a directory: Is a directory
+mkdir: File exists
+mkdir of what is there: File exists
+rmdir: Directory not empty
+unlink: ok
+rename: No such file or directory
+link: No such file or directory
+symlink: File exists
+utimensat: No such file or directory
+truncate: No such file or directory
+open of a directory: ok
+openat O_RDONLY: ok
+openat O_RDWR: ok
+openat O_CREAT: ok
+unlinkat: ok
+access R_OK: No such file or directory
+access W_OK: No such file or directory
+`,
+      tree: () => ({ sandbox: { dir: { new: '' }, new: '' } }),
+    },
+  },
   unstable: { version: 'unstable', expect: { end: 'exit 7', stdout: 'unstable\n' } },
   reactor: {
     calls: ['work', 'work'],

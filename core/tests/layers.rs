@@ -18,7 +18,9 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 
 /// The modules that a text names by `crate::`.
 fn used(text: &str) -> impl Iterator<Item = &str> {
-    text.split("crate::").skip(1).map(|rest| rest.split(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit()).next().unwrap_or_default())
+    text.split("crate::")
+        .skip(1)
+        .map(|rest| rest.split(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit()).next().unwrap_or_default())
 }
 
 #[test]

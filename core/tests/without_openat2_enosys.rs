@@ -17,10 +17,14 @@
     reason = "a test says what is wrong by failing"
 )]
 
+#[path = "preview1/advisories.rs"]
+mod advisories;
 #[path = "preview1/escape.rs"]
 mod escape;
 #[path = "preview1/path.rs"]
 mod path;
+#[path = "preview1/read_only.rs"]
+mod read_only;
 #[path = "preview1/root.rs"]
 mod root;
 #[path = "support/seccomp.rs"]

@@ -132,6 +132,91 @@ async function* reading(context) {
   ];
 }
 
+/** No symbolic link comes to where they are denied, whatever else the guest was given. */
+async function* denying(context) {
+  const world = new World(context.folder);
+  const links = (folder) =>
+    fs
+      .readdirSync(folder, { withFileTypes: true, recursive: true })
+      .filter((entry) => entry.isSymbolicLink())
+      .map((entry) => path.join(entry.parentPath ?? entry.path, entry.name));
+  const withoutNew = (run) => () => {
+    world.resetInside();
+    // One that the host has made, and leads to a file inside only from where it stands.
+    fs.symlinkSync('../file.txt', path.join(world.sandbox, 'dir', 'theirs'));
+    fs.symlinkSync('../outside/secret.txt', path.join(world.second, 'link'));
+    const before = links(world.sandbox);
+    const guest = new Guest(context.WASI, { preopens: withoutLinks('/sandbox')(world) });
+    const open = (fd, name) => {
+      const own = guest.fdstat(fd);
+      const rights = own.rights & DIRECTORY;
+      const opened = guest.open(fd, name, { oflags: 2, rights, inheriting: own.inheriting });
+      check(opened.errno === SUCCESS, `errno ${opened.errno}`);
+      return opened.fd;
+    };
+    try {
+      run(guest, open);
+    } finally {
+      guest.wasi.close();
+    }
+    const after = links(world.sandbox).filter((link) => !before.includes(link));
+    check(after.length === 0, `${after} is a link`);
+    world.checkOutside();
+  };
+
+  const targets = ['here', 'dir/here', '../sandbox/here'];
+  for (const to of targets) {
+    for (const [through, at] of [
+      ['', (fd) => fd],
+      [', through a directory opened there', (fd, open) => open(fd, '.')],
+    ]) {
+      yield [
+        `a link from another preopen, to ${to}${through}`,
+        withoutNew((guest, open) => {
+          const [from, into] = [at(SECOND, open), at(PREOPEN, open)];
+          guest.link(from, 'link', false, into, to);
+          guest.rename(from, 'link', into, to);
+        }),
+      ];
+      yield [
+        `a directory with a link from another preopen, to ${to}${through}`,
+        withoutNew((guest, open) => {
+          const [from, into] = [at(SECOND, open), at(PREOPEN, open)];
+          guest.symlink('../../outside', from, 'dir/l');
+          guest.rename(from, 'dir', into, to);
+        }),
+      ];
+      yield [
+        `a link below a directory that was opened elsewhere and moved to ${to}${through}`,
+        withoutNew((guest, open) => {
+          const [from, into] = [at(SECOND, open), at(PREOPEN, open)];
+          const dir = open(from, 'dir');
+          guest.rename(from, 'dir', into, to);
+          guest.symlink('../../outside', dir, 'l');
+        }),
+      ];
+      yield [
+        `a directory that leaves, gets a link and comes back, as ${to}${through}`,
+        withoutNew((guest, open) => {
+          const [from, into] = [at(SECOND, open), at(PREOPEN, open)];
+          guest.rename(into, 'dir/sub', from, 'gone');
+          guest.symlink('../../outside', from, 'gone/l');
+          guest.rename(from, 'gone', into, to);
+        }),
+      ];
+      yield [
+        `the host's link under another name, ${to}${through}`,
+        withoutNew((guest, open) => {
+          const into = at(PREOPEN, open);
+          guest.link(into, 'dir/theirs', false, into, to);
+          guest.rename(into, 'dir/theirs', into, to);
+          guest.rename(open(PREOPEN, 'dir'), 'theirs', into, to);
+        }),
+      ];
+    }
+  }
+}
+
 function ok(errno) {
   check(errno === SUCCESS, `errno ${errno}`);
 }
@@ -182,5 +267,6 @@ export const GROUPS = [
     })),
   ),
   { name: 'read-only, by other ways', cases: reading },
+  { name: 'without links, by other ways', cases: denying },
   { name: 'one file', cases: single, resolves: false },
 ].map((group) => ({ ...group, parallel: true, own: true }));

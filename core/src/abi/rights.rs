@@ -129,7 +129,9 @@ impl Rights {
     pub const WRITING: Self = Self::FD_WRITE.union(Self::FD_DATASYNC).union(Self::FD_ALLOCATE).union(Self::FD_FILESTAT_SET_SIZE);
 
     /// What can change a file system, or lead to what can: a file that is linked or moved elsewhere may be written there.
-    pub const CHANGING: Self = Self::WRITING
+    pub const CHANGING: Self = Self::FD_WRITE
+        .union(Self::FD_ALLOCATE)
+        .union(Self::FD_FILESTAT_SET_SIZE)
         .union(Self::FD_FILESTAT_SET_TIMES)
         .union(Self::PATH_CREATE_DIRECTORY)
         .union(Self::PATH_CREATE_FILE)

@@ -2,7 +2,7 @@
 
 mod table;
 
-pub use table::{DescriptorRef, SharedTable, Table};
+pub use table::{DescriptorRef, Reservation, SharedTable, Table};
 
 use crate::abi::{Errno, Fdflags, Fdstat, Filetype, Rights, RightsPair};
 use crate::host::{Directory, File, Opened, Result};
@@ -46,33 +46,42 @@ impl Descriptor {
         Self { preopen_name: Some(name.into()), ..Self::given(object, Fdflags::empty()) }
     }
 
-    /// The same, without any right to change what is below it.
+    /// The same, where nothing is changed through it, nor through what is opened through it: whatever needs a right of
+    /// [`Rights::CHANGING`] is `rofs`, as on a file system that is mounted read-only.
+    ///
+    /// Its rights stay what they are. C libraries ask only for rights that a directory passes on: had it none to write, a file to be
+    /// written would be opened without, and the program would not be told.
     #[must_use]
     pub fn read_only(self) -> Self {
-        self.rights_base.fetch_and(Rights::CHANGING.complement().bits(), Relaxed);
-        self.rights_inheriting.fetch_and(Rights::CHANGING.complement().bits(), Relaxed);
         Self { read_only: true, ..self }
+    }
+
+    /// Whether nothing is changed through it.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.read_only
     }
 
     /// A descriptor of what was opened through this one with the rights of [`Self::inherit`].
     #[must_use]
     pub fn child(&self, object: Opened, rights: RightsPair, flags: Fdflags) -> Self {
-        let child = Self::new(object, rights, flags);
-        if self.read_only { child.read_only() } else { child }
+        Self { read_only: self.read_only, ..Self::new(object, rights, flags) }
     }
 
-    /// What a descriptor opened through this one gets of the rights that were asked for: all, or none. Guests ask for more than they
-    /// use, some for all there is: below a read-only directory they may ask, but not open a file to write it.
+    /// What a descriptor opened through this one gets of the rights that were asked for: all, or none. Programs ask for more than they
+    /// use, some for all but to write: below a read-only directory they get those that change nothing, and pass on all.
     ///
     /// # Errors
     /// - `notcapable`: one of them is not among the inheriting rights.
     pub fn inherit(&self, asked: RightsPair) -> Result<RightsPair> {
-        let mut given = asked;
-        if self.read_only && !asked.base.intersects(Rights::WRITING) {
-            given.base.remove(Rights::CHANGING);
-            given.inheriting.remove(Rights::CHANGING);
+        if !self.rights().inheriting.contains(asked.base | asked.inheriting) {
+            return Err(Errno::Notcapable);
         }
-        if self.rights().inheriting.contains(given.base | given.inheriting) { Ok(given) } else { Err(Errno::Notcapable) }
+        let mut given = asked;
+        if self.read_only {
+            given.base.remove(Rights::CHANGING);
+        }
+        Ok(given)
     }
 
     fn most_rights(object: &Opened) -> RightsPair {
@@ -98,7 +107,7 @@ impl Descriptor {
     ///
     /// # Errors
     /// - `badf`: it is a directory.
-    /// - `notcapable`: a right is missing.
+    /// - as [`Self::require`].
     pub fn file(&self, rights: Rights) -> Result<&dyn File> {
         match &self.object {
             Opened::File(file) => self.require(rights).map(|()| &**file),
@@ -109,8 +118,8 @@ impl Descriptor {
     /// The directory, if it is one and the descriptor has `rights`.
     ///
     /// # Errors
-    /// - `notcapable`: a right is missing, as those for paths are where it is a file.
-    /// - `notdir`: it is a device, which may have any right.
+    /// - as [`Self::require`]: a file has none of the rights for paths.
+    /// - `notdir`: it is a device, which may have any right, or no right was asked for.
     pub fn directory(&self, rights: Rights) -> Result<&dyn Directory> {
         self.require(rights)?;
         match &self.object {
@@ -119,8 +128,19 @@ impl Descriptor {
         }
     }
 
-    /// Checks that the descriptor has `rights`.
+    /// Checks that the descriptor has `rights`. All that changes something has to pass here.
+    ///
+    /// # Errors
+    /// - `rofs`: one of them changes something, and the descriptor is read-only.
+    /// - `notcapable`: one of them is missing.
+    #[inline]
     pub fn require(&self, rights: Rights) -> Result<()> {
+        if rights.intersects(Rights::CHANGING) && self.read_only {
+            // To write to what was opened for reading is the same mistake everywhere: POSIX has EBADF for it, also where nothing can be
+            // written.
+            let was_opened_to_read = rights.contains(Rights::FD_WRITE) && !self.rights().base.contains(Rights::FD_WRITE);
+            return Err(if was_opened_to_read { Errno::Notcapable } else { Errno::Rofs });
+        }
         if self.rights().base.contains(rights) { Ok(()) } else { Err(Errno::Notcapable) }
     }
 

@@ -34,27 +34,46 @@ impl Slots {
         self.descriptors.get_mut(index).filter(|slot| slot.is_some()).ok_or(Errno::Badf)
     }
 
-    fn insert(&mut self, descriptor: Descriptor) -> Result<Fd> {
+    /// Checks that there is a number for one more descriptor.
+    fn check_room(&self) -> Result<()> {
         if self.closed {
             return Err(Errno::Badf);
         }
-        if self.limit.is_some_and(|limit| self.descriptors.len().saturating_sub(self.free.len()) >= limit) {
-            return Err(Errno::Mfile);
-        }
-        let descriptor = Some(Arc::new(descriptor));
+        // A reserved number counts: it is neither free nor behind the end of the list.
+        let taken = self.descriptors.len().saturating_sub(self.free.len());
+        if taken >= self.limit.unwrap_or(DESCRIPTOR_LIMIT).min(DESCRIPTOR_LIMIT) { Err(Errno::Mfile) } else { Ok(()) }
+    }
+
+    /// Takes the lowest free number. It stands for nothing, as a free one does, until [`Self::fill`], and nobody else gets it.
+    fn reserve(&mut self) -> Result<Fd> {
+        self.check_room()?;
         if let Some(Reverse(fd)) = self.free.pop() {
-            let index = usize::try_from(fd).map_err(|_| Errno::Mfile)?;
-            if let Some(slot) = self.descriptors.get_mut(index) {
-                *slot = descriptor;
-                return Ok(fd);
-            }
-        }
-        if self.descriptors.len() >= DESCRIPTOR_LIMIT {
-            return Err(Errno::Mfile);
+            return Ok(fd);
         }
         let fd = Fd::try_from(self.descriptors.len()).map_err(|_| Errno::Mfile)?;
-        self.descriptors.push(descriptor);
+        self.descriptors.push(None);
         Ok(fd)
+    }
+
+    /// Makes a reserved number that of a descriptor.
+    fn fill(&mut self, fd: Fd, descriptor: Descriptor) -> Result<Fd> {
+        let index = usize::try_from(fd).map_err(|_| Errno::Badf)?;
+        // A table that was closed meanwhile has no place for it.
+        let slot = self.descriptors.get_mut(index).ok_or(Errno::Badf)?;
+        *slot = Some(Arc::new(descriptor));
+        Ok(fd)
+    }
+
+    /// Makes a reserved number a free one again.
+    fn give_back(&mut self, fd: Fd) {
+        if !self.closed {
+            self.free.push(Reverse(fd));
+        }
+    }
+
+    fn insert(&mut self, descriptor: Descriptor) -> Result<Fd> {
+        let fd = self.reserve()?;
+        self.fill(fd, descriptor)
     }
 
     fn remove(&mut self, fd: Fd) -> Result<Option<Arc<Descriptor>>> {
@@ -108,6 +127,36 @@ pub struct Table(RefCell<State>);
 enum State {
     Own(Slots),
     Shared(SharedTable),
+}
+
+/// The promise of a number for a descriptor that is yet to be opened, so that a call finds out before it acts that there is none. Dropped,
+/// it is given back.
+#[must_use]
+pub struct Reservation<'a> {
+    table: &'a Table,
+    /// The number, if other threads could take it meanwhile. A thread's own table does not change during a call.
+    fd: Option<Fd>,
+}
+
+impl Reservation<'_> {
+    /// Gives a descriptor the number.
+    ///
+    /// # Errors
+    /// - `badf`: the table was closed meanwhile.
+    pub fn fill(mut self, descriptor: Descriptor) -> Result<Fd> {
+        match self.fd.take() {
+            Some(fd) => self.table.change(|slots| slots.fill(fd, descriptor)),
+            None => self.table.insert(descriptor),
+        }
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        if let Some(fd) = self.fd.take() {
+            self.table.change(|slots| slots.give_back(fd));
+        }
+    }
 }
 
 /// A descriptor that was looked up.
@@ -193,6 +242,22 @@ impl Table {
             State::Own(slots) => change(slots),
             State::Shared(table) => change(&mut table.lock()),
         }
+    }
+
+    /// Reserves the lowest free number. Until it is filled, it is one that is not open.
+    ///
+    /// Descriptors that were looked up may stay in use; they have to be let go before the number is filled.
+    ///
+    /// # Errors
+    /// - `mfile`: the guest has as many as it can have.
+    /// - `badf`: the table is closed.
+    #[inline]
+    pub fn reserve(&self) -> Result<Reservation<'_>> {
+        let fd = match &*self.0.borrow() {
+            State::Own(slots) => slots.check_room().map(|()| None),
+            State::Shared(table) => table.lock().reserve().map(Some),
+        };
+        fd.map(|fd| Reservation { table: self, fd })
     }
 
     /// Gives a descriptor the lowest free number.
@@ -331,6 +396,63 @@ mod tests {
             table.remove(1).unwrap();
             assert_eq!(table.insert(descriptor(Fdflags::empty())), Ok(0));
             assert_eq!(table.insert(descriptor(Fdflags::empty())), Err(Errno::Mfile));
+        }
+    }
+
+    #[test]
+    fn a_reserved_number_is_nobody_elses() {
+        let table = Table::default();
+        table.share();
+        table.insert(descriptor(Fdflags::empty())).unwrap();
+        table.insert(descriptor(Fdflags::empty())).unwrap();
+        table.remove(0).unwrap();
+        let (lowest, next) = (table.reserve().unwrap(), table.reserve().unwrap());
+        assert_eq!(table.insert(descriptor(Fdflags::empty())), Ok(3));
+        for fd in [0, 2] {
+            assert_eq!(flags_of(&table, fd), Err(Errno::Badf));
+            assert_eq!(table.remove(fd), Err(Errno::Badf));
+            assert_eq!(table.renumber(1, fd), Err(Errno::Badf));
+            assert_eq!(table.renumber(fd, 1), Err(Errno::Badf));
+        }
+        assert_eq!(next.fill(descriptor(Fdflags::SYNC)), Ok(2));
+        assert_eq!(flags_of(&table, 2), Ok(Fdflags::SYNC));
+        drop(lowest);
+        assert_eq!(table.insert(descriptor(Fdflags::empty())), Ok(0), "what was not used is free again");
+        assert_eq!(table.insert(descriptor(Fdflags::empty())), Ok(4), "and only once");
+    }
+
+    #[test]
+    fn reserved_numbers_count_and_are_given_back() {
+        for table in both() {
+            table.limit(2);
+            table.insert(descriptor(Fdflags::empty())).unwrap();
+            for _ in 0..10 {
+                drop(table.reserve().unwrap());
+            }
+            assert_eq!(table.reserve().unwrap().fill(descriptor(Fdflags::APPEND)), Ok(1));
+            assert_eq!(table.reserve().map(drop), Err(Errno::Mfile));
+            table.remove(0).unwrap();
+            assert_eq!(table.reserve().unwrap().fill(descriptor(Fdflags::SYNC)), Ok(0));
+            assert_eq!((flags_of(&table, 0), flags_of(&table, 1)), (Ok(Fdflags::SYNC), Ok(Fdflags::APPEND)));
+        }
+        let table = Table::default();
+        table.share();
+        table.limit(1);
+        let reserved = table.reserve().unwrap();
+        assert_eq!(table.insert(descriptor(Fdflags::empty())), Err(Errno::Mfile), "another thread finds no room");
+        drop(reserved);
+        assert_eq!(table.insert(descriptor(Fdflags::empty())), Ok(0));
+    }
+
+    #[test]
+    fn a_table_that_is_closed_takes_back_nothing() {
+        for table in both() {
+            let (filled, dropped) = (table.reserve().unwrap(), table.reserve().unwrap());
+            table.close();
+            assert_eq!(filled.fill(descriptor(Fdflags::empty())), Err(Errno::Badf));
+            drop(dropped);
+            assert_eq!(table.reserve().map(drop), Err(Errno::Badf));
+            assert_eq!(flags_of(&table, 0), Err(Errno::Badf));
         }
     }
 

@@ -38,6 +38,7 @@ pub(super) fn fd_advise(call: &Call<'_>, fd: Fd, offset: Filesize, len: Filesize
 /// # Errors
 /// - `badf`: the descriptor is not open or is a directory.
 /// - `notcapable`: the right `fd_allocate` is missing.
+/// - `rofs`: the descriptor is read-only.
 /// - `inval`: the offset or the length is beyond 2^63.
 /// - `fbig`: the range ends beyond 2^63.
 /// - `nospc`, `dquot`: there is no room.
@@ -180,6 +181,7 @@ pub(super) fn fd_filestat_get(call: &Call<'_>, fd: Fd) -> Result<Filestat> {
 /// # Errors
 /// - `badf`: the descriptor is not open or is a directory.
 /// - `notcapable`: the right `fd_filestat_set_size` is missing.
+/// - `rofs`: the descriptor is read-only.
 /// - `inval`: the file is not open for writing, or the size is beyond 2^63.
 /// - `fbig`: the host does not have files of that size.
 ///
@@ -196,6 +198,7 @@ pub(super) fn fd_filestat_set_size(call: &Call<'_>, fd: Fd, size: Filesize) -> R
 /// # Errors
 /// - `badf`: the descriptor is not open.
 /// - `notcapable`: the right `fd_filestat_set_times` is missing.
+/// - `rofs`: the descriptor is read-only.
 /// - `inval`: there is no such flag, or one time is to be set to two values.
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_filestat_set_times>

@@ -4,11 +4,47 @@
 
 use super::fd::{fdflags, rights, set_times};
 use super::{BufferArg, Call, PathArg, Result};
-use crate::abi::{Errno, Fd, Fdflags, Filestat, Lookupflags, Oflags, Rights, Timestamp};
-use crate::host::{Directory, GuestPath, OpenOptions, PATH_LIMIT, PathBuffer};
+use crate::abi::{Errno, Fd, Fdflags, Filestat, Filetype, Lookupflags, Oflags, Rights, Timestamp};
+use crate::host::{self, Directory, GuestPath, OpenOptions, Opened, PATH_LIMIT, PathBuffer};
 
 fn follow(flags: u32) -> Result<bool> {
     Ok(Lookupflags::from_bits(flags).ok_or(Errno::Inval)?.contains(Lookupflags::SYMLINK_FOLLOW))
+}
+
+// What comes before `rofs` below a read-only directory is as Linux has it on a file system that is mounted read-only, where that takes no
+// more than a look: programs that make what may be there already go on after `exist`.
+
+/// Why nothing is made at a path below a read-only directory where nothing is.
+fn refuse_to_make(directory: &dyn Directory, path: GuestPath<'_>) -> Errno {
+    path.split().parent.and_then(|parent| directory.path_filestat(parent, true).err()).unwrap_or(Errno::Rofs)
+}
+
+/// Why no name is made at a path below a read-only directory.
+#[cold]
+fn refuse_name(directory: &dyn Directory, path: GuestPath<'_>) -> Errno {
+    match directory.path_filestat(path, false) {
+        Ok(_) => Errno::Exist,
+        Err(Errno::Noent) => refuse_to_make(directory, path),
+        Err(errno) => errno,
+    }
+}
+
+/// Opens below a read-only directory with options that could change something. The file is opened for reading, or not at all.
+#[cold]
+fn open_unchanged(directory: &dyn Directory, path: GuestPath<'_>, options: OpenOptions) -> host::Result<Opened> {
+    let OpenOptions { create, exclusive, write, truncate, .. } = options;
+    let found = match directory.path_filestat(path, options.follow && !(create && exclusive)) {
+        Err(Errno::Noent) if create => return Err(refuse_to_make(directory, path)),
+        found => found?,
+    };
+    match found.filetype {
+        _ if create && exclusive => Err(Errno::Exist),
+        Filetype::SymbolicLink => Err(Errno::Loop),
+        Filetype::Directory => Err(Errno::Isdir),
+        _ if options.directory => Err(Errno::Notdir),
+        _ if write || truncate => Err(Errno::Rofs),
+        _ => directory.open(path, OpenOptions { create: false, exclusive: false, ..options }),
+    }
 }
 
 /// Creates a directory.
@@ -20,11 +56,15 @@ fn follow(flags: u32) -> Result<bool> {
 /// - `notcapable`: the right `path_create_directory` is missing, or the path leads outside.
 /// - `exist`: something is there.
 /// - `noent`: a directory on the way is not.
+/// - `rofs`: nothing is there, and the descriptor is read-only.
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#path_create_directory>
 pub(super) fn path_create_directory(call: &Call<'_>, fd: Fd, path: PathArg<'_>) -> Result<()> {
     let mut buffer = PathBuffer::new();
     let descriptor = call.descriptor(fd)?;
+    if descriptor.is_read_only() {
+        return Err(refuse_name(descriptor.directory(Rights::empty())?, path.read(&mut buffer)?).into());
+    }
     let directory = descriptor.directory(Rights::PATH_CREATE_DIRECTORY)?;
     Ok(directory.create_directory(path.read(&mut buffer)?)?)
 }
@@ -59,6 +99,7 @@ pub(super) fn path_filestat_get(call: &Call<'_>, fd: Fd, flags: u32, path: PathA
 /// - `notcapable`: the right `path_filestat_set_times` is missing, or the path leads outside.
 /// - `inval`: there is no such flag, or one time is to be set to two values.
 /// - `noent`: there is no such file.
+/// - `rofs`: there is, and the descriptor is read-only.
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#path_filestat_set_times>
 pub(super) fn path_filestat_set_times(
@@ -72,8 +113,13 @@ pub(super) fn path_filestat_set_times(
 ) -> Result<()> {
     let mut buffer = PathBuffer::new();
     let descriptor = call.descriptor(fd)?;
+    let times = set_times(atim, mtim, fst_flags);
+    if descriptor.is_read_only() {
+        times?;
+        descriptor.directory(Rights::empty())?.path_filestat(path.read(&mut buffer)?, follow(flags)?)?;
+    }
     let directory = descriptor.directory(Rights::PATH_FILESTAT_SET_TIMES)?;
-    let times = set_times(atim, mtim, fst_flags)?;
+    let times = times?;
     Ok(directory.path_set_times(path.read(&mut buffer)?, follow(flags)?, times)?)
 }
 
@@ -86,8 +132,9 @@ pub(super) fn path_filestat_set_times(
 /// - `notcapable`: the right `path_link_source` or `path_link_target` is missing, or a path leads outside.
 /// - `noent`: there is no such file.
 /// - `exist`: the new name is taken.
-/// - `perm`: it is a directory.
-/// - `xdev`: the two directories are not of one backend or file system.
+/// - `perm`: it is a directory, or a symbolic link where there are to be none.
+/// - `xdev`: the two directories are not of one backend or file system, or symbolic links are denied in one of them only.
+/// - `rofs`: a descriptor is read-only.
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#path_link>
 pub(super) fn path_link(
@@ -119,7 +166,8 @@ pub(super) fn path_link(
 /// - `loop`: it is a symbolic link, and `SYMLINK_FOLLOW` was not given.
 /// - `inval`: there is no such flag, or both `CREAT` and `DIRECTORY`.
 /// - `nxio`: a pipe that nobody reads is to be written.
-/// - `mfile`, `nfile`: too many files are open.
+/// - `mfile`, `nfile`: too many files are open. Nothing was created or cut.
+/// - `rofs`: the descriptor is read-only, and the right `fd_write` or `TRUNC` was given, or `CREAT` and there is no such file.
 ///
 /// # Node
 /// `node:wasi` follows a link in the last component whatever the flags, also to outside.
@@ -145,15 +193,22 @@ pub(super) fn path_open(
     let flags = fdflags(fdflags_arg)?;
 
     let mut needed = Rights::PATH_OPEN;
-    needed.set(Rights::PATH_CREATE_FILE, oflags.contains(Oflags::CREAT));
     let asked = rights(rights_base, rights_inheriting);
-    // Who may set the size of what is opened may cut it at once: some C libraries open directories without the right to, and files
-    // below them with all.
-    let may_resize = asked.is_ok_and(|asked| asked.base.contains(Rights::FD_FILESTAT_SET_SIZE));
-    needed.set(Rights::PATH_FILESTAT_SET_SIZE, oflags.contains(Oflags::TRUNC) && !may_resize);
+    let read_only = descriptor.is_read_only();
+    // Below a read-only directory, what stands there decides how these two are refused, or whether there is anything to refuse.
+    if !read_only {
+        needed.set(Rights::PATH_CREATE_FILE, oflags.contains(Oflags::CREAT));
+        // Who may set the size of what is opened may cut it at once: some C libraries open directories without the right to, and files
+        // below them with all.
+        let may_resize = asked.is_ok_and(|asked| asked.base.contains(Rights::FD_FILESTAT_SET_SIZE));
+        needed.set(Rights::PATH_FILESTAT_SET_SIZE, oflags.contains(Oflags::TRUNC) && !may_resize);
+    }
     let directory = descriptor.directory(needed)?;
 
-    let asked = descriptor.inherit(asked?)?;
+    let asked = asked?;
+    let mut given = descriptor.inherit(asked)?;
+    // There, a program that asks for all rights but this one means to read.
+    let means_to_write = asked.base.contains(Rights::FD_WRITE);
     let mut inherited = Rights::empty();
     if flags.contains(Fdflags::DSYNC) {
         inherited |= Rights::FD_DATASYNC;
@@ -167,26 +222,38 @@ pub(super) fn path_open(
     if oflags.contains(Oflags::CREAT | Oflags::DIRECTORY) {
         return Err(Errno::Inval.into());
     }
-    let opened = directory.open(
-        path.read(&mut buffer)?,
-        OpenOptions {
-            create: oflags.contains(Oflags::CREAT),
-            exclusive: oflags.contains(Oflags::EXCL),
-            directory: oflags.contains(Oflags::DIRECTORY),
-            truncate: oflags.contains(Oflags::TRUNC),
-            follow,
-            read: asked.base.intersects(READS),
-            write: asked.base.intersects(Rights::WRITING),
-            flags,
-        },
-    )?;
+    let options = OpenOptions {
+        create: oflags.contains(Oflags::CREAT),
+        exclusive: oflags.contains(Oflags::EXCL),
+        directory: oflags.contains(Oflags::DIRECTORY),
+        truncate: oflags.contains(Oflags::TRUNC),
+        follow,
+        read: asked.base.intersects(READS),
+        write: if read_only { means_to_write } else { asked.base.intersects(Rights::WRITING) },
+        flags,
+    };
+    let path = path.read(&mut buffer)?;
+    // A file that was created or cut could not be put back.
+    let number = call.ctx.table.reserve()?;
+    let opened = if read_only && (options.create || options.write || options.truncate) {
+        open_unchanged(directory, path, options)?
+    } else {
+        match directory.open(path, options) {
+            // Go asks for the right to set the size of what it only reads, and the host does not let everything be written.
+            Err(Errno::Acces | Errno::Perm | Errno::Rofs | Errno::Txtbsy) if options.write && !means_to_write && !options.truncate => {
+                given.base.remove(Rights::FD_ALLOCATE.union(Rights::FD_FILESTAT_SET_SIZE));
+                directory.open(path, OpenOptions { write: false, ..options })?
+            }
+            opened => opened?,
+        }
+    };
     let opened = match &call.ctx.quota {
         None => opened,
         Some(quota) => quota.meter(opened),
     };
-    let child = descriptor.child(opened, asked, flags);
+    let child = descriptor.child(opened, given, flags);
     drop(descriptor);
-    Ok(call.ctx.table.insert(child)?)
+    Ok(number.fill(child)?)
 }
 
 /// Copies the text of a symbolic link, cut to the buffer, and returns how many bytes that are.
@@ -232,6 +299,7 @@ fn read_link<const ROOM: usize>(directory: &dyn Directory, path: GuestPath<'_>, 
 /// - `notempty`: it is not empty.
 /// - `notdir`: it is not a directory.
 /// - `noent`: there is none.
+/// - `rofs`: the descriptor is read-only.
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#path_remove_directory>
 pub(super) fn path_remove_directory(call: &Call<'_>, fd: Fd, path: PathArg<'_>) -> Result<()> {
@@ -251,7 +319,9 @@ pub(super) fn path_remove_directory(call: &Call<'_>, fd: Fd, path: PathArg<'_>) 
 /// - `noent`: there is no such file.
 /// - `notempty`, `isdir`, `notdir`: what has the new name cannot be replaced.
 /// - `busy`: a path ends in `.` or `..`.
-/// - `xdev`: the two directories are not of one backend or file system.
+/// - `perm`: it is a symbolic link where there are to be none.
+/// - `xdev`: the two directories are not of one backend or file system, or symbolic links are denied in one of them only.
+/// - `rofs`: a descriptor is read-only.
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#path_rename>
 pub(super) fn path_rename(call: &Call<'_>, fd: Fd, old_path: PathArg<'_>, new_fd: Fd, new_path: PathArg<'_>) -> Result<()> {
@@ -268,13 +338,17 @@ pub(super) fn path_rename(call: &Call<'_>, fd: Fd, old_path: PathArg<'_>, new_fd
 /// # Errors
 /// - `badf`: the descriptor is not open.
 /// - `notcapable`: the right `path_symlink` is missing, or the path leads outside.
-/// - `perm`: the text is an absolute path.
+/// - `perm`: the text is an absolute path, or there are to be no symbolic links.
 /// - `exist`: something is there.
+/// - `rofs`: nothing is there, and the descriptor is read-only.
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#path_symlink>
 pub(super) fn path_symlink(call: &Call<'_>, old_path: PathArg<'_>, fd: Fd, new_path: PathArg<'_>) -> Result<()> {
     let (mut text_buffer, mut buffer) = (PathBuffer::new(), PathBuffer::new());
     let descriptor = call.descriptor(fd)?;
+    if descriptor.is_read_only() {
+        return Err(refuse_name(descriptor.directory(Rights::empty())?, new_path.read(&mut buffer)?).into());
+    }
     let directory = descriptor.directory(Rights::PATH_SYMLINK)?;
     let (text, path) = (old_path.read_text(&mut text_buffer)?, new_path.read(&mut buffer)?);
     if text.starts_with(b"/") {
@@ -292,6 +366,7 @@ pub(super) fn path_symlink(call: &Call<'_>, old_path: PathArg<'_>, fd: Fd, new_p
 /// - `notcapable`: the right `path_unlink_file` is missing, or the path leads outside.
 /// - `isdir`: it is a directory.
 /// - `noent`: there is no such file.
+/// - `rofs`: the descriptor is read-only.
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#path_unlink_file>
 pub(super) fn path_unlink_file(call: &Call<'_>, fd: Fd, path: PathArg<'_>) -> Result<()> {

@@ -28,6 +28,7 @@ fn socket(descriptor: &Descriptor, rights: Rights) -> Result<&dyn File> {
 /// - `notsock`: it is not a socket.
 /// - `inval`: it does not listen, or there is no such flag.
 /// - `again`: nobody connects, and the descriptor has `NONBLOCK`.
+/// - `mfile`, `nfile`: too many files are open. The connection waits on.
 ///
 /// # Node
 /// `node:wasi` crashes on a descriptor that is not a socket.
@@ -38,11 +39,13 @@ pub(super) fn sock_accept(call: &Call<'_>, fd: Fd, flags: u32) -> Result<Fd> {
     descriptor.require(Rights::SOCK_ACCEPT)?;
     let flags = fdflags(flags)?;
     let file = socket(&descriptor, Rights::SOCK_ACCEPT)?;
+    // A connection that was taken could not be put back.
+    let number = call.ctx.table.reserve()?;
     let accepted = attempt(&descriptor, file, Interest::Read, file.accept())?;
     let rights = descriptor.rights();
     let rights = RightsPair { base: rights.inheriting, inheriting: rights.inheriting };
     drop(descriptor);
-    Ok(call.ctx.table.insert(Descriptor::new(Opened::File(accepted), rights, flags))?)
+    Ok(number.fill(Descriptor::new(Opened::File(accepted), rights, flags))?)
 }
 
 /// Receives a message. It waits for one unless the descriptor has `NONBLOCK`; with `RECV_WAITALL`, until the buffers are full. Of a stream,

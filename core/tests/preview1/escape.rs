@@ -2,7 +2,7 @@
 
 use crate::path::ACTS;
 use crate::support::{BOX, Guest, Open, Setup, Tree, fails};
-use wasi_rs_core::abi::Errno;
+use wasi_rs_core::abi::{Errno, Rights};
 
 /// `box` beside `outside`, with every kind of link from the one to the other.
 fn world() -> Guest {
@@ -322,4 +322,67 @@ fn a_race_is_not_won() {
     assert!(inside > 0 && refused > 0, "{inside} inside, {refused} refused: no race was run");
     let after = guest.temp.tree("outside");
     assert_eq!(after, outside);
+}
+
+/// A guest with a preopen that denies symbolic links and one that does not, in whose directories the host has made some.
+fn denied() -> Guest {
+    use wasi_rs_core::descriptor::Descriptor;
+    use wasi_rs_core::host::{PreopenOptions, open_preopen};
+    let guest = Setup::default().guest();
+    guest.temp.create_dir("scratch");
+    guest.temp.create_dir("scratch/sub");
+    guest.temp.create_dir("box/dir");
+    guest.temp.write("box/file", "x");
+    guest.temp.symlink("../outside/secret", "scratch/link");
+    guest.temp.symlink("../../outside/secret", "scratch/sub/link");
+    guest.temp.symlink("../file", "box/dir/link");
+    for (name, no_symlinks) in [("box", true), ("scratch", false), ("outside", true)] {
+        let object = open_preopen(&guest.temp.path(name), PreopenOptions { no_symlinks, ..PreopenOptions::default() }).unwrap();
+        guest.ctx.table.insert(Descriptor::preopen(object, name.as_bytes())).unwrap();
+    }
+    guest
+}
+
+#[cfg_attr(windows, ignore = "a directory cannot be moved while one below it is open")]
+#[test]
+fn no_link_comes_in_where_links_are_denied() {
+    const SCRATCH: u32 = 4;
+    const OUTSIDE: u32 = 5;
+    let mut guest = denied();
+    let passed = guest.fdstat(BOX).unwrap().inheriting;
+    let most = Open { base: Rights::DIRECTORY, inheriting: passed, ..Open::directory() };
+    // Descriptors keep what they were opened with.
+    let (sub, dir) = (guest.open(SCRATCH, "sub", most).unwrap(), guest.open(BOX, "dir", most).unwrap());
+    let before = guest.temp.tree("");
+    for to in [BOX, dir] {
+        for from in [SCRATCH, sub] {
+            assert_eq!(guest.link(from, "link", false, to, "new"), fails(Errno::Xdev));
+            assert_eq!(guest.rename(from, "link", to, "new"), fails(Errno::Xdev));
+        }
+        // A directory that holds links, or below which someone makes one later.
+        assert_eq!(guest.rename(SCRATCH, "sub", to, "new"), fails(Errno::Xdev));
+        // Nor does a directory leave for where links are made, to come back with them.
+        assert_eq!(guest.rename(BOX, "file", SCRATCH, "new"), fails(Errno::Xdev));
+        assert_eq!(guest.link(BOX, "file", false, sub, "new"), fails(Errno::Xdev));
+        assert_eq!(guest.rename(BOX, "dir", SCRATCH, "new"), fails(Errno::Xdev));
+        assert_eq!(guest.symlink("file", to, "new"), fails(Errno::Perm));
+    }
+    // One that the host has made says something else under another name.
+    for (from, old, to) in [(BOX, "dir/link", BOX), (dir, "link", BOX), (BOX, "dir/link", dir), (dir, "link", dir), (dir, "link", OUTSIDE)]
+    {
+        assert_eq!(guest.rename(from, old, to, "new"), fails(Errno::Perm));
+        assert_eq!(guest.link(from, old, false, to, "new"), fails(Errno::Perm));
+    }
+    assert_eq!(guest.link(dir, "link", true, BOX, "new"), fails(Errno::Loop));
+    assert_eq!(guest.temp.tree(""), before);
+    // All else goes on as before.
+    assert_eq!(guest.rename(BOX, "file", OUTSIDE, "moved"), Ok(()), "where both deny links");
+    assert_eq!(guest.link(OUTSIDE, "moved", false, dir, "linked"), Ok(()));
+    assert_eq!(guest.rename(dir, "linked", dir, "renamed"), Ok(()));
+    assert_eq!(guest.rename(BOX, "dir", BOX, "moved"), Ok(()));
+    assert_eq!(guest.unlink(dir, "link"), Ok(()));
+    assert_eq!(guest.symlink("x", dir, "new"), fails(Errno::Perm), "as where it was opened");
+    assert_eq!(guest.rename(SCRATCH, "sub", SCRATCH, "moved"), Ok(()));
+    assert_eq!(guest.symlink("x", sub, "new"), Ok(()));
+    assert_eq!(guest.rename(sub, "new", SCRATCH, "new"), Ok(()));
 }

@@ -18,6 +18,7 @@
     reason = "a test says what is wrong by failing"
 )]
 
+mod advisories;
 mod clock;
 mod descriptors;
 mod escape;
@@ -27,6 +28,7 @@ mod path;
 mod pointers;
 mod poll;
 mod process;
+mod read_only;
 mod readdir;
 mod rights;
 mod root;

@@ -13,7 +13,6 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub(super) struct TreeDirectory {
     tree: Arc<Inner>,
     base: Base,
-    read_only: bool,
     /// Where the listing ends: what is created after its start is left to the next, so that a program which creates
     /// files as it lists comes to an end.
     listing_end: AtomicU64,
@@ -26,17 +25,13 @@ impl Drop for TreeDirectory {
 }
 
 impl TreeDirectory {
-    pub(super) fn new(tree: &Arc<Inner>, names: &Names, base: Base, read_only: bool) -> Self {
+    pub(super) fn new(tree: &Arc<Inner>, names: &Names, base: Base) -> Self {
         names.opened(base.id);
-        Self { tree: Arc::clone(tree), base, read_only, listing_end: AtomicU64::new(u64::MAX) }
+        Self { tree: Arc::clone(tree), base, listing_end: AtomicU64::new(u64::MAX) }
     }
 
     fn volume(&self) -> &Volume {
         &self.tree.volume
-    }
-
-    fn check_writable(&self) -> Result<()> {
-        if self.read_only { Err(Errno::Rofs) } else { Ok(()) }
     }
 
     /// The directory that holds a path's last component.
@@ -85,27 +80,23 @@ impl TreeDirectory {
             Inode::Directory(_) => {
                 // Only the preopen is what the guest calls `/`: from a directory below it, `..` above that directory is refused.
                 let base = Base { id, root: false };
-                Ok(Opened::Directory(Box::new(Self::new(&self.tree, names, base, self.read_only))))
+                Ok(Opened::Directory(Box::new(Self::new(&self.tree, names, base))))
             }
             Inode::File(body) => {
-                if options.write || options.truncate {
-                    self.check_writable()?;
-                }
                 if options.truncate {
                     body.set_size(0, false)?;
                 }
-                Ok(Opened::File(Box::new(TreeFile::new(Arc::clone(body), self.access(options), options.flags))))
+                Ok(Opened::File(Box::new(TreeFile::new(Arc::clone(body), access(options), options.flags))))
             }
         }
     }
+}
 
-    fn access(&self, options: OpenOptions) -> Access {
-        Access {
-            // As POSIX has no descriptor that does neither.
-            read: options.read || !options.write,
-            write: options.write,
-            read_only: self.read_only,
-        }
+fn access(options: OpenOptions) -> Access {
+    Access {
+        // As POSIX has no descriptor that does neither.
+        read: options.read || !options.write,
+        write: options.write,
     }
 }
 
@@ -131,11 +122,10 @@ impl Directory for TreeDirectory {
             return self.open_existing(&names, found, id, options);
         }
         let (parent, name) = found.place.ok_or(Errno::Io)?;
-        self.check_writable()?;
         // The name may be that of a link's text.
         let name = name.to_vec();
         let body = names.create_file(&self.tree.volume, parent, &name)?;
-        Ok(Opened::File(Box::new(TreeFile::new(body, self.access(options), options.flags))))
+        Ok(Opened::File(Box::new(TreeFile::new(body, access(options), options.flags))))
     }
 
     fn filestat(&self) -> Result<Filestat> {
@@ -148,14 +138,12 @@ impl Directory for TreeDirectory {
     }
 
     fn set_times(&self, times: SetTimes) -> Result<()> {
-        self.check_writable()?;
         self.tree.names_mut().set_times(self.base.id, times, self.volume().now())
     }
 
     fn path_set_times(&self, path: GuestPath<'_>, follow: bool, times: SetTimes) -> Result<()> {
         let mut names = self.tree.names_mut();
         let id = names.find(self.base, path.as_bytes(), follow)?;
-        self.check_writable()?;
         names.set_times(id, times, self.volume().now())
     }
 
@@ -199,9 +187,6 @@ impl Directory for TreeDirectory {
             return Err(self.refuse_dots(&names, path, Errno::Exist));
         }
         let parent = self.parent(&names, &split)?;
-        if names.lookup(parent, split.name)?.is_none() {
-            self.check_writable()?;
-        }
         names.create_directory(self.volume(), parent, split.name).map(drop)
     }
 
@@ -212,7 +197,6 @@ impl Directory for TreeDirectory {
             return Err(self.refuse_dots(&names, path, if split.name == b"." { Errno::Inval } else { Errno::Notempty }));
         }
         let parent = self.parent(&names, &split)?;
-        self.check_writable()?;
         let removed = names.remove_directory(self.volume(), parent, split.name);
         drop(names);
         removed.map(drop)
@@ -225,7 +209,6 @@ impl Directory for TreeDirectory {
             return Err(self.refuse_dots(&names, path, Errno::Isdir));
         }
         let parent = self.parent(&names, &split)?;
-        self.check_writable()?;
         if split.trailing_slash {
             let id = names.existing(parent, split.name)?;
             return Err(if names.is_directory(id) { Errno::Isdir } else { Errno::Notdir });
@@ -248,9 +231,6 @@ impl Directory for TreeDirectory {
         }
         if target.is_empty() {
             return Err(Errno::Noent);
-        }
-        if names.lookup(parent, split.name)?.is_none() {
-            self.check_writable()?;
         }
         names.create_link(self.volume(), parent, split.name, target)
     }
@@ -282,7 +262,6 @@ impl Directory for TreeDirectory {
             return Err(to.refuse_dots(&names, new, Errno::Busy));
         }
         let (old_parent, new_parent) = (self.parent(&names, &from)?, to.parent(&names, &into)?);
-        self.check_writable().and_then(|()| to.check_writable())?;
         if (from.trailing_slash || into.trailing_slash) && !names.is_directory(names.existing(old_parent, from.name)?) {
             return Err(Errno::Notdir);
         }
@@ -313,10 +292,6 @@ impl Directory for TreeDirectory {
             return Err(Self::refuse_slash(&names, parent, into.name));
         }
         let id = id.ok_or(Errno::Noent)?;
-        if names.lookup(parent, into.name)?.is_none() {
-            // A second name elsewhere would let a guest write through it to what is read-only here.
-            self.check_writable().and_then(|()| to.check_writable())?;
-        }
         names.link(self.volume(), id, parent, into.name)
     }
 

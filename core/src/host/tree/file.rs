@@ -166,8 +166,6 @@ impl Body {
 pub(super) struct Access {
     pub(super) read: bool,
     pub(super) write: bool,
-    /// The preopen is read-only.
-    pub(super) read_only: bool,
 }
 
 /// An open regular file.
@@ -301,9 +299,6 @@ impl File for TreeFile {
     }
 
     fn set_times(&self, times: SetTimes) -> Result<()> {
-        if self.access.read_only {
-            return Err(Errno::Rofs);
-        }
         self.body.set_times(times);
         Ok(())
     }

@@ -119,18 +119,8 @@ impl Tree {
     /// The tree's top as a directory. With `root` it is a root to the guest: `..` stays there, and absolute symbolic links resolve inside.
     #[must_use]
     pub fn root_directory(&self, root: bool) -> Box<dyn Directory> {
-        self.preopen(root, false)
-    }
-
-    /// The same, where nothing can be changed through the directory: each attempt is `rofs`.
-    #[must_use]
-    pub fn read_only_root_directory(&self, root: bool) -> Box<dyn Directory> {
-        self.preopen(root, true)
-    }
-
-    fn preopen(&self, root: bool, read_only: bool) -> Box<dyn Directory> {
         let base = Base { id: self.inner.top, root };
-        Box::new(TreeDirectory::new(&self.inner, &self.inner.names(), base, read_only))
+        Box::new(TreeDirectory::new(&self.inner, &self.inner.names(), base))
     }
 
     /// How much of `max_bytes` is taken.

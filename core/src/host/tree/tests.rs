@@ -17,7 +17,6 @@ const READ: OpenOptions = OpenOptions {
 };
 const CREATE: OpenOptions = OpenOptions { create: true, write: true, ..READ };
 const DIRECTORY: OpenOptions = OpenOptions { directory: true, ..READ };
-const NOW: SetTimes = SetTimes { atim: SetTime::Now, mtim: SetTime::Now };
 
 fn path(text: &str) -> GuestPath<'_> {
     GuestPath::new(text.as_bytes()).unwrap()
@@ -568,39 +567,6 @@ mod alone {
         top.remove_directory(path("b/longer")).unwrap();
         top.remove_directory(path("b")).unwrap();
         assert_eq!((tree.used_bytes(), inodes(&tree), links(".")), (0, 1, 2));
-    }
-
-    #[test]
-    fn what_is_read_only_stays_as_it_is() {
-        let (tree, top) = tree();
-        tree.seed("d/f", b"abc").unwrap();
-        top.symlink(b"d/f", path("l")).unwrap();
-        let used = tree.used_bytes();
-        let fixed = tree.read_only_root_directory(false);
-        let rofs = Err(Errno::Rofs);
-        assert_eq!(open_file(&*fixed, "new", CREATE).map(drop), rofs);
-        assert_eq!(open_file(&*fixed, "d/f", OpenOptions { write: true, ..READ }).map(drop), rofs);
-        assert_eq!(open_file(&*fixed, "d/f", OpenOptions { truncate: true, ..READ }).map(drop), rofs);
-        assert_eq!(fixed.create_directory(path("new")), rofs);
-        assert_eq!(fixed.create_directory(path("d")), Err(Errno::Exist));
-        assert_eq!(fixed.symlink(b"x", path("new")), rofs);
-        assert_eq!(fixed.unlink_file(path("l")), rofs);
-        assert_eq!(fixed.remove_directory(path("d")), rofs);
-        assert_eq!(fixed.set_times(NOW), rofs);
-        assert_eq!(fixed.path_set_times(path("d/f"), true, NOW), rofs);
-        assert_eq!(fixed.rename(path("l"), &*top, path("m")), rofs);
-        assert_eq!(top.rename(path("l"), &*fixed, path("m")), rofs);
-        assert_eq!(fixed.link(path("l"), false, &*top, path("m")), rofs);
-        assert_eq!(top.link(path("l"), false, &*fixed, path("m")), rofs);
-        let below = open_directory(&*fixed, "d").unwrap();
-        assert_eq!(below.unlink_file(path("f")), rofs);
-        let file = open_file(&*below, "f", READ).unwrap();
-        assert_eq!(read(&*file, 9).unwrap(), b"abc");
-        assert_eq!(file.set_times(NOW), rofs);
-        assert_eq!(file.set_size(0), Err(Errno::Inval));
-        assert_eq!(write(&*file, b"x"), Err(Errno::Badf));
-        assert_eq!(tree.used_bytes(), used);
-        assert_eq!(tree.list_files().unwrap(), ["d/f", "l"]);
     }
 
     #[test]

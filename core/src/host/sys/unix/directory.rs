@@ -91,8 +91,18 @@ impl HostDirectory {
         }
     }
 
-    fn backend(directory: &dyn Directory) -> Result<&Self> {
-        directory.as_any().downcast_ref().ok_or(Errno::Xdev)
+    /// The other directory of an operation on two.
+    ///
+    /// Where only one of them denies symbolic links, nothing goes from the one into the other: a link would come in, also later, through
+    /// a directory that was opened on the other side and then moved.
+    fn beside<'a>(&self, other: &'a dyn Directory) -> Result<&'a Self> {
+        let other: &Self = other.as_any().downcast_ref().ok_or(Errno::Xdev)?;
+        if self.no_symlinks == other.no_symlinks { Ok(other) } else { Err(Errno::Xdev) }
+    }
+
+    /// Refuses a symbolic link where there are to be none: one that the host has made says something else under another name.
+    fn check_no_link(&self, stat: &Stat) -> Result<()> {
+        if self.no_symlinks && filetype_of(stat) == Filetype::SymbolicLink { Err(Errno::Perm) } else { Ok(()) }
     }
 
     fn open_any(&self, path: GuestPath<'_>, options: OpenOptions) -> Result<OwnedFd> {
@@ -257,7 +267,7 @@ impl Directory for HostDirectory {
     }
 
     fn rename(&self, old: GuestPath<'_>, to: &dyn Directory, new: GuestPath<'_>) -> Result<()> {
-        let to = Self::backend(to)?;
+        let to = self.beside(to)?;
         let (from, into) = (old.split(), new.split());
         if from.is_dots() {
             return Err(self.refuse_dots(old, Errno::Busy));
@@ -266,11 +276,13 @@ impl Directory for HostDirectory {
             return Err(to.refuse_dots(new, Errno::Busy));
         }
         let (old_parent, new_parent) = (self.parent(&from)?, to.parent(&into)?);
-        if from.trailing_slash || into.trailing_slash {
+        let only_directory = from.trailing_slash || into.trailing_slash;
+        if only_directory || self.no_symlinks {
             let stat = stat_name(old_parent.as_fd(), from.name)?;
-            if filetype_of(&stat) != Filetype::Directory {
+            if only_directory && filetype_of(&stat) != Filetype::Directory {
                 return Err(Errno::Notdir);
             }
+            self.check_no_link(&stat)?;
         }
         match rustix::fs::renameat(old_parent.as_fd(), from.name, new_parent.as_fd(), into.name) {
             Err(Host::EXIST) => Err(Errno::Notempty),
@@ -279,7 +291,7 @@ impl Directory for HostDirectory {
     }
 
     fn link(&self, old: GuestPath<'_>, follow: bool, to: &dyn Directory, new: GuestPath<'_>) -> Result<()> {
-        let to = Self::backend(to)?;
+        let to = self.beside(to)?;
         let (from, into) = (old.split(), new.split());
         if from.is_dots() || from.trailing_slash {
             // A directory, if it is anything; and those have no second name.
@@ -293,6 +305,9 @@ impl Directory for HostDirectory {
         let parent = to.parent(&into)?;
         if into.trailing_slash {
             return Err(Self::refuse_slash(&parent, into.name));
+        }
+        if self.no_symlinks {
+            self.check_no_link(&stat_name(place.as_fd(), name)?)?;
         }
         rustix::fs::linkat(place.as_fd(), name, parent.as_fd(), into.name, AtFlags::empty()).map_err(from_rustix)
     }

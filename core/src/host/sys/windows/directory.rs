@@ -58,8 +58,18 @@ impl HostDirectory {
         Base { dir: &self.dir, root: self.root, no_symlinks: self.no_symlinks }
     }
 
-    fn backend(directory: &dyn Directory) -> Result<&Self> {
-        directory.as_any().downcast_ref().ok_or(Errno::Xdev)
+    /// The other directory of an operation on two.
+    ///
+    /// Where only one of them denies symbolic links, nothing goes from the one into the other: a link would come in, also later, through
+    /// a directory that was opened on the other side and then moved.
+    fn beside<'a>(&self, other: &'a dyn Directory) -> Result<&'a Self> {
+        let other: &Self = other.as_any().downcast_ref().ok_or(Errno::Xdev)?;
+        if self.no_symlinks == other.no_symlinks { Ok(other) } else { Err(Errno::Xdev) }
+    }
+
+    /// Refuses a symbolic link where there are to be none: one that the host has made says something else under another name.
+    fn check_no_link(&self, kind: Kind) -> Result<()> {
+        if self.no_symlinks && kind == Kind::Link { Err(Errno::Perm) } else { Ok(()) }
     }
 
     /// The directory that holds a path's last component. What is done to the name in it must not follow a link.
@@ -366,7 +376,7 @@ impl Directory for HostDirectory {
     }
 
     fn rename(&self, old: GuestPath<'_>, to: &dyn Directory, new: GuestPath<'_>) -> Result<()> {
-        let to = Self::backend(to)?;
+        let to = self.beside(to)?;
         let (from, into) = (old.split(), new.split());
         if from.is_dots() {
             return Err(self.refuse_dots(old, Errno::Busy));
@@ -381,10 +391,12 @@ impl Directory for HostDirectory {
         if (from.trailing_slash || into.trailing_slash) && kind != Kind::Directory {
             return Err(Errno::Notdir);
         }
+        self.check_no_link(kind)?;
         let identity = call::identity(source.as_handle())?;
         if kind == Kind::Directory && resolve::is_below(&new_parent, identity)? {
             return Err(Errno::Inval);
         }
+        let mut replaced = false;
         match resolve::open_name(new_parent.dir(), new_name, FILE_READ_ATTRIBUTES, SHARE_ALL) {
             Err(Errno::Noent) => {}
             Err(errno) => return Err(errno),
@@ -408,6 +420,7 @@ impl Directory for HostDirectory {
                             return Err(Errno::Notdir);
                         }
                         call::remove(target.as_handle())?;
+                        replaced = true;
                     }
                     (Kind::Directory, _) => return Err(Errno::Notdir),
                     (_, Kind::Directory) => return Err(Errno::Isdir),
@@ -415,11 +428,16 @@ impl Directory for HostDirectory {
                 }
             }
         }
-        call::rename(source.as_handle(), new_parent.dir().as_handle(), new_name)
+        let renamed = call::rename(source.as_handle(), new_parent.dir().as_handle(), new_name);
+        if renamed.is_err() && replaced {
+            // Another handle below the source, for one. The empty directory that had the name comes back.
+            let _ = pin(new_parent.dir()).map(|parent| parent.create_dir(new_name));
+        }
+        renamed
     }
 
     fn link(&self, old: GuestPath<'_>, follow: bool, to: &dyn Directory, new: GuestPath<'_>) -> Result<()> {
-        let to = Self::backend(to)?;
+        let to = self.beside(to)?;
         let (from, into) = (old.split(), new.split());
         if from.is_dots() || from.trailing_slash {
             // A directory, if it is anything; and those have no second name.
@@ -434,9 +452,11 @@ impl Directory for HostDirectory {
         if into.trailing_slash {
             return Err(Self::refuse_slash(parent.dir(), name));
         }
-        if call::kind(handle.as_handle())? == Kind::Directory {
+        let kind = call::kind(handle.as_handle())?;
+        if kind == Kind::Directory {
             return Err(Errno::Perm);
         }
+        self.check_no_link(kind)?;
         call::hard_link(handle.as_handle(), parent.dir().as_handle(), name)
     }
 

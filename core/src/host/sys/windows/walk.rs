@@ -334,6 +334,37 @@ mod tests {
         assert_eq!(walked("absolute", Last { follow: true, create: false }), Err(Errno::Notcapable));
     }
 
+    /// `GHSA-vqjp-4c8c-hfgg`: slashes at the end of a path, or of a link's text, led outside.
+    #[test]
+    fn ghsa_vqjp_4c8c_hfgg_a_trailing_slash_leads_nowhere_else() {
+        let temp = Temp::new_at("slashes");
+        for (text, link) in [("../outside/", "slash-out"), ("../", "slash-up"), ("out/", "chained-out"), ("a/../out//", "roundabout-out")] {
+            std::os::unix::fs::symlink(text, temp.0.join("top").join(link)).unwrap();
+        }
+        let top = rustix::fs::open(temp.0.join("top"), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        let walked = |path: &str, root, last| walk(&Base { dir: &top, root, no_symlinks: false }, path.as_bytes(), last).map(drop);
+        for link in ["out", "absolute-out", "slash-out", "slash-up", "chained-out", "roundabout-out", "a/../out"] {
+            for end in ["/", "//", "/.", "/./", "/f", "//f", "/f/", "/new"] {
+                let path = format!("{link}{end}");
+                for (follow, create) in [(false, false), (true, false), (false, true), (true, true)] {
+                    let result = walked(&path, false, Last { follow, create });
+                    // No file is made under a name with a slash behind it, wherever that leads.
+                    let refused = result == Err(Errno::Isdir) && create && end.bytes().all(|byte| byte == b'/');
+                    assert!(result == Err(Errno::Notcapable) || refused, "{path}, {follow}, {create}: {result:?}");
+                    // `..` and `/` stay below a root, where there is no such directory.
+                    if !link.starts_with("slash-up") {
+                        assert!(walked(&path, true, Last { follow, create }).is_err(), "{path}, {follow}, {create}");
+                    }
+                }
+            }
+        }
+        // A backslash is no slash, and no character of a name.
+        for path in ["out\\", "out\\f", "a\\..\\..\\outside\\", "slash-out\\"] {
+            assert_eq!(walked(path, false, Last { follow: true, create: false }), Err(Errno::Noent), "{path}");
+        }
+        assert_eq!(walked("slash/", false, Last { follow: true, create: false }), Ok(()), "one that stays inside");
+    }
+
     #[test]
     fn a_link_with_a_drive_leads_nowhere() {
         struct Only;
