@@ -53,8 +53,8 @@ export interface WASIOptions {
    */
   returnOnExit?: boolean | undefined;
   /**
-   * Number of the host's descriptor that the guest reads as its standard input. It is borrowed: a
-   * guest that closes its descriptor does not close the host's.
+   * Number of the host's descriptor that the guest reads as its standard input, from its position on.
+   * It is borrowed: a guest that closes its descriptor does not close the host's.
    *
    * @default 0
    */

@@ -72,7 +72,6 @@ export const differences = {
   'path-escape': { reason: 'links lead out of the preopen' },
   'path-magic': { reason: 'the links of /proc are followed, out of the preopen' },
   'path-race': { reason: 'a link in the middle of a path leads out of the preopen, race or not' },
-  'path-fifo': { reason: 'opening a named pipe waits for the other end, for ever', hangs: true },
   'path-root': {
     reason: 'an absolute link to a directory does not resolve in the middle of a path',
   },

@@ -200,10 +200,12 @@ test('a pipe that is full gives an errno and loses nothing', () => {
 test('stdin is bytes, a function or nothing', () => {
   const bytes = started({ stdin: Buffer.from('some bytes') });
   assert.equal(bytes.read(0, 4), 'some');
-  assert.equal(bytes.call.fd_seek(0, 0n, 0, 32), OK);
-  assert.equal(bytes.read(0), 'some bytes');
+  assert.equal(bytes.call.fd_tell(0, 32), OK);
+  assert.equal(bytes.view.getBigUint64(32, true), 4n);
+  assert.equal(bytes.call.fd_seek(0, 0n, 0, 32), NOTCAPABLE, 'as of any standard input');
+  assert.equal(bytes.read(0), ' bytes');
   assert.equal(bytes.read(0), '');
-  assert.equal(bytes.write(0, 'x'), -BADF);
+  assert.equal(bytes.write(0, 'x'), -NOTCAPABLE);
 
   const chunks = [Buffer.from('first '), Buffer.from('second'), null];
   const asked = [];

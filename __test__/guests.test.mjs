@@ -437,8 +437,16 @@ const table = {
   },
 
   // Sockets.
-  'sock-stream': { stdin: { socket: '0123456789' }, expect: { answer: 'answer' } },
-  'sock-read-write': { stdin: { socket: '0123456789' }, expect: { answer: 'answer' } },
+  'sock-stream': {
+    stdin: { socket: '0123456789' },
+    stderr: 'stdin',
+    expect: { answer: 'answer' },
+  },
+  'sock-read-write': {
+    stdin: { socket: '0123456789' },
+    stderr: 'stdin',
+    expect: { answer: 'answer' },
+  },
   'sock-not': { tree: hello, stdin: { pipe: 'text', open: true } },
   'sock-accept': { stdin: 'listening', says: 'hello', expect: { answer: 'accepted' } },
 
@@ -555,6 +563,7 @@ const FIELDS = new Set([
   'preopens',
   'stdin',
   'stdout',
+  'stderr',
   'says',
   'memory',
   'calls',

@@ -1,16 +1,16 @@
 //! The options of an instance, as `index.js` hands them over after its checks.
 
-use super::error::ConstructionError;
+use crate::error::ConstructionError;
 use napi::bindgen_prelude::{BigInt, Either, FunctionCallContext, Uint8Array};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wasi_rs_core::abi::{Errno, Fdflags};
 use wasi_rs_core::ctx::{Ctx, Strings};
-use wasi_rs_core::descriptor::Descriptor;
+use wasi_rs_core::descriptor::{Descriptor, Role};
 use wasi_rs_core::host::stream::{Input, Output, Stream};
 use wasi_rs_core::host::{
-    self, Directory, Opened, Quota, SeededRandom, SingleFile, Sorted, SteppingClock, Tree, TreeOptions, VirtualClocks,
+    self, Access, Directory, Opened, Quota, SeededRandom, SingleFile, Sorted, Stdio, SteppingClock, Tree, TreeOptions, VirtualClocks,
 };
 
 /// Something that the guest gets under a name.
@@ -154,21 +154,20 @@ impl InstanceOptions {
             ..Ctx::default()
         };
         for (number, options) in self.stdio.into_iter().enumerate() {
-            let (object, flags) = match options {
+            let mut lent = match options {
                 Either::A(fd) => {
                     let name = ["stdin", "stdout", "stderr"].get(number).copied().unwrap_or_default();
                     host::stdio(fd).map_err(|source| ConstructionError::Stdio { name, fd, source })?
                 }
                 Either::B(options) => {
                     let stream = stream(options, number, &mut extras);
-                    (Opened::File(Box::new(stream)), Fdflags::empty())
+                    Stdio { object: Opened::File(Box::new(stream)), flags: Fdflags::empty(), access: Access::BOTH }
                 }
             };
-            let object = match &ctx.quota {
-                None => object,
-                Some(quota) => quota.meter(object),
-            };
-            insert(&ctx, Descriptor::given(object, flags))?;
+            if let Some(quota) = &ctx.quota {
+                lent.object = quota.meter(lent.object);
+            }
+            insert(&ctx, Descriptor::standard(lent, if number == 0 { Role::Input } else { Role::Output }))?;
         }
         let sorted = special.sorted_readdir == Some(true);
         for options in self.preopens {

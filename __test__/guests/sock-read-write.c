@@ -1,4 +1,4 @@
-/* A socket that is stdin can be read and written with fd_read and fd_write as well. */
+/* A socket that is stdin and stderr can be read and written with fd_read and fd_write as well. */
 #include "check.h"
 
 int main(void) {
@@ -10,7 +10,7 @@ int main(void) {
     length += (size_t)more;
   }
   CHECK(same(text, "0123456789"));
-  EQUAL(put(0, "answer"), 6);
+  EQUAL(put(2, "answer"), 6);
   __wasi_filesize_t position;
   ERRNO(__wasi_fd_seek(0, 0, __WASI_WHENCE_CUR, &position), __WASI_ERRNO_SPIPE,
         __WASI_ERRNO_NOTCAPABLE);

@@ -1,4 +1,4 @@
-/* sock_recv and sock_send on a stream socket that is stdin: peeking, several vectors, waiting for
+/* sock_recv and sock_send on a stream socket that is stdin and stderr: peeking, several vectors, waiting for
  * all, shutting down, the end. The peer sends "0123456789", and then its end after it has ours. */
 #include "check.h"
 
@@ -28,13 +28,13 @@ int main(void) {
   CHECK(memcmp(b, "56789", 5) == 0);
 
   const __wasi_ciovec_t answer[] = {{(const uint8_t *)"ans", 3}, {(const uint8_t *)"wer", 3}};
-  ERRNO(__wasi_sock_send(0, answer, 2, 0, &length), OK);
+  ERRNO(__wasi_sock_send(2, answer, 2, 0, &length), OK);
   EQUAL(length, 6);
   ERRNO(__wasi_sock_shutdown(0, 0), __WASI_ERRNO_INVAL);
   ERRNO(__wasi_sock_shutdown(0, 4), __WASI_ERRNO_INVAL);
   ERRNO(__wasi_sock_shutdown(0, __WASI_SDFLAGS_WR), OK);
   length = 77;
-  ERRNO(__wasi_sock_send(0, answer, 2, 0, &length), __WASI_ERRNO_PIPE);
+  ERRNO(__wasi_sock_send(2, answer, 2, 0, &length), __WASI_ERRNO_PIPE);
 
   /* The peer has ended: nothing more, and no error. */
   ERRNO(__wasi_sock_recv(0, &all, 1, 0, &length, &roflags), OK);

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { createRequire } from 'node:module';
 import { parentPort, workerData } from 'node:worker_threads';
 import { loadWASI } from '../support/implementation.mjs';
-import { Guest, READS, WRITES } from './guest.mjs';
+import { Guest, READS, RIGHT, WRITES } from './guest.mjs';
 
 const { assemble, op } = createRequire(import.meta.url)('../contract/wasm.cjs');
 const { implementation, kind, sandbox, fds } = workerData;
@@ -30,6 +30,8 @@ const WAITS = {
     const guest = new Guest(WASI, { preopens: { '/': sandbox } });
     return guest.read(guest.open(3, 'fifo', { rights: READS }).fd);
   },
+  'path_open of a fifo that nobody reads': () =>
+    new Guest(WASI, { preopens: { '/': sandbox } }).open(3, 'fifo', { rights: RIGHT.FD_WRITE }),
   'fd_write to a full pipe': () => {
     const guest = new Guest(WASI, { stdout: fds.full });
     for (;;) guest.write(1, 'text'.repeat(10_000));

@@ -24,6 +24,7 @@ export const GUESTS = path.resolve(here, '../guests');
 //                   (with `says`, what the one who connects sends); none: /dev/null. A pipe's
 //                   writer stays with `open: true`, and writes `later` when the guest waits
 //   stdout          'file', or 'slow': a non-blocking pipe whose reader starts late
+//   stderr          'stdin': what stdin is
 //   memory          the descriptor of a memory to import as env.memory
 //   calls           names of exports to call after initialize(), instead of start()
 //   worker          'terminate': run on a Worker, and end it while it waits; 'grow': run on a
@@ -85,6 +86,7 @@ async function runIn(root, name, options, implementation, timeout) {
     flip: options.flip,
     hostWrites: options.hostWrites,
     flags: options.flags,
+    stderr: options.stderr,
     nonBlockingStdout: options.stdout === 'slow',
   };
 

@@ -56,6 +56,7 @@ async function run(spec, memory) {
   if (spec.version !== null) options.version = spec.version;
   const stdin = stdinOf(spec);
   if (stdin !== undefined) options.stdin = stdin;
+  if (spec.stderr === 'stdin') options.stderr = stdin;
   const wasi = new WASI(options);
 
   if (parentPort) tellOfWrites(wasi);

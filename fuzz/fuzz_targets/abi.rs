@@ -18,10 +18,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use wasi_rs_core::abi::{Fdflags, Rights};
 use wasi_rs_core::ctx::{Ctx, Strings};
-use wasi_rs_core::descriptor::Descriptor;
+use wasi_rs_core::descriptor::{Descriptor, Role};
 use wasi_rs_core::host::stream::{Input as Feed, Output, Stream};
 use wasi_rs_core::host::sys::pretend_openat2;
-use wasi_rs_core::host::{self, Directory, Opened, PreopenOptions, Quota, SeededRandom, SingleFile, Sorted, SteppingClock, Tree, VirtualClocks};
+use wasi_rs_core::host::{
+    self, Access, Directory, Opened, PreopenOptions, Quota, SeededRandom, SingleFile, Sorted, Stdio, SteppingClock, Tree, VirtualClocks,
+};
 use wasi_rs_core::memory::GuestMemory;
 use wasi_rs_core::preview1::{Call, FUNCTIONS, Function, SLOTS, Stop, snapshot0};
 use wasi_rs_fuzz::input::Input;
@@ -200,12 +202,11 @@ impl World {
             ctx.random = Some(Arc::new(SeededRandom::new([setup; 32])));
         }
         for number in 0..3 {
-            let (object, flags) = host.stream(self, streams >> (4 * number) & 15);
-            let object = match &ctx.quota {
-                Some(quota) => quota.meter(object),
-                None => object,
-            };
-            ctx.table.insert(Descriptor::given(object, flags)).unwrap();
+            let mut lent = host.stream(self, streams >> (4 * number) & 15);
+            if let Some(quota) = &ctx.quota {
+                lent.object = quota.meter(lent.object);
+            }
+            ctx.table.insert(Descriptor::standard(lent, if number == 0 { Role::Input } else { Role::Output })).unwrap();
         }
         let no_symlinks = extras & 16 != 0;
         let open = |name: &str, root| host::open_preopen(&self.path(name), PreopenOptions { root, no_symlinks }).unwrap();
@@ -342,14 +343,14 @@ struct Host {
 }
 
 impl Host {
-    fn lend(&mut self, fd: OwnedFd) -> (Opened, Fdflags) {
+    fn lend(&mut self, fd: OwnedFd) -> Stdio {
         let lent = host::stdio(fd.as_raw_fd()).unwrap();
         let flags = rustix::fs::fcntl_getfl(&fd).unwrap();
         self.lent.push((fd, flags));
         lent
     }
 
-    fn stream(&mut self, world: &World, kind: u16) -> (Opened, Fdflags) {
+    fn stream(&mut self, world: &World, kind: u16) -> Stdio {
         let object: Box<dyn host::File> = match kind {
             0 => return self.lend(world.null.try_clone().unwrap()),
             1 => return self.lend(Self::file(&world.home, false)),
@@ -414,7 +415,7 @@ impl Host {
                 Box::new(Stream::Feed(feed))
             }
         };
-        (Opened::File(object), Fdflags::empty())
+        Stdio { object: Opened::File(object), flags: Fdflags::empty(), access: Access::BOTH }
     }
 
     fn file(home: &Path, append: bool) -> OwnedFd {

@@ -125,6 +125,25 @@ impl Rights {
     pub const STREAM: Self =
         Self::FD_READ.union(Self::FD_FDSTAT_SET_FLAGS).union(Self::FD_WRITE).union(Self::FD_FILESTAT_GET).union(Self::POLL_FD_READWRITE);
 
+    /// What makes sense for a standard stream that is read. The offset can be told and not moved: what lies before and behind it was not
+    /// lent, and others who have the stream share the offset.
+    pub const INPUT: Self = Self::FD_READ
+        .union(Self::FD_TELL)
+        .union(Self::FD_FDSTAT_SET_FLAGS)
+        .union(Self::FD_FILESTAT_GET)
+        .union(Self::POLL_FD_READWRITE)
+        .union(Self::SOCK_SHUTDOWN)
+        .union(Self::SOCK_ACCEPT);
+
+    /// What makes sense for a standard stream that is written, from where its offset stands on.
+    pub const OUTPUT: Self = Self::FD_WRITE
+        .union(Self::FD_TELL)
+        .union(Self::FD_FDSTAT_SET_FLAGS)
+        .union(Self::FD_FILESTAT_GET)
+        .union(Self::FD_SYNC)
+        .union(Self::FD_DATASYNC)
+        .union(Self::POLL_FD_READWRITE);
+
     /// What a file is opened for writing for.
     pub const WRITING: Self = Self::FD_WRITE.union(Self::FD_DATASYNC).union(Self::FD_ALLOCATE).union(Self::FD_FILESTAT_SET_SIZE);
 

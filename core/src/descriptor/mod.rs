@@ -5,8 +5,17 @@ mod table;
 pub use table::{DescriptorRef, Reservation, SharedTable, Table};
 
 use crate::abi::{Errno, Fdflags, Fdstat, Filetype, Rights, RightsPair};
-use crate::host::{Directory, File, Opened, Result};
+use crate::host::{Directory, File, Opened, Result, Stdio};
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed};
+
+/// What a standard stream is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Standard input.
+    Input,
+    /// Standard output and standard error.
+    Output,
+}
 
 /// An open file or directory with its rights and flags.
 pub struct Descriptor {
@@ -38,6 +47,25 @@ impl Descriptor {
     pub fn given(object: Opened, flags: Fdflags) -> Self {
         let all = RightsPair { base: Rights::all(), inheriting: Rights::all() };
         Self::new(object, all, flags)
+    }
+
+    /// A standard stream: with the rights of its role, as far as the host's descriptor has them too.
+    ///
+    /// A directory can only be read: no descriptor of one is open for writing. A socket is listened on where it is the input, and what it
+    /// accepts is the guest's own.
+    #[must_use]
+    pub fn standard(Stdio { object, flags, access }: Stdio, role: Role) -> Self {
+        let Opened::File(file) = &object else { return Self::given(object, flags).read_only() };
+        let mut base = match role {
+            Role::Input => Rights::INPUT,
+            Role::Output => Rights::OUTPUT,
+        };
+        base.set(Rights::FD_READ, access.read && role == Role::Input);
+        base.set(Rights::FD_WRITE, access.write && role == Role::Output);
+        let accepts = role == Role::Input && file.is_socket();
+        base.set(Rights::SOCK_SHUTDOWN | Rights::SOCK_ACCEPT, accepts);
+        let inheriting = if accepts { Rights::all() } else { Rights::empty() };
+        Self::new(object, RightsPair { base, inheriting }, flags)
     }
 
     /// A directory that the embedder gives to the guest under a name.

@@ -86,6 +86,30 @@ pub struct PreopenOptions {
     pub no_symlinks: bool,
 }
 
+/// What the host has opened a descriptor for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access {
+    /// For reading.
+    pub read: bool,
+    /// For writing.
+    pub write: bool,
+}
+
+impl Access {
+    /// For both.
+    pub const BOTH: Self = Self { read: true, write: true };
+}
+
+/// What a guest gets as one of its standard streams.
+pub struct Stdio {
+    /// What is open.
+    pub object: Opened,
+    /// The flags that the guest sees.
+    pub flags: Fdflags,
+    /// What the host's descriptor is good for.
+    pub access: Access,
+}
+
 /// What [`Directory::open`] opened.
 pub enum Opened {
     /// Anything that is not a directory.
@@ -140,7 +164,7 @@ pub struct Wait<'a> {
 
 /// An open file that is not a directory.
 ///
-/// A call that would block answers `again`, whatever the flags: waiting is the caller's business.
+/// A call that would block answers `again`, whatever the flags: waiting is the caller's business. So does [`Directory::open`].
 pub trait File: Send + Sync {
     /// The type of the file.
     fn filetype(&self) -> Filetype;
@@ -262,7 +286,8 @@ impl<F: FnMut(DirectoryEntry<'_>) -> bool> EntrySink for F {
 /// No path leads outside: an attempt is `notcapable`. A symbolic link in the middle of a path is followed below the
 /// directory; one in the last component where the operation says so.
 pub trait Directory: Send + Sync {
-    /// Opens or creates a file, or opens a directory.
+    /// Opens or creates a file, or opens a directory. `again`: the host would wait, as for a reader of a named pipe that is to be written,
+    /// and `NONBLOCK` is not among the flags.
     fn open(&self, path: GuestPath<'_>, options: OpenOptions) -> Result<Opened>;
 
     /// The attributes of the directory itself.

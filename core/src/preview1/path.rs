@@ -3,6 +3,7 @@
 #![allow(clippy::cast_possible_truncation, reason = "of an i32 that stands for a shorter type, the upper bits mean nothing")]
 
 use super::fd::{fdflags, rights, set_times};
+use super::stream::nap;
 use super::{BufferArg, Call, PathArg, Result};
 use crate::abi::{Errno, Fd, Fdflags, Filestat, Filetype, Lookupflags, Oflags, Rights, Timestamp};
 use crate::host::{self, Directory, GuestPath, OpenOptions, Opened, PATH_LIMIT, PathBuffer};
@@ -165,7 +166,9 @@ pub(super) fn path_link(
 /// - `notdir`: it is not, and `DIRECTORY` was given.
 /// - `loop`: it is a symbolic link, and `SYMLINK_FOLLOW` was not given.
 /// - `inval`: there is no such flag, or both `CREAT` and `DIRECTORY`.
-/// - `nxio`: a pipe that nobody reads is to be written.
+/// - `nxio`: a named pipe that nobody reads is to be written, and `NONBLOCK` was given; without it, the call waits for the reader. Or it is a
+///   socket.
+/// - `again`: another process holds a lease on the file, and `NONBLOCK` was given.
 /// - `mfile`, `nfile`: too many files are open. Nothing was created or cut.
 /// - `rofs`: the descriptor is read-only, and the right `fd_write` or `TRUNC` was given, or `CREAT` and there is no such file.
 ///
@@ -236,17 +239,23 @@ pub(super) fn path_open(
     // A file that was created or cut could not be put back.
     let number = call.ctx.table.reserve()?;
     let opened = if read_only && (options.create || options.write || options.truncate) {
-        open_unchanged(directory, path, options)?
+        open_unchanged(directory, path, options)
     } else {
         match directory.open(path, options) {
             // Go asks for the right to set the size of what it only reads, and the host does not let everything be written.
             Err(Errno::Acces | Errno::Perm | Errno::Rofs | Errno::Txtbsy) if options.write && !means_to_write && !options.truncate => {
                 given.base.remove(Rights::FD_ALLOCATE.union(Rights::FD_FILESTAT_SET_SIZE));
-                directory.open(path, OpenOptions { write: false, ..options })?
+                directory.open(path, OpenOptions { write: false, ..options })
             }
-            opened => opened?,
+            opened => opened,
         }
     };
+    if matches!(opened, Err(Errno::Again)) && !flags.contains(Fdflags::NONBLOCK) {
+        // Nothing tells when it could be opened. Others may use the number meanwhile.
+        drop(number);
+        return Err(nap());
+    }
+    let opened = opened?;
     let opened = match &call.ctx.quota {
         None => opened,
         Some(quota) => quota.meter(opened),

@@ -12,6 +12,14 @@ use crate::memory::{IoVecs, Region};
 /// How long a call waits at once, in nanoseconds. A fuzzer has no time to lose.
 pub(super) const SLICE: Timestamp = if cfg!(fuzzing) { 100_000 } else { 50_000_000 };
 
+/// How long a call sleeps at once that nothing tells when to go on, in nanoseconds.
+const NAP: Timestamp = if SLICE < 10_000_000 { SLICE } else { 10_000_000 };
+
+/// Sleeps a little, and gives what the call answers then.
+pub(super) fn nap() -> Stop {
+    host::wait(&mut [], NAP).err().map_or(Stop::Again, Stop::from)
+}
+
 /// Waits for `timeout` nanoseconds, or until the file is ready.
 fn wait(file: &dyn File, interest: Interest, timeout: Timestamp) -> Result<()> {
     let Source::Host(handle) = file.source() else { return Ok(()) };

@@ -39,6 +39,8 @@ mod stdio;
 mod strings;
 #[path = "../support/mod.rs"]
 mod support;
+#[cfg(target_os = "linux")]
+mod waiting;
 
 /// Nothing about the host is changed for these tests.
 fn prepare() {}

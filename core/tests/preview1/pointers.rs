@@ -81,8 +81,14 @@ struct World {
 impl World {
     fn new() -> Self {
         let (socket, peer) = stream_pair();
-        let setup =
-            Setup { args: &["abc", "def"], environ: &["A=b"], stdin: Some(socket.into()), preopens: &[("box", "box")], ..Setup::default() };
+        let setup = Setup {
+            args: &["abc", "def"],
+            environ: &["A=b"],
+            stdin: Some(socket.into()),
+            whole: true,
+            preopens: &[("box", "box")],
+            ..Setup::default()
+        };
         let mut guest = setup.guest();
         guest.temp.write("box/file", "0123456789");
         guest.temp.symlink("file", "box/link");

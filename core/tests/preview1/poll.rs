@@ -207,7 +207,7 @@ fn a_file_is_always_ready() {
 #[test]
 fn a_socket_tells_both_of_its_sides() {
     let (socket, mut peer) = stream_pair();
-    let mut guest = Setup { stdin: Some(socket.into()), ..Setup::default() }.guest();
+    let mut guest = Setup { stdin: Some(socket.into()), whole: true, ..Setup::default() }.guest();
     let both = [Subscribe::Read(0), Subscribe::Write(0)];
     assert_eq!(guest.poll(&both), Ok(vec![write_event(1, 0)]));
     peer.write_all(b"abc").unwrap();
@@ -220,7 +220,7 @@ fn a_socket_tells_both_of_its_sides() {
 #[test]
 fn a_peer_that_will_send_no_more_is_a_hangup() {
     let (socket, peer) = stream_pair();
-    let mut guest = Setup { stdin: Some(socket.into()), ..Setup::default() }.guest();
+    let mut guest = Setup { stdin: Some(socket.into()), whole: true, ..Setup::default() }.guest();
     peer.shutdown(std::net::Shutdown::Write).unwrap();
     assert_eq!(guest.poll(&[Subscribe::Read(0), after(60_000 * MS)]), Ok(vec![read_event(0, 0, HANGUP)]));
     // It still takes data.
@@ -265,7 +265,7 @@ fn a_directory_is_nothing_to_wait_for() {
 fn a_descriptor_needs_the_right_to_be_waited_for() {
     let (mut guest, _writer, _reader) = with_pipes();
     guest.set_rights(0, Rights::FD_READ, Rights::empty()).unwrap();
-    guest.set_rights(1, Rights::FD_READ | Rights::POLL_FD_READWRITE, Rights::empty()).unwrap();
+    guest.set_rights(1, Rights::FD_FILESTAT_GET | Rights::POLL_FD_READWRITE, Rights::empty()).unwrap();
     for wanted in [Subscribe::Read(0), Subscribe::Write(1)] {
         assert_eq!(guest.poll(&[after(0), wanted]), fails(Errno::Notcapable));
     }

@@ -14,8 +14,9 @@ const WAITALL: u32 = 2;
 const RD: u32 = 1;
 const WR: u32 = 2;
 
-fn guest_with(stdin: impl Into<Lent>) -> Guest {
-    Setup { stdin: Some(stdin.into()), preopens: &[("box", "box")], ..Setup::default() }.guest()
+/// A guest that has all rights to a socket, at 0.
+fn guest_with(socket: impl Into<Lent>) -> Guest {
+    Setup { stdin: Some(socket.into()), whole: true, preopens: &[("box", "box")], ..Setup::default() }.guest()
 }
 
 fn pair() -> (Guest, Stream) {

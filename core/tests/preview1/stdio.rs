@@ -63,7 +63,7 @@ fn clone_of(descriptor: &Descriptor) -> Box<dyn wasi_rs_core::host::File> {
     use std::os::fd::AsRawFd;
     let wasi_rs_core::host::Opened::File(file) = descriptor.object() else { panic!("a file") };
     let wasi_rs_core::host::Source::Host(handle) = file.source() else { panic!("a stream") };
-    match wasi_rs_core::host::stdio(handle.as_raw_fd()).unwrap().0 {
+    match wasi_rs_core::host::stdio(handle.as_raw_fd()).unwrap().object {
         wasi_rs_core::host::Opened::File(file) => file,
         wasi_rs_core::host::Opened::Directory(_) => panic!("a file"),
     }
@@ -250,8 +250,186 @@ fn a_pipe_cannot_seek_and_has_no_size() {
 #[test]
 fn a_pipes_ends_are_good_for_one_thing_each() {
     let (mut guest, _writer, _reader) = with_pipes();
-    assert_eq!(guest.write(0, &[b"x"]), fails(Errno::Badf));
-    assert_eq!(guest.read(1, &[1]), fails(Errno::Badf));
+    assert_eq!(guest.write(0, &[b"x"]), fails(Errno::Notcapable));
+    assert_eq!(guest.read(1, &[1]), fails(Errno::Notcapable));
+    // Nor does any right make up for what the host's descriptor cannot do.
+    let (reader, writer) = pipe().unwrap();
+    let mut guest = Setup { stdin: Some(writer.into()), stdout: Some(reader.into()), whole: true, ..Setup::default() }.guest();
+    assert_eq!(guest.read(0, &[1]), fails(Errno::Badf));
+    assert_eq!(guest.write(1, &[b"x"]), fails(Errno::Badf));
+}
+
+/// The descriptors of the host that a guest may get as a stream, open for both.
+#[cfg(unix)]
+fn lendable(files: &Guest) -> Vec<(&'static str, std::os::fd::OwnedFd)> {
+    files.temp.write("outside/log", "before the guest");
+    files.temp.fifo("outside/fifo");
+    let both = |path: &str| OpenOptions::new().read(true).write(true).open(path).unwrap().into();
+    let below = |path: &str| both(files.temp.path(path).to_str().unwrap());
+    let (socket, peer) = crate::support::host::stream_pair();
+    // So that it stays connected.
+    std::mem::forget(peer);
+    let (program, person) = terminal();
+    std::mem::forget(person);
+    vec![
+        ("file", below("outside/log")),
+        ("fifo", below("outside/fifo")),
+        ("socket", socket.into()),
+        ("terminal", program),
+        ("device", both("/dev/null")),
+    ]
+}
+
+/// Whether a call was refused because it is not what the stream is for.
+#[cfg(unix)]
+#[allow(clippy::needless_pass_by_value, reason = "shorter where it is used")]
+fn refused<T>(result: Result<T, Stop>) -> bool {
+    matches!(result, Err(Stop::Errno(Errno::Notcapable | Errno::Notsock)))
+}
+
+#[cfg(unix)]
+#[test]
+fn an_output_is_written_and_nothing_else() {
+    let files = Guest::new();
+    for (kind, fd) in lendable(&files) {
+        let stdout = fd.try_clone().unwrap();
+        let before = rustix::fs::fstat(&fd).unwrap();
+        let mut guest = Setup { stdout: Some(stdout), stderr: Some(fd), ..Setup::default() }.guest();
+        for fd in [1, 2] {
+            let rights = guest.fdstat(fd).unwrap();
+            let mut wanted = Rights::FD_WRITE | Rights::FD_FILESTAT_GET | Rights::POLL_FD_READWRITE | Rights::FD_FDSTAT_SET_FLAGS;
+            match kind {
+                "file" | "device" => wanted |= Rights::FD_TELL | Rights::FD_SYNC | Rights::FD_DATASYNC,
+                _ => {}
+            }
+            assert_eq!((rights.base, rights.inheriting), (wanted, Rights::empty()), "{kind}");
+            assert!(refused(guest.read(fd, &[9])), "{kind}");
+            assert!(refused(guest.pread(fd, &[9], 0)), "{kind}");
+            assert!(refused(guest.pwrite(fd, &[b"x"], 0)), "{kind}");
+            assert!(refused(guest.recv(fd, &[9], 0)), "{kind}");
+            assert!(refused(guest.seek(fd, 0, 0)), "{kind}");
+            assert!(refused(guest.seek(fd, 1, 1)), "{kind}");
+            assert!(refused(guest.seek(fd, 0, 2)), "{kind}");
+            assert!(refused(guest.set_size(fd, 0)), "{kind}");
+            assert!(refused(guest.allocate(fd, 0, 100)), "{kind}");
+            assert!(refused(guest.set_times(fd, 1, 2, 5)), "{kind}");
+            assert!(refused(guest.advise(fd, 0, 1, 0)), "{kind}");
+            assert!(refused(guest.shutdown(fd, 3)), "{kind}");
+            assert!(refused(guest.accept(fd, Fdflags::empty())), "{kind}");
+            assert!(refused(guest.open(fd, "file", Open::reading())), "{kind}");
+            assert!(refused(guest.readdir(fd, 100, 0)), "{kind}");
+            assert!(refused(guest.poll(&[crate::support::Subscribe::Read(fd)])), "{kind}");
+            assert!(guest.filestat(fd).is_ok(), "{kind}");
+            assert_eq!(guest.poll(&[crate::support::Subscribe::Write(fd)]).unwrap().len(), 1, "{kind}");
+            assert_eq!(guest.set_flags(fd, Fdflags::NONBLOCK), Ok(()), "{kind}");
+            if kind == "file" {
+                assert_eq!(guest.tell(fd), Ok(0));
+                assert_eq!(guest.seek(fd, 0, 1), Ok(0), "as a C library tells");
+                let now = rustix::fs::fstat(guest.lent(fd)).unwrap();
+                assert_eq!((now.st_size, now.st_mtime, now.st_mtime_nsec), (before.st_size, before.st_mtime, before.st_mtime_nsec));
+            } else if kind == "device" {
+                assert!(guest.tell(fd).is_ok());
+            } else {
+                assert!(refused(guest.tell(fd)), "{kind}");
+            }
+        }
+        assert_eq!(guest.write(1, &[b"guest "]), Ok(6), "{kind}");
+        if kind == "file" {
+            assert_eq!(guest.tell(1), Ok(6));
+            assert_eq!(guest.sync(1), Ok(()));
+        }
+    }
+    assert_eq!(files.temp.read("outside/log"), b"guest  the guest");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_input_is_read_and_nothing_else() {
+    let files = Guest::new();
+    for (kind, fd) in lendable(&files) {
+        let mut guest = Setup { stdin: Some(fd), ..Setup::default() }.guest();
+        let rights = guest.fdstat(0).unwrap();
+        let mut wanted = Rights::FD_READ | Rights::FD_FILESTAT_GET | Rights::POLL_FD_READWRITE | Rights::FD_FDSTAT_SET_FLAGS;
+        let mut inheriting = Rights::empty();
+        match kind {
+            "file" | "device" => wanted |= Rights::FD_TELL,
+            "socket" => {
+                wanted |= Rights::SOCK_SHUTDOWN | Rights::SOCK_ACCEPT;
+                inheriting = Rights::all();
+            }
+            _ => {}
+        }
+        assert_eq!((rights.base, rights.inheriting), (wanted, inheriting), "{kind}");
+        assert!(refused(guest.write(0, &[b"x"])), "{kind}");
+        assert!(refused(guest.send(0, &[b"x"], 0)), "{kind}");
+        assert!(refused(guest.pread(0, &[9], 0)), "{kind}");
+        assert!(refused(guest.pwrite(0, &[b"x"], 0)), "{kind}");
+        assert!(refused(guest.seek(0, 0, 0)), "{kind}");
+        assert!(refused(guest.seek(0, -1, 2)), "{kind}");
+        assert!(refused(guest.set_size(0, 0)), "{kind}");
+        assert!(refused(guest.allocate(0, 0, 100)), "{kind}");
+        assert!(refused(guest.set_times(0, 1, 2, 5)), "{kind}");
+        assert!(refused(guest.sync(0)), "{kind}");
+        assert!(refused(guest.datasync(0)), "{kind}");
+        assert!(refused(guest.open(0, "file", Open::reading())), "{kind}");
+        assert!(refused(guest.poll(&[crate::support::Subscribe::Write(0)])), "{kind}");
+        assert!(guest.filestat(0).is_ok(), "{kind}");
+        if kind == "file" {
+            assert_eq!(guest.read(0, &[6]), Ok(b"before".to_vec()));
+            assert_eq!(guest.tell(0), Ok(6));
+        }
+    }
+    assert_eq!(files.temp.read("outside/log"), b"before the guest");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_stream_can_do_no_more_than_the_hosts_descriptor() {
+    let files = Guest::new();
+    files.temp.write("outside/log", "text");
+    let path = files.temp.path("outside/log");
+    let read = || Some(File::open(&path).unwrap().into());
+    let write = || Some(OpenOptions::new().write(true).open(&path).unwrap().into());
+    let mut guest = Setup { stdin: write(), stdout: read(), ..Setup::default() }.guest();
+    for fd in [0, 1] {
+        assert!(!guest.fdstat(fd).unwrap().base.intersects(Rights::FD_READ | Rights::FD_WRITE));
+        assert!(refused(guest.read(fd, &[4])));
+        assert!(refused(guest.write(fd, &[b"x"])));
+        assert!(guest.tell(fd).is_ok());
+    }
+    // One that is good for nothing but paths.
+    #[cfg(target_os = "linux")]
+    {
+        let nothing = rustix::fs::open(&path, rustix::fs::OFlags::PATH, rustix::fs::Mode::empty()).unwrap();
+        let mut guest = Setup { stdin: Some(nothing.try_clone().unwrap()), stdout: Some(nothing), ..Setup::default() }.guest();
+        assert!(refused(guest.read(0, &[4])));
+        assert!(refused(guest.write(1, &[b"x"])));
+    }
+    assert_eq!(files.temp.read("outside/log"), b"text");
+}
+
+#[test]
+fn a_socket_as_stdin_accepts_what_reads_and_writes() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut guest = Setup { stdin: Some(listener.into()), ..Setup::default() }.guest();
+    let mut peer = std::net::TcpStream::connect(address).unwrap();
+    let fd = guest.accept(0, Fdflags::empty()).unwrap();
+    assert_eq!(guest.fdstat(fd).unwrap().base, Rights::SOCKET);
+    peer.write_all(b"to guest").unwrap();
+    assert_eq!(guest.read(fd, &[8]), Ok(b"to guest".to_vec()));
+    assert_eq!(guest.send(fd, &[b"to peer"], 0), Ok(7));
+    let mut bytes = [0; 7];
+    peer.read_exact(&mut bytes).unwrap();
+    assert_eq!(&bytes, b"to peer");
+    // One that is connected is read and shut down.
+    let (socket, mut peer) = crate::support::host::stream_pair();
+    let mut guest = Setup { stdin: Some(socket.into()), ..Setup::default() }.guest();
+    peer.write_all(b"hello").unwrap();
+    assert_eq!(guest.recv(0, &[2], 0), Ok((b"he".to_vec(), 0)));
+    assert_eq!(guest.read(0, &[9]), Ok(b"llo".to_vec()));
+    assert_eq!(guest.shutdown(0, 3), Ok(()));
+    assert_eq!(peer.read(&mut [0; 4]).unwrap(), 0);
 }
 
 #[test]
@@ -265,6 +443,7 @@ fn a_regular_file_as_stdio_shares_its_offset_with_the_host() {
     host.seek(std::io::SeekFrom::Start(7)).unwrap();
     assert_eq!(guest.tell(0), Ok(7));
     assert_eq!(guest.read(0, &[9]), Ok(b"789".to_vec()));
+    let mut guest = Setup { stdin: Some(host.try_clone().unwrap().into()), whole: true, ..Setup::default() }.guest();
     assert_eq!(guest.seek(0, -4, 2), Ok(6));
     assert_eq!(guest.seek(0, -7, 1), fails(Errno::Inval));
     assert_eq!(guest.seek(0, -1, 0), fails(Errno::Inval));
@@ -292,7 +471,7 @@ fn a_regular_file_as_stdout_appends_where_the_guest_or_the_host_says_so() {
     };
     // The guest says so.
     let fd = open(false);
-    let host = fd.try_clone().unwrap();
+    let mut host = fd.try_clone().unwrap();
     let before = status_flags(&host);
     let mut guest = Setup { stdout: Some(fd.into()), ..Setup::default() }.guest();
     assert_eq!(guest.write(1, &[b"ab"]), Ok(2));
@@ -303,7 +482,7 @@ fn a_regular_file_as_stdout_appends_where_the_guest_or_the_host_says_so() {
         assert_eq!(std::fs::read(&path).unwrap(), b"ab23456789cd");
         assert_eq!(guest.tell(1), Ok(12));
         assert_eq!(guest.set_flags(1, Fdflags::empty()), Ok(()));
-        guest.seek(1, 0, 0).unwrap();
+        host.rewind().unwrap();
         assert_eq!(guest.write(1, &[b"e"]), Ok(1));
         assert_eq!(std::fs::read(&path).unwrap(), b"eb23456789cd");
     }
@@ -332,6 +511,32 @@ fn a_directory_as_stdin_is_a_directory_and_contains() {
     assert!(guest.open(0, "file", Open::reading()).is_ok());
 }
 
+#[test]
+fn a_directory_as_a_stream_is_read_only() {
+    for fd in [0, 1] {
+        let files = Guest::new();
+        files.temp.write("box/file", "inside");
+        let before = files.temp.tree("box");
+        let lent = Some(open_directory(&files.temp.path("box")).into());
+        let setup = if fd == 0 { Setup { stdin: lent, ..Setup::default() } } else { Setup { stdout: lent, ..Setup::default() } };
+        let mut guest = setup.guest();
+        let reading = guest.open(fd, "file", Open::reading()).unwrap();
+        assert_eq!(guest.read(reading, &[9]), Ok(b"inside".to_vec()));
+        for refused in [
+            guest.open(fd, "file", Open::default().base(Rights::FD_WRITE)).map(drop),
+            guest.open(fd, "new", Open::creating()).map(drop),
+            guest.mkdir(fd, "new"),
+            guest.unlink(fd, "file"),
+            guest.rename(fd, "file", fd, "new"),
+            guest.symlink("file", fd, "new"),
+            guest.path_set_times(fd, "file", false, 1, 2, 5),
+        ] {
+            assert!([fails(Errno::Notcapable), fails(Errno::Rofs)].contains(&refused), "{refused:?}");
+        }
+        assert_eq!(files.temp.tree("box"), before);
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn what_the_host_has_closed_is_not_open() {
@@ -339,8 +544,8 @@ fn what_the_host_has_closed_is_not_open() {
     // A number that no other test's descriptor gets.
     let copy = rustix::io::fcntl_dupfd_cloexec(&reader, 900).unwrap();
     let guest = Setup::default().guest();
-    let (object, flags) = wasi_rs_core::host::stdio(std::os::fd::AsRawFd::as_raw_fd(&copy)).unwrap();
-    let fd = guest.ctx.table.insert(Descriptor::given(object, flags)).unwrap();
+    let lent = wasi_rs_core::host::stdio(std::os::fd::AsRawFd::as_raw_fd(&copy)).unwrap();
+    let fd = guest.ctx.table.insert(Descriptor::given(lent.object, lent.flags)).unwrap();
     let mut guest = guest;
     assert!(guest.fdstat(fd).is_ok());
     drop(copy);
@@ -360,7 +565,7 @@ fn stdio_that_is_not_open_cannot_be_lent() {
 /// A new terminal: the end of the program and that of the person.
 #[cfg(unix)]
 #[allow(unsafe_code, reason = "a call of the C library")]
-fn terminal() -> (std::os::fd::OwnedFd, File) {
+pub fn terminal() -> (std::os::fd::OwnedFd, File) {
     use std::os::fd::{FromRawFd, OwnedFd};
     let (mut person, mut program) = (-1, -1);
     // SAFETY: the pointers are to locals, or null where that is allowed.
@@ -401,11 +606,12 @@ const WRITE: Rights = Rights::FD_WRITE.union(Rights::POLL_FD_READWRITE).union(Ri
 
 #[cfg(unix)]
 #[test]
-fn opening_a_fifo_does_not_wait_for_its_other_end() {
+fn opening_a_fifo_that_is_not_to_block_does_not_wait_for_its_other_end() {
     let mut guest = Guest::new();
     guest.temp.fifo("box/fifo");
     let start = Instant::now();
-    assert_eq!(guest.open(BOX, "fifo", Open::default().base(WRITE)), fails(Errno::Nxio), "nobody reads");
+    let nonblocking = Open::default().base(WRITE).flags(Fdflags::NONBLOCK);
+    assert_eq!(guest.open(BOX, "fifo", nonblocking), fails(Errno::Nxio), "nobody reads");
     let reader = guest.open(BOX, "fifo", Open::default().base(READ)).unwrap();
     assert!(start.elapsed() < Duration::from_secs(5));
     assert_eq!(guest.fdstat(reader).unwrap().filetype, 6);

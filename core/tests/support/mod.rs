@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use wasi_rs_core::abi::{Errno, Fdflags, Oflags, Rights};
 use wasi_rs_core::ctx::{Ctx, Strings};
-use wasi_rs_core::descriptor::Descriptor;
+use wasi_rs_core::descriptor::{Descriptor, Role};
 use wasi_rs_core::host::PreopenOptions;
 use wasi_rs_core::memory::GuestMemory;
 use wasi_rs_core::preview1::{Call, FUNCTIONS, Function, SLOTS, Stop};
@@ -60,6 +60,8 @@ pub struct Setup {
     pub stdin: Option<Lent>,
     pub stdout: Option<Lent>,
     pub stderr: Option<Lent>,
+    /// Whether the guest may do with its stdio all that can be done, as with what it has accepted or opened.
+    pub whole: bool,
     /// The guest's names and the host's, below the temporary directory.
     pub preopens: &'static [(&'static str, &'static str)],
 }
@@ -83,9 +85,10 @@ impl Setup {
         temp.write("outside/secret", "secret");
         let ctx = Ctx { args: terminated(self.args).into(), environ: terminated(self.environ).into(), ..Ctx::default() };
         let lent = [self.stdin, self.stdout, self.stderr].map(|fd| fd.unwrap_or_else(host::null));
-        for fd in &lent {
-            let (object, flags) = host::lend(fd).unwrap();
-            ctx.table.insert(Descriptor::given(object, flags)).unwrap();
+        for (fd, role) in lent.iter().zip([Role::Input, Role::Output, Role::Output]) {
+            let stdio = host::lend(fd).unwrap();
+            let descriptor = if self.whole { Descriptor::given(stdio.object, stdio.flags) } else { Descriptor::standard(stdio, role) };
+            ctx.table.insert(descriptor).unwrap();
         }
         for (name, path) in self.preopens {
             let object = wasi_rs_core::host::open_preopen(
@@ -170,6 +173,11 @@ impl Guest {
     /// The same with the preopen called `/`.
     pub fn root() -> Self {
         Setup { preopens: &[("/", "box")], ..Setup::default() }.guest()
+    }
+
+    /// What the host lent as a standard stream.
+    pub fn lent(&self, fd: u32) -> &Lent {
+        &self.lent[fd as usize]
     }
 
     /// Another thread of the guest, with a memory of its own.

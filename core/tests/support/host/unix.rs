@@ -6,8 +6,7 @@ use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use wasi_rs_core::abi::Fdflags;
-use wasi_rs_core::host::Opened;
+use wasi_rs_core::host::Stdio;
 
 pub use std::fs::Metadata;
 pub use std::os::unix::fs::MetadataExt;
@@ -19,7 +18,7 @@ pub const TICK: u64 = 1;
 /// What the host lends a guest as its stdio.
 pub type Lent = OwnedFd;
 
-pub fn lend(lent: &Lent) -> io::Result<(Opened, Fdflags)> {
+pub fn lend(lent: &Lent) -> io::Result<Stdio> {
     wasi_rs_core::host::stdio(lent.as_raw_fd())
 }
 

@@ -10,8 +10,7 @@ use std::ops::Deref;
 use std::os::windows::fs::OpenOptionsExt;
 use std::os::windows::io::{AsRawHandle, AsRawSocket, FromRawHandle, FromRawSocket, OwnedHandle, OwnedSocket};
 use std::path::Path;
-use wasi_rs_core::abi::Fdflags;
-use wasi_rs_core::host::Opened;
+use wasi_rs_core::host::Stdio;
 use windows_sys::Win32::Storage::FileSystem::{
     BY_HANDLE_FILE_INFORMATION, FILE_BASIC_INFO, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, FileBasicInfo,
     GetFileInformationByHandle, GetFileInformationByHandleEx,
@@ -47,7 +46,7 @@ lent! {
     UdpSocket as Socket;
 }
 
-pub fn lend(lent: &Lent) -> io::Result<(Opened, Fdflags)> {
+pub fn lend(lent: &Lent) -> io::Result<Stdio> {
     match lent {
         Lent::Handle(handle) => wasi_rs_core::host::sys::lend(handle.as_raw_handle().expose_provenance()),
         Lent::Socket(socket) => wasi_rs_core::host::sys::lend(socket.as_raw_socket() as usize),

@@ -8,7 +8,7 @@ use super::{Entry, filestat_of, filetype_of, timestamps};
 use crate::abi::{Errno, Fdflags, Filestat, Filetype};
 use crate::host::{Directory, EntrySink, GuestPath, OpenOptions, Opened, Result, SetTime, SetTimes, Split};
 use cap_std::fs::Dir;
-use rustix::fs::{AtFlags, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno as Host;
 use std::any::Any;
 use std::fs::File as StdFile;
@@ -105,6 +105,13 @@ impl HostDirectory {
         if self.no_symlinks && filetype_of(stat) == Filetype::SymbolicLink { Err(Errno::Perm) } else { Ok(()) }
     }
 
+    /// Whether there is a named pipe at a path: one that is to be written has no reader yet, where other files have no device.
+    #[cold]
+    #[inline(never)]
+    fn is_pipe(&self, path: GuestPath<'_>, follow: bool) -> bool {
+        resolve::stat(self.base(), path.as_bytes(), follow).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo)
+    }
+
     fn open_any(&self, path: GuestPath<'_>, options: OpenOptions) -> Result<OwnedFd> {
         let mut flags = match (options.read, options.write) {
             (_, false) => OFlags::RDONLY,
@@ -129,6 +136,9 @@ impl HostDirectory {
             Err(Errno::Acces) if options.directory && !options.write => {
                 let flags = platform::DIRECTORY | if options.follow { OFlags::empty() } else { OFlags::NOFOLLOW };
                 resolve::open(self.base(), path.as_bytes(), flags, Mode::empty())
+            }
+            Err(Errno::Nxio) if options.write && !options.flags.contains(Fdflags::NONBLOCK) && self.is_pipe(path, options.follow) => {
+                Err(Errno::Again)
             }
             result => result,
         }

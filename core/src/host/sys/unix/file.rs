@@ -4,13 +4,15 @@
 
 use super::errno::from_rustix;
 use super::platform::{self, call, nowait};
-use super::{errno, filestat_of, filetype_of, poll_one, timestamps, unsupported};
+use super::{access, errno, filestat_of, filetype_of, poll_one, timestamps, unsupported};
 use crate::abi::{Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Riflags, Roflags, Sdflags, Whence};
 use crate::host::turn::are_descriptors_shared;
-use crate::host::{File, Result, SetTimes, Source};
+use crate::host::{File, Interest, Result, SetTimes, Source};
 use crate::memory::Region;
 use rustix::event::PollFlags;
 use rustix::fs::{FileType, OFlags, SeekFrom, Stat};
+use rustix::io::Errno as Host;
+use std::collections::BTreeSet;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -58,14 +60,84 @@ enum Kind {
     Regular(Position),
     /// A regular file whose offset is the kernel's, as others share it.
     SharedRegular,
-    /// A pipe. `nowait` is false once the kernel has said that it cannot try without waiting.
-    Pipe { nowait: AtomicBool },
+    /// A pipe.
+    Pipe(Lent),
     /// A stream or datagram socket.
-    Socket,
+    Socket(Identity),
     /// A terminal.
-    Terminal,
-    /// Any other device.
-    Device,
+    Terminal(Lent),
+    /// Any other device. Some take all that is written, whoever reads.
+    Device { lent: Lent, takes_all: bool },
+}
+
+/// What tells a file from all others: the device that it is on and its serial number.
+type Identity = (u64, u64);
+
+/// What is to be known of a file whose reads and writes wait, if the host has lent it so.
+struct Lent {
+    /// False once the kernel has said that it cannot try without waiting.
+    nowait: AtomicBool,
+    /// Whether what is opened through the descriptor is the same file.
+    reopens: bool,
+    identity: Identity,
+}
+
+impl Lent {
+    fn new(stat: &Stat, reopens: bool) -> Self {
+        Self { nowait: AtomicBool::new(platform::HAS_NOWAIT), reopens, identity: identity(stat) }
+    }
+
+    /// Tries without waiting, where the kernel can.
+    #[inline]
+    fn at_once(&self, transfer: impl FnOnce() -> Result<usize>) -> Option<Result<usize>> {
+        if self.nowait.load(Relaxed) {
+            match transfer() {
+                Err(Errno::Notsup | Errno::Nosys) => self.nowait.store(false, Relaxed),
+                result => return Some(result),
+            }
+        }
+        None
+    }
+}
+
+fn identity(stat: &Stat) -> Identity {
+    let stat = filestat_of(stat);
+    (stat.dev, stat.ino)
+}
+
+/// The files of which a thread of this process asks whether they are ready, and then makes a call that otherwise waits.
+static ASKED: Mutex<BTreeSet<Identity>> = Mutex::new(BTreeSet::new());
+
+/// The right to ask and then to call, which one thread has at a time: it takes what it was told of before another is told of it.
+struct Asking(Identity);
+
+impl Asking {
+    /// `again`: another thread has it.
+    fn about(identity: Identity) -> Result<Self> {
+        let mut asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
+        if asked.insert(identity) { Ok(Self(identity)) } else { Err(Errno::Again) }
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        ASKED.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+    }
+}
+
+/// Whether a terminal may be another one when it is opened anew: `/dev/tty`, `/dev/console` and `/dev/ptmx` have this number on Linux.
+fn is_alias(stat: &Stat) -> bool {
+    major(stat) == 5
+}
+
+/// Whether a write to a character device does not wait: those of memory, as `/dev/null`, have this number on Linux. Elsewhere nobody can tell.
+fn takes_all(stat: &Stat) -> bool {
+    !platform::HAS_NOWAIT || major(stat) == 1
+}
+
+#[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "the field's type differs between systems")]
+fn major(stat: &Stat) -> u32 {
+    rustix::fs::major(stat.st_rdev as rustix::fs::Dev) as u32
 }
 
 /// The offset of a file that no one else shares with the guest.
@@ -114,7 +186,7 @@ pub(super) struct HostFile {
     kind: Kind,
 }
 
-/// POSIX promises that a pipe takes this much at once or not at all.
+/// POSIX promises that a pipe takes this much without waiting once it has said that there is room.
 const PIPE_ATOMIC: usize = 512;
 
 impl HostFile {
@@ -124,19 +196,21 @@ impl HostFile {
     }
 
     pub(super) fn new(fd: Ownership, stat: &Stat) -> Self {
-        let mut file = Self { fd, filetype: filetype_of(stat), kind: Kind::Device };
+        let mut file = Self { fd, filetype: filetype_of(stat), kind: Kind::Device { lent: Lent::new(stat, false), takes_all: false } };
         file.kind = match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile if matches!(file.fd, Ownership::Owned(_)) => Kind::Regular(Position::default()),
             FileType::RegularFile => Kind::SharedRegular,
-            FileType::Fifo => Kind::Pipe { nowait: AtomicBool::new(platform::HAS_NOWAIT) },
+            FileType::Fifo => Kind::Pipe(Lent::new(stat, true)),
             FileType::Socket => {
                 if rustix::net::sockopt::socket_type(file.as_fd()).is_ok_and(|kind| kind == rustix::net::SocketType::DGRAM) {
                     file.filetype = Filetype::SocketDgram;
                 }
-                Kind::Socket
+                Kind::Socket(identity(stat))
             }
-            FileType::CharacterDevice if rustix::termios::isatty(file.as_fd()) => Kind::Terminal,
-            _ => Kind::Device,
+            FileType::CharacterDevice if rustix::termios::isatty(file.as_fd()) => Kind::Terminal(Lent::new(stat, !is_alias(stat))),
+            FileType::BlockDevice => Kind::Device { lent: Lent::new(stat, false), takes_all: true },
+            FileType::CharacterDevice => Kind::Device { lent: Lent::new(stat, false), takes_all: takes_all(stat) },
+            _ => return file,
         };
         file
     }
@@ -182,41 +256,75 @@ impl HostFile {
             return Ok(());
         }
         // What is open for the other direction alone would not be ready ever.
-        let mode = rustix::fs::fcntl_getfl(self.as_fd()).map_err(from_rustix)?.intersection(OFlags::ACCMODE);
-        let other = if flags.contains(PollFlags::IN) { OFlags::WRONLY } else { OFlags::RDONLY };
-        Err(if mode == other { Errno::Badf } else { Errno::Again })
+        let open_for = access(rustix::fs::fcntl_getfl(self.as_fd()).map_err(from_rustix)?);
+        let fits = if flags.contains(PollFlags::IN) { open_for.read } else { open_for.write };
+        Err(if fits { Errno::Again } else { Errno::Badf })
     }
 
-    fn read_pipe(&self, bufs: &[Region<'_>], nowait: &AtomicBool) -> Result<usize> {
-        // A named pipe that no writer has opened yet reads as its end; the poll tells the two apart.
+    fn read_stream(&self, bufs: &[Region<'_>], lent: &Lent) -> Result<usize> {
         if self.is_owned() {
+            // A named pipe that no writer has opened yet reads as its end; the poll tells the two apart.
             self.ready(PollFlags::IN)?;
             return self.readv(bufs);
         }
-        if nowait.load(Relaxed) {
-            match nowait::readv(self.as_fd(), bufs) {
-                Err(Errno::Notsup | Errno::Nosys) => nowait.store(false, Relaxed),
-                result => return result,
-            }
+        if let Some(result) = lent.at_once(|| nowait::readv(self.as_fd(), bufs)) {
+            return result;
         }
-        self.ready(PollFlags::IN)?;
-        self.readv(bufs)
+        if matches!(self.kind, Kind::Pipe(_)) {
+            self.ready(PollFlags::IN)?;
+        }
+        self.aside(lent, Interest::Read, |fd, _| call::readv(fd, bufs))
     }
 
-    fn write_pipe(&self, bufs: &[Region<'_>], nowait: &AtomicBool) -> Result<usize> {
-        if self.is_owned() {
-            return self.writev(bufs);
+    /// Writes to a stream of the host. One that asks first writes no more than `room`.
+    fn write_stream(&self, bufs: &[Region<'_>], lent: &Lent, room: usize) -> Result<usize> {
+        if let Some(result) = lent.at_once(|| nowait::writev(self.as_fd(), bufs, false)) {
+            return result;
         }
-        if nowait.load(Relaxed) {
-            match nowait::writev(self.as_fd(), bufs, false) {
-                Err(Errno::Notsup | Errno::Nosys) => nowait.store(false, Relaxed),
-                result => return result,
+        self.aside(lent, Interest::Write, |fd, asked| match bufs.first() {
+            Some(first) if asked && room < usize::MAX => call::writev(fd, &[first.start(room)]),
+            _ => call::writev(fd, bufs),
+        })
+    }
+
+    /// Reads or writes by a descriptor that does not wait: the host's, if it does not, or else one of our own that is closed at once, as
+    /// whoever is at the other end waits for the last one to be closed.
+    ///
+    /// Where there is neither, `transfer` gets the host's and is told that the host was asked, which says that it would not wait. It waits all
+    /// the same if another process comes first.
+    #[inline(never)]
+    fn aside(&self, lent: &Lent, interest: Interest, transfer: impl FnOnce(BorrowedFd<'_>, bool) -> Result<usize>) -> Result<usize> {
+        let flags = rustix::fs::fcntl_getfl(self.as_fd()).map_err(from_rustix)?;
+        let open_for = access(flags);
+        let (fits, direction, ready) = match interest {
+            Interest::Read => (open_for.read, OFlags::RDONLY, PollFlags::IN),
+            Interest::Write => (open_for.write, OFlags::WRONLY, PollFlags::OUT),
+        };
+        if !fits {
+            // What is opened anew could do what the host's cannot.
+            return Err(Errno::Badf);
+        }
+        if flags.contains(OFlags::NONBLOCK) {
+            return transfer(self.as_fd(), false);
+        }
+        if lent.reopens {
+            match platform::reopen(self.as_fd(), direction) {
+                Ok(own) => {
+                    let own = Owned::from(own);
+                    // Whatever is mounted where the kernel's own files should be.
+                    let stat = rustix::fs::fstat(&own).map_err(from_rustix)?;
+                    if identity(&stat) == lent.identity {
+                        return transfer(own.as_fd(), false);
+                    }
+                }
+                // A named pipe that nobody reads.
+                Err(Host::NXIO) if matches!(self.kind, Kind::Pipe(_)) => return Err(Errno::Pipe),
+                Err(_) => {}
             }
         }
-        // What the pipe takes at once cannot block once it has said that there is room.
-        self.ready(PollFlags::OUT)?;
-        let Some(first) = bufs.first() else { return Ok(0) };
-        self.writev(&[first.start(PIPE_ATOMIC)])
+        let _asking = Asking::about(lent.identity)?;
+        self.ready(ready)?;
+        transfer(self.as_fd(), true)
     }
 
     fn receive(&self, bufs: &[Region<'_>], flags: i32) -> Result<(usize, i32)> {
@@ -294,11 +402,11 @@ impl File for HostFile {
     }
 
     fn is_terminal(&self) -> bool {
-        matches!(self.kind, Kind::Terminal)
+        matches!(self.kind, Kind::Terminal(_))
     }
 
     fn is_socket(&self) -> bool {
-        matches!(self.kind, Kind::Socket)
+        matches!(self.kind, Kind::Socket(_))
     }
 
     fn check_open(&self) -> Result<()> {
@@ -314,12 +422,8 @@ impl File for HostFile {
             Kind::SharedRegular => self.readv(bufs),
             // An empty read says nothing of the other end.
             _ if bufs.is_empty() => Ok(0),
-            Kind::Pipe { nowait } => self.read_pipe(bufs, nowait),
-            Kind::Socket => self.receive(bufs, 0).map(|(received, _)| received),
-            Kind::Terminal | Kind::Device => {
-                self.ready(PollFlags::IN)?;
-                self.readv(bufs)
-            }
+            Kind::Pipe(lent) | Kind::Terminal(lent) | Kind::Device { lent, .. } => self.read_stream(bufs, lent),
+            Kind::Socket(_) => self.receive(bufs, 0).map(|(received, _)| received),
         }
     }
 
@@ -345,14 +449,18 @@ impl File for HostFile {
                 }
                 result => result,
             },
-            Kind::SharedRegular | Kind::Device => self.writev(bufs),
+            Kind::SharedRegular | Kind::Device { takes_all: true, .. } => self.writev(bufs),
             _ if bufs.is_empty() => Ok(0),
-            Kind::Pipe { nowait } => self.write_pipe(bufs, nowait),
-            Kind::Socket => self.transmit(bufs),
-            Kind::Terminal => {
+            Kind::Pipe(_) | Kind::Device { .. } if self.is_owned() => self.writev(bufs),
+            Kind::Pipe(lent) => self.write_stream(bufs, lent, PIPE_ATOMIC),
+            // It may be a message, which cannot be cut.
+            Kind::Device { lent, .. } => self.write_stream(bufs, lent, usize::MAX),
+            Kind::Socket(_) => self.transmit(bufs),
+            Kind::Terminal(_) if self.is_owned() => {
                 self.ready(PollFlags::OUT)?;
                 self.writev(bufs)
             }
+            Kind::Terminal(lent) => self.write_stream(bufs, lent, 1),
         }
     }
 
@@ -479,16 +587,17 @@ impl File for HostFile {
     }
 
     fn accept(&self) -> Result<Box<dyn File>> {
-        if !self.is_socket() {
-            return Err(Errno::Notsock);
-        }
+        let Kind::Socket(identity) = self.kind else { return Err(Errno::Notsock) };
         if !platform::is_listening(self.as_fd())? {
             return Err(Errno::Inval);
         }
-        // A listener of the host may block.
-        self.ready(PollFlags::IN)?;
-        let socket = rustix::net::accept(self.as_fd()).map_err(from_rustix)?;
-        rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC).map_err(from_rustix)?;
+        // A listener of the host may wait, and there is no flag against that which were not the socket's own.
+        let waits = !rustix::fs::fcntl_getfl(self.as_fd()).map_err(from_rustix)?.contains(OFlags::NONBLOCK);
+        let _asking = if waits { Some(Asking::about(identity)?) } else { None };
+        if waits {
+            self.ready(PollFlags::IN)?;
+        }
+        let socket = platform::accept(self.as_fd()).map_err(from_rustix)?;
         let stat = rustix::fs::fstat(&socket).map_err(from_rustix)?;
         Ok(Box::new(Self::new(Ownership::Owned(socket.into()), &stat)))
     }
@@ -523,5 +632,20 @@ impl File for HostFile {
             (false, false) => return Err(Errno::Inval),
         };
         rustix::net::shutdown(self.as_fd(), how).map_err(from_rustix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_thread_at_a_time_asks_and_then_calls() {
+        let (one, other) = ((u64::MAX, 1), (u64::MAX, 2));
+        let asking = Asking::about(one).ok().unwrap();
+        assert_eq!(std::thread::spawn(move || Asking::about(one).err()).join().unwrap(), Some(Errno::Again));
+        assert!(Asking::about(other).is_ok(), "of another file it may ask meanwhile");
+        drop(asking);
+        assert!(Asking::about(one).is_ok());
     }
 }

@@ -13,6 +13,7 @@ use libc::c_long;
 use rustix::event::PollFlags;
 use rustix::fs::{FallocateFlags, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno as Host;
+use rustix::net::SocketFlags;
 use std::mem::MaybeUninit;
 use std::num::NonZeroU64;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
@@ -27,6 +28,9 @@ pub(super) const MONOTONIC: libc::clockid_t = libc::CLOCK_MONOTONIC;
 
 /// For opening a directory only to resolve further names from it.
 pub(super) const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// What the flags of a descriptor hold that is good for nothing but paths.
+pub(super) const FOR_PATHS: OFlags = OFlags::PATH;
 
 /// For opening anything to ask for its attributes, if there is such a way.
 pub(super) const FOR_NOTHING: Option<OFlags> = Some(OFlags::PATH.union(OFlags::CLOEXEC));
@@ -213,6 +217,21 @@ pub(super) mod nowait {
         // SAFETY: as above.
         unsafe { system_call(libc::SYS_pwritev2, [number_of(fd), list, bufs.len(), HERE, HERE, flags]) }
     }
+}
+
+/// Opens what a descriptor stands for anew, in one direction, so that it does not wait; closing this closes nothing else.
+///
+/// Pipes and terminals can be opened so, if the process still may: they may belong to another user since the host has opened them.
+/// Sockets cannot, and devices are not to be: to open one may make another, or do something.
+pub(super) fn reopen(fd: BorrowedFd<'_>, direction: OFlags) -> rustix::io::Result<OwnedFd> {
+    let own = fd.as_raw_fd();
+    let path = format!("/proc/self/fd/{own}");
+    rustix::fs::open(path, direction | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// Takes a connection. It waits if the socket's flags say so.
+pub(super) fn accept(socket: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
+    rustix::net::accept_with(socket, SocketFlags::CLOEXEC)
 }
 
 /// Sends on a socket without waiting.

@@ -27,6 +27,9 @@ pub(super) const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).uni
 /// For a directory that may be searched and not read.
 const SEARCH: OFlags = OFlags::from_bits_retain(libc::O_SEARCH.cast_unsigned()).union(OFlags::CLOEXEC);
 
+/// What the flags of a descriptor hold that is good for nothing but paths: there is none.
+pub(super) const FOR_PATHS: OFlags = OFlags::empty();
+
 /// For opening anything to ask for its attributes, if there is such a way.
 pub(super) const FOR_NOTHING: Option<OFlags> = None;
 
@@ -95,6 +98,18 @@ pub(super) fn open_name(directory: BorrowedFd<'_>, name: &[u8], flags: OFlags, m
         }
         result => result,
     }
+}
+
+/// Opens what a descriptor stands for anew. There is no way: `/dev/fd` only duplicates.
+pub(super) fn reopen(_: BorrowedFd<'_>, _: OFlags) -> rustix::io::Result<OwnedFd> {
+    Err(Host::NOTSUP)
+}
+
+/// Takes a connection. It waits if the socket's flags say so. There is no `accept4`, so a process that is started meanwhile may inherit it.
+pub(super) fn accept(socket: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
+    let accepted = rustix::net::accept(socket)?;
+    rustix::io::fcntl_setfd(&accepted, rustix::io::FdFlags::CLOEXEC)?;
+    Ok(accepted)
 }
 
 /// Sends on a socket without waiting. The kernel heeds `MSG_DONTWAIT` only when it receives, so a socket that blocks is first

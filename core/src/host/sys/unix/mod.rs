@@ -20,7 +20,7 @@ pub use linux::pretend_openat2;
 use macos as platform;
 
 use crate::abi::{Clockid, Errno, Fdflags, Filestat, Filetype, Timestamp};
-use crate::host::{Opened, PreopenOptions, Readiness, Result, SetTime, SetTimes, Wait};
+use crate::host::{Access, Opened, PreopenOptions, Readiness, Result, SetTime, SetTimes, Stdio, Wait};
 use cap_std::ambient_authority;
 use directory::HostDirectory;
 use file::{HostFile, Ownership};
@@ -168,21 +168,31 @@ pub fn open_preopen(path: &Path, options: PreopenOptions) -> io::Result<Opened> 
     Ok(Opened::Directory(Box::new(HostDirectory::new(dir, options.root, options.no_symlinks))))
 }
 
-/// Borrows a descriptor of the host as a guest's stdio. It is never closed, nor are its flags changed. The flags that
-/// the guest sees are returned beside it.
+/// Borrows a descriptor of the host as a guest's stdio. It is never closed, nor are its flags changed.
 #[allow(unsafe_code, reason = "a descriptor given by its number")]
-pub fn stdio(fd: RawFd) -> io::Result<(Opened, Fdflags)> {
+pub fn stdio(fd: RawFd) -> io::Result<Stdio> {
     // SAFETY: `fd` is not negative, as the binding has checked, so it is not the niche -1. Nothing is closed through
     // the borrow, and a descriptor that is not open answers EBADF.
     let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
     let stat = rustix::fs::fstat(borrowed)?;
     let flags = rustix::fs::fcntl_getfl(borrowed)?;
+    let access = access(flags);
     if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
         let copy = borrowed.try_clone_to_owned()?;
         let dir = cap_std::fs::Dir::from_std_file(StdFile::from(copy));
-        return Ok((Opened::Directory(Box::new(HostDirectory::new(dir, false, false))), Fdflags::empty()));
+        return Ok(Stdio { object: Opened::Directory(Box::new(HostDirectory::new(dir, false, false))), flags: Fdflags::empty(), access });
     }
-    Ok((Opened::File(Box::new(HostFile::new(Ownership::Borrowed(borrowed), &stat))), fdflags(flags)))
+    let file = HostFile::new(Ownership::Borrowed(borrowed), &stat);
+    Ok(Stdio { object: Opened::File(Box::new(file)), flags: fdflags(flags), access })
+}
+
+/// What a descriptor with these flags is open for.
+fn access(flags: OFlags) -> Access {
+    if flags.intersects(platform::FOR_PATHS) {
+        return Access { read: false, write: false };
+    }
+    let mode = flags.intersection(OFlags::RWMODE);
+    Access { read: mode != OFlags::WRONLY, write: mode != OFlags::RDONLY }
 }
 
 /// The flags that a guest sees of a host's descriptor. That it does not block is the host's affair.

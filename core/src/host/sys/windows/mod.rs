@@ -17,7 +17,7 @@ pub use errno::errno_from_raw;
 pub use stream::Handle;
 
 use crate::abi::{Clockid, Errno, Fdflags, Filestat, Filetype, Timestamp};
-use crate::host::{Opened, PreopenOptions, Readiness, Result, Wait};
+use crate::host::{Access, Opened, PreopenOptions, Readiness, Result, Stdio, Wait};
 use cap_std::fs::Dir;
 use directory::HostDirectory;
 use file::DiskFile;
@@ -32,7 +32,8 @@ use std::time::{Duration, Instant};
 use stream::StreamFile;
 use windows_sys::Win32::Foundation::{ERROR_INVALID_HANDLE, FILETIME, HANDLE, INVALID_HANDLE_VALUE};
 use windows_sys::Win32::Storage::FileSystem::{
-    FILE_APPEND_DATA, FILE_FLAG_BACKUP_SEMANTICS, FILE_TYPE_CHAR, FILE_TYPE_DISK, FILE_TYPE_PIPE, FILE_WRITE_DATA, GetFileType,
+    FILE_APPEND_DATA, FILE_FLAG_BACKUP_SEMANTICS, FILE_READ_DATA, FILE_TYPE_CHAR, FILE_TYPE_DISK, FILE_TYPE_PIPE, FILE_WRITE_DATA,
+    GetFileType,
 };
 use windows_sys::Win32::System::Console::{GetStdHandle, STD_ERROR_HANDLE, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE};
 use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
@@ -155,9 +156,8 @@ pub fn open_preopen(path: &Path, options: PreopenOptions) -> io::Result<Opened> 
     Ok(Opened::Directory(Box::new(HostDirectory::new(Dir::from_std_file(directory), options.root, options.no_symlinks))))
 }
 
-/// Borrows a descriptor of the host's C library as a guest's stdio. It is never closed, nor is its mode changed. The flags that the guest
-/// sees are returned beside it.
-pub fn stdio(fd: i32) -> io::Result<(Opened, Fdflags)> {
+/// Borrows a descriptor of the host's C library as a guest's stdio. It is never closed, nor is its mode changed.
+pub fn stdio(fd: i32) -> io::Result<Stdio> {
     lend(handle_of(fd).expose_provenance())
 }
 
@@ -197,7 +197,7 @@ fn handle_of(fd: i32) -> HANDLE {
 
 /// Borrows a handle of the host, given as a number, as a guest's stdio, as [`stdio`] does.
 #[allow(unsafe_code, reason = "a handle given by its number")]
-pub fn lend(handle: usize) -> io::Result<(Opened, Fdflags)> {
+pub fn lend(handle: usize) -> io::Result<Stdio> {
     let invalid = || io::Error::from_raw_os_error(ERROR_INVALID_HANDLE.cast_signed());
     // -1 is what the system has for no handle, -2 what a C library has for a standard stream that is not there.
     if matches!(handle.cast_signed(), -2..=0) {
@@ -208,27 +208,33 @@ pub fn lend(handle: usize) -> io::Result<(Opened, Fdflags)> {
     let handle = unsafe { BorrowedHandle::borrow_raw(ptr::with_exposed_provenance_mut(handle)) };
     // SAFETY: any number may stand for the handle.
     let kind = unsafe { GetFileType(handle.as_raw_handle()) };
+    // What cannot say what it is open for fails when it is used.
+    let rights = call::access(handle);
+    let access = rights.map_or(Access::BOTH, |rights| Access {
+        read: rights & FILE_READ_DATA != 0,
+        write: rights & (FILE_WRITE_DATA | FILE_APPEND_DATA) != 0,
+    });
+    let lend = |object, flags| Ok(Stdio { object, flags, access });
     let file = match kind {
         FILE_TYPE_DISK if call::kind(handle).is_ok_and(|kind| kind == call::Kind::Directory) => {
             let dir = Dir::from_std_file(handle.try_clone_to_owned()?.into());
-            return Ok((Opened::Directory(Box::new(HostDirectory::new(dir, false, false))), Fdflags::empty()));
+            return lend(Opened::Directory(Box::new(HostDirectory::new(dir, false, false))), Fdflags::empty());
         }
         FILE_TYPE_DISK => {
-            let access = call::access(handle).unwrap_or(0);
-            let appends = access & FILE_APPEND_DATA != 0 && access & FILE_WRITE_DATA == 0;
+            let appends = rights.is_ok_and(|rights| rights & FILE_APPEND_DATA != 0 && rights & FILE_WRITE_DATA == 0);
             let file = DiskFile::borrowed(handle, Filetype::RegularFile, appends);
-            return Ok((Opened::File(Box::new(file)), if appends { Fdflags::APPEND } else { Fdflags::empty() }));
+            return lend(Opened::File(Box::new(file)), if appends { Fdflags::APPEND } else { Fdflags::empty() });
         }
         FILE_TYPE_CHAR if console::is_console(handle) => StreamFile::console(handle),
         FILE_TYPE_CHAR => {
             let file = DiskFile::borrowed(handle, Filetype::CharacterDevice, false);
-            return Ok((Opened::File(Box::new(file)), Fdflags::empty()));
+            return lend(Opened::File(Box::new(file)), Fdflags::empty());
         }
         // Sockets are of this type, too, and say so; a pipe does not tell more to who may only write.
         FILE_TYPE_PIPE => StreamFile::socket(handle).unwrap_or_else(|| StreamFile::pipe(handle)),
         _ => return Err(invalid()),
     };
-    Ok((Opened::File(Box::new(file)), Fdflags::empty()))
+    lend(Opened::File(Box::new(file)), Fdflags::empty())
 }
 
 /// How long a wait sleeps at once at first, and at most, where it has to look again and again.
