@@ -305,7 +305,13 @@ export class WASI {
    */
   readFile(guestPath: string): Uint8Array | undefined;
 
-  /** The guest's paths of all files in preopens in memory, sorted. */
+  /**
+   * The guest's paths of all files in preopens in memory, sorted.
+   *
+   * @throws `ERR_WASI_LIST_TOO_LONG`: the guest has made so many paths, with hard links below a deep directory for example, that they
+   *   take more than 32 MiB together (with 32 bytes for each file and directory), or directories so deep that a path would have more than
+   *   4096 bytes. `readFile()` still reads what has a path.
+   */
   listFiles(): string[];
 
   /** How often each function was called and for how many nanoseconds, with the option `stats`. */

@@ -25,7 +25,7 @@ const {
   shareInstance,
   unshareInstance,
 } = require('./binding.js');
-const { nodeError } = require('./lib/errors.js');
+const { listTooLong, nodeError } = require('./lib/errors.js');
 const { Guest, copyOut, now, prepareEndOfProcess, useMemory } = require('./lib/guest.js');
 const { createImports, createSnapshot0Imports } = require('./lib/imports.js');
 const {
@@ -230,17 +230,15 @@ class WASI {
     return undefined;
   }
 
-  /** @returns {string[]} the guest's paths of all files in preopens in memory, sorted */
+  /**
+   * @returns {string[]} the guest's paths of all files in preopens in memory, sorted
+   * @throws `ERR_WASI_LIST_TOO_LONG` if the guest has made more paths than fit 32 MiB, or one that is too long for a path
+   */
   listFiles() {
-    const id = instanceId(this[kHandle]);
-    const names = this[kPreopens];
-    return names
-      .flatMap((name, index) =>
-        listTreeFiles(id, index).map((path) =>
-          name.endsWith('/') ? name + path : `${name}/${path}`,
-        ),
-      )
-      .sort();
+    const prefixes = this[kPreopens].map((name) => (name.endsWith('/') ? name : `${name}/`));
+    const files = listTreeFiles(instanceId(this[kHandle]), prefixes);
+    if (typeof files === 'string') throw listTooLong(files);
+    return files.sort();
   }
 
   /**

@@ -586,8 +586,9 @@ test('limits give the guest the errnos of POSIX', (t) => {
   assert.equal(guest.write(file, 'x'.repeat(7)), 3);
   assert.equal(guest.write(file, 'x'), -DQUOT);
   assert.equal(guest.call.fd_filestat_set_size(file, 1000n), DQUOT);
-  assert.equal(guest.call.fd_readdir(3, 16384, 4096, 0n, 0), OK);
+  // Not an answer that looks like the end: with room for fewer entries there are five.
   assert.equal(guest.call.fd_readdir(3, 16384, 4096, 0n, 0), DQUOT);
+  assert.equal(guest.call.fd_readdir(3, 16384, 60, 0n, 0), OK);
   assert.equal(statSync(join(dir, 'f0')).size, 10);
 });
 

@@ -102,6 +102,16 @@ function limitReached(limit, message) {
   return error;
 }
 
+/** The files of preopens in memory cannot be listed. */
+function listTooLong(errno) {
+  const what =
+    errno === 'nametoolong'
+      ? 'The guest has nested directories so deep that a file has no path of 4096 bytes'
+      : 'The paths of the files in memory take more than 32 MiB together';
+  const remedy = 'Read the files that you need by their names, with readFile()';
+  return nodeError(Error, 'ERR_WASI_LIST_TOO_LONG', `${what}. ${remedy}`);
+}
+
 /**
  * No addon could be loaded: for lack of a package, or because the addon that was found does not work here.
  *
@@ -138,6 +148,7 @@ module.exports = {
   accessDenied,
   addonNotLoaded,
   limitReached,
+  listTooLong,
   nodeError,
   outOfRange,
   shortened,

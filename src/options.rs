@@ -173,7 +173,7 @@ impl InstanceOptions {
         for options in self.preopens {
             let (guest, read_only) = (options.guest.clone(), options.read_only);
             let object = match preopen(options, &ctx, &mut extras)? {
-                Opened::Directory(directory) if sorted => Opened::Directory(Box::new(Sorted::new(directory))),
+                Opened::Directory(directory) if sorted => Opened::Directory(Box::new(Sorted::new(directory, &ctx.listings))),
                 object => object,
             };
             let preopen = Descriptor::preopen(object, guest.as_bytes());

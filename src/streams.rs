@@ -1,8 +1,8 @@
 //! What goes between JavaScript and a guest beside its memory: streams that are functions or collected, and trees in memory.
 
-use super::environment::Environment;
+use super::environment::{Environment, Instance};
 use super::function;
-use napi::bindgen_prelude::{FunctionCallContext, JsObjectValue, Object, Uint8Array};
+use napi::bindgen_prelude::{Either, FunctionCallContext, JsObjectValue, Object, Uint8Array};
 use napi::{Env, Result};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -53,13 +53,20 @@ pub(super) fn export(env: &Env, exports: &mut Object<'_>, environment: &Rc<Envir
     };
     exports.set_named_property("readTreeFile", function(env, "readTreeFile", read)?)?;
 
-    // (id, preopen) => string[]: the paths of its files.
+    // (id, prefixes) => string[] | string: the paths of the files of all trees in memory, each behind its preopen's prefix, or the name of the errno.
     let here = Rc::clone(environment);
     let list = move |call: FunctionCallContext<'_>| {
-        Ok(here.tree(call.get(0)?, call.get(1)?, Tree::list_files).and_then(HostResult::ok).unwrap_or_default())
+        let prefixes: Vec<String> = call.get(1)?;
+        Ok(match here.list_files(call.get(0)?, &prefixes) {
+            Ok(paths) => Either::A(paths),
+            Err(errno) => Either::B(errno.name()),
+        })
     };
     exports.set_named_property("listTreeFiles", function(env, "listTreeFiles", list)?)
 }
+
+/// How long the paths of all trees of an instance may be together, in bytes.
+const LIST_LIMIT: usize = 32 << 20;
 
 impl Environment {
     fn output<T>(&self, id: u32, stream: u32, act: impl FnOnce(&Output) -> T) -> Option<T> {
@@ -78,6 +85,16 @@ impl Environment {
             }
         })
         .flatten()
+    }
+
+    fn list_files(&self, id: u32, prefixes: &[String]) -> HostResult<Vec<String>> {
+        let mut room = LIST_LIMIT;
+        let list = |instance: &Instance| {
+            let trees = instance.extras.trees.iter().zip(prefixes);
+            let lists = trees.filter_map(|(tree, prefix)| tree.as_ref().map(|tree| tree.list_files(prefix, &mut room)));
+            lists.collect::<HostResult<Vec<_>>>().map(|lists| lists.into_iter().flatten().collect())
+        };
+        self.with_instance(id, list).unwrap_or(Ok(Vec::new()))
     }
 
     fn tree<T>(&self, id: u32, preopen: u32, act: impl FnOnce(&Tree) -> T) -> Option<T> {

@@ -1,7 +1,7 @@
 //! Everything that one WASI instance owns.
 
 use crate::descriptor::{SharedTable, Table};
-use crate::host::{Quota, SeededRandom, VirtualClocks};
+use crate::host::{Budget, Quota, SeededRandom, VirtualClocks};
 use std::sync::Arc;
 
 /// Strings for the guest, each with its terminator, one behind the other: what `args_get` and `environ_get` copy out.
@@ -59,6 +59,8 @@ pub struct Ctx {
     pub environ: Arc<Strings>,
     /// The descriptors.
     pub table: Table,
+    /// The memory for its listings.
+    pub listings: Arc<Budget>,
     /// What it may write and list, if that is limited.
     pub quota: Option<Arc<Quota>>,
     /// The clocks that the embedder sets.
@@ -73,6 +75,7 @@ pub struct SharedCtx {
     args: Arc<Strings>,
     environ: Arc<Strings>,
     table: SharedTable,
+    listings: Arc<Budget>,
     quota: Option<Arc<Quota>>,
     clocks: Option<Arc<VirtualClocks>>,
     random: Option<Arc<SeededRandom>>,
@@ -91,6 +94,7 @@ impl Ctx {
             args: Arc::clone(&self.args),
             environ: Arc::clone(&self.environ),
             table: self.table.share(),
+            listings: Arc::clone(&self.listings),
             quota: self.quota.clone(),
             clocks: self.clocks.clone(),
             random: self.random.clone(),
@@ -104,6 +108,7 @@ impl From<SharedCtx> for Ctx {
             args: shared.args,
             environ: shared.environ,
             table: shared.table.into(),
+            listings: shared.listings,
             quota: shared.quota,
             clocks: shared.clocks,
             random: shared.random,

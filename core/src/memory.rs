@@ -163,6 +163,14 @@ impl Region<'_> {
         Self { len: self.len.min(len), ..self }
     }
 
+    /// The range without its first `count` bytes, or an empty one at its end.
+    #[must_use]
+    pub fn from(self, count: usize) -> Self {
+        let count = count.min(self.len);
+        // SAFETY: `count <= len`, so the result is inside the checked region or at its end.
+        Self { base: unsafe { self.base.add(count) }, len: self.len.wrapping_sub(count), ..self }
+    }
+
     /// Copies `bytes` to `offset` within the range and returns how many fitted.
     #[allow(clippy::must_use_candidate, reason = "what is known to fit is written without looking")]
     pub fn write_at(self, offset: usize, bytes: &[u8]) -> usize {

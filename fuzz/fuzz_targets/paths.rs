@@ -69,11 +69,11 @@ fn embedder(path: &str) {
     assert_eq!(tree.seed(path, b"bytes").err(), refusal);
     if refusal.is_none() {
         assert_eq!(tree.read_file(path).unwrap(), b"bytes");
-        assert_eq!(tree.list_files().unwrap(), [path]);
+        assert_eq!(tree.list_files("", &mut { usize::MAX }).unwrap(), [path]);
         assert_eq!(tree.create_directories(path), Err(Errno::Notdir));
     } else {
         assert_eq!(tree.read_file(path).err(), refusal);
         assert_eq!(tree.create_directories(path).err(), refusal);
-        assert!(tree.list_files().unwrap().is_empty());
+        assert!(tree.list_files("", &mut { usize::MAX }).unwrap().is_empty());
     }
 }

@@ -1,12 +1,15 @@
 //! Descriptors: what the guest's numbers stand for.
 
+mod cookies;
 mod table;
 
+use cookies::Cookies;
 pub use table::{DescriptorRef, Reservation, SharedTable, Table};
 
 use crate::abi::{Errno, Fdflags, Fdstat, Filetype, Rights, RightsPair};
 use crate::host::{Directory, File, Opened, Result, Stdio};
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What a standard stream is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +28,7 @@ pub struct Descriptor {
     flags: AtomicU16,
     preopen_name: Option<Box<[u8]>>,
     read_only: bool,
+    cookies: Mutex<Cookies>,
 }
 
 impl Descriptor {
@@ -39,6 +43,7 @@ impl Descriptor {
             flags: AtomicU16::new(flags.bits()),
             preopen_name: None,
             read_only: false,
+            cookies: Mutex::default(),
         }
     }
 
@@ -143,6 +148,15 @@ impl Descriptor {
         }
     }
 
+    /// The file to read, as [`Self::file`], but that POSIX has its own word for who reads a directory.
+    ///
+    /// # Errors
+    /// - `isdir`: it is a directory.
+    /// - `notcapable`: a right is missing.
+    pub fn file_to_read(&self, rights: Rights) -> Result<&dyn File> {
+        self.file(rights).map_err(|errno| if errno == Errno::Badf { Errno::Isdir } else { errno })
+    }
+
     /// The directory, if it is one and the descriptor has `rights`.
     ///
     /// # Errors
@@ -154,6 +168,11 @@ impl Descriptor {
             Opened::Directory(directory) => Ok(&**directory),
             Opened::File(_) => Err(Errno::Notdir),
         }
+    }
+
+    /// The cookies of a directory's entries. Held while it is listed.
+    pub fn cookies(&self) -> MutexGuard<'_, Cookies> {
+        self.cookies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Checks that the descriptor has `rights`. All that changes something has to pass here.

@@ -3,6 +3,7 @@
 //! The layers below speak to a [`File`] and a [`Directory`] and do not know which backend answers. Everything
 //! that depends on the platform stands in [`sys`].
 
+mod budget;
 mod clock;
 mod error;
 mod path;
@@ -15,6 +16,7 @@ pub mod sys;
 mod tree;
 mod turn;
 
+pub use budget::{Budget, Lease};
 pub use clock::{SteppingClock, VirtualClocks, monotonic_now, resolution, time};
 pub use error::from_io;
 use path::is_plain_name;

@@ -32,12 +32,30 @@ impl Quota {
         let _ = left.fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_add(amount)));
     }
 
+    /// Does something that stores `bytes`: names, files, texts of links. If it fails, it has stored nothing.
+    ///
+    /// # Errors
+    /// - `dquot`: there is less left, and nothing was done.
+    pub fn store<T>(&self, bytes: u64, act: impl FnOnce() -> Result<T>) -> Result<T> {
+        let granted = Self::take(&self.written_bytes, bytes);
+        let result = if granted < bytes { Err(Errno::Dquot) } else { act() };
+        if result.is_err() {
+            Self::give_back(&self.written_bytes, granted);
+        }
+        result
+    }
+
     /// Takes one entry of a listing.
     ///
     /// # Errors
     /// - `dquot`: there is none left.
     pub fn take_entry(&self) -> Result<()> {
         if Self::take(&self.readdir_entries, 1) == 1 { Ok(()) } else { Err(Errno::Dquot) }
+    }
+
+    /// Gives entries back that were not listed after all.
+    pub fn give_entries_back(&self, entries: u64) {
+        Self::give_back(&self.readdir_entries, entries);
     }
 
     /// Holds an open file to the quota.
@@ -81,16 +99,6 @@ impl Metered {
         };
         let written = result.as_ref().map_or(0, |written| *written as u64);
         Quota::give_back(&self.quota.written_bytes, granted.saturating_sub(written));
-        result
-    }
-
-    /// Does something that makes the file grow by `bytes`.
-    fn grow_within(&self, bytes: u64, grow: impl FnOnce() -> Result<()>) -> Result<()> {
-        let granted = Quota::take(&self.quota.written_bytes, bytes);
-        let result = if granted < bytes { Err(Errno::Dquot) } else { grow() };
-        if result.is_err() {
-            Quota::give_back(&self.quota.written_bytes, granted);
-        }
         result
     }
 }
@@ -142,11 +150,12 @@ impl File for Metered {
 
     fn set_size(&self, size: Filesize) -> Result<()> {
         let growth = size.saturating_sub(self.inner.filestat()?.size);
-        self.grow_within(growth, || self.inner.set_size(size))
+        self.quota.store(growth, || self.inner.set_size(size))
     }
 
     fn allocate(&self, offset: Filesize, len: Filesize) -> Result<()> {
-        self.grow_within(len, || self.inner.allocate(offset, len))
+        // All of it, as what lies before the file's end may be a hole.
+        self.quota.store(len, || self.inner.allocate(offset, len))
     }
 
     fn advise(&self, offset: Filesize, len: Filesize, advice: Advice) -> Result<()> {
@@ -198,6 +207,8 @@ impl File for Metered {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::stream::{Output, Stream};
+    use crate::memory::GuestMemory;
 
     #[test]
     fn a_quota_gives_what_it_has_and_takes_back() {
@@ -207,6 +218,46 @@ mod tests {
         assert_eq!(Quota::take(&left, 1), 0);
         Quota::give_back(&left, 3);
         assert_eq!(Quota::take(&left, 5), 3);
+    }
+
+    /// What a quota of 100 bytes has left after `act`.
+    fn left_after(act: impl FnOnce(&Arc<Quota>)) -> u64 {
+        let quota = Arc::new(Quota::new(Some(100), None));
+        act(&quota);
+        Quota::take(&quota.written_bytes, u64::MAX)
+    }
+
+    #[test]
+    fn what_a_short_write_did_not_write_is_given_back() {
+        let write = |file: &dyn File, len: u32| {
+            let mut bytes = [7; 64];
+            let region = GuestMemory::from_slice(&mut bytes).region(0, len).unwrap();
+            file.write(&[region], Fdflags::empty())
+        };
+        let left = left_after(|quota| {
+            let output = Arc::new(Output::default());
+            let collector = Stream::Collector { output: Arc::clone(&output), cap: 30 };
+            let Opened::File(file) = quota.meter(Opened::File(Box::new(collector))) else { panic!() };
+            assert_eq!([write(&*file, 20), write(&*file, 20), write(&*file, 20)], [Ok(20), Ok(10), Err(Errno::Nospc)]);
+            assert_eq!(output.copy().len(), 30);
+        });
+        assert_eq!(left, 70);
+        let left = left_after(|quota| {
+            let Opened::File(file) = quota.meter(Opened::File(Box::new(Stream::Null))) else { panic!() };
+            assert_eq!([write(&*file, 64), write(&*file, 64), write(&*file, 1)], [Ok(64), Ok(36), Err(Errno::Dquot)]);
+        });
+        assert_eq!(left, 0);
+    }
+
+    #[test]
+    fn what_fails_stores_nothing() {
+        let left = left_after(|quota| {
+            assert_eq!(quota.store(101, || Ok(())), Err(Errno::Dquot));
+            assert_eq!(quota.store(60, || Err::<(), _>(Errno::Exist)), Err(Errno::Exist));
+            assert_eq!(quota.store(60, || Ok(7)), Ok(7));
+            assert_eq!(quota.store(41, || Ok(())), Err(Errno::Dquot));
+        });
+        assert_eq!(left, 40);
     }
 
     #[test]

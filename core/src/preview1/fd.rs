@@ -3,12 +3,13 @@
 #![allow(clippy::cast_possible_truncation, reason = "of an i32 that stands for a shorter type, the upper bits mean nothing")]
 
 use super::stream::{all, attempt};
-use super::{BufferArg, Call, IoVecsArg, Result};
+use super::{BufferArg, Call, IoVecsArg, Result, Stop};
 use crate::abi::{
     Advice, Dirent, Errno, Fd, Fdflags, Fdstat, Filesize, Filestat, Fstflags, Prestat, Rights, RightsPair, Timestamp, Whence,
 };
 use crate::descriptor::Descriptor;
 use crate::host::{DirectoryEntry, Interest, Opened, SetTime, SetTimes};
+use crate::memory::Record;
 
 fn count(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
@@ -230,7 +231,8 @@ pub(super) fn set_times(atim: Timestamp, mtim: Timestamp, flags: u32) -> Result<
 /// POSIX: `preadv`.
 ///
 /// # Errors
-/// - `badf`: the descriptor is not open or is a directory.
+/// - `badf`: the descriptor is not open.
+/// - `isdir`: it is a directory.
 /// - `notcapable`: the right `fd_read` or `fd_seek` is missing.
 /// - `inval`: the offset is beyond 2^63.
 /// - `spipe`: the file cannot seek.
@@ -239,7 +241,7 @@ pub(super) fn set_times(atim: Timestamp, mtim: Timestamp, flags: u32) -> Result<
 pub(super) fn fd_pread(call: &Call<'_>, fd: Fd, iovs: IoVecsArg, offset: Filesize) -> Result<u32> {
     iovs.with(call.memory, |bufs| {
         let descriptor = call.descriptor(fd)?;
-        Ok(count(descriptor.file(Rights::FD_READ | Rights::FD_SEEK)?.pread(bufs.regions(), offset)?))
+        Ok(count(descriptor.file_to_read(Rights::FD_READ | Rights::FD_SEEK)?.pread(bufs.regions(), offset)?))
     })
 }
 
@@ -301,7 +303,8 @@ pub(super) fn fd_pwrite(call: &Call<'_>, fd: Fd, iovs: IoVecsArg, offset: Filesi
 /// POSIX: `readv`.
 ///
 /// # Errors
-/// - `badf`: the descriptor is not open or is a directory.
+/// - `badf`: the descriptor is not open.
+/// - `isdir`: it is a directory.
 /// - `notcapable`: the right `fd_read` is missing.
 /// - `again`: there is nothing to read, and the descriptor has `NONBLOCK`.
 ///
@@ -309,14 +312,18 @@ pub(super) fn fd_pwrite(call: &Call<'_>, fd: Fd, iovs: IoVecsArg, offset: Filesi
 pub(super) fn fd_read(call: &Call<'_>, fd: Fd, iovs: IoVecsArg) -> Result<u32> {
     iovs.with(call.memory, |bufs| {
         let descriptor = call.descriptor(fd)?;
-        let file = descriptor.file(Rights::FD_READ)?;
+        let file = descriptor.file_to_read(Rights::FD_READ)?;
         attempt(&descriptor, file, Interest::Read, file.read(bufs.regions())).map(count)
     })
 }
 
+/// How many bytes of entries are written at once.
+const LISTING_SLICE: usize = 1 << 20;
+
 /// Writes entries of a directory from a cookie on, `.` and `..` among them. The last entry is cut where the buffer ends; a
-/// buffer that is not full says that there are no more. A cookie is the host's own and stays good while the
-/// directory changes; 0 is the start.
+/// buffer that is not full says that there are no more. A cookie is a number below 2^31 that the directory's entries have in the order in which
+/// they were listed first. It stays good while the directory changes, as long as the descriptor is open and no listing of more than 65,536
+/// entries begins anew; 0 is the start.
 ///
 /// POSIX: `readdir`, `telldir`.
 ///
@@ -324,7 +331,10 @@ pub(super) fn fd_read(call: &Call<'_>, fd: Fd, iovs: IoVecsArg) -> Result<u32> {
 /// - `badf`: the descriptor is not open.
 /// - `notcapable`: the right `fd_readdir` is missing, as it is where the descriptor is no directory.
 /// - `acces`: the host may search the directory but not read it.
-/// - `dquot`: the guest has listed as many entries as it may.
+/// - `inval`: no entry was listed with this cookie.
+/// - `dquot`: the guest has listed as many entries as it may. Those before the one that is refused are not given either, and do not count:
+///   with a shorter buffer the guest gets them.
+/// - `nomem`: the listings of all of the guest's open directories have taken the memory that they may.
 ///
 /// # Node
 /// `node:wasi` leaves `.` and `..` out and has 0 for every serial number.
@@ -334,27 +344,59 @@ pub(super) fn fd_readdir(call: &Call<'_>, fd: Fd, buf: BufferArg<'_>, cookie: u6
     let descriptor = call.descriptor(fd)?;
     let directory = descriptor.directory(Rights::FD_READDIR)?;
     let buf = buf.0;
-    let mut used = 0_usize;
     if buf.is_empty() {
         return Ok(0);
     }
-    let mut refused = None;
+    let mut cookies = descriptor.cookies();
+    // Where the last slice has stopped, and how many bytes there are: a cookie has 31 bits.
+    let resume = call.resume.get();
+    let (mut at, mut used) = if resume == 0 {
+        if cookie == 0 {
+            cookies.restart();
+        }
+        (u32::try_from(cookie).map_err(|_| Errno::Inval)?, 0)
+    } else {
+        ((resume >> u32::BITS) as u32, resume as u32 as usize)
+    };
+    let from = cookies.host(at).ok_or(Errno::Inval)?;
+    let end = buf.len().min(used.saturating_add(LISTING_SLICE));
+    let (mut refused, mut counted) = (None, 0_u64);
     let quota = call.ctx.quota.as_deref();
-    directory.entries(cookie, buf.len(), &mut |entry: DirectoryEntry<'_>| {
-        if let Some(quota) = quota
-            && let Err(errno) = quota.take_entry()
-        {
-            refused = Some(errno);
+    directory.entries(from, end.saturating_sub(used), &mut |entry: DirectoryEntry<'_>| {
+        let next = quota.map_or(Ok(()), |quota| quota.take_entry().inspect(|()| counted = counted.saturating_add(1)));
+        let next = next.and_then(|()| cookies.after(at, entry.next, &call.ctx.listings));
+        let next = match next {
+            Ok(next) => next,
+            Err(errno) => {
+                refused = Some(errno);
+                return false;
+            }
+        };
+        let head = Dirent { next: next.into(), ino: entry.ino, namlen: count(entry.name.len()), filetype: entry.filetype };
+        let written = buf.put_with(used, &head, entry.name);
+        used = used.wrapping_add(written);
+        if written < size_of::<<Dirent as Record>::Bytes>().wrapping_add(entry.name.len()) {
+            // It is cut, and the guest asks for it again.
+            if let Some(quota) = quota {
+                counted = counted.saturating_sub(1);
+                quota.give_entries_back(1);
+            }
             return false;
         }
-        let head = Dirent { next: entry.next, ino: entry.ino, namlen: count(entry.name.len()), filetype: entry.filetype };
-        used = used.wrapping_add(buf.put_with(used, &head, entry.name));
-        used < buf.len()
+        at = next;
+        used < end
     })?;
-    match refused {
-        Some(errno) if used == 0 => Err(errno.into()),
-        _ => Ok(count(used)),
+    if let Some(errno) = refused {
+        if let Some(quota) = quota {
+            quota.give_entries_back(counted);
+        }
+        return Err(errno.into());
     }
+    if used >= end && used < buf.len() {
+        call.resume.set(u64::from(at) << u32::BITS | used as u64);
+        return Err(Stop::Again);
+    }
+    Ok(count(used))
 }
 
 /// Moves a descriptor to the number of another, which is closed.

@@ -6,7 +6,7 @@ use super::fd::{fdflags, rights, set_times};
 use super::stream::nap;
 use super::{BufferArg, Call, PathArg, Result};
 use crate::abi::{Errno, Fd, Fdflags, Filestat, Filetype, Lookupflags, Oflags, Rights, Timestamp};
-use crate::host::{self, Directory, GuestPath, OpenOptions, Opened, PATH_LIMIT, PathBuffer};
+use crate::host::{self, Directory, GuestPath, INODE_CHARGE, NAME_CHARGE, OpenOptions, Opened, PATH_LIMIT, PathBuffer, Quota};
 
 fn follow(flags: u32) -> Result<bool> {
     Ok(Lookupflags::from_bits(flags).ok_or(Errno::Inval)?.contains(Lookupflags::SYMLINK_FOLLOW))
@@ -48,6 +48,47 @@ fn open_unchanged(directory: &dyn Directory, path: GuestPath<'_>, options: OpenO
     }
 }
 
+/// What the name at the end of a path takes of `limits.writtenBytes`: as much as in a tree in memory.
+fn name_charge(path: GuestPath<'_>) -> u64 {
+    NAME_CHARGE.saturating_add(path.split().name.len() as u64)
+}
+
+/// Makes something with a new name, held to the quota. `beside` is what it takes beside the name.
+fn make(
+    call: &Call<'_>,
+    directory: &dyn Directory,
+    path: GuestPath<'_>,
+    beside: u64,
+    act: impl FnOnce() -> host::Result<()>,
+) -> host::Result<()> {
+    let Some(quota) = &call.ctx.quota else { return act() };
+    match quota.store(beside.saturating_add(name_charge(path)), act) {
+        // Programs make directories that may be there, and go by the answer.
+        Err(Errno::Dquot) if directory.path_filestat(path, false).is_ok() => Err(Errno::Exist),
+        result => result,
+    }
+}
+
+/// Opens a file, held to the quota, which counts one that is created.
+fn open_metered(directory: &dyn Directory, path: GuestPath<'_>, options: OpenOptions, quota: &Quota) -> host::Result<Opened> {
+    if !options.create {
+        return directory.open(path, options);
+    }
+    // A slash behind the name is refused in any case.
+    if !options.exclusive && !path.split().trailing_slash {
+        match directory.open(path, OpenOptions { create: false, ..options }) {
+            Ok(Opened::Directory(_)) => return Err(Errno::Isdir),
+            Err(Errno::Noent) => {}
+            result => return result,
+        }
+    }
+    let open = || directory.open(path, options);
+    match quota.store(INODE_CHARGE.saturating_add(name_charge(path)), open) {
+        Err(Errno::Dquot) if options.exclusive && directory.path_filestat(path, false).is_ok() => Err(Errno::Exist),
+        result => result,
+    }
+}
+
 /// Creates a directory.
 ///
 /// POSIX: `mkdirat`.
@@ -58,6 +99,7 @@ fn open_unchanged(directory: &dyn Directory, path: GuestPath<'_>, options: OpenO
 /// - `exist`: something is there.
 /// - `noent`: a directory on the way is not.
 /// - `rofs`: nothing is there, and the descriptor is read-only.
+/// - `nospc`, `dquot`: there is no room.
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#path_create_directory>
 pub(super) fn path_create_directory(call: &Call<'_>, fd: Fd, path: PathArg<'_>) -> Result<()> {
@@ -67,7 +109,8 @@ pub(super) fn path_create_directory(call: &Call<'_>, fd: Fd, path: PathArg<'_>) 
         return Err(refuse_name(descriptor.directory(Rights::empty())?, path.read(&mut buffer)?).into());
     }
     let directory = descriptor.directory(Rights::PATH_CREATE_DIRECTORY)?;
-    Ok(directory.create_directory(path.read(&mut buffer)?)?)
+    let path = path.read(&mut buffer)?;
+    Ok(make(call, directory, path, INODE_CHARGE, || directory.create_directory(path))?)
 }
 
 /// The attributes of a file. Times are in nanoseconds since 1970.
@@ -136,6 +179,7 @@ pub(super) fn path_filestat_set_times(
 /// - `perm`: it is a directory, or a symbolic link where there are to be none.
 /// - `xdev`: the two directories are not of one backend or file system, or symbolic links are denied in one of them only.
 /// - `rofs`: a descriptor is read-only.
+/// - `nospc`, `dquot`: there is no room.
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#path_link>
 pub(super) fn path_link(
@@ -149,7 +193,8 @@ pub(super) fn path_link(
     let (mut old_buffer, mut new_buffer) = (PathBuffer::new(), PathBuffer::new());
     let (old, new) = (call.descriptor(old_fd)?, call.descriptor(new_fd)?);
     let (from, to) = (old.directory(Rights::PATH_LINK_SOURCE)?, new.directory(Rights::PATH_LINK_TARGET)?);
-    Ok(from.link(old_path.read(&mut old_buffer)?, follow(old_flags)?, to, new_path.read(&mut new_buffer)?)?)
+    let (old_path, follow, new_path) = (old_path.read(&mut old_buffer)?, follow(old_flags)?, new_path.read(&mut new_buffer)?);
+    Ok(make(call, to, new_path, 0, || from.link(old_path, follow, to, new_path))?)
 }
 
 /// Opens a file or a directory and gives it the lowest free number. The new descriptor has the rights asked for, less those that make
@@ -171,6 +216,7 @@ pub(super) fn path_link(
 /// - `again`: another process holds a lease on the file, and `NONBLOCK` was given.
 /// - `mfile`, `nfile`: too many files are open. Nothing was created or cut.
 /// - `rofs`: the descriptor is read-only, and the right `fd_write` or `TRUNC` was given, or `CREAT` and there is no such file.
+/// - `nospc`, `dquot`: there is no room.
 ///
 /// # Node
 /// `node:wasi` follows a link in the last component whatever the flags, also to outside.
@@ -238,14 +284,19 @@ pub(super) fn path_open(
     let path = path.read(&mut buffer)?;
     // A file that was created or cut could not be put back.
     let number = call.ctx.table.reserve()?;
+    let quota = call.ctx.quota.as_deref();
+    let open = |options| match quota {
+        None => directory.open(path, options),
+        Some(quota) => open_metered(directory, path, options, quota),
+    };
     let opened = if read_only && (options.create || options.write || options.truncate) {
         open_unchanged(directory, path, options)
     } else {
-        match directory.open(path, options) {
+        match open(options) {
             // Go asks for the right to set the size of what it only reads, and the host does not let everything be written.
             Err(Errno::Acces | Errno::Perm | Errno::Rofs | Errno::Txtbsy) if options.write && !means_to_write && !options.truncate => {
                 given.base.remove(Rights::FD_ALLOCATE.union(Rights::FD_FILESTAT_SET_SIZE));
-                directory.open(path, OpenOptions { write: false, ..options })
+                open(OpenOptions { write: false, ..options })
             }
             opened => opened,
         }
@@ -255,10 +306,9 @@ pub(super) fn path_open(
         drop(number);
         return Err(nap());
     }
-    let opened = opened?;
     let opened = match &call.ctx.quota {
-        None => opened,
-        Some(quota) => quota.meter(opened),
+        None => opened?,
+        Some(quota) => quota.meter(opened?),
     };
     let child = descriptor.child(opened, given, flags);
     drop(descriptor);
@@ -331,13 +381,19 @@ pub(super) fn path_remove_directory(call: &Call<'_>, fd: Fd, path: PathArg<'_>) 
 /// - `perm`: it is a symbolic link where there are to be none.
 /// - `xdev`: the two directories are not of one backend or file system, or symbolic links are denied in one of them only.
 /// - `rofs`: a descriptor is read-only.
+/// - `nospc`, `dquot`: there is no room.
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#path_rename>
 pub(super) fn path_rename(call: &Call<'_>, fd: Fd, old_path: PathArg<'_>, new_fd: Fd, new_path: PathArg<'_>) -> Result<()> {
     let (mut old_buffer, mut new_buffer) = (PathBuffer::new(), PathBuffer::new());
     let (old, new) = (call.descriptor(fd)?, call.descriptor(new_fd)?);
     let (from, to) = (old.directory(Rights::PATH_RENAME_SOURCE)?, new.directory(Rights::PATH_RENAME_TARGET)?);
-    Ok(from.rename(old_path.read(&mut old_buffer)?, to, new_path.read(&mut new_buffer)?)?)
+    let (old_path, new_path) = (old_path.read(&mut old_buffer)?, new_path.read(&mut new_buffer)?);
+    let rename = || from.rename(old_path, to, new_path);
+    let Some(quota) = &call.ctx.quota else { return Ok(rename()?) };
+    // The old name's room serves the new one.
+    let growth = name_charge(new_path).saturating_sub(name_charge(old_path));
+    Ok(quota.store(growth, rename)?)
 }
 
 /// Makes a symbolic link with a text. The text may lead outside: then the link does not resolve.
@@ -350,6 +406,7 @@ pub(super) fn path_rename(call: &Call<'_>, fd: Fd, old_path: PathArg<'_>, new_fd
 /// - `perm`: the text is an absolute path, or there are to be no symbolic links.
 /// - `exist`: something is there.
 /// - `rofs`: nothing is there, and the descriptor is read-only.
+/// - `nospc`, `dquot`: there is no room.
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#path_symlink>
 pub(super) fn path_symlink(call: &Call<'_>, old_path: PathArg<'_>, fd: Fd, new_path: PathArg<'_>) -> Result<()> {
@@ -363,7 +420,8 @@ pub(super) fn path_symlink(call: &Call<'_>, old_path: PathArg<'_>, fd: Fd, new_p
     if text.starts_with(b"/") {
         return Err(Errno::Perm.into());
     }
-    Ok(directory.symlink(text, path)?)
+    let charge = INODE_CHARGE.saturating_add(text.len() as u64);
+    Ok(make(call, directory, path, charge, || directory.symlink(text, path))?)
 }
 
 /// Removes a file or a symbolic link.

@@ -1,7 +1,11 @@
 //! Randomness.
 
-use super::{BufferArg, Call, Result};
+use super::{BufferArg, Call, Result, Stop};
 use crate::host;
+
+/// How many bytes are filled at once: a gigabyte takes seconds, in which nobody could end the guest. A multiple of what the generators make at
+/// once, so that a seed gives the same bytes.
+const SLICE: usize = 4 << 20;
 
 /// Fills a buffer with random bytes fit for keys, unless the embedder has set a seed.
 ///
@@ -9,9 +13,17 @@ use crate::host;
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#random_get>
 pub(super) fn random_get(call: &Call<'_>, buf: BufferArg<'_>) -> Result<()> {
+    // How many bytes the slices before this one have filled.
+    let done = usize::try_from(call.resume.get()).unwrap_or(usize::MAX);
+    let rest = buf.0.from(done);
+    let slice = rest.start(SLICE);
     match &call.ctx.random {
-        None => host::fill(buf.0),
-        Some(random) => random.fill(buf.0),
+        None => host::fill(slice),
+        Some(random) => random.fill(slice),
+    }
+    if slice.len() < rest.len() {
+        call.resume.set(done.saturating_add(slice.len()) as u64);
+        return Err(Stop::Again);
     }
     Ok(())
 }

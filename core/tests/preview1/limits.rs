@@ -54,7 +54,7 @@ fn an_open_that_finds_no_number_has_created_and_cut_nothing() {
             guest = guest.thread();
         }
         check_nothing_is_opened(&mut guest, BOX, &|guest| format!("{:?}", guest.temp.tree("")));
-        let look = move |_: &Guest| format!("{:?} {:?}", tree.list_files(), tree.read_file("file"));
+        let look = move |_: &Guest| format!("{:?} {:?}", tree.list_files("", &mut { usize::MAX }), tree.read_file("file"));
         check_nothing_is_opened(&mut guest, memory, &look);
         // What is wrong with the call itself comes first, as there is nothing to be opened.
         assert_eq!(guest.open(BOX, "", Open::creating()), fails(Errno::Noent));

@@ -41,6 +41,7 @@ mod strings;
 mod support;
 #[cfg(target_os = "linux")]
 mod waiting;
+mod written_bytes;
 
 /// Nothing about the host is changed for these tests.
 fn prepare() {}

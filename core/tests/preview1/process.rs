@@ -68,3 +68,18 @@ fn no_random_bytes_are_a_success() {
     assert_eq!(guest.call("random_get", &[5, 0]), Ok(()));
     assert!(guest.memory.iter().all(|byte| *byte == PATTERN));
 }
+
+#[test]
+fn many_random_bytes_are_filled_in_slices() {
+    let mut guest = crate::support::Guest::new();
+    guest.ctx.random = Some(std::sync::Arc::new(wasi_rs_core::host::SeededRandom::new([7; 32])));
+    let mut expected = vec![0; 9 << 20];
+    let whole = wasi_rs_core::memory::GuestMemory::from_slice(&mut expected).region(0, 9 << 20).unwrap();
+    wasi_rs_core::host::SeededRandom::new([7; 32]).fill(whole);
+    guest.memory.resize(10 << 20, crate::support::PATTERN);
+    let len = 9_u64 << 20;
+    assert_eq!(guest.slice("random_get", &[100, len]), Err(wasi_rs_core::preview1::Stop::Again));
+    assert_eq!(guest.slice("random_get", &[100, len]), Err(wasi_rs_core::preview1::Stop::Again));
+    assert_eq!(guest.slice("random_get", &[100, len]), Ok(()));
+    assert!(guest.memory[100..100 + expected.len()] == expected[..]);
+}

@@ -59,7 +59,7 @@ impl World {
             };
             let object = match kind {
                 "a directory" => host(),
-                "a sorted directory" => Box::new(Sorted::new(host())),
+                "a sorted directory" => Box::new(Sorted::new(host(), &std::sync::Arc::new(wasi_rs_core::host::Budget::new(1 << 20)))),
                 _ => tree.root_directory(false),
             };
             let preopen = Descriptor::preopen(opened(object), name.as_bytes());
@@ -69,7 +69,7 @@ impl World {
     }
 
     fn look(&self) -> String {
-        let files = self.tree.list_files().unwrap();
+        let files = self.tree.list_files("", &mut { usize::MAX }).unwrap();
         let bytes: Vec<_> = files.iter().map(|file| self.tree.read_file(file)).collect();
         let times = |path: &str, follow| {
             let stat = self.tree.root_directory(false).path_filestat(GuestPath::new(path.as_bytes()).unwrap(), follow).unwrap();

@@ -149,26 +149,105 @@ fn cookie_0_looks_again() {
 }
 
 #[test]
-fn a_cookie_past_the_end_gives_nothing() {
-    let mut guest = with_files(5);
-    let last = guest.list(BOX, 4096).last().unwrap().next;
+fn cookies_have_31_bits_and_only_those_given_lead_anywhere() {
+    let mut guest = with_files(20);
+    assert_eq!(guest.readdir(BOX, 4096, 1), fails(Errno::Inval));
+    let all = guest.list(BOX, 4096);
+    assert!(all.iter().all(|entry| entry.next < 1 << 31));
+    let last = all.last().unwrap().next;
     assert_eq!(guest.readdir(BOX, 4096, last), Ok((Vec::new(), true)));
-    for cookie in [last + 1, 1 << 63, u64::MAX] {
-        assert_eq!(guest.readdir(BOX, 4096, cookie), Ok((Vec::new(), true)), "{cookie:#x}");
+    let given: BTreeSet<u64> = all.iter().map(|entry| entry.next).collect();
+    for cookie in (0..64).map(|bit| 1_u64 << bit).chain([12_345, u64::MAX >> 1, (1 << 62) - 1, u64::MAX, last + 1, last | 1 << 32]) {
+        let result = guest.readdir(BOX, 8192, cookie);
+        if given.contains(&cookie) {
+            assert!(result.is_ok(), "{cookie:#x}");
+        } else {
+            assert_eq!(result, fails(Errno::Inval), "{cookie:#x}");
+        }
     }
 }
 
 #[test]
-fn no_cookie_does_harm() {
-    let mut guest = with_files(20);
-    let all = expected(20);
-    for cookie in (0..64).map(|bit| 1_u64 << bit).chain([12_345, u64::MAX >> 1, (1 << 62) - 1]) {
-        // What a made-up cookie gives is the host's affair, but it is entries of this directory or `inval`.
-        match guest.readdir(BOX, 8192, cookie) {
-            Ok((entries, _)) => assert!(names(&entries).is_subset(&all), "{cookie:#x}"),
-            result => assert_eq!(result, fails(Errno::Inval), "{cookie:#x}"),
+fn cookies_stay_while_entries_come_and_go() {
+    let mut guest = with_files(300);
+    let all = guest.list(BOX, 512);
+    for index in (0..300).step_by(3) {
+        guest.unlink(BOX, format!("file-{index:06}")).unwrap();
+    }
+    for index in 0..100 {
+        guest.temp.write(&format!("box/new-{index}"), "");
+    }
+    // A look at all in between has numbers for what is new.
+    let now: BTreeSet<String> = names(&guest.list(BOX, 700));
+    assert_eq!(now.len(), 302);
+    for (at, entry) in all.iter().enumerate().rev() {
+        let (rest, end) = guest.readdir(BOX, 32 * 1024, entry.next).unwrap();
+        assert!(end);
+        let rest = names(&rest);
+        for behind in &all[at + 1..] {
+            let name = String::from_utf8(behind.name.clone()).unwrap();
+            assert_eq!(rest.contains(&name), now.contains(&name), "{name} behind entry {at}");
+        }
+        for before in &all[..=at] {
+            assert!(!rest.contains(str::from_utf8(&before.name).unwrap()), "behind entry {at}");
         }
     }
+}
+
+#[test]
+fn a_listing_beyond_the_memory_for_listings_is_refused() {
+    let mut guest = with_files(3000);
+    guest.ctx.listings = std::sync::Arc::new(wasi_rs_core::host::Budget::new(8192));
+    let other = guest.open(BOX, ".", Open::directory()).unwrap();
+    let refused = [BOX, other].map(|fd| {
+        let mut cookie = 0;
+        for _ in 0..1000 {
+            match guest.readdir(fd, 4096, cookie) {
+                Ok((entries, true)) => return entries.is_empty(),
+                Ok((entries, false)) => cookie = entries.last().unwrap().next,
+                result => {
+                    assert_eq!(result, fails(Errno::Nomem));
+                    return true;
+                }
+            }
+        }
+        panic!("the listing does not end");
+    });
+    // Cookies of a host that counts take no memory, and then nothing is refused.
+    let noted = guest.ctx.listings.left() < 8192;
+    assert_eq!(refused, [noted, noted]);
+    guest.close(other).unwrap();
+    guest.close(BOX).unwrap();
+    assert_eq!(guest.ctx.listings.left(), 8192);
+}
+
+#[test]
+fn a_huge_buffer_is_filled_in_slices() {
+    let mut guest = with_files(30_000);
+    guest.memory.resize(3 << 20, crate::support::PATTERN);
+    let (all, end) = guest.readdir(BOX, 2 << 20, 0).unwrap();
+    assert!(end);
+    assert_eq!(names(&all), expected(30_000));
+    let (some, end) = guest.readdir(BOX, (1 << 20) + 1000, 0).unwrap();
+    assert!(!end && some == all[..some.len()]);
+    let (rest, end) = guest.readdir(BOX, 2 << 20, some.last().unwrap().next).unwrap();
+    assert!(end && rest == all[some.len()..]);
+}
+
+#[test]
+fn the_entry_that_is_too_many_is_refused_and_a_cut_one_is_not_counted() {
+    let mut guest = with_files(10);
+    let all = guest.list(BOX, 4096);
+    guest.ctx.quota = Some(std::sync::Arc::new(wasi_rs_core::host::Quota::new(None, Some(20))));
+    let two = 48 + all[0].name.len() + all[1].name.len();
+    for _ in 0..3 {
+        assert_eq!(guest.readdir(BOX, two + 30, 0).unwrap().0, all[..2], "two whole and one cut");
+    }
+    assert_eq!(guest.readdir(BOX, 4096, 0).unwrap(), (all.clone(), true), "12 more make 18");
+    assert_eq!(guest.readdir(BOX, 4096, 0), fails(Errno::Dquot), "which is not as if there were two entries");
+    assert_eq!(guest.readdir(BOX, two + 30, 0), fails(Errno::Dquot), "a piece of a third is one too many");
+    assert_eq!(guest.readdir(BOX, two, 0).unwrap().0, all[..2], "what was refused did not count");
+    assert_eq!(guest.readdir(BOX, two, 0), fails(Errno::Dquot));
 }
 
 #[test]

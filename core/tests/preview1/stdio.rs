@@ -505,7 +505,7 @@ fn a_directory_as_stdin_is_a_directory_and_contains() {
     let stdin = open_directory(&files.temp.path("box"));
     let mut guest = Setup { stdin: Some(stdin.into()), ..Setup::default() }.guest();
     assert_eq!(guest.fdstat(0).unwrap().filetype, 3);
-    assert_eq!(guest.read(0, &[1]), fails(Errno::Badf));
+    assert_eq!(guest.read(0, &[1]), fails(Errno::Isdir));
     assert_eq!(guest.prestat(0), fails(Errno::Badf));
     assert_eq!(guest.open(0, "../outside/secret", Open::reading()), fails(Errno::Notcapable));
     assert!(guest.open(0, "file", Open::reading()).is_ok());

@@ -19,6 +19,9 @@ const ZEROS: [u8; 4096] = [0; 4096];
 #[derive(Debug, Default)]
 pub(super) struct Data {
     size: u64,
+    /// The first chunk: all that most files have. A map of one takes more than many files do.
+    first: Vec<u8>,
+    /// The others.
     chunks: BTreeMap<u64, Vec<u8>>,
 }
 
@@ -34,6 +37,11 @@ impl Data {
         self.size
     }
 
+    /// The bytes of a chunk that were written.
+    fn chunk(&self, index: u64) -> &[u8] {
+        if index == 0 { &self.first } else { self.chunks.get(&index).map(Vec::as_slice).unwrap_or_default() }
+    }
+
     /// Gives up to `len` bytes from `offset` on to `put`, piece by piece, and returns how many there were. `put` gets the distance from `offset`.
     fn visit(&self, offset: u64, len: usize, mut put: impl FnMut(usize, &[u8])) -> usize {
         let there = self.size.saturating_sub(offset);
@@ -43,7 +51,7 @@ impl Data {
             let (index, within) = locate(offset.saturating_add(done as u64));
             let step = CHUNK_LEN.saturating_sub(within).min(len.saturating_sub(done));
             let end = done.saturating_add(step);
-            let stored = self.chunks.get(&index).and_then(|chunk| chunk.get(within..)).unwrap_or_default();
+            let stored = self.chunk(index).get(within..).unwrap_or_default();
             let stored = stored.get(..step).unwrap_or(stored);
             put(done, stored);
             done = done.saturating_add(stored.len());
@@ -100,7 +108,7 @@ impl Data {
     /// The bytes of a chunk to write to, made if they are not there.
     fn room(&mut self, index: u64, within: usize, len: usize) -> Option<&mut [u8]> {
         let end = within.checked_add(len)?;
-        let chunk = self.chunks.entry(index).or_default();
+        let chunk = if index == 0 { &mut self.first } else { self.chunks.entry(index).or_default() };
         if chunk.len() < end {
             if chunk.capacity() < end {
                 // A file of one chunk doubles. A later chunk is no more than what the file has already.
@@ -144,11 +152,12 @@ impl Data {
     pub(super) fn set_size(&mut self, size: u64) {
         if size < self.size {
             let (index, within) = locate(size);
-            self.chunks.split_off(&index.saturating_add(u64::from(within > 0)));
-            if let Some(last) = self.chunks.get_mut(&index) {
+            drop(self.chunks.split_off(&index.saturating_add(u64::from(within > 0)).max(1)));
+            let last = if index == 0 { Some(&mut self.first) } else { self.chunks.get_mut(&index) };
+            if let Some(last) = last {
                 last.truncate(within);
                 if last.capacity() / 2 > within.max(ROOM_LEAST) {
-                    last.shrink_to_fit();
+                    shrink(last);
                 }
             }
         }
@@ -158,6 +167,16 @@ impl Data {
     /// How many bytes of memory the chunks take.
     #[cfg(test)]
     pub(super) fn memory(&self) -> usize {
-        self.chunks.values().map(Vec::capacity).sum()
+        self.chunks.values().map(Vec::capacity).fold(self.first.capacity(), usize::saturating_add)
+    }
+}
+
+/// Gives the room of a chunk back that it does not need: all of it, for new room. What an allocator cuts off a block in place is too short for the
+/// next chunk, and thousands of such pieces are memory that nobody can use.
+fn shrink(chunk: &mut Vec<u8>) {
+    let mut smaller = Vec::new();
+    if smaller.try_reserve_exact(chunk.len()).is_ok() {
+        smaller.extend_from_slice(chunk);
+        *chunk = smaller;
     }
 }

@@ -208,28 +208,35 @@ impl Tree {
         body.to_vec()
     }
 
-    /// The paths of all regular files and symbolic links, sorted by their bytes.
+    /// The paths of all regular files and symbolic links, each behind `prefix`, sorted by their bytes. `room` says how many bytes these paths and
+    /// those of the directories may have together, with 32 for each, and afterwards what is left of it. It bounds what a few bytes of the tree can
+    /// make: each of the many hard links that a guest makes below a deep directory has a long path.
     ///
     /// # Errors
     /// - `nametoolong`: a path would have more than [`PATH_LIMIT`] bytes. Guests can nest directories deeper than a path can say.
-    pub fn list_files(&self) -> Result<Vec<String>> {
+    /// - `2big`: the paths do not fit `room`.
+    pub fn list_files(&self, prefix: &str, room: &mut usize) -> Result<Vec<String>> {
+        const PATH_CHARGE: usize = 32;
+
         let names = self.inner.names();
         let mut paths = Vec::new();
         let mut pending = vec![(self.inner.top, String::new())];
-        while let Some((directory, prefix)) = pending.pop() {
+        while let Some((directory, parent)) = pending.pop() {
             for (name, id) in names.directory(directory)?.entries.sorted() {
                 // Every name is one: guests' paths are checked.
-                let mut path = prefix.clone();
-                path.push_str(str::from_utf8(name).map_err(|_| Errno::Ilseq)?);
+                let name = str::from_utf8(name).map_err(|_| Errno::Ilseq)?;
                 let is_directory = names.is_directory(id);
-                if path.len() > PATH_LIMIT {
+                let len = parent.len().saturating_add(name.len());
+                if len > PATH_LIMIT {
                     return Err(Errno::Nametoolong);
                 }
+                // A directory's path, too, is kept until its turn.
+                let charge = len.saturating_add(prefix.len()).saturating_add(PATH_CHARGE);
+                *room = room.checked_sub(charge).ok_or(Errno::TooBig)?;
                 if is_directory {
-                    path.push('/');
-                    pending.push((id, path));
+                    pending.push((id, [&*parent, name, "/"].concat()));
                 } else {
-                    paths.push(path);
+                    paths.push([prefix, &*parent, name].concat());
                 }
             }
         }

@@ -61,8 +61,8 @@ fn clock_id(clock: Clockid) -> libc::clockid_t {
 }
 
 fn nanoseconds(seconds: i64, nanoseconds: i64) -> Timestamp {
-    // A time before 1970 has no representation.
-    let seconds = u64::try_from(seconds).unwrap_or(0);
+    // A time before 1970 has no representation, nor has what is left of its second.
+    let Ok(seconds) = u64::try_from(seconds) else { return 0 };
     seconds.saturating_mul(NANOSECONDS).saturating_add(u64::try_from(nanoseconds).unwrap_or(0))
 }
 
@@ -255,4 +255,15 @@ fn poll_one(fd: BorrowedFd<'_>, flags: PollFlags, timeout: Timestamp) -> rustix:
 
 fn unsupported<T>() -> Result<T> {
     Err(Errno::Notsup)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nanoseconds;
+
+    #[test]
+    fn a_time_before_1970_is_0() {
+        let times = [(-1, 0), (-1, 999_999_999), (i64::MIN, 5), (0, 0), (0, 7), (2, 3)];
+        assert_eq!(times.map(|(seconds, fraction)| nanoseconds(seconds, fraction)), [0, 0, 0, 0, 7, 2_000_000_003]);
+    }
 }
