@@ -49,7 +49,12 @@ export interface WASIOptions {
    * What happens when the guest calls `proc_exit`. If `true`, `start()` returns the guest's exit code.
    * If `false`, the process ends, as with `process.exit(code)`; in a Worker as well.
    *
-   * @default true with `version`, false without
+   * By default it is `true` with `version`, and without it where an option is used that `node:wasi` does not have:
+   * `outputCap`, `limits`, `clock`, `random` or `sortedReaddir`; a `stdin`, `stdout` or `stderr` that is no number; a
+   * preopen that is a `file:` URL or has `path`, `file` or `memory`. `trace` and `stats` only observe, and change
+   * nothing. An option that is `undefined` is not used.
+   *
+   * @default true with `version` or an option of ours, false otherwise
    */
   returnOnExit?: boolean | undefined;
   /**
@@ -73,12 +78,30 @@ export interface WASIOptions {
   stderr?: number | undefined;
 }
 
-/** A preopen that is more than the path of a host's directory. */
+/** Bytes of any realm: those that a view shows, or all of a buffer. */
+export type Bytes = ArrayBuffer | SharedArrayBuffer | ArrayBufferView;
+
+/** A `URL` of any realm and library, whose scheme is `file:`. */
+export interface FileURL {
+  readonly href: string;
+  readonly protocol: string;
+}
+
+/**
+ * An object of the host with an open descriptor: a `FileHandle`, `process.stdout`, or a stream of a file, whose type
+ * does not declare its `fd`. The guest borrows the descriptor, and the WASI keeps the object from being collected. One
+ * that is closed or not open yet is an error.
+ */
+export type HasDescriptor =
+  { readonly fd: number } | { readonly path: string | object; readonly pending: boolean };
+
+/** A preopen that is more than the path of a host's directory. No kind has other keys than these. */
 export type Preopen =
   | string
+  | FileURL
   | {
       /** The path of a directory of the host. */
-      path: string;
+      path: string | FileURL;
       /**
        * Nothing below it can be changed, whatever rights the guest asks for: what would change something
        * is errno 69 (rofs). The rights to write are reported all the same, as C libraries ask only for
@@ -89,6 +112,14 @@ export type Preopen =
       /** Makes the directory, with those above it, if it is missing. @default false */
       create?: boolean | undefined;
       /**
+       * Opens the directory when the guest first uses it, and makes it then with `create`; under Node's permission model
+       * it is checked and made by the constructor all the same. What stands in the way is an errno of the guest's call,
+       * and is tried again at the next. Once it is open, it stays that directory. For a directory that the process may
+       * pass through only, or that is not there yet.
+       * @default false
+       */
+      lazy?: boolean | undefined;
+      /**
        * `'inside'`: symbolic links are followed as far as they stay below the preopen. `'deny'`: none is
        * followed (errno 32, loop), made, renamed or linked (errno 63, perm), and nothing is renamed or
        * linked between this preopen and one that allows links (errno 75, xdev).
@@ -98,13 +129,15 @@ export type Preopen =
     }
   | {
       /** The path of a file of the host. The guest opens it by the preopen's name. */
-      file: string;
+      file: string | FileURL;
+      /** Looks for the file when the guest first uses it, as above. @default false */
+      lazy?: boolean | undefined;
       /** @default false */
       readOnly?: boolean | undefined;
     }
   | {
-      /** A directory in memory, with these files by their relative paths. */
-      memory: { [path: string]: string | Uint8Array };
+      /** A directory in memory, with these files by their relative paths: a plain object, no `Map`. */
+      memory: { [path: string]: string | Bytes };
       /**
        * How many bytes its files, names and links may take together; beyond it is errno 51 (nospc).
        * @default 268435456
@@ -121,7 +154,7 @@ export type Clock = 'real' | bigint | { start?: bigint | undefined; step?: bigin
 export interface TraceEvent {
   /** The function's name in the specification. */
   name: string;
-  /** The arguments by name: paths as text, flags as lists of names. */
+  /** The arguments by name: paths as text, cut after 4095 bytes and ended by `…` then; flags as lists of names. */
   args: { [name: string]: unknown };
   /** The errno by name, `'success'` if there is none; `undefined` if the call stopped the guest. */
   errno: string | undefined;
@@ -129,15 +162,21 @@ export interface TraceEvent {
   ns: number;
 }
 
-/** Options that `node:wasi` does not have. */
+/**
+ * Options that `node:wasi` does not have. An option or a key that is `undefined` is absent. A key that `limits`, `clock`
+ * or a preopen does not have is an error, and where one of these options is used, so is a name among the options
+ * themselves that comes near to one of theirs; not with `wasi-rs/register`.
+ */
 export interface EmbedderOptions extends Omit<
   WASIOptions,
   'preopens' | 'stdin' | 'stdout' | 'stderr'
 > {
   preopens?: { [guestPath: string]: Preopen | undefined } | undefined;
   /**
-   * A descriptor of the host, `'inherit'` (0), nothing, bytes, or a function that gives the next bytes
-   * and `null` at the end. What the function throws stops the guest.
+   * A descriptor of the host or an open object that has one, `'inherit'` (0), nothing, bytes, or a function that gives
+   * the next bytes, or text, which is encoded as UTF-8; `null`, or none, is the end. What the function throws stops the
+   * guest, as does anything else that it gives, a promise included: `start()` throws a TypeError with
+   * `ERR_INVALID_RETURN_VALUE`.
    *
    * @default 0
    */
@@ -145,49 +184,74 @@ export interface EmbedderOptions extends Omit<
     | number
     | 'inherit'
     | 'ignore'
-    | Uint8Array
-    | ((maxBytes: number) => Uint8Array | null)
+    | Bytes
+    | HasDescriptor
+    | ((maxBytes: number) => Bytes | string | null)
     | undefined;
   /**
-   * A descriptor of the host, `'inherit'` (1), nothing, `'pipe'`, which {@link WASI.stdout} gives, or a
-   * function that gets each chunk when it is written. What the function throws stops the guest.
+   * A descriptor of the host or an open object that has one, `'inherit'` (1), nothing, `'pipe'`, which
+   * {@link WASI.stdout} gives, or a function that gets each chunk when it is written. What the function throws stops
+   * the guest, and so does a promise that it gives, as nobody would wait for it: `ERR_INVALID_RETURN_VALUE`.
    *
    * @default 1
    */
-  stdout?: number | 'inherit' | 'ignore' | 'pipe' | ((chunk: Uint8Array) => void) | undefined;
+  stdout?:
+    | number
+    | 'inherit'
+    | 'ignore'
+    | 'pipe'
+    | HasDescriptor
+    | ((chunk: Uint8Array) => void)
+    | undefined;
   /** As `stdout`. @default 2 */
-  stderr?: number | 'inherit' | 'ignore' | 'pipe' | ((chunk: Uint8Array) => void) | undefined;
+  stderr?:
+    | number
+    | 'inherit'
+    | 'ignore'
+    | 'pipe'
+    | HasDescriptor
+    | ((chunk: Uint8Array) => void)
+    | undefined;
   /**
-   * How many bytes a `'pipe'` holds; beyond it the guest gets errno 51 (nospc).
+   * How many bytes a `'pipe'` holds; beyond it the guest gets errno 51 (nospc), and {@link WASI.stdoutTruncated} is true.
    * @default 67108864
    */
-  outputCap?: number;
+  outputCap?: number | undefined;
   /** What the guest may do. */
-  limits?: {
-    /** How many descriptors it may have open, the first ones included; beyond it is errno 33 (mfile). */
-    openFiles?: number | undefined;
-    /** How many bytes it may write in all; beyond it is errno 19 (dquot). */
-    writtenBytes?: number | undefined;
-    /** How many entries of directories it may list in all; beyond it is errno 19 (dquot). */
-    readdirEntries?: number | undefined;
-    /** How many calls it may make; the next one throws `ERR_WASI_LIMIT` out of `start()`. */
-    hostCalls?: number | undefined;
-    /**
-     * For how many milliseconds from its first call on it may make calls; a later one, or one that still
-     * waits, throws `ERR_WASI_LIMIT`. A guest that makes no calls is not stopped: see {@link runInWorker}.
-     */
-    deadlineMs?: number | undefined;
-  };
-  /** Gets each call after it was made; `true` prints them to the standard error. */
-  trace?: boolean | ((event: TraceEvent) => void);
+  limits?:
+    | {
+        /** How many descriptors it may have open, the first ones included; beyond it is errno 33 (mfile). */
+        openFiles?: number | undefined;
+        /** How many bytes it may write in all; beyond it is errno 19 (dquot). */
+        writtenBytes?: number | undefined;
+        /** How many entries of directories it may list in all; beyond it is errno 19 (dquot). */
+        readdirEntries?: number | undefined;
+        /** How many calls it may make; the next one throws `ERR_WASI_LIMIT` out of `start()`. */
+        hostCalls?: number | undefined;
+        /**
+         * For how many milliseconds from its first call on it may make calls; a later one, or one that still
+         * waits, throws `ERR_WASI_LIMIT`. A guest that makes no calls is not stopped: see {@link runInWorker}.
+         */
+        deadlineMs?: number | undefined;
+      }
+    | undefined;
+  /**
+   * Gets each call after it was made; `true` prints them to the standard error. It never stops or changes the guest: of
+   * what the function throws, the first becomes a warning of the process (`WASI_TRACE`), and a line that finds no room
+   * in the standard error for a second is dropped, as are those after it until there is room again.
+   */
+  trace?: boolean | ((event: TraceEvent) => void) | undefined;
   /** Whether {@link WASI.stats} counts. */
-  stats?: boolean;
-  /** The guest's clocks. One that is not real is not waited for: its time passes at once. */
-  clock?: { realtime?: Clock | undefined; monotonic?: Clock | undefined };
+  stats?: boolean | undefined;
+  /**
+   * The guest's clocks. One that is not real is not waited for: its time passes at once. A monotonic clock that shows 0
+   * ends programs written in Go ("nanotime returning zero").
+   */
+  clock?: { realtime?: Clock | undefined; monotonic?: Clock | undefined } | undefined;
   /** A seed for the guest's randomness: the same seed, the same bytes. Not fit for keys. */
-  random?: string | number | bigint | Uint8Array;
+  random?: string | number | bigint | Bytes | undefined;
   /** Whether directories list their entries by name. */
-  sortedReaddir?: boolean;
+  sortedReaddir?: boolean | undefined;
 }
 
 export interface FinalizeBindingsOptions {
@@ -221,12 +285,13 @@ export class WASI {
    * @throws {RangeError} `ERR_OUT_OF_RANGE`: `stdin`, `stdout` or `stderr` is no integer from 0 to
    *   2147483647.
    * @throws {Error} `UVWASI_ENOENT`, `UVWASI_ENOTDIR`, `UVWASI_EACCES` and so on: a preopen cannot be
-   *   opened; the message names the guest's path, the host's path and the cause. `UVWASI_EBADF`:
-   *   a standard stream is not open. `errno` is the number that WASI preview1 gives the cause.
-   * @throws {Error} `ERR_ACCESS_DENIED`: under Node's permission model (`--permission`) the process may
-   *   not read a preopened file or what is below a folder, or not make a folder that is to be created.
-   *   What it may read and not write is read-only: every call that would change something there
-   *   answers errno 69 (rofs).
+   *   opened; the message names the guest's path, the host's path and the cause, and the properties `guestPath` and
+   *   `hostPath` have the two. `UVWASI_EBADF`: a standard stream is not open. `errno` is the number that WASI preview1
+   *   gives the cause.
+   * @throws {Error} `ERR_ACCESS_DENIED`: under Node's permission model (`--permission`) the process was not given
+   *   `--allow-wasi`, may not read a preopened file or what is below a folder, or not make a folder that is to be
+   *   created; or a standard stream is a folder, and the process may not read and write everything. What it may read
+   *   and not write is read-only: every call that would change something there answers errno 69 (rofs).
    */
   constructor(options?: WASIOptions | EmbedderOptions);
 
@@ -297,22 +362,32 @@ export class WASI {
   /** What the guest wrote to its standard error, if that is a `'pipe'`: a copy. */
   get stderr(): Uint8Array | undefined;
 
+  /** Whether `outputCap` cut what the guest wrote to its standard output, if that is a `'pipe'`. */
+  get stdoutTruncated(): boolean | undefined;
+
+  /** Whether `outputCap` cut what the guest wrote to its standard error, if that is a `'pipe'`. */
+  get stderrTruncated(): boolean | undefined;
+
   /**
    * Reads a file of a preopen in memory.
    *
-   * @param guestPath as the guest would open it
-   * @returns a copy of its bytes; `undefined` if no preopen in memory has such a file
+   * @param guestPath as the guest would open it: below the preopen with the longest name that the path begins with, of
+   *   two with one name the later, as C libraries look it up; links are followed
+   * @returns a copy of its bytes; `undefined` if the path leads to no file of a preopen in memory
    */
   readFile(guestPath: string): Uint8Array | undefined;
 
   /**
-   * The guest's paths of all files in preopens in memory, sorted.
+   * The guest's paths of all files and symbolic links in preopens in memory, sorted.
    *
    * @throws `ERR_WASI_LIST_TOO_LONG`: the guest has made so many paths, with hard links below a deep directory for example, that they
    *   take more than 32 MiB together (with 32 bytes for each file and directory), or directories so deep that a path would have more than
    *   4096 bytes. `readFile()` still reads what has a path.
    */
-  listFiles(): string[];
+  listFiles(options?: { withTypes?: false | undefined }): string[];
+
+  /** The same, and what each is. */
+  listFiles(options: { withTypes: true }): { path: string; type: 'file' | 'symlink' }[];
 
   /** How often each function was called and for how many nanoseconds, with the option `stats`. */
   stats(): { [name: string]: { calls: number; ns: number } } | undefined;
@@ -332,6 +407,10 @@ export interface WorkerResult {
   stdout?: Uint8Array;
   /** What it wrote to its standard error, unless that went elsewhere. */
   stderr?: Uint8Array;
+  /** As {@link WASI.stdoutTruncated}. */
+  stdoutTruncated?: boolean;
+  /** As {@link WASI.stderrTruncated}. */
+  stderrTruncated?: boolean;
   /** As {@link WASI.stats}. */
   stats?: { [name: string]: { calls: number; ns: number } };
 }

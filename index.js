@@ -20,16 +20,20 @@ const {
   collectedOutput,
   createInstance,
   instanceId,
+  isTreeLink,
   listTreeFiles,
+  outputTruncated,
   readTreeFile,
   shareInstance,
   unshareInstance,
 } = require('./binding.js');
-const { listTooLong, nodeError } = require('./lib/errors.js');
+const { inThisRealm } = require('./lib/bytes.js');
+const { accessDenied, constructionFailed, listTooLong, nodeError } = require('./lib/errors.js');
 const { Guest, copyOut, now, prepareEndOfProcess, useMemory } = require('./lib/guest.js');
 const { createImports, createSnapshot0Imports } = require('./lib/imports.js');
 const {
   bindingNameOf,
+  checkKeys,
   checkedOptions,
   validateBoolean,
   validateFunction,
@@ -38,6 +42,8 @@ const {
 } = require('./lib/options.js');
 
 const { assign, defineProperty } = Object;
+const { apply } = Reflect;
+const { hasOwnProperty: hasOwn } = Object.prototype;
 
 // State lies under symbols with the descriptions that `node:wasi` uses. emnapi, the runtime under
 // every WebAssembly package built with napi-rs, looks them up by description, and writes them.
@@ -58,7 +64,13 @@ const kShare = Symbol('kShare');
 const kAttach = Symbol('kAttach');
 
 /** What a WASI has of options that attaches to another's: all else is there. */
-const ATTACHED = { functions: undefined, observers: undefined, names: [] };
+const ATTACHED = {
+  functions: undefined,
+  observers: undefined,
+  names: [],
+  isOurs: false,
+  lent: undefined,
+};
 
 const DISPOSE = Symbol.dispose ?? Symbol.for('nodejs.dispose');
 
@@ -79,7 +91,8 @@ class WASI {
     attaching = undefined;
     validateObject(options, 'options');
     // Two contracts meet in this class. Without `version` the documentation of Node 18 holds: the
-    // guest's exit ends the process. With it that of Node 20 and later holds: `start` returns.
+    // guest's exit ends the process. With it that of Node 20 and later holds: `start` returns. So it does where
+    // an option is used that `node:wasi` does not have: then the program was written for this class.
     const versioned = options.version !== undefined;
     const bindingName = versioned ? bindingNameOf(options.version) : 'wasi_snapshot_preview1';
     const checked = attached === undefined ? checkedOptions(options) : ATTACHED;
@@ -87,6 +100,7 @@ class WASI {
     const guest = new Guest();
     guest.handle = handle;
     const wasiImport = createImports(guest);
+    guest.lent = checked.lent;
     // The guest was compiled against snapshot 0, where some records are laid out differently.
     if (bindingName === 'wasi_unstable') assign(wasiImport, createSnapshot0Imports(guest));
     const { functions, observers } = checked;
@@ -106,7 +120,7 @@ class WASI {
     this[kObservation] = undefined;
 
     try {
-      let returnOnExit = versioned;
+      let returnOnExit = versioned || checked.isOurs;
       if (options.returnOnExit !== undefined) {
         validateBoolean(options.returnOnExit, 'options.returnOnExit');
         returnOnExit = options.returnOnExit;
@@ -207,12 +221,22 @@ class WASI {
 
   /** @returns {Uint8Array | undefined} what the guest wrote to its standard output, if that is a `'pipe'` */
   get stdout() {
-    return collectedOutput(instanceId(this[kHandle]), 1) ?? undefined;
+    return inThisRealm(collectedOutput(instanceId(this[kHandle]), 1));
   }
 
   /** @returns {Uint8Array | undefined} what the guest wrote to its standard error, if that is a `'pipe'` */
   get stderr() {
-    return collectedOutput(instanceId(this[kHandle]), 2) ?? undefined;
+    return inThisRealm(collectedOutput(instanceId(this[kHandle]), 2));
+  }
+
+  /** @returns {boolean | undefined} whether `outputCap` cut what the guest wrote to its standard output, if that is a `'pipe'` */
+  get stdoutTruncated() {
+    return outputTruncated(instanceId(this[kHandle]), 1) ?? undefined;
+  }
+
+  /** @returns {boolean | undefined} whether `outputCap` cut what the guest wrote to its standard error, if that is a `'pipe'` */
+  get stderrTruncated() {
+    return outputTruncated(instanceId(this[kHandle]), 2) ?? undefined;
   }
 
   /**
@@ -222,21 +246,28 @@ class WASI {
    * @returns {Uint8Array | undefined} a copy of its bytes, if there is such a file
    */
   readFile(guestPath) {
-    const id = instanceId(this[kHandle]);
-    for (const { index, path } of candidatePreopens(this[kPreopens], String(guestPath))) {
-      const bytes = path === '' ? null : readTreeFile(id, index, path);
-      if (bytes !== null) return bytes;
-    }
-    return undefined;
+    const names = this[kPreopens];
+    const place = placeOf(names, String(guestPath));
+    if (place === undefined) return undefined;
+    const { index, path } = place;
+    return inThisRealm(readTreeFile(instanceId(this[kHandle]), index, path, names[index] === '/'));
   }
 
   /**
-   * @returns {string[]} the guest's paths of all files in preopens in memory, sorted
-   * @throws `ERR_WASI_LIST_TOO_LONG` if the guest has made more paths than fit 32 MiB, or one that is too long for a path
+   * @param {{ withTypes?: boolean }} [options] `withTypes`: whether to say what each is
+   * @returns {string[] | { path: string, type: 'file' | 'symlink' }[]} the guest's paths of all files and symbolic
+   *   links in preopens in memory, sorted
+   * @throws {Error} `ERR_WASI_LIST_TOO_LONG`: the guest has made more paths than fit 32 MiB, or one that is too long for a path
    */
-  listFiles() {
+  listFiles(options = {}) {
+    validateObject(options, 'options');
+    checkKeys(options, 'options', ['withTypes']);
+    const { withTypes = false } = options;
+    validateBoolean(withTypes, 'options.withTypes');
+    const id = instanceId(this[kHandle]);
     const prefixes = this[kPreopens].map((name) => (name.endsWith('/') ? name : `${name}/`));
-    const files = listTreeFiles(instanceId(this[kHandle]), prefixes);
+    if (withTypes) return typedFiles(id, prefixes);
+    const files = listTreeFiles(id, prefixes);
     if (typeof files === 'string') throw listTooLong(files);
     return files.sort();
   }
@@ -262,7 +293,14 @@ class WASI {
 }
 
 function newInstance({ args, env, stdin, stdout, stderr, preopens, special }) {
-  return createInstance(args, env, stdin, stdout, stderr, preopens, special);
+  const made = createInstance(args, env, stdin, stdout, stderr, preopens, special);
+  // The addon hands over why there is none: its errors would be of the realm that Node began with.
+  if (!apply(hasOwn, made, ['code'])) return made;
+  const { directory, preopen } = made;
+  if (typeof directory === 'number') {
+    throw accessDenied('--allow-fs-read', 'FileSystemRead', `descriptor ${directory}`);
+  }
+  throw constructionFailed(made, preopens[preopen]);
 }
 
 /** As described in index.d.ts; loaded when it is first called. */
@@ -270,15 +308,47 @@ function runInWorker(wasm, options, limits) {
   return require('./lib/run-in-worker.js').runInWorker(wasm, options, limits);
 }
 
-/** Where a guest's path may lie: below each preopen whose name it begins with, the longest first. */
-function candidatePreopens(names, guestPath) {
-  const places = [];
-  names.forEach((name, index) => {
-    const folder = name.endsWith('/') ? name : `${name}/`;
-    if (guestPath.startsWith(folder))
-      places.push({ index, folder, path: guestPath.slice(folder.length) });
-  });
-  return places.sort((one, other) => other.folder.length - one.folder.length);
+/**
+ * Where a guest's C library (wasi-libc) looks a path up: below the preopen with the longest name that the path begins
+ * with; of two with the same name, the later one. It compares text: a name behind `/./` or `..` is no preopen's to it.
+ *
+ * @returns {{ index: number, path: string } | undefined} the preopen and the path below it
+ */
+function placeOf(names, guestPath) {
+  // A path that does not begin at the root begins at the working directory, which is the root.
+  const path = guestPath.replace(/^\/+/, '');
+  let found;
+  let longest = -1;
+  for (let index = names.length - 1; index >= 0; index--) {
+    const prefix = names[index].replace(/^(?:\/|\.(?:\/|$))+/, '');
+    if (prefix.length <= longest || !path.startsWith(prefix)) continue;
+    // Only whole components match.
+    const next = path[prefix.replace(/\/+$/, '').length];
+    if (prefix !== '' && next !== undefined && next !== '/') continue;
+    longest = prefix.length;
+    found = { index, path: path.slice(prefix.length).replace(/^\/+/, '') || '.' };
+  }
+  return found;
+}
+
+/** The files of all trees with their types. A name that has gone meanwhile is left out. */
+function typedFiles(id, prefixes) {
+  // A preopen's number as the prefix: a path alone does not say which of two nested preopens it is in.
+  const files = listTreeFiles(
+    id,
+    prefixes.map((_, index) => `${index}:`),
+  );
+  if (typeof files === 'string') throw listTooLong(files);
+  return files
+    .map((file) => {
+      const [index] = file.split(':', 1);
+      const path = file.slice(index.length + 1);
+      const isLink = isTreeLink(id, Number(index), path);
+      return { path: prefixes[index] + path, type: isLink ? 'symlink' : 'file', isLink };
+    })
+    .filter(({ isLink }) => isLink !== null)
+    .map(({ path, type }) => ({ path, type }))
+    .sort((one, other) => (one.path < other.path ? -1 : one.path > other.path ? 1 : 0));
 }
 
 /** What the next WASI attaches to; not an option, because users' options are read as Node reads them. */

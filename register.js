@@ -12,7 +12,10 @@
 const { syncBuiltinESMExports } = require('node:module');
 const workerThreads = require('node:worker_threads');
 const { WASI } = require('./index.js');
+const { beLenient } = require('./lib/options.js');
 
+// Programs that were written for node:wasi may pass what it passes over.
+beLenient();
 builtin().WASI = WASI;
 followIntoWorkers();
 syncBuiltinESMExports();
@@ -53,13 +56,30 @@ function followIntoWorkers() {
   });
 }
 
+/** What may stand before a directive, and a directive with its end. */
+const GAP = /\s+|\/\/.*|\/\*[^]*?\*\//y;
+const DIRECTIVE = /(?:'([^'\n]*)'|"([^"\n]*)")[^\S\n]*(?:;|(?=\n|\r|\}|\/\/|\/\*|$))/y;
+
+/** Whether code begins with `'use strict'`, behind comments and other directives at most. */
+function isStrict(code) {
+  for (let at = 0; ;) {
+    GAP.lastIndex = DIRECTIVE.lastIndex = at;
+    const directive = GAP.test(code) ? undefined : DIRECTIVE.exec(code);
+    if (directive === null) return false;
+    if (directive !== undefined && (directive[1] ?? directive[2]) === 'use strict') return true;
+    at = directive === undefined ? GAP.lastIndex : DIRECTIVE.lastIndex;
+  }
+}
+
 /**
  * Only CommonJS has a `require` there: a module has got its preloads. The line stays the first, and
- * strict code stays strict.
+ * strict code stays strict. A hashbang is one only where a program begins, so it becomes a comment.
  */
 function withPreload(code) {
-  const strict = /^\s*(['"])use strict\1/.test(code) ? "'use strict';" : '';
-  return `${strict}globalThis.require?.(${JSON.stringify(__filename)});${code}`;
+  const isHashbang = code.startsWith('#!');
+  const plain = isHashbang ? `//${code.slice(2)}` : code;
+  const strict = isStrict(plain) ? "'use strict';" : '';
+  return `${strict}globalThis.require?.(${JSON.stringify(__filename)});${plain}`;
 }
 
 /** A path as one word of NODE_OPTIONS. */

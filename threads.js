@@ -15,6 +15,7 @@
 const { join } = require('node:path');
 const { Worker } = require('node:worker_threads');
 const { [Symbol.for('wasi-rs.keys')]: keys } = require('./index.js');
+const { checkKeys, validateObject } = require('./lib/options.js');
 const { errorOf } = require('./lib/run-in-worker.js');
 const { importedMemory } = require('./lib/wasm-memory.js');
 
@@ -34,7 +35,11 @@ const DEFAULT_MAX_THREADS = 64;
  * @returns {Promise<number>} the exit code: 0 when `_start` returns, or what any thread gave to
  *   `proc_exit`. It rejects with the error of a trap in any thread. Either ends all threads.
  */
-async function runThreads(wasi, wasm, { maxThreads = DEFAULT_MAX_THREADS, memory } = {}) {
+async function runThreads(wasi, wasm, options = {}) {
+  validateObject(options, 'options');
+  checkKeys(options, 'options', ['maxThreads', 'memory']);
+  const { maxThreads = DEFAULT_MAX_THREADS } = options;
+  let { memory } = options;
   if (!Number.isInteger(maxThreads) || maxThreads < 0) {
     throw new RangeError('The option "maxThreads" must be an integer of at least 0');
   }

@@ -546,6 +546,16 @@ access W_OK: No such file or directory
       tree: () => ({ sandbox: { dir: { new: '' }, new: '' } }),
     },
   },
+  // Where paths lead with several preopens: readFile is held against it.
+  'open-paths': {
+    args: ['open-paths', '/a/f', '/a/b/f', '/b/../a/f', '/a/none'],
+    tree: () => ({ a: { f: '1' }, b: { f: '2' } }),
+    preopens: { '/a': 'a', '/a/b': 'b' },
+    expect: {
+      stdout: '1\n2\nNo such file or directory\nNo such file or directory\n',
+      tree: () => ({ a: { f: '1' }, b: { f: '2' } }),
+    },
+  },
   unstable: { version: 'unstable', expect: { end: 'exit 7', stdout: 'unstable\n' } },
   reactor: {
     calls: ['work', 'work'],

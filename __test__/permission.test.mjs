@@ -21,6 +21,7 @@ const allowed = (name) => process.allowedNodeEnvironmentFlags.has(name);
 // Errno and rights of preview1.
 const BADF = 8;
 const ROFS = 69;
+const LOOP = 32;
 const NOTCAPABLE = 76;
 const FD_READ = 1 << 1;
 const FD_SEEK = 1 << 2;
@@ -56,14 +57,15 @@ function run(folder, flags, code, options = {}) {
     `--allow-fs-read=${PACKAGE}`,
     `--allow-fs-read=${program}`,
   ];
-  const addons = allowed('--allow-addons') ? ['--allow-addons'] : [];
+  const { wasi = true, ...spawnOptions } = options;
+  const addons = ['--allow-addons', ...(wasi ? ['--allow-wasi'] : [])].filter(allowed);
   const env = { ...process.env };
   delete env.NODE_OPTIONS;
   delete env.NODE_TEST_CONTEXT;
   const { status, signal, stdout, stderr } = spawnSync(
     process.execPath,
     [...always, ...addons, ...flags, program],
-    { cwd: folder, env, encoding: 'utf8', timeout: 60_000, ...options },
+    { cwd: folder, env, encoding: 'utf8', timeout: 60_000, ...spawnOptions },
   );
   assert.deepEqual([status, signal, stderr], [0, null, ''], stdout);
   return JSON.parse(stdout);
@@ -198,6 +200,29 @@ describe('under the permission model', { skip }, () => {
       }
     }));
 
+  it('a folder that is allowed without what is below it is refused', () =>
+    inFolders((folder, at) => {
+      // What is no folder when the process starts is allowed by itself only, for Node as well.
+      const made = `const fs = require('node:fs');
+        fs.mkdirSync(folder + '/later');`;
+      const [reads, writes] = [read(at('later')), write(at('later'))];
+      const asked = `${made}
+        const has = (scope, path) => process.permission.has(scope, folder + path);
+        tell([has('fs.read', '/later'), has('fs.read', '/later/f'), has('fs.write', '/later'), has('fs.write', '/later/f')]);`;
+      assert.deepEqual(run(folder, [reads, writes], asked), [true, false, true, false]);
+      for (const preopen of ['folder + "/later"', '{ path: folder + "/later", create: true }']) {
+        fs.rmdirSync(at('later'));
+        const error = run(folder, [reads, writes], `${made} ${construct(preopen)}`);
+        assert.equal(error?.permission, 'FileSystemRead', preopen);
+      }
+      // The same for writing: all may be read, and the folder alone may be written.
+      fs.rmdirSync(at('later'));
+      const code = `${made} ${driver.replace("folder + '/a'", "folder + '/later'")}
+        tell(w.path_create_directory(3, ...text('new')));`;
+      assert.equal(run(folder, [read(folder), writes], code), ROFS);
+      assert.deepEqual(readTree(at('later')), {});
+    }));
+
   it('it counts where a link leads, too', () =>
     inFolders((folder, at) => {
       const error = run(folder, [read(at('to-a*'))], construct('folder + "/to-a"'));
@@ -290,10 +315,119 @@ describe('under the permission model', { skip }, () => {
       assert.deepEqual(readTree(at('a')), files());
     }));
 
-  it('no other permission is asked for', () =>
+  it('the permission for WASI is asked for as node:wasi does', () =>
     inFolders((folder) => {
-      const code = `new WASI({ version: 'preview1' }); new WASI(); tell(process.permission.has('wasi'));`;
-      assert.equal(run(folder, [], code), false);
+      const made = (WASI) => `const seen = {};
+        for (const [name, options] of Object.entries({
+          plain: {}, 'wrong args': { args: 1 }, 'wrong stdin': { stdin: -1 }, 'no folder': { preopens: { '/': folder + '/none' } },
+          'wrong returnOnExit': { returnOnExit: 1 },
+        })) {
+          try {
+            new ${WASI}({ version: 'preview1', ...options });
+            seen[name] = 'made';
+          } catch (error) {
+            seen[name] = [error.name, error.message, { ...error }];
+          }
+        }
+        tell(seen);`;
+      for (const wasi of [false, true]) {
+        const ours = run(folder, [read(folder)], made('WASI'), { wasi });
+        const own = run(folder, [read(folder)], made("(require('node:wasi').WASI)"), { wasi });
+        // Ours says which.
+        for (const seen of [ours, own]) {
+          if (wasi) seen['no folder'] = seen['no folder'][2].code;
+        }
+        assert.deepEqual(ours, own);
+        assert.equal(ours.plain === 'made', wasi);
+      }
+      const attached = `const { Worker, isMainThread, parentPort } = require('node:worker_threads');`;
+      assert.equal(run(folder, [], `${attached} tell(process.permission.has('wasi'));`), true);
+    }));
+
+  it('what is checked is what is opened, with links and dots as the system follows them', () =>
+    inFolders((folder, at) => {
+      makeTree(folder, { secret: { 'f.txt': 'secret', d: { 'f.txt': 'deep' } } });
+      fs.symlinkSync(at('secret/d'), at('a/out'));
+      const grants = [read(at('a/')), write(at('a/'))];
+      for (const preopen of [
+        "folder + '/a/out'",
+        "folder + '/a/out/..'",
+        "folder + '/a/out/../'",
+        "folder + '/a/./out/.././'",
+        "{ path: folder + '/a/out/..', lazy: true }",
+        "{ path: folder + '/a/out/new', create: true }",
+        "{ path: folder + '/a/out/../new', create: true }",
+        "{ path: folder + '/a/out/../new', lazy: true }",
+        "{ file: folder + '/a/out/../f.txt' }",
+        "{ file: folder + '/a/out/../f.txt', lazy: true }",
+        "new URL('file://' + folder + '/a/out')",
+      ]) {
+        assert.equal(run(folder, grants, construct(preopen))?.code, 'ERR_ACCESS_DENIED', preopen);
+      }
+      assert.deepEqual(readTree(at('secret')), { 'f.txt': 'secret', d: { 'f.txt': 'deep' } });
+      // Within what is allowed, they lead where they lead without the model.
+      fs.symlinkSync(at('b/d'), at('a/over'));
+      const code = `${driver.replace("folder + '/b'", "folder + '/a/over/..'")}
+        tell([content(open(4, 'f.txt', 0, ${FD_READ})), content(open(4, 'd/g.txt', 0, ${FD_READ}))]);`;
+      assert.deepEqual(run(folder, [read(folder)], code), ['hello', 'inner']);
+    }));
+
+  it('what changes after the check changes nothing', () =>
+    inFolders((folder, at) => {
+      makeTree(folder, { secret: { 'f.txt': 'secret' } });
+      const lookup = (options) => `process.chdir(folder + '/a');
+        const fs = require('node:fs');
+        const memory = new WebAssembly.Memory({ initial: 1 });
+        let errno;
+        try {
+          const wasi = new WASI({ version: 'preview1', ${options} });
+          wasi.finalizeBindings({ exports: { memory } });
+          if (globalThis.before) before();
+          Buffer.from(memory.buffer).write('new', 1024);
+          errno = wasi.wasiImport.path_create_directory(3, 1024, 3);
+        } catch (error) {
+          errno = error.code;
+        }
+        tell(errno);`;
+      const flags = [read(folder), write(at('a/'))];
+      const chdir = 'get limits() { process.chdir(folder + "/b"); return {}; }';
+      // Whichever of the two it is, it is checked: below b nothing may be made.
+      assert.equal(run(folder, flags, lookup(`preopens: { '/': 'd' }, ${chdir}`)), ROFS);
+      assert.deepEqual(readTree(at('b')), files());
+      // A folder that is opened later, where something else stands by then.
+      const swap = `globalThis.before = () => {
+        fs.rmSync('d', { recursive: true });
+        fs.renameSync('to-b', 'd');
+      };`;
+      fs.symlinkSync(at('b/d'), at('a/to-b'));
+      const late = run(
+        folder,
+        flags,
+        swap + lookup(`preopens: { '/': { path: 'd', lazy: true } }`),
+      );
+      assert.equal(late, LOOP);
+      assert.deepEqual(readTree(at('b')), files());
+    }));
+
+  it('a folder that is lent by its number is refused, unless all may be read and written', () =>
+    inFolders((folder, at) => {
+      for (const stream of ['stdin', 'stdout', 'stderr']) {
+        const code = `const fd = require('node:fs').openSync(folder + '/a', 'r');
+          const file = require('node:fs').openSync(folder + '/a/f.txt', 'r');
+          const tried = (fd) => {
+            try {
+              new WASI({ version: 'preview1', ${stream}: fd });
+              return null;
+            } catch (error) {
+              return [error.code, error.permission];
+            }
+          };
+          tell([tried(fd), tried(file)]);`;
+        const refused = [['ERR_ACCESS_DENIED', 'FileSystemRead'], null];
+        assert.deepEqual(run(folder, [read(at('a/'))], code), refused);
+        assert.deepEqual(run(folder, [read('*')], code), refused);
+        assert.deepEqual(run(folder, [read('*'), write('*')], code), [null, null]);
+      }
     }));
 
   it('what may be written is', () =>

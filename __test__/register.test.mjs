@@ -241,6 +241,57 @@ describe('the hook', () => {
     }));
 });
 
+describe('the code of a Worker that is text', () => {
+  const seen = async (code, flags) =>
+    withProgram({}, (folder) =>
+      run(
+        folder,
+        [
+          '--no-warnings',
+          '--eval',
+          `new (require('node:worker_threads').Worker)(${JSON.stringify(code)}, { eval: true })
+            .on('message', console.log).on('error', (error) => console.log(error.message))`,
+        ],
+        { flags },
+      ),
+    );
+  const REGISTER = ['--require', 'wasi-rs/register'];
+  const HOOKED = "const hooked = 'close' in require('node:wasi').WASI.prototype;";
+  // Whether the code is strict, in which line it is, and whether it is hooked.
+  const TELL = `${HOOKED} require('node:worker_threads').parentPort.postMessage([(function () { return this === undefined; })(), /:(\\d+):/.exec(new Error().stack.split('\\n')[1])[1], hooked].join());`;
+
+  for (const [name, head, strict, line] of [
+    ['nothing', '', false, 1],
+    ['a hashbang', '#!/usr/bin/env node\n', false, 2],
+    ['a hashbang with CRLF and strict', "#!/usr/bin/env node\r\n'use strict';\n", true, 3],
+    ['strict', "'use strict';", true, 1],
+    ['strict without a semicolon', '"use strict"\n', true, 2],
+    ['strict behind comments', "// one\n/* two\n */ 'use strict';\n", true, 4],
+    ['strict behind a directive', "'use something';\n'use strict';\n", true, 3],
+    ['a comment that says strict', "// 'use strict';\n", false, 2],
+    ['comments around code', "/* a */ void 0; /* b */ 'use strict';\n", false, 2],
+    ['a string that is part of more', "'use strict'.length;\n", false, 2],
+    ['a string that is no directive', "void 0; 'use strict';\n", false, 2],
+    ['a hashbang that says strict', "#!'use strict';\n", false, 2],
+  ]) {
+    it(`runs as it was written, with ${name} in front`, async () => {
+      const code = head + TELL;
+      assert.deepEqual(await seen(code, []), [`${strict},${line},false`], 'without the hook');
+      assert.deepEqual(await seen(code, REGISTER), [`${strict},${line},true`], 'with it');
+    });
+  }
+});
+
+describe('options that are not known', () => {
+  it('are passed over under the hook, also where they come near', () =>
+    withProgram({}, async (folder) => {
+      const code = `new (require('node:wasi').WASI)({ version: 'preview1', preopen: {}, timeout: 1, stats: true });
+        console.log('made');`;
+      const flags = ['--require', 'wasi-rs/register'];
+      assert.deepEqual(await run(folder, ['--no-warnings', '--eval', code], { flags }), ['made']);
+    }));
+});
+
 // What the tests above would see if the hook did nothing.
 describe('without the hook', () => {
   it('programs get node:wasi', () =>

@@ -38,6 +38,57 @@ function wrongType(name, expected, value) {
   );
 }
 
+function wrongValue(name, reason, value) {
+  const kind = apply(indexOf, name, ['.']) < 0 ? 'argument' : 'property';
+  return nodeError(
+    TypeError,
+    'ERR_INVALID_ARG_VALUE',
+    `The ${kind} '${name}' ${reason}. Received ${shortened(shown(value), 128, 128)}`,
+  );
+}
+
+/** A function of the embedder's gave what it must not give. */
+function invalidReturn(expected, name, value) {
+  return nodeError(
+    TypeError,
+    'ERR_INVALID_RETURN_VALUE',
+    `Expected ${expected} to be returned from the "${name}" function but got ${described(value)}.`,
+  );
+}
+
+/**
+ * A key that an object of ours does not have.
+ *
+ * @param {string} owner the object's name
+ * @param {string} key that is not known
+ * @param {string | undefined} guess what may have been meant
+ * @param {string[]} known all keys of such an object
+ */
+function unknownKey(owner, key, value, guess, known) {
+  const meant = guess === undefined ? '' : `: did you mean '${guess}'?`;
+  const list = known.map((name) => `'${name}'`).join(', ');
+  return wrongValue(
+    `${owner}.${key}`,
+    `is not known${meant}${meant ? ' K' : '; k'}nown are ${list}`,
+    value,
+  );
+}
+
+/** Why an instance could not be made, from what the addon says of it. `guest` and `host` are those of a preopen. */
+function constructionFailed({ message, code, errno, syscall }, { guest, host } = {}) {
+  const error = new Error(message);
+  captureStackTrace?.(error, constructionFailed);
+  error.errno = errno;
+  error.code = code;
+  error.syscall = syscall;
+  // Not among what is printed with the error: node:wasi has neither, and both stand in the message.
+  if (guest !== undefined) {
+    defineProperty(error, 'guestPath', { value: guest, configurable: true, writable: true });
+    defineProperty(error, 'hostPath', { value: host, configurable: true, writable: true });
+  }
+  return error;
+}
+
 function outOfRange(name, expected, value) {
   const received = isInteger(value) && Math.abs(value) > 2 ** 32 ? grouped(value) : String(value);
   return nodeError(
@@ -57,6 +108,15 @@ function accessDenied(flag, scope, resource) {
   error.permission = scope;
   error.resource = resource;
   return error;
+}
+
+/** A value as Node shows it. Some cannot be: a view whose buffer is detached. */
+function shown(value) {
+  try {
+    return inspect(value);
+  } catch {
+    return described(value);
+  }
 }
 
 /** What was received, in the words of Node's messages. */
@@ -147,10 +207,14 @@ function notLoaded(message, cause) {
 module.exports = {
   accessDenied,
   addonNotLoaded,
+  constructionFailed,
+  invalidReturn,
   limitReached,
   listTooLong,
   nodeError,
   outOfRange,
   shortened,
+  unknownKey,
   wrongType,
+  wrongValue,
 };

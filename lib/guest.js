@@ -46,6 +46,8 @@ class Guest {
   deadline = Infinity;
   /** The value that `createInstance` returned. Collecting it releases the instance. */
   handle = undefined;
+  /** Objects whose descriptors the guest uses: collecting one would close its descriptor. */
+  lent = undefined;
 }
 
 /** Lets the imports work on another memory. The brand is checked, so no look-alike will do. */

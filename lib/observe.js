@@ -3,12 +3,18 @@
 // What watches the calls of a guest: budgets, traces and statistics. Only an instance with one of these
 // options has its imports wrapped; all others pay nothing.
 
+const { Buffer } = require('node:buffer');
 const { writeSync } = require('node:fs');
 const { limitReached } = require('./errors.js');
 const { errnoName, traced } = require('./trace.js');
 
-const { hrtime } = process;
+const { apply } = Reflect;
+const { emitWarning, hrtime } = process;
 const STDERR = 2;
+/** For how many milliseconds a line of a trace waits for room in the standard error. */
+const PATIENCE = 1000;
+/** How many milliseconds pass between two attempts. */
+const PAUSE = 5;
 
 /**
  * Wraps all imports.
@@ -19,7 +25,7 @@ const STDERR = 2;
  * @returns {{ stats: () => object | undefined }}
  */
 function observe(wasiImport, { hostCalls, deadlineMs, trace, stats }, guest) {
-  const report = trace === true ? print : trace || undefined;
+  const report = trace === true ? print : trace ? guarded(trace) : undefined;
   const isTimed = stats === true || report !== undefined;
 
   let left = hostCalls ?? Infinity;
@@ -42,7 +48,7 @@ function observe(wasiImport, { hostCalls, deadlineMs, trace, stats }, guest) {
       [name](...args) {
         check();
         if (!isTimed) return call(...args);
-        const described = report && traced(name, args, guest.copyOut);
+        const described = report && argumentsOf(name, args, guest.copyOut);
         const start = hrtime.bigint();
         let errno;
         try {
@@ -73,18 +79,81 @@ function observe(wasiImport, { hostCalls, deadlineMs, trace, stats }, guest) {
   };
 }
 
+// A trace never stops or changes the guest, whatever happens to it.
+
+/** The arguments by name. Whoever calls imports from JavaScript may pass values that cannot be described. */
+function argumentsOf(name, args, copyOut) {
+  try {
+    return traced(name, args, copyOut);
+  } catch {
+    return {};
+  }
+}
+
+/** The embedder's function. What it throws first becomes a warning of the process; it is called on. */
+function guarded(trace) {
+  let hasFailed = false;
+  return (event) => {
+    try {
+      trace(event);
+    } catch (error) {
+      if (hasFailed) return;
+      hasFailed = true;
+      const reason = error instanceof Error ? (error.stack ?? error.message) : text(error);
+      const message = `The function options.trace threw: ${reason}`;
+      apply(emitWarning, process, [message, { code: 'WASI_TRACE' }]);
+    }
+  };
+}
+
 /** A call as a line on the host's standard error. */
 function print({ name, args, errno, ns }) {
   const list = Object.entries(args).map(([key, value]) => `${key}=${text(value)}`);
-  writeSync(STDERR, `wasi: ${name}(${list.join(', ')}) = ${errno ?? 'stopped'} [${ns} ns]\n`);
+  put(`wasi: ${name}(${list.join(', ')}) = ${errno ?? 'stopped'} [${ns} ns]\n`);
+}
+
+/** The end of a line whose beginning was written. */
+let rest = Buffer.alloc(0);
+/** How many lines were dropped since the last one that was written. */
+let dropped = 0;
+
+/** Writes a line. One that finds no room in time is dropped, and those after it do not wait until there is room again. */
+function put(line) {
+  const isLate = dropped > 0;
+  const until = isLate ? 0 : Date.now() + PATIENCE;
+  // What is begun comes to its end first.
+  rest = written(rest, until);
+  if (rest.length > 0) {
+    dropped++;
+    return;
+  }
+  const notice = isLate ? `wasi: ${dropped} calls are left out: there was no room for them\n` : '';
+  const bytes = Buffer.from(notice + line);
+  const left = written(bytes, until);
+  if (left.length === bytes.length) dropped++;
+  else [rest, dropped] = [left, 0];
+}
+
+/** @returns {Buffer} what could not be written until then */
+function written(bytes, until) {
+  for (;;) {
+    if (bytes.length === 0) return bytes;
+    try {
+      bytes = bytes.subarray(writeSync(STDERR, bytes));
+    } catch (error) {
+      if (error.code === 'EINTR') continue;
+      // A pipe that is full and does not wait. Whatever else is wrong will not be better later.
+      if (error.code !== 'EAGAIN') return Buffer.alloc(0);
+      if (Date.now() >= until) return bytes;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE);
+    }
+  }
 }
 
 function text(value) {
-  return typeof value === 'string'
-    ? JSON.stringify(value)
-    : Array.isArray(value)
-      ? value.join('|') || '0'
-      : String(value);
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (Array.isArray(value)) return value.join('|') || '0';
+  return typeof value === 'object' && value !== null ? 'object' : String(value);
 }
 
 module.exports = { observe };

@@ -7,20 +7,29 @@ const {
   mkdirSync,
   realpathSync: { native: realpath },
 } = require('node:fs');
-const { join, resolve, sep } = require('node:path');
+const { basename, dirname, isAbsolute, join, resolve, sep } = require('node:path');
 const { inspect } = require('node:util');
-const { accessDenied, nodeError, outOfRange, shortened, wrongType } = require('./errors.js');
+const { bytesOf, encoded, isBytes } = require('./bytes.js');
+const {
+  accessDenied,
+  nodeError,
+  outOfRange,
+  shortened,
+  unknownKey,
+  wrongType,
+  wrongValue,
+} = require('./errors.js');
 
-const { apply } = Reflect;
-const { entries } = Object;
+const { apply, getPrototypeOf } = Reflect;
+const { entries, keys } = Object;
 const { isArray } = Array;
 const { isInteger, MAX_SAFE_INTEGER } = Number;
 const { hasOwnProperty: hasOwn } = Object.prototype;
 const { indexOf, slice } = String.prototype;
-const { permission } = process;
+const { cwd, permission } = process;
 const isAllowed = permission?.has;
-const encoder = new TextEncoder();
-const { encode } = encoder;
+/** Node 20.16 and 22.3 are the first that can allow it, and with which node:wasi asks for it. */
+const asksForWasi = permission && process.allowedNodeEnvironmentFlags.has('--allow-wasi');
 
 // Objects that are made here and read by name have all that is read of them, or no prototype: what someone gave to
 // all objects is no option.
@@ -35,13 +44,37 @@ const TRACED_BY_ENVIRONMENT = (process.env.NODE_DEBUG_NATIVE ?? '')
   .split(',')
   .includes('wasi');
 
+const INPUTS = `of type number or function, 'inherit', 'ignore', bytes, or an open object with a number "fd"`;
+const OUTPUTS = `of type number or function, 'inherit', 'ignore', 'pipe', or an open object with a number "fd"`;
+
+// Keys of our own objects, and of the options.
+const LIMITS = ['openFiles', 'writtenBytes', 'readdirEntries', 'hostCalls', 'deadlineMs'];
+const CLOCKS = ['realtime', 'monotonic'];
+const CLOCK = ['start', 'step'];
+const PREOPENS = {
+  __proto__: null,
+  path: ['path', 'readOnly', 'create', 'symlinks', 'lazy'],
+  file: ['file', 'readOnly', 'lazy'],
+  memory: ['memory', 'readOnly', 'maxBytes'],
+};
+const NODES = ['version', 'args', 'env', 'preopens', 'returnOnExit', 'stdin', 'stdout', 'stderr'];
+const OURS = ['outputCap', 'limits', 'clock', 'random', 'sortedReaddir', 'trace', 'stats'];
+
+/** Whether names that are no options may come near to those of options: in programs that were not written for us. */
+let isLenient = false;
+
+function beLenient() {
+  isLenient = true;
+}
+
 /**
  * Checks all options but `version` and `returnOnExit`, in Node's order, for the native side. Options that
  * `node:wasi` does not have are only read where they are there: what watches the reads sees Node's.
  *
- * @returns {{ native: object, functions?: object, observers?: object, names: string[] }} what
- *   `createInstance` takes; the streams that are functions; what watches calls; and the guest's names
- *   of all preopens
+ * @returns {{ native: object, functions?: object, observers?: object, names: string[], isOurs: boolean,
+ *   lent: unknown }} what `createInstance` takes; the streams that are functions; what watches calls; the guest's
+ *   names of all preopens; whether an option does what `node:wasi` has not, other than to observe; and what
+ *   must not be collected before the WASI, as it would close a descriptor
  */
 function checkedOptions(options) {
   if (options.args !== undefined) validateArray(options.args, 'options.args');
@@ -51,79 +84,165 @@ function checkedOptions(options) {
   const env = terminatedEnv(options.env ?? {});
 
   if (options.preopens !== undefined) validateObject(options.preopens, 'options.preopens');
-  const preopens = preopenList(options.preopens ?? {});
+  const used = { __proto__: null, isOurs: false, isWatched: false, lent: undefined };
+  const preopens = preopenList(options.preopens ?? {}, used);
 
   const { stdin = 0, stdout = 1, stderr = 2 } = options;
-  const cap =
-    'outputCap' in options ? checkedCount(options.outputCap, 'options.outputCap') : DEFAULT_CAP;
+  const outputCap = ours(options, 'outputCap', used);
+  const cap = outputCap === undefined ? DEFAULT_CAP : checkedCount(outputCap, 'options.outputCap');
   let functions;
   if (typeof stdin === 'function') functions = { __proto__: null, stdin };
   if (typeof stdout === 'function') functions = { __proto__: null, ...functions, stdout };
   if (typeof stderr === 'function') functions = { __proto__: null, ...functions, stderr };
   const streams = {
-    stdin: inputStream(stdin, 'options.stdin'),
-    stdout: outputStream(stdout, 'options.stdout', 1, cap),
-    stderr: outputStream(stderr, 'options.stderr', 2, cap),
+    stdin: inputStream(stdin, 'options.stdin', used),
+    stdout: outputStream(stdout, 'options.stdout', 1, cap, used),
+    stderr: outputStream(stderr, 'options.stderr', 2, cap, used),
   };
 
-  if (permission) checkPermissions(preopens);
   const observers = {
     hostCalls: undefined,
     deadlineMs: undefined,
     trace: undefined,
     stats: undefined,
   };
-  const native = { args, env, ...streams, preopens, special: specialOptions(options, observers) };
-  if ('trace' in options) observers.trace = checkedTrace(options.trace);
+  const native = { args, env, ...streams, preopens, special: undefined };
+  native.special = specialOptions(options, observers, used);
+  observers.trace = observing(options, 'trace', used);
+  if (observers.trace !== undefined) checkTrace(observers.trace);
   else if (TRACED_BY_ENVIRONMENT) observers.trace = true;
-  if ('stats' in options) {
-    validateBoolean(options.stats, 'options.stats');
-    observers.stats = options.stats;
-  }
+  observers.stats = observing(options, 'stats', used);
+  if (observers.stats !== undefined) validateBoolean(observers.stats, 'options.stats');
+  const { isOurs, lent } = used;
+  if (isOurs || used.isWatched) checkNearMisses(options);
+  // The last, as what reads options may call anything.
+  if (permission) checkPermissions(native);
   const { hostCalls, deadlineMs, trace, stats } = observers;
   const isWatched = hostCalls !== undefined || deadlineMs !== undefined || trace || stats;
   const names = preopens.map(({ guest }) => guest);
-  return { native, functions, observers: isWatched ? observers : undefined, names };
+  return { native, functions, observers: isWatched ? observers : undefined, names, isOurs, lent };
+}
+
+/** An option that `node:wasi` does not have. One that is `undefined` is not there. */
+function ours(options, name, used) {
+  const value = name in options ? options[name] : undefined;
+  if (value !== undefined) used.isOurs = true;
+  return value;
+}
+
+/** The same for an option that only observes. */
+function observing(options, name, used) {
+  const value = name in options ? options[name] : undefined;
+  if (value !== undefined) used.isWatched = true;
+  return value;
+}
+
+/**
+ * `node:wasi` passes over what it does not know. Where an option of ours is used, a name that comes near to that of
+ * an option was meant to be it.
+ */
+function checkNearMisses(options) {
+  if (isLenient) return;
+  const known = [...NODES, ...OURS];
+  for (const key of keys(options)) {
+    if (known.includes(key) || options[key] === undefined) continue;
+    const preopen = ['readOnly', 'create', 'symlinks', 'lazy', 'maxBytes'];
+    const guess = require('./guess.js').nearest(key, [
+      ...known,
+      ...LIMITS.map((name) => `limits.${name}`),
+      ...CLOCKS.map((name) => `clock.${name}`),
+      ...preopen.map((name) => `preopens[...].${name}`),
+    ]);
+    if (guess !== undefined) throw unknownKey('options', key, options[key], guess, known);
+  }
+}
+
+/** Refuses keys that an object of ours does not have. One that is `undefined` is not there. */
+function checkKeys(value, name, known) {
+  for (const key of keys(value)) {
+    if (known.includes(key) || value[key] === undefined) continue;
+    const guess = require('./guess.js').nearest(key, known);
+    throw unknownKey(name, key, value[key], guess, known);
+  }
+}
+
+/** An object of ours. A `Map` has no keys, so it would be passed over in silence. */
+function validateOwnObject(value, name, known) {
+  validateObject(value, name);
+  if (Symbol.iterator in value) throw wrongType(name, 'a plain object', value);
+  checkKeys(value, name, known);
+}
+
+/** Whether a value was written as `{}`, in whichever realm. */
+function isPlain(value) {
+  const prototype = getPrototypeOf(value);
+  return prototype === null || getPrototypeOf(prototype) === null;
 }
 
 /** What few ask for, apart: each property that the native side looks for takes its time. */
-function specialOptions(options, observers) {
+function specialOptions(options, observers, used) {
   const isAny =
     'limits' in options || 'clock' in options || 'random' in options || 'sortedReaddir' in options;
   if (!isAny) return undefined;
   const native = { __proto__: null };
-  if ('limits' in options) addLimits(native, observers, options.limits);
-  if ('clock' in options) addClocks(native, options.clock);
-  if ('random' in options) native.randomSeed = seedOf(options.random);
-  if ('sortedReaddir' in options) {
-    validateBoolean(options.sortedReaddir, 'options.sortedReaddir');
-    native.sortedReaddir = options.sortedReaddir;
+  const limits = ours(options, 'limits', used);
+  if (limits !== undefined) addLimits(native, observers, limits);
+  const clock = ours(options, 'clock', used);
+  if (clock !== undefined) addClocks(native, clock);
+  const random = ours(options, 'random', used);
+  if (random !== undefined) native.randomSeed = seedOf(random);
+  const sorted = ours(options, 'sortedReaddir', used);
+  if (sorted !== undefined) {
+    validateBoolean(sorted, 'options.sortedReaddir');
+    native.sortedReaddir = sorted;
   }
   return native;
 }
 
 /** A stream that is no descriptor's number, for the native side; or the number. */
-function inputStream(value, name) {
+function inputStream(value, name, used) {
+  if (typeof value === 'number') return checkedDescriptor(value, name);
+  used.isOurs = true;
   if (value === 'inherit') return 0;
   if (value === 'ignore') return { __proto__: null, kind: 'ignore' };
-  if (value instanceof Uint8Array) return { __proto__: null, kind: 'bytes', bytes: value };
+  if (isBytes(value)) return { __proto__: null, kind: 'bytes', bytes: attached(value, name) };
   if (typeof value === 'function') return { __proto__: null, kind: 'function' };
-  validateDescriptor(value, name);
-  return value;
+  return descriptorOf(value, name, INPUTS, used);
 }
 
-function outputStream(value, name, inherited, cap) {
+function outputStream(value, name, inherited, cap, used) {
+  if (typeof value === 'number') return checkedDescriptor(value, name);
+  used.isOurs = true;
   if (value === 'inherit') return inherited;
   if (value === 'ignore') return { __proto__: null, kind: 'ignore' };
   if (value === 'pipe') return { __proto__: null, kind: 'pipe', cap };
   if (typeof value === 'function') return { __proto__: null, kind: 'function' };
-  validateDescriptor(value, name);
-  return value;
+  return descriptorOf(value, name, OUTPUTS, used);
+}
+
+/** The number of an open object of the host: a stream of a file or a terminal, a `FileHandle`. */
+function descriptorOf(value, name, expected, used) {
+  if (typeof value !== 'object' || value === null || !('fd' in value)) {
+    throw wrongType(name, expected, value);
+  }
+  const { fd } = value;
+  // What is closed, or not open yet.
+  if (fd === -1 || fd === null || fd === undefined) {
+    throw wrongValue(name, `must be open: its "fd" is ${fd}`, value);
+  }
+  used.lent = [value, used.lent];
+  return checkedDescriptor(fd, `${name}.fd`);
+}
+
+function attached(value, name) {
+  const bytes = bytesOf(value);
+  if (bytes === undefined) throw wrongValue(name, 'must not be detached', value);
+  return bytes;
 }
 
 /** Some limits are kept in Rust; the others by what watches each call. */
 function addLimits(native, observers, limits) {
-  validateObject(limits, 'options.limits');
+  validateOwnObject(limits, 'options.limits', LIMITS);
   const limit = (name) =>
     limits[name] === undefined ? undefined : checkedCount(limits[name], `options.limits.${name}`);
   native.limits = {
@@ -136,13 +255,16 @@ function addLimits(native, observers, limits) {
 }
 
 function addClocks(native, clock) {
-  validateObject(clock, 'options.clock');
+  validateOwnObject(clock, 'options.clock', CLOCKS);
   const one = (name) => {
     const value = clock[name];
     if (value === undefined || value === 'real') return undefined;
     if (typeof value === 'bigint')
       return { start: checkedTime(value, `options.clock.${name}`), step: 0n };
-    validateObject(value, `options.clock.${name}`);
+    if (typeof value !== 'object' || value === null) {
+      throw wrongType(`options.clock.${name}`, "'real' or of type bigint or object", value);
+    }
+    validateOwnObject(value, `options.clock.${name}`, CLOCK);
     const { start = 0n, step = 0n } = value;
     return {
       start: checkedTime(start, `options.clock.${name}.start`),
@@ -170,23 +292,18 @@ function checkedCount(value, name) {
 
 /** @returns {Uint8Array} 32 bytes that any seed decides */
 function seedOf(seed) {
-  if (!(seed instanceof Uint8Array) && !['string', 'number', 'bigint'].includes(typeof seed)) {
-    throw wrongType(
-      'options.random',
-      'of type string, number or bigint or an instance of Uint8Array',
-      seed,
-    );
+  if (!isBytes(seed) && !['string', 'number', 'bigint'].includes(typeof seed)) {
+    throw wrongType('options.random', 'of type string, number or bigint, or bytes', seed);
   }
   const { createHash } = require('node:crypto');
-  const bytes = seed instanceof Uint8Array ? seed : `${typeof seed} ${seed}`;
+  const bytes = isBytes(seed) ? attached(seed, 'options.random') : `${typeof seed} ${seed}`;
   return createHash('sha256').update(bytes).digest();
 }
 
-function checkedTrace(trace) {
+function checkTrace(trace) {
   if (typeof trace !== 'boolean' && typeof trace !== 'function') {
     throw wrongType('options.trace', 'of type boolean or function', trace);
   }
-  return trace;
 }
 
 /** @returns {string} the strings, each ended by NUL, as `args_get` gives them */
@@ -214,95 +331,141 @@ function terminated(string) {
 }
 
 /**
- * A value is a host path, or an object with one of `path`, `file` and `memory`. Whatever else there is
- * stands for its text, as in Node.
+ * A value is a host path, as text or as a `file:` URL, or an object with one of `path`, `file` and `memory`. Whatever
+ * else there is stands for its text, as in Node.
  *
  * @returns {object[]} what the native side takes, in descriptors' order, from 3 on
  */
-function preopenList(preopens) {
+function preopenList(preopens, used) {
   const list = entries(preopens);
   // In the place of what is there: to add to a list would call a setter that all arrays inherit.
-  for (let i = 0; i < list.length; i++) list[i] = preopen(list[i][0], list[i][1]);
+  for (let i = 0; i < list.length; i++) list[i] = preopen(list[i][0], list[i][1], used);
   return list;
 }
 
-function preopen(guest, value) {
+function preopen(guest, value, used) {
   return typeof value === 'object' && value !== null
-    ? specialPreopen(guest, value)
-    : plainPreopen(guest, value);
+    ? specialPreopen(guest, value, used)
+    : plainPreopen(guest, String(value));
 }
 
-function specialPreopen(guest, value) {
+function specialPreopen(guest, value, used) {
   const name = `options.preopens[${inspect(guest)}]`;
-  const has = (key) => apply(hasOwn, value, [key]);
+  const kind = keys(PREOPENS).find(
+    (key) => apply(hasOwn, value, [key]) && value[key] !== undefined,
+  );
+  if (kind === undefined) {
+    if (!isUrl(value)) return plainPreopen(guest, textOf(value, name));
+    used.isOurs = true;
+    return plainPreopen(guest, pathOf(value, name));
+  }
+  used.isOurs = true;
+  checkKeys(value, name, PREOPENS[kind]);
   const flag = (key) => {
     if (value[key] !== undefined) validateBoolean(value[key], `${name}.${key}`);
     return value[key] === true;
   };
-  if (has('path')) {
-    const { path, symlinks = 'inside' } = value;
-    if (typeof path !== 'string') throw wrongType(`${name}.path`, 'of type string', path);
+  if (kind === 'path') {
+    const { symlinks = 'inside' } = value;
+    const path = pathOf(value.path, `${name}.path`);
     if (symlinks !== 'inside' && symlinks !== 'deny') {
       throw wrongType(`${name}.symlinks`, "'inside' or 'deny'", symlinks);
     }
-    const [readOnly, create] = [flag('readOnly'), flag('create')];
-    const special = { __proto__: null, create, noSymlinks: symlinks === 'deny' };
-    return { guest, path, readOnly, special };
+    const [readOnly, create, lazy] = [flag('readOnly'), flag('create'), flag('lazy')];
+    const special = { __proto__: null, create, noSymlinks: symlinks === 'deny', lazy };
+    return { guest, host: path, path, readOnly, special };
   }
-  if (has('file')) {
-    const { file } = value;
-    if (typeof file !== 'string') throw wrongType(`${name}.file`, 'of type string', file);
-    const special = { __proto__: null, kind: 'file' };
-    return { guest, path: file, readOnly: flag('readOnly'), special };
+  if (kind === 'file') {
+    const path = pathOf(value.file, `${name}.file`);
+    const [readOnly, lazy] = [flag('readOnly'), flag('lazy')];
+    const special = { __proto__: null, kind: 'file', lazy };
+    return { guest, host: path, path, readOnly, special };
   }
-  if (has('memory')) {
-    validateObject(value.memory, `${name}.memory`);
-    const maxBytes =
-      value.maxBytes === undefined
-        ? DEFAULT_TREE_BYTES
-        : checkedCount(value.maxBytes, `${name}.maxBytes`);
-    const files = entries(value.memory).map(([file, content]) => ({
-      name: file,
-      bytes: contentOf(content, `${name}.memory[${inspect(file)}]`),
-    }));
-    const special = { __proto__: null, kind: 'memory', entries: files, maxBytes };
-    return { guest, path: '', readOnly: flag('readOnly'), special };
-  }
-  return plainPreopen(guest, value);
+  validateObject(value.memory, `${name}.memory`);
+  if (!isPlain(value.memory)) throw wrongType(`${name}.memory`, 'a plain object', value.memory);
+  const maxBytes =
+    value.maxBytes === undefined
+      ? DEFAULT_TREE_BYTES
+      : checkedCount(value.maxBytes, `${name}.maxBytes`);
+  const files = entries(value.memory).map(([file, content]) => ({
+    name: file,
+    bytes: contentOf(content, `${name}.memory[${inspect(file)}]`),
+  }));
+  const special = { __proto__: null, kind: 'memory', entries: files, maxBytes };
+  return { guest, host: '', path: '', readOnly: flag('readOnly'), special };
 }
 
-function plainPreopen(guest, value) {
-  return { guest, path: String(value), readOnly: false, special: undefined };
+function plainPreopen(guest, path) {
+  return { guest, host: path, path, readOnly: false, special: undefined };
+}
+
+/** A host path, as text or as a URL. */
+function pathOf(value, name) {
+  if (typeof value === 'string') return value;
+  if (typeof value !== 'object' || value === null || !isUrl(value)) {
+    throw wrongType(name, "of type string or a 'file:' URL", value);
+  }
+  return require('node:url').fileURLToPath(value.href);
+}
+
+/** Whether an object is a URL, of any realm and library, as Node tells. */
+function isUrl(value) {
+  const { href, protocol } = value;
+  return typeof href === 'string' && typeof protocol === 'string' && value.path === undefined;
+}
+
+/** The text that an object stands for. Where it does not say, it was meant to be one of ours. */
+function textOf(value, name) {
+  let text;
+  if (typeof value.toString === 'function') text = String(value);
+  if (text !== undefined && !/^\[object .*\]$/s.test(text)) return text;
+  throw wrongValue(name, "must be a path or have one of 'path', 'file' and 'memory'", value);
 }
 
 function contentOf(content, name) {
-  if (typeof content === 'string') return apply(encode, encoder, [content]);
-  if (content instanceof Uint8Array) return content;
-  throw wrongType(name, 'of type string or an instance of Uint8Array', content);
+  if (typeof content === 'string') return encoded(content);
+  if (isBytes(content)) return attached(content, name);
+  throw wrongType(name, 'of type string, or bytes', content);
 }
 
 /**
- * Holds preopens against Node's permission model (`--permission`). A guest may read a preopen's file, or what
+ * Holds an instance against Node's permission model (`--permission`). A guest may read a preopen's file, or what
  * is below its folder, so the process must be allowed to, and may change it if the process may. It counts
- * what is allowed for the path given and for the path that it leads to.
+ * what is allowed for the path given and for the path that it leads to. The latter is what is opened: the native side
+ * follows no link on the way.
  */
-function checkPermissions(preopens) {
+function checkPermissions(native) {
+  if (asksForWasi && !allows('wasi')) throw accessDenied('--allow-wasi', 'WASI', '');
+  const { preopens } = native;
   for (let i = 0; i < preopens.length; i++) {
     const preopen = preopens[i];
-    const { kind, create } = preopen.special ?? { __proto__: null };
-    if (kind === 'memory') continue;
-    const allows = kind === 'file' ? allowsFile : allowsBelow;
+    const special = preopen.special ?? { __proto__: null };
+    // There is nothing of that name, now or later.
+    if (special.kind === 'memory' || preopen.path === '') continue;
+    const isFile = special.kind === 'file';
+    const allowsThere = isFile ? allowsFile : allowsBelow;
     const path = resolve(preopen.path);
-    checkReadable(allows, path);
-    if (create) makeFolder(path);
-    const target = realPath(path, kind);
-    checkReadable(allows, target);
-    preopen.readOnly ||= !allows('fs.write', path) || !allows('fs.write', target);
+    checkReadable(allowsThere, path);
+    const target = targetOf(preopen.path, isFile);
+    checkReadable(allowsThere, target);
+    if (special.create) makeFolder(target);
+    preopen.path = target;
+    preopen.readOnly ||= !allowsThere('fs.write', path) || !allowsThere('fs.write', target);
+    preopen.special = { ...special, __proto__: null, create: false, exact: true };
+  }
+  // A folder that is lent by its number has no path that could be asked for.
+  if (!allows('fs.read') || !allows('fs.write')) {
+    native.special = { ...native.special, __proto__: null, noDirectories: true };
   }
 }
 
-function checkReadable(allows, path) {
-  if (!allows('fs.read', path)) {
+/** Whether all of a scope is allowed. */
+function allows(scope) {
+  return apply(isAllowed, permission, [scope]);
+}
+
+function checkReadable(allowsThere, path) {
+  if (!allowsThere('fs.read', path)) {
     throw accessDenied('--allow-fs-read', 'FileSystemRead', path);
   }
 }
@@ -329,14 +492,30 @@ function makeFolder(path) {
   }
 }
 
-/** Where symbolic links lead; a path that cannot be followed is reported when it is opened. */
-function realPath(path, kind) {
+/**
+ * Where a path leads as the system follows it, which takes `link/..` for the folder above what the link leads to. What
+ * does not exist yet would be made where its folder leads. A path that cannot be followed is reported when it is
+ * opened.
+ */
+function targetOf(given, isFile) {
+  const path = isAbsolute(given) ? given : `${cwd()}${sep}${given}`;
   try {
     // With the separator, the allowed folder itself counts as below what is allowed.
-    return realpath(kind === 'file' ? path : join(path, sep));
+    return realpath(isFile ? path : `${path}${sep}`);
   } catch (error) {
     if (error.code === 'ERR_ACCESS_DENIED') throw error;
-    return path;
+  }
+  const missing = [];
+  for (let folder = path; ; folder = dirname(folder)) {
+    const name = basename(folder);
+    if (name === '' || name === '.' || name === '..') return resolve(given);
+    missing.unshift(name);
+    try {
+      return join(realpath(`${dirname(folder)}${sep}`), ...missing);
+    } catch (error) {
+      // The native side follows no link, so what is allowed by name can be nothing else.
+      if (error.code === 'ERR_ACCESS_DENIED') return resolve(given);
+    }
   }
 }
 
@@ -374,14 +553,17 @@ function validateUndefined(value, name) {
   if (value !== undefined) throw wrongType(name, 'undefined', value);
 }
 
-function validateDescriptor(value, name) {
+function checkedDescriptor(value, name) {
   if (typeof value !== 'number') throw wrongType(name, 'of type number', value);
   if (!isInteger(value)) throw outOfRange(name, 'an integer', value);
   if (value < 0 || value > 0x7fffffff) throw outOfRange(name, '>= 0 && <= 2147483647', value);
+  return value;
 }
 
 module.exports = {
+  beLenient,
   bindingNameOf,
+  checkKeys,
   checkedOptions,
   validateBoolean,
   validateFunction,

@@ -5,6 +5,7 @@
 const { join } = require('node:path');
 const { Worker } = require('node:worker_threads');
 const { limitReached, wrongType } = require('./errors.js');
+const { checkKeys, validateObject } = require('./options.js');
 
 const WORKER = join(__dirname, 'run-worker.js');
 /** How many milliseconds a thread has to end. */
@@ -20,7 +21,10 @@ const TERMINATION_LIMIT = 1000;
  * @returns {Promise<{ exitCode: number, stdout?: Uint8Array, stderr?: Uint8Array }>} It rejects with the
  *   error of a trap, and with `ERR_WASI_LIMIT` when the time is over.
  */
-async function runInWorker(wasm, options = {}, { timeoutMs } = {}) {
+async function runInWorker(wasm, options = {}, limits = {}) {
+  validateObject(limits, 'limits');
+  checkKeys(limits, 'limits', ['timeoutMs']);
+  const { timeoutMs } = limits;
   if (timeoutMs !== undefined && !(typeof timeoutMs === 'number' && timeoutMs >= 0)) {
     throw wrongType('timeoutMs', 'of type number', timeoutMs);
   }

@@ -18,10 +18,12 @@ try {
   });
   const module = wasm instanceof WebAssembly.Module ? wasm : new WebAssembly.Module(wasm);
   const exitCode = wasi.start(new WebAssembly.Instance(module, wasi.getImportObject()));
-  const { stdout, stderr } = wasi;
+  const { stdout, stderr, stdoutTruncated, stderrTruncated } = wasi;
   const stats = wasi.stats();
   wasi.close();
-  parentPort.postMessage({ result: { exitCode, stdout, stderr, stats } });
+  parentPort.postMessage({
+    result: { exitCode, stdout, stderr, stdoutTruncated, stderrTruncated, stats },
+  });
 } catch (error) {
   parentPort.postMessage({ failure: plain(error) });
 }

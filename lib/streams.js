@@ -3,10 +3,10 @@
 // Standard streams that are functions of the embedder.
 
 const { feedInput, inputWanted, takeOutput } = require('../binding.js');
+const { checkTaken, inThisRealm, inputOf } = require('./bytes.js');
 const { isI32 } = require('./guest.js');
 
 const { assign } = Object;
-const ViewOfBytes = Uint8Array;
 const EINVAL = 28;
 /** The number of bytes that a function in the place of the standard input is asked for. */
 const INPUT_SIZE = 65536;
@@ -22,12 +22,7 @@ function attachStreams(wasiImport, guest, { stdin, stdout, stderr }) {
       fd_read(fd, iovs, iovs_len, nread) {
         if (arguments.length !== 4) return EINVAL;
         if (isI32(fd) && guest.memory !== undefined && inputWanted(guest.instance, fd)) {
-          const bytes = stdin(INPUT_SIZE);
-          feedInput(
-            guest.instance,
-            fd,
-            bytes instanceof ViewOfBytes && bytes.length > 0 ? bytes : null,
-          );
+          feedInput(guest.instance, fd, inputOf(stdin(INPUT_SIZE)));
         }
         return read(fd, iovs, iovs_len, nread);
       },
@@ -39,17 +34,17 @@ function attachStreams(wasiImport, guest, { stdin, stdout, stderr }) {
       fd_write(fd, iovs, iovs_len, nwritten) {
         if (arguments.length !== 4) return EINVAL;
         const errno = write(fd, iovs, iovs_len, nwritten);
-        handOut(guest, 1, stdout);
-        handOut(guest, 2, stderr);
+        handOut(guest, 1, stdout, 'options.stdout');
+        handOut(guest, 2, stderr, 'options.stderr');
         return errno;
       },
     });
   }
 }
 
-function handOut(guest, stream, take) {
+function handOut(guest, stream, take, name) {
   const bytes = take === undefined ? null : takeOutput(guest.instance, stream);
-  if (bytes !== null) take(bytes);
+  if (bytes !== null) checkTaken(take(inThisRealm(bytes)), name);
 }
 
 module.exports = { attachStreams };

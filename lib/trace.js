@@ -2,11 +2,14 @@
 
 // Calls as a person reads them: paths as text, flags and errors by name.
 
+const { Buffer } = require('node:buffer');
 const { BITS, ERRNOS, PARAMETERS, VALUES } = require('./names.js');
 
-const decoder = new TextDecoder();
-
-const flags = (names) => (value) => names.filter((_, bit) => (BigInt(value) >> BigInt(bit)) & 1n);
+// Only JavaScript can pass a number that is no integer: it is shown as it is.
+const flags = (names) => (value) =>
+  typeof value === 'number' && !Number.isInteger(value)
+    ? value
+    : names.filter((_, bit) => (BigInt(value) >> BigInt(bit)) & 1n);
 const oneOf = (names) => (value) => names[value] ?? value;
 const number = (value) => (typeof value === 'number' ? value >>> 0 : value);
 
@@ -29,8 +32,8 @@ function traced(name, args, copyOut) {
   let at = 0;
   for (const [key, kind] of PARAMETERS[name] ?? []) {
     if (kind === 'path') {
-      const [offset, length] = [args[at++] >>> 0, args[at++] >>> 0];
-      decoded[key] = decoder.decode(copyOut(offset, Math.min(length, PATH_LIMIT)));
+      const [offset, length] = [args[at++], args[at++]];
+      decoded[key] = pathAt(offset, length, copyOut);
     } else {
       const value = args[at++];
       const decode = DECODERS[kind] ?? number;
@@ -38,6 +41,15 @@ function traced(name, args, copyOut) {
     }
   }
   return decoded;
+}
+
+/** A path as text; cut, with an ellipsis, where it is longer than any that can be opened. */
+function pathAt(offset, length, copyOut) {
+  if (typeof offset !== 'number' || typeof length !== 'number') return undefined;
+  const size = length >>> 0;
+  const bytes = copyOut(offset >>> 0, Math.min(size, PATH_LIMIT));
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
+  return size > PATH_LIMIT ? `${text}…` : text;
 }
 
 /** @returns {string} the specification's name of an errno */

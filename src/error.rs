@@ -1,7 +1,6 @@
-//! Errors of construction, shaped as `node:wasi` shapes them.
+//! Why an instance could not be made, as data: `errors.js` makes the error, in the realm that loaded the package.
 
-use napi::bindgen_prelude::{JsObjectValue, JsValue, Unknown};
-use napi::{Env, Error, JsError, Status};
+use std::fmt::{self, Display, Formatter};
 use std::io;
 use std::path::PathBuf;
 use wasi_rs_core::abi::Errno;
@@ -14,14 +13,16 @@ const SYSCALL: &str = "uvwasi_init";
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ConstructionError {
     /// A preopen could not be opened.
-    #[error("preopen {guest:?} cannot be opened: host path {host:?}: {source}")]
+    #[error("preopen {guest:?} cannot be opened: host path {host:?}: {cause}")]
     Preopen {
         /// The guest's name.
         guest: String,
         /// The host's path.
         host: PathBuf,
+        /// Its place among the preopens.
+        place: u32,
         /// The cause.
-        source: io::Error,
+        cause: Cause,
     },
     /// A descriptor of the host could not be borrowed.
     #[error("{name} cannot be used: host descriptor {fd}: {source}")]
@@ -32,6 +33,14 @@ pub(super) enum ConstructionError {
         fd: i32,
         /// The cause.
         source: io::Error,
+    },
+    /// A descriptor of the host is a directory, and none may be lent.
+    #[error("{name} cannot be used: host descriptor {fd} is a directory")]
+    Directory {
+        /// The option.
+        name: &'static str,
+        /// The host's descriptor.
+        fd: i32,
     },
     /// A file could not be put into a tree in memory.
     #[error("preopen {guest:?} cannot hold {name:?}: {}", errno.name())]
@@ -51,27 +60,92 @@ pub(super) enum ConstructionError {
 impl ConstructionError {
     fn errno(&self) -> Errno {
         match self {
-            Self::Preopen { source, .. } | Self::Stdio { source, .. } => from_io(source),
+            Self::Preopen { cause, .. } => cause.errno(),
+            Self::Stdio { source, .. } => from_io(source),
+            Self::Directory { .. } => Errno::Acces,
             Self::Entry { errno, .. } | Self::Table(errno) => *errno,
         }
     }
 
-    /// Throws it in JavaScript and gives what a callback returns then.
-    pub(super) fn throw(&self, env: &Env) -> Error {
+    /// What JavaScript makes an error of.
+    pub(super) fn failure(&self) -> Failure {
         let errno = self.errno();
         let code = format!("UVWASI_E{}", errno.name().to_uppercase());
-        let message = format!("{code}, {SYSCALL}: {self}");
-        let thrown = || -> napi::Result<()> {
-            let error: Unknown<'_> = JsError::from(Error::new(Status::GenericFailure, message.clone())).into_unknown(*env);
-            let mut object = error.coerce_to_object()?;
-            object.set_named_property("errno", u32::from(errno.code()))?;
-            object.set_named_property("code", code.as_str())?;
-            object.set_named_property("syscall", SYSCALL)?;
-            env.throw(object.to_unknown())
-        };
-        match thrown() {
-            Ok(()) => Error::new(Status::PendingException, message),
-            Err(error) => error,
+        Failure {
+            message: format!("{code}, {SYSCALL}: {self}"),
+            code,
+            errno: u32::from(errno.code()),
+            syscall: SYSCALL.to_owned(),
+            preopen: match self {
+                Self::Preopen { place, .. } => Some(*place),
+                _ => None,
+            },
+            directory: match self {
+                Self::Directory { fd, .. } => Some(*fd),
+                _ => None,
+            },
         }
     }
+}
+
+/// Why something of the host could not be opened.
+#[derive(Debug)]
+pub(super) enum Cause {
+    /// The host said so.
+    Host(io::Error),
+    /// The resolver of paths said so.
+    Path(Errno),
+}
+
+impl Cause {
+    pub(super) fn errno(&self) -> Errno {
+        match self {
+            Self::Host(error) => from_io(error),
+            Self::Path(errno) => *errno,
+        }
+    }
+}
+
+impl Display for Cause {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(error) => error.fmt(formatter),
+            Self::Path(errno) => formatter.write_str(errno.name()),
+        }
+    }
+}
+
+impl From<io::Error> for Cause {
+    fn from(error: io::Error) -> Self {
+        Self::Host(error)
+    }
+}
+
+impl From<io::ErrorKind> for Cause {
+    fn from(kind: io::ErrorKind) -> Self {
+        Self::Host(kind.into())
+    }
+}
+
+impl From<Errno> for Cause {
+    fn from(errno: Errno) -> Self {
+        Self::Path(errno)
+    }
+}
+
+/// Why an instance could not be made: what `createInstance` returns in the place of the instance.
+#[napi_derive::napi(object)]
+pub(crate) struct Failure {
+    /// The error's message, with its code.
+    pub message: String,
+    /// `UVWASI_E` and the errno's name.
+    pub code: String,
+    /// The number that preview1 gives the cause.
+    pub errno: u32,
+    /// The call that Node names as the one that failed.
+    pub syscall: String,
+    /// The place of the preopen that could not be opened.
+    pub preopen: Option<u32>,
+    /// The descriptor of the host that is a directory and may not be lent.
+    pub directory: Option<i32>,
 }

@@ -15,7 +15,9 @@ mod streams;
 mod table;
 
 use environment::{Environment, Handle};
-use napi::bindgen_prelude::{External, Function, FunctionCallContext, JsObjectValue, JsValuesTupleIntoVec, Object, This, ToNapiValue};
+use napi::bindgen_prelude::{
+    Either, External, Function, FunctionCallContext, JsObjectValue, JsValuesTupleIntoVec, Object, This, ToNapiValue,
+};
 use napi::{Env, Error, Property, Result};
 use options::{Extras, InstanceOptions};
 use std::rc::Rc;
@@ -44,8 +46,10 @@ pub(crate) fn exports(mut exports: Object<'_>, env: Env) -> Result<()> {
 
     let here = Rc::clone(&environment);
     let create = move |call: FunctionCallContext<'_>| {
-        let (ctx, extras) = InstanceOptions::of_call(&call)?.into_ctx().map_err(|error| error.throw(call.env))?;
-        Ok(External::new(Handle::new(&here, ctx, extras)))
+        Ok(match InstanceOptions::of_call(&call)?.into_ctx() {
+            Ok((ctx, extras)) => Either::A(External::new(Handle::new(&here, ctx, extras))),
+            Err(error) => Either::B(error.failure()),
+        })
     };
     exports.set_named_property("createInstance", function(&env, "createInstance", create)?)?;
 

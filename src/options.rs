@@ -1,16 +1,17 @@
 //! The options of an instance, as `index.js` hands them over after its checks.
 
-use crate::error::ConstructionError;
+use crate::error::{Cause, ConstructionError};
 use napi::bindgen_prelude::{BigInt, Either, FunctionCallContext, Uint8Array};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use wasi_rs_core::abi::{Errno, Fdflags};
+use wasi_rs_core::abi::{Errno, Fdflags, Filetype};
 use wasi_rs_core::ctx::{Ctx, Strings};
 use wasi_rs_core::descriptor::{Descriptor, Role};
 use wasi_rs_core::host::stream::{Input, Output, Stream};
 use wasi_rs_core::host::{
-    self, Access, Directory, Opened, Quota, SeededRandom, SingleFile, Sorted, Stdio, SteppingClock, Tree, TreeOptions, VirtualClocks,
+    self, Access, Directory, GuestPath, Lazy, Opened, Quota, SeededRandom, SingleFile, Sorted, Stdio, SteppingClock, Tree, TreeOptions,
+    VirtualClocks,
 };
 
 /// Something that the guest gets under a name.
@@ -36,6 +37,10 @@ pub(crate) struct SpecialPreopen {
     pub create: Option<bool>,
     /// Whether no symbolic link is followed or made.
     pub no_symlinks: Option<bool>,
+    /// Whether a directory or a file is opened when the guest first uses it.
+    pub lazy: Option<bool>,
+    /// Whether the path is to be opened without following any symbolic link on the way: it is what was checked.
+    pub exact: Option<bool>,
     /// What a tree in memory holds first.
     pub entries: Option<Vec<EntryOptions>>,
     /// How many bytes a tree in memory may hold.
@@ -96,6 +101,8 @@ pub(crate) struct SpecialOptions {
     pub random_seed: Option<Uint8Array>,
     /// Whether directories list their entries in the order of their names.
     pub sorted_readdir: Option<bool>,
+    /// Whether a descriptor of the host that is a directory may not be a standard stream.
+    pub no_directories: Option<bool>,
 }
 
 /// What an instance is made of: the arguments of `createInstance`, which are read faster than properties.
@@ -157,7 +164,11 @@ impl InstanceOptions {
             let mut lent = match options {
                 Either::A(fd) => {
                     let name = ["stdin", "stdout", "stderr"].get(number).copied().unwrap_or_default();
-                    host::stdio(fd).map_err(|source| ConstructionError::Stdio { name, fd, source })?
+                    let lent = host::stdio(fd).map_err(|source| ConstructionError::Stdio { name, fd, source })?;
+                    if special.no_directories == Some(true) && matches!(lent.object, Opened::Directory(_)) {
+                        return Err(ConstructionError::Directory { name, fd });
+                    }
+                    lent
                 }
                 Either::B(options) => {
                     let stream = stream(options, number, &mut extras);
@@ -225,33 +236,59 @@ fn preopen(options: PreopenOptions, ctx: &Ctx, extras: &mut Extras) -> Result<Op
         return Ok(Opened::Directory(directory));
     }
     let path = PathBuf::from(options.path);
-    let opened = match special.kind.as_deref() {
-        Some("file") => open_file(&path),
-        _ => open_directory(&path, special.create == Some(true), host::PreopenOptions { root, no_symlinks }),
+    let how = How {
+        is_file: special.kind.as_deref() == Some("file"),
+        create: special.create == Some(true),
+        exact: special.exact == Some(true),
+        options: host::PreopenOptions { root, no_symlinks },
     };
-    opened.map_err(|source| ConstructionError::Preopen { guest: options.guest, host: path, source })
+    if special.lazy == Some(true) {
+        return Ok(Opened::Directory(Box::new(Lazy::new(move || how.open(&path).map_err(|cause| cause.errno())))));
+    }
+    how.open(&path).map(Opened::Directory).map_err(|cause| {
+        let place = extras.trees.len().saturating_sub(1);
+        ConstructionError::Preopen { guest: options.guest, host: path, place: u32::try_from(place).unwrap_or(u32::MAX), cause }
+    })
 }
 
-fn open_directory(path: &Path, create: bool, options: host::PreopenOptions) -> io::Result<Opened> {
-    if create {
-        std::fs::create_dir_all(path)?;
-    }
-    host::open_preopen(path, options)
+/// How a directory or a file of the host is opened as a preopen.
+struct How {
+    is_file: bool,
+    create: bool,
+    exact: bool,
+    options: host::PreopenOptions,
 }
 
-/// Opens the directory of a file, which is opened when the guest does.
-fn open_file(path: &Path) -> io::Result<Opened> {
-    let path = path.canonicalize()?;
-    if path.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
+impl How {
+    fn open(&self, path: &Path) -> Result<Box<dyn Directory>, Cause> {
+        if self.is_file {
+            return self.open_file(path);
+        }
+        if self.create {
+            std::fs::create_dir_all(path)?;
+        }
+        self.open_directory(path, self.options)
     }
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(io::ErrorKind::InvalidInput.into()) };
-    let Opened::Directory(parent) = host::open_preopen(parent, host::PreopenOptions::default())? else {
-        return Err(io::ErrorKind::NotADirectory.into());
-    };
-    let file = SingleFile::new(parent, name.as_encoded_bytes().to_vec()).map_err(|_| io::ErrorKind::InvalidInput)?;
-    let directory: Box<dyn Directory> = Box::new(file);
-    Ok(Opened::Directory(directory))
+
+    fn open_directory(&self, path: &Path, options: host::PreopenOptions) -> Result<Box<dyn Directory>, Cause> {
+        let opened = if self.exact { host::open_exact(path, options)? } else { host::open_preopen(path, options)? };
+        match opened {
+            Opened::Directory(directory) => Ok(directory),
+            Opened::File(_) => Err(io::ErrorKind::NotADirectory.into()),
+        }
+    }
+
+    /// Opens the directory of a file, which is opened when the guest does.
+    fn open_file(&self, path: &Path) -> Result<Box<dyn Directory>, Cause> {
+        let path = if self.exact { path.to_owned() } else { path.canonicalize()? };
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(io::ErrorKind::InvalidInput.into()) };
+        let parent = self.open_directory(parent, host::PreopenOptions::default())?;
+        let name = name.as_encoded_bytes();
+        if parent.path_filestat(GuestPath::new(name)?, false)?.filetype == Filetype::Directory {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        Ok(Box::new(SingleFile::new(parent, name.to_vec())?))
+    }
 }
 
 fn tree(guest: &str, options: &SpecialPreopen, ctx: &Ctx) -> Result<Tree, ConstructionError> {

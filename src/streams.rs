@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use wasi_rs_core::abi::Rights;
 use wasi_rs_core::host::stream::{Input, Output};
-use wasi_rs_core::host::{Opened, Result as HostResult, Tree};
+use wasi_rs_core::host::{GuestPath, Opened, Result as HostResult, Tree};
 
 /// Adds the functions to the addon's exports.
 pub(super) fn export(env: &Env, exports: &mut Object<'_>, environment: &Rc<Environment>) -> Result<()> {
@@ -24,6 +24,11 @@ pub(super) fn export(env: &Env, exports: &mut Object<'_>, environment: &Rc<Envir
     let here = Rc::clone(environment);
     let collected = move |call: FunctionCallContext<'_>| Ok(here.output(call.get(0)?, call.get(1)?, Output::copy).map(Uint8Array::from));
     exports.set_named_property("collectedOutput", function(env, "collectedOutput", collected)?)?;
+
+    // (id, stream) => boolean | null: whether the collector's cap has refused something.
+    let here = Rc::clone(environment);
+    let truncated = move |call: FunctionCallContext<'_>| Ok(here.output(call.get(0)?, call.get(1)?, Output::is_truncated));
+    exports.set_named_property("outputTruncated", function(env, "outputTruncated", truncated)?)?;
 
     // (id, fd) => boolean: whether a read of the descriptor needs more from the function.
     let here = Rc::clone(environment);
@@ -45,11 +50,12 @@ pub(super) fn export(env: &Env, exports: &mut Object<'_>, environment: &Rc<Envir
     };
     exports.set_named_property("feedInput", function(env, "feedInput", feed)?)?;
 
-    // (id, preopen, path) => Uint8Array | null: a file of a tree in memory.
+    // (id, preopen, path, root) => Uint8Array | null: a file of a tree in memory, by the path that a guest would open.
     let here = Rc::clone(environment);
     let read = move |call: FunctionCallContext<'_>| {
-        let path: String = call.get(2)?;
-        Ok(here.tree(call.get(0)?, call.get(1)?, |tree| tree.read_file(&path)).and_then(HostResult::ok).map(Uint8Array::from))
+        let (path, root): (String, bool) = (call.get(2)?, call.get(3)?);
+        let read = |tree: &Tree| tree.read_at(GuestPath::new(path.as_bytes())?, root);
+        Ok(here.tree(call.get(0)?, call.get(1)?, read).and_then(HostResult::ok).map(Uint8Array::from))
     };
     exports.set_named_property("readTreeFile", function(env, "readTreeFile", read)?)?;
 
@@ -62,7 +68,15 @@ pub(super) fn export(env: &Env, exports: &mut Object<'_>, environment: &Rc<Envir
             Err(errno) => Either::B(errno.name()),
         })
     };
-    exports.set_named_property("listTreeFiles", function(env, "listTreeFiles", list)?)
+    exports.set_named_property("listTreeFiles", function(env, "listTreeFiles", list)?)?;
+
+    // (id, preopen, path) => boolean | null: whether a name in a tree is a symbolic link.
+    let here = Rc::clone(environment);
+    let is_link = move |call: FunctionCallContext<'_>| {
+        let path: String = call.get(2)?;
+        Ok(here.tree(call.get(0)?, call.get(1)?, |tree| tree.is_link(&path)).and_then(HostResult::ok))
+    };
+    exports.set_named_property("isTreeLink", function(env, "isTreeLink", is_link)?)
 }
 
 /// How long the paths of all trees of an instance may be together, in bytes.

@@ -3,6 +3,9 @@
 import * as node from 'node:wasi';
 import * as ours from '../../index.js';
 import { runThreads } from '../../threads.js';
+import type {} from '../../register.js';
+import { createWriteStream } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
 
 declare const nodeOptions: node.WASIOptions;
 declare const nodeBindings: node.FinalizeBindingsOptions;
@@ -74,6 +77,37 @@ const worked: Promise<ours.WorkerResult> = ours.runInWorker(
   { stdin: 'ignore' },
   { timeoutMs: 1 },
 );
+declare const handle: FileHandle;
+const inAnyForm = new ours.WASI({
+  stdin: (): string | DataView | null => 'text',
+  stdout: createWriteStream('file'),
+  stderr: process.stderr,
+  outputCap: undefined,
+  limits: undefined,
+  trace: undefined,
+  stats: undefined,
+  clock: undefined,
+  random: new SharedArrayBuffer(1),
+  sortedReaddir: undefined,
+  preopens: {
+    '/a': new URL('file:///a'),
+    '/b': { path: new URL('file:///b'), lazy: true, create: true },
+    '/c': { file: new URL('file:///c'), lazy: true },
+    '/d': { memory: { e: new ArrayBuffer(1), f: new Uint16Array(1) } },
+  },
+});
+new ours.WASI({ stdin: handle, stdout: { fd: 1 } });
+const truncated: boolean | undefined = inAnyForm.stdoutTruncated ?? inAnyForm.stderrTruncated;
+const files: string[] = inAnyForm.listFiles();
+const typed: { path: string; type: 'file' | 'symlink' }[] = inAnyForm.listFiles({
+  withTypes: true,
+});
+// @ts-expect-error: nobody waits for a promise
+new ours.WASI({ stdin: async () => null });
+// @ts-expect-error: a key of no preopen
+new ours.WASI({ preopens: { '/': { path: '.', readonly: true } } });
+// @ts-expect-error: no such limit
+new ours.WASI({ limits: { openFile: 1 } });
 // @ts-expect-error: a policy names what it is for
 new ours.WASI({ preopens: { '/': { readOnly: true } } });
 
@@ -89,6 +123,7 @@ export {
   code,
   constructor,
   constructorOfNode,
+  files,
   imported,
   instance,
   instanceOfNode,
@@ -96,6 +131,8 @@ export {
   missingOptions,
   options,
   optionsOfNode,
+  truncated,
+  typed,
   wholeModule,
   threaded,
   withoutVersionForNode,

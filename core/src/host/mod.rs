@@ -6,6 +6,7 @@
 mod budget;
 mod clock;
 mod error;
+mod lazy;
 mod path;
 mod quota;
 mod random;
@@ -19,13 +20,14 @@ mod turn;
 pub use budget::{Budget, Lease};
 pub use clock::{SteppingClock, VirtualClocks, monotonic_now, resolution, time};
 pub use error::from_io;
+pub use lazy::Lazy;
 use path::is_plain_name;
 pub use path::{GuestPath, PATH_LIMIT, PathBuffer, Split};
 pub use quota::Quota;
 pub use random::{SeededRandom, fill};
 pub use single::SingleFile;
 pub use sorted::Sorted;
-pub use sys::{open_preopen, stdio, wait};
+pub use sys::{open_exact, open_preopen, stdio, wait};
 pub use tree::{Clock, INODE_CHARGE, NAME_CHARGE, Tree, TreeOptions};
 pub use turn::share_descriptors;
 

@@ -4,6 +4,7 @@ use super::{File, Result, SetTimes, Source};
 use crate::abi::{Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Whence};
 use crate::memory::Region;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How many bytes one write to a function hands over at most; the rest is a short write.
@@ -48,6 +49,7 @@ fn gather(bufs: &[Region<'_>], into: &mut Vec<u8>, limit: usize) -> usize {
 #[derive(Debug, Default)]
 pub struct Output {
     bytes: Mutex<Vec<u8>>,
+    truncated: AtomicBool,
 }
 
 impl Output {
@@ -55,6 +57,12 @@ impl Output {
     #[must_use]
     pub fn copy(&self) -> Vec<u8> {
         lock(&self.bytes).clone()
+    }
+
+    /// Whether a collector's cap has refused bytes of a write. What was refused may be written again, but is never taken.
+    #[must_use]
+    pub fn is_truncated(&self) -> bool {
+        self.truncated.load(Relaxed)
     }
 
     /// Takes all bytes out.
@@ -187,8 +195,11 @@ impl File for Stream {
             Self::Collector { output, cap } => {
                 let mut bytes = lock(&output.bytes);
                 let room = cap.saturating_sub(bytes.len());
-                if room == 0 && total(bufs) > 0 {
-                    return Err(Errno::Nospc);
+                if total(bufs) > room {
+                    output.truncated.store(true, Relaxed);
+                    if room == 0 {
+                        return Err(Errno::Nospc);
+                    }
                 }
                 Ok(gather(bufs, &mut bytes, room))
             }
@@ -297,7 +308,9 @@ mod tests {
         let stream = Stream::Collector { output: Arc::clone(&output), cap: 12 };
         let write = |content| with_bufs(content, |bufs| stream.write(bufs, Fdflags::empty())).0;
         assert_eq!(write(b"abcdefgh"), Ok(8));
+        assert!(!output.is_truncated());
         assert_eq!(write(b"ijklmnop"), Ok(4), "what fits is taken");
+        assert!(output.is_truncated());
         assert_eq!(write(b"qrstuvwx"), Err(Errno::Nospc), "and what does not is refused, not lost");
         assert_eq!(output.copy(), b"abcdefghijkl");
     }

@@ -19,6 +19,10 @@ mod walk;
 #[cfg(all(fuzzing, any(target_os = "linux", target_os = "android")))]
 pub use unix::pretend_openat2;
 #[cfg(unix)]
-pub use unix::{Handle, clock_resolution, clock_time, end_process, errno_from_raw, open_preopen, random, stdio, wait, yield_now};
+pub use unix::{
+    Handle, clock_resolution, clock_time, end_process, errno_from_raw, open_exact, open_preopen, random, stdio, wait, yield_now,
+};
 #[cfg(windows)]
-pub use windows::{Handle, clock_resolution, clock_time, end_process, errno_from_raw, lend, open_preopen, random, stdio, wait, yield_now};
+pub use windows::{
+    Handle, clock_resolution, clock_time, end_process, errno_from_raw, lend, open_exact, open_preopen, random, stdio, wait, yield_now,
+};

@@ -12,7 +12,7 @@ mod names;
 mod tests;
 mod volume;
 
-use super::{Directory, PATH_LIMIT, Result};
+use super::{Directory, GuestPath, PATH_LIMIT, Result};
 use crate::abi::{Clockid, Errno, Timestamp};
 use directory::TreeDirectory;
 use file::Body;
@@ -196,9 +196,23 @@ impl Tree {
     /// - `nomem`: the host has no memory for a copy.
     pub fn read_file(&self, path: &str) -> Result<Vec<u8>> {
         components(path)?;
+        self.read_at(GuestPath::new(path.as_bytes())?, true)
+    }
+
+    /// The bytes of the file that a guest finds at a path, with symbolic links followed inside the tree. With `root`, for a guest that
+    /// calls the tree `/`: see [`Self::root_directory`].
+    ///
+    /// # Errors
+    /// - `noent`: there is none.
+    /// - `notdir`: something on the way is not a directory, or slashes follow the name of a file.
+    /// - `isdir`: it is a directory.
+    /// - `notcapable`: the path leads out of the tree.
+    /// - `loop`: too many symbolic links.
+    /// - `nomem`: the host has no memory for a copy.
+    pub fn read_at(&self, path: GuestPath<'_>, root: bool) -> Result<Vec<u8>> {
         let body = {
             let names = self.inner.names();
-            let id = names.find(Base { id: self.inner.top, root: true }, path.as_bytes(), true)?;
+            let id = names.find(Base { id: self.inner.top, root }, path.as_bytes(), true)?;
             match names.inode(id)? {
                 Inode::File(body) => Arc::clone(body),
                 Inode::Directory(_) => return Err(Errno::Isdir),
@@ -206,6 +220,19 @@ impl Tree {
             }
         };
         body.to_vec()
+    }
+
+    /// Whether a path leads to a symbolic link, which is not followed at the end of the path.
+    ///
+    /// # Errors
+    /// - `inval`: the path is absolute or empty, or holds `.`, `..`, an empty component or a NUL.
+    /// - `noent`: there is nothing.
+    /// - `notdir`: something on the way is not a directory.
+    pub fn is_link(&self, path: &str) -> Result<bool> {
+        components(path)?;
+        let names = self.inner.names();
+        let id = names.find(Base { id: self.inner.top, root: true }, path.as_bytes(), false)?;
+        Ok(matches!(names.inode(id)?, Inode::Link(_)))
     }
 
     /// The paths of all regular files and symbolic links, each behind `prefix`, sorted by their bytes. `room` says how many bytes these paths and

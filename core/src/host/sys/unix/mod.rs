@@ -20,16 +20,18 @@ pub use linux::pretend_openat2;
 use macos as platform;
 
 use crate::abi::{Clockid, Errno, Fdflags, Filestat, Filetype, Timestamp};
-use crate::host::{Access, Opened, PreopenOptions, Readiness, Result, SetTime, SetTimes, Stdio, Wait};
+use crate::host::{Access, Opened, PreopenOptions, Readiness, Result, SetTime, SetTimes, Stdio, Wait, from_io};
 use cap_std::ambient_authority;
 use directory::HostDirectory;
 use file::{HostFile, Ownership};
 use platform::PEER_CLOSED;
+use resolve::Base;
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::{FileType, OFlags, Stat, Timestamps, UTIME_NOW, UTIME_OMIT};
+use rustix::fs::{FileType, Mode, OFlags, Stat, Timestamps, UTIME_NOW, UTIME_OMIT};
 use std::fs::File as StdFile;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -165,6 +167,27 @@ pub fn open_preopen(path: &Path, options: PreopenOptions) -> io::Result<Opened> 
         Err(error) if error.raw_os_error() == Some(libc::EACCES) => cap_std::fs::Dir::open_ambient_dir(path, ambient_authority())?,
         Err(error) => return Err(error),
     };
+    Ok(Opened::Directory(Box::new(HostDirectory::new(dir, options.root, options.no_symlinks))))
+}
+
+/// Opens a directory of the host by an absolute path without following any symbolic link: what is opened is what that very path
+/// names, or nothing.
+///
+/// # Errors
+/// - `inval`: the path is relative.
+/// - `loop`: there is a symbolic link on the way.
+/// - those of opening a directory.
+pub fn open_exact(path: &Path, options: PreopenOptions) -> Result<Opened> {
+    let below = path.strip_prefix("/").map_err(|_| Errno::Inval)?.as_os_str().as_bytes();
+    let below = if below.is_empty() { &b"."[..] } else { below };
+    let top = cap_std::fs::Dir::open_ambient_dir("/", ambient_authority()).map_err(|error| from_io(&error))?;
+    let base = Base { fd: top.as_fd(), root: false, no_symlinks: true };
+    // As above: one that is good for nothing but paths is better than none.
+    let opened = match resolve::open(base, below, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
+        Err(Errno::Acces) => resolve::open_directory(base, below),
+        opened => opened,
+    };
+    let dir = cap_std::fs::Dir::from_std_file(StdFile::from(opened?));
     Ok(Opened::Directory(Box::new(HostDirectory::new(dir, options.root, options.no_symlinks))))
 }
 

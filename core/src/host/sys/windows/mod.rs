@@ -17,7 +17,7 @@ pub use errno::errno_from_raw;
 pub use stream::Handle;
 
 use crate::abi::{Clockid, Errno, Fdflags, Filestat, Filetype, Timestamp};
-use crate::host::{Access, Opened, PreopenOptions, Readiness, Result, Stdio, Wait};
+use crate::host::{Access, Opened, PreopenOptions, Readiness, Result, Stdio, Wait, from_io};
 use cap_std::fs::Dir;
 use directory::HostDirectory;
 use file::DiskFile;
@@ -154,6 +154,15 @@ pub fn open_preopen(path: &Path, options: PreopenOptions) -> io::Result<Opened> 
         return Err(io::ErrorKind::NotADirectory.into());
     }
     Ok(Opened::Directory(Box::new(HostDirectory::new(Dir::from_std_file(directory), options.root, options.no_symlinks))))
+}
+
+/// Opens a directory of the host by a canonical path. Windows opens it whole: only its last component is held against being a link.
+pub fn open_exact(path: &Path, options: PreopenOptions) -> Result<Opened> {
+    let is_link = std::fs::symlink_metadata(path).map_err(|error| from_io(&error))?.is_symlink();
+    if is_link {
+        return Err(Errno::Loop);
+    }
+    open_preopen(path, options).map_err(|error| from_io(&error))
 }
 
 /// Borrows a descriptor of the host's C library as a guest's stdio. It is never closed, nor is its mode changed.
