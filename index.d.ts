@@ -46,8 +46,9 @@ export interface WASIOptions {
    */
   preopens?: { [guestPath: string]: string | undefined } | undefined;
   /**
-   * What happens when the guest calls `proc_exit`. If `true`, `start()` returns the guest's exit code.
-   * If `false`, the process ends, as with `process.exit(code)`; in a Worker as well.
+   * What happens when the guest calls `proc_exit`. If `true`, `start()` returns the guest's exit code, and a
+   * {@link WASIExitError} comes out of an export that you call yourself. If `false`, the process ends, as with
+   * `process.exit(code)`; in a Worker as well.
    *
    * By default it is `true` with `version`, and without it where an option is used that `node:wasi` does not have:
    * `outputCap`, `limits`, `clock`, `random` or `sortedReaddir`; a `stdin`, `stdout` or `stderr` that is no number; a
@@ -175,8 +176,8 @@ export interface EmbedderOptions extends Omit<
   /**
    * A descriptor of the host or an open object that has one, `'inherit'` (0), nothing, bytes, or a function that gives
    * the next bytes, or text, which is encoded as UTF-8; `null`, or none, is the end. What the function throws stops the
-   * guest, as does anything else that it gives, a promise included: `start()` throws a TypeError with
-   * `ERR_INVALID_RETURN_VALUE`.
+   * guest, and `start()` throws it: see {@link WASI.start}. So does anything else that the function gives, a promise
+   * included: a TypeError with `ERR_INVALID_RETURN_VALUE`.
    *
    * @default 0
    */
@@ -317,11 +318,16 @@ export class WASI {
    * Runs a guest that is a command: calls its export `_start`. The guest must export a
    * `WebAssembly.Memory` as `memory`, and must not export `_initialize`.
    *
-   * What the guest throws, a trap included, is thrown on as it is.
+   * What the guest throws, a trap included, is thrown on as it is. So is what a function of the `WASIOptions`
+   * throws, such as a stream. No code of the guest runs after such an error, a limit or `proc_exit`: not even
+   * `catch_all` of WebAssembly's exceptions catches them. JavaScript between the guest and its import does, but until
+   * `start` returns, each further import of the guest throws the same object again.
    *
    * @param instance a `WebAssembly.Instance`, or an object with `exports`
    * @returns 0 if `_start` returned. If it called `proc_exit`, and `returnOnExit` is on, the exit
    *   code, as a signed number of 32 bits.
+   * @throws {Error} `ERR_WASI_LIMIT`: the guest reached `limits.hostCalls` or `limits.deadlineMs`. The property
+   *   `limit` names the one.
    * @throws {Error} `ERR_WASI_ALREADY_STARTED`: this, `initialize` or `finalizeBindings` was called
    *   before.
    * @throws {TypeError} `ERR_INVALID_ARG_TYPE`: an export is missing, or of the wrong type.
@@ -333,10 +339,12 @@ export class WASI {
    * export a `WebAssembly.Memory` as `memory`, and must not export `_start`.
    *
    * @param instance a `WebAssembly.Instance`, or an object with `exports`
-   * @throws {Error} `ERR_WASI_ALREADY_STARTED`, as in {@link WASI.start}.
+   * @returns `undefined`. If `_initialize` called `proc_exit`, and `returnOnExit` is on, the exit code, as a signed
+   *   number of 32 bits: such a guest is not ready for use.
+   * @throws {Error} `ERR_WASI_ALREADY_STARTED` or `ERR_WASI_LIMIT`, as in {@link WASI.start}.
    * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, likewise.
    */
-  initialize(instance: object): void;
+  initialize(instance: object): number | void;
 
   /**
    * Gives the guest's functions their memory, and calls none of the guest's exports. For a guest that
@@ -396,6 +404,34 @@ export class WASI {
   [Symbol.dispose](): void;
 }
 
+/**
+ * What comes out of an export of a guest that calls `proc_exit`, where you call the export yourself, and out of
+ * `new WebAssembly.Instance` where the guest exits in its start section. `start()` and `initialize()` return
+ * the exit code instead. The next export that you call starts afresh.
+ *
+ * ```js
+ * try {
+ *   instance.exports.work();
+ * } catch (error) {
+ *   if (!(error instanceof WASIExitError)) throw error;
+ *   console.log('the guest has exited', error.exitCode);
+ * }
+ * ```
+ *
+ * In the place of an exit, a limit comes out of such an export as an `Error` with the code `ERR_WASI_LIMIT`, and
+ * what a function of yours threw to stop the guest as the `cause` of an `Error` with the code `ERR_WASI_STOPPED`.
+ *
+ * No guest can catch an object of this class by `catch_all` or by a tag, whoever throws it. It is no
+ * `WebAssembly.RuntimeError`.
+ */
+export class WASIExitError extends Error {
+  /** @param exitCode for an exit of your own making, as in a `proc_exit` of your own */
+  constructor(exitCode: number);
+  readonly code: 'ERR_WASI_EXIT';
+  /** What the guest gave to `proc_exit`, as a signed number of 32 bits. */
+  readonly exitCode: number;
+}
+
 /** A `WebAssembly.Module`, whether or not the project's `lib` declares it. */
 export type WebAssemblyModule = object;
 
@@ -421,9 +457,14 @@ export interface WorkerResult {
  *
  * @param wasm a module or its bytes
  * @param options as for {@link WASI}, but no functions: they cannot be sent to a Worker
- * @param limits `timeoutMs`: after how many milliseconds the guest is ended, whatever it does
- * @returns It rejects with the error of a trap, with that of an option, and with `ERR_WASI_LIMIT` when the
- *   time is over.
+ * @param limits `timeoutMs`: after how many milliseconds the guest is ended, whatever it does; any number from 0
+ *   to `Infinity`, which is the default
+ * @returns It settles as soon as the result is there, whether or not the thread has ended. It rejects with the
+ *   error of a trap, with that of an option, and with `ERR_WASI_LIMIT` when the time is over. Errors keep their
+ *   class (of JavaScript's and WebAssembly's own ones), name, message, code, stack and cause. An exception of
+ *   WebAssembly that the guest does not catch is an `Error` with the code `ERR_WASI_EXCEPTION`.
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE`: `timeoutMs` is no number.
+ * @throws {RangeError} `ERR_OUT_OF_RANGE`: `timeoutMs` is negative or `NaN`.
  */
 export function runInWorker(
   wasm: ArrayBuffer | ArrayBufferView | WebAssemblyModule,

@@ -28,10 +28,22 @@ const {
   unshareInstance,
 } = require('./binding.js');
 const { inThisRealm } = require('./lib/bytes.js');
+const { WASIExitError } = require('./lib/ends.js');
 const { accessDenied, constructionFailed, listTooLong, nodeError } = require('./lib/errors.js');
-const { Guest, copyOut, now, prepareEndOfProcess, useMemory } = require('./lib/guest.js');
+const {
+  Guest,
+  checkRunning,
+  copyOut,
+  exceed,
+  now,
+  prepareEndOfProcess,
+  returningExit,
+  runGuest,
+  useMemory,
+} = require('./lib/guest.js');
 const { createImports, createSnapshot0Imports } = require('./lib/imports.js');
 const {
+  TRACED_BY_ENVIRONMENT,
   bindingNameOf,
   checkKeys,
   checkedOptions,
@@ -50,14 +62,16 @@ const { hasOwnProperty: hasOwn } = Object.prototype;
 const kBindingName = Symbol('kBindingName');
 const kSetMemory = Symbol('kSetMemory');
 const kStarted = Symbol('kStarted');
-/** Key of the exit code, and what `proc_exit` throws to unwind the guest. */
-const kExitCode = Symbol('kExitCode');
 const kInstance = Symbol('kInstance');
 const kHandle = Symbol('kHandle');
 const kPreopens = Symbol('kPreopens');
 /** Whether something of the options works in this thread only: functions, and what watches calls. */
 const kOwnThread = Symbol('kOwnThread');
 const kObservation = Symbol('kObservation');
+/** `wasi[kRun](entry)` calls a function that runs the guest, and says how the guest ended: see `runGuest`. */
+const kRun = Symbol('kRun');
+/** `wasi[kCheck]()` throws the guest's end, if the guest has ended: for imports that are made elsewhere. */
+const kCheck = Symbol('kCheck');
 /** `wasi[kShare]()` gives the number under which other threads can attach to the instance. */
 const kShare = Symbol('kShare');
 /** `WASI[kAttach](number, options)` makes a WASI that shares the descriptors of another thread's. */
@@ -66,7 +80,8 @@ const kAttach = Symbol('kAttach');
 /** What a WASI has of options that attaches to another's: all else is there. */
 const ATTACHED = {
   functions: undefined,
-  observers: undefined,
+  observers: TRACED_BY_ENVIRONMENT ? { trace: true } : undefined,
+  isOwnThread: false,
   names: [],
   isOurs: false,
   lent: undefined,
@@ -112,11 +127,12 @@ class WASI {
     this[kSetMemory] = (memory) => useMemory(guest, memory);
     this[kHandle] = handle;
     this[kPreopens] = checked.names;
-    this[kOwnThread] = functions !== undefined || observers !== undefined;
+    this[kOwnThread] = checked.isOwnThread;
     this.wasiImport = wasiImport;
     this[kStarted] = false;
-    this[kExitCode] = 0;
     this[kInstance] = undefined;
+    this[kRun] = (entry) => runGuest(guest, entry);
+    this[kCheck] = () => checkRunning(guest);
     this[kObservation] = undefined;
 
     try {
@@ -125,13 +141,15 @@ class WASI {
         validateBoolean(options.returnOnExit, 'options.returnOnExit');
         returnOnExit = options.returnOnExit;
       }
-      if (returnOnExit) wasiImport.proc_exit = returningExit(this);
+      if (returnOnExit) wasiImport.proc_exit = returningExit(guest);
       else prepareEndOfProcess();
       if (observers !== undefined) {
         this[kObservation] = require('./lib/observe.js').observe(wasiImport, observers, {
           now,
           setDeadline: (time) => (guest.deadline = time),
           copyOut: (offset, length) => copyOut(guest, offset, length),
+          check: () => checkRunning(guest),
+          exceed: (limit, message) => exceed(guest, limit, message),
         });
       }
     } catch (error) {
@@ -166,6 +184,7 @@ class WASI {
    * @param {object} instance a `WebAssembly.Instance` or an object with `exports`
    * @returns {number} the exit code: 0, or what the guest gave to `proc_exit` as a signed 32-bit
    *   number, if `returnOnExit` is on
+   * @throws {unknown} what a function of the embedder threw to stop the guest; `ERR_WASI_LIMIT`
    * @throws {Error} `ERR_WASI_ALREADY_STARTED`
    * @throws {TypeError} `ERR_INVALID_ARG_TYPE`: an export is missing or there is one too many
    */
@@ -174,18 +193,16 @@ class WASI {
     const { _start, _initialize } = this[kInstance].exports;
     validateFunction(_start, 'instance.exports._start');
     validateUndefined(_initialize, 'instance.exports._initialize');
-    try {
-      _start();
-    } catch (error) {
-      if (error !== kExitCode) throw error;
-    }
-    return this[kExitCode];
+    const ended = this[kRun](_start);
+    return ended === undefined ? 0 : ended.exitCode;
   }
 
   /**
    * Prepares a reactor: gives it its memory and calls its export `_initialize`, if there is one.
    *
    * @param {object} instance a `WebAssembly.Instance` or an object with `exports`
+   * @returns {number | undefined} the exit code, if the guest called `proc_exit`: then it is not ready for use
+   * @throws {unknown} what a function of the embedder threw to stop the guest; `ERR_WASI_LIMIT`
    * @throws {Error} `ERR_WASI_ALREADY_STARTED`
    * @throws {TypeError} `ERR_INVALID_ARG_TYPE`
    */
@@ -195,8 +212,9 @@ class WASI {
     validateUndefined(_start, 'instance.exports._start');
     if (_initialize !== undefined) {
       validateFunction(_initialize, 'instance.exports._initialize');
-      _initialize();
+      return this[kRun](_initialize)?.exitCode;
     }
+    return undefined;
   }
 
   /**
@@ -362,16 +380,8 @@ defineProperty(WASI, kAttach, {
   },
 });
 
-/** The `proc_exit` of an instance with `returnOnExit`: records the code and unwinds the guest. */
-function returningExit(wasi) {
-  return {
-    proc_exit(code) {
-      wasi[kExitCode] = code;
-      throw kExitCode;
-    },
-  }.proc_exit;
-}
-
-module.exports = { WASI, runInWorker };
+module.exports = { WASI, WASIExitError, runInWorker };
 // For threads.js and its Workers. Each copy of the package has keys of its own: an addon knows its own instances only.
-defineProperty(module.exports, Symbol.for('wasi-rs.keys'), { value: { kAttach, kShare } });
+defineProperty(module.exports, Symbol.for('wasi-rs.keys'), {
+  value: { kAttach, kCheck, kRun, kSetMemory, kShare },
+});

@@ -3,7 +3,7 @@ import type { WASI, WebAssemblyModule } from './index.js';
 export interface ThreadsOptions {
   /**
    * How many threads there may be beside the main one at a time. To start more fails in the guest
-   * with errno 6 (again).
+   * with errno 6 (again), and so does a thread that the system cannot start.
    * @default 64
    */
   maxThreads?: number;
@@ -20,7 +20,9 @@ export interface ThreadsOptions {
  * environment of `wasi`. The calling thread stays free.
  *
  * @returns the exit code: 0 when `_start` returns, or what any thread gave to `proc_exit`. It rejects
- *   with the error of a trap in any thread. Either ends all threads.
+ *   with the error of a trap in any thread, as `runInWorker` does. Either ends all threads, and the promise settles
+ *   when they have ended. A thread that does not end in 10 seconds (on Bun and Deno, which cannot end one that
+ *   computes: in 1 second) is left behind; it keeps no process from ending.
  */
 export function runThreads(
   wasi: WASI,

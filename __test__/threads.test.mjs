@@ -6,11 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import test from 'node:test';
+import { fileURLToPath } from 'node:url';
 
 const require = createRequire(import.meta.url);
 const { WASI } = require('../index.js');
 const { runThreads } = require('../threads.js');
 const wabt = await require('wabt')();
+const root = fileURLToPath(new URL('..', import.meta.url));
 
 // What the guests below have in common. 100: a descriptor, 200: what threads wait for, 300: data.
 const PRELUDE = `
@@ -30,7 +32,7 @@ const PRELUDE = `
   (func $wake (i32.atomic.store (i32.const 200) (i32.const 1)) (drop (memory.atomic.notify (i32.const 200) (i32.const 9))))`;
 
 function guest(body) {
-  const features = { threads: true };
+  const features = { threads: true, exceptions: true };
   const module = wabt.parseWat('guest.wat', `(module ${PRELUDE} ${body})`, features);
   return module.toBinary({}).buffer;
 }
@@ -167,4 +169,173 @@ test('what was not built for threads is refused', async () => {
   await assert.rejects(runThreads(wasi, plain, { maxThreads: -1 }), RangeError);
   const own = new WASI({ version: 'preview1', stdout: () => {} });
   await assert.rejects(runThreads(own, guest('(func (export "_start"))')), /belong to one thread/);
+});
+
+test('an exit in the start section of a thread gives its code, and no thread catches its end', async () => {
+  const start = (body) =>
+    `(func $s ${body}) (start $s) (func (export "wasi_thread_start") (param i32 i32))`;
+  assert.equal(
+    await run(`(func (export "_start")) ${start('(call $proc_exit (i32.const 4))')}`),
+    4,
+  );
+  // The flag lies in the memory that the threads share: the second instance exits.
+  assert.equal(
+    await run(
+      `(func (export "_start") (drop (call $spawn (i32.const 0))) (call $wait)) ${start(
+        '(if (i32.atomic.rmw.add (i32.const 700) (i32.const 1)) (then (call $proc_exit (i32.const 5))))',
+      )}`,
+    ),
+    5,
+  );
+  assert.equal(
+    await run(
+      `(func (export "_start") (drop (call $spawn (i32.const 0))) (call $wait))
+       (func (export "wasi_thread_start") (param i32 i32)
+         (try (do (call $proc_exit (i32.const 9))) (catch_all))
+         (i32.store (i32.const 700) (call $spawn (i32.const 0)))
+         (unreachable))`,
+    ),
+    9,
+  );
+});
+
+test('a trap in the start section of a thread is a trap', async () => {
+  await assert.rejects(
+    run(
+      `(func $s (if (i32.atomic.rmw.add (i32.const 700) (i32.const 1)) (then (unreachable)))) (start $s)
+       (func (export "_start") (drop (call $spawn (i32.const 0))) (call $wait))
+       (func (export "wasi_thread_start") (param i32 i32))`,
+    ),
+    WebAssembly.RuntimeError,
+  );
+});
+
+/** Runs a guest in a process of its own, where `Worker` is another class. */
+function runApart(body, replacement, { env, options = '{}', more = '' } = {}) {
+  const script = `
+    const threads = require('node:worker_threads');
+    const Before = threads.Worker;
+    const made = [];
+    const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+    let turns = 0;
+    ${replacement}
+    const { WASI } = require('./index.js');
+    const { runThreads } = require('./threads.js');
+    (async () => {
+      const wasi = new WASI({ version: 'preview1' });
+      const wasm = Buffer.from('${Buffer.from(guest(body)).toString('hex')}', 'hex');
+      const seen = await runThreads(wasi, wasm, ${options}).catch((error) => 'rejected: ' + error.message);
+      ${more}
+      console.log(JSON.stringify({ seen, made }));
+      process.exit();
+    })();`;
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['-e', script], {
+    cwd: root,
+    encoding: 'utf8',
+    timeout: 60_000,
+    killSignal: 'SIGKILL',
+    env: { ...process.env, ...env },
+  });
+  assert.equal(status, 0, stderr);
+  return { ...JSON.parse(stdout), stderr };
+}
+
+test('a thread that cannot be started is `again` to the guest, and makes room', () => {
+  const body = `
+    (func (export "_start") (local $n i32) (local $id i32)
+      (loop $next
+        (local.set $id (call $spawn (i32.const 0)))
+        (if (i32.ne (local.get $id) (i32.const -6)) (then (call $proc_exit (i32.sub (i32.const 0) (local.get $id)))))
+        ;; A Worker that has failed makes room when it has ended.
+        (drop (memory.atomic.wait32 (i32.const 600) (i32.const 0) (i64.const 300000000)))
+        (br_if $next (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 3))))
+      (call $proc_exit (i32.const 77)))
+    (func (export "wasi_thread_start") (param i32 i32))`;
+  for (const fails of [
+    "throw Object.assign(new Error('no more threads'), { code: 'ERR_WORKER_INIT_FAILED' })",
+    "super('throw new Error(1)', { eval: true })",
+    "super('process.exit()', { eval: true })",
+  ]) {
+    const { seen, made } = runApart(
+      body,
+      `threads.Worker = class extends Before {
+        constructor(...args) {
+          made.push(0);
+          if (made.length > 1) ${fails}; else super(...args);
+        }
+      };`,
+      { options: '{ maxThreads: 1 }' },
+    );
+    assert.deepEqual([seen, made.length], [77, 4], fails);
+  }
+});
+
+test('no two Workers are started in one turn of the event loop', () => {
+  const { seen, made } = runApart(
+    `(func (export "_start") (local $n i32)
+       (loop $next
+         (drop (call $spawn (i32.const 1)))
+         (br_if $next (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 4))))
+       (loop $all (br_if $all (i32.lt_u (i32.atomic.load (i32.const 700)) (i32.const 20)))))
+     (func (export "wasi_thread_start") (param $id i32) (param $more i32) (local $n i32)
+       (if (local.get $more) (then
+         (loop $next
+           (drop (call $spawn (i32.const 0)))
+           (br_if $next (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 4))))))
+       (drop (i32.atomic.rmw.add (i32.const 700) (i32.const 1))))`,
+    `(function turn() { turns++; setImmediate(turn); })();
+     threads.Worker = class extends Before {
+       constructor(...args) {
+         super(...args);
+         made.push(turns);
+       }
+     };`,
+  );
+  assert.equal(seen, 0);
+  assert.equal(made.length, 21);
+  assert.equal(new Set(made).size, 21, `turns: ${made}`);
+});
+
+test('no thread outlives runThreads, though the guest asks for one in its last moment', () => {
+  for (let round = 0; round < 3; round++) {
+    const { seen, made } = runApart(
+      `(func (export "_start")
+         (drop (call $spawn (i32.const 1))) (drop (call $spawn (i32.const 1))) (drop (call $spawn (i32.const 1)))
+         (drop (memory.atomic.wait32 (i32.const 600) (i32.const 0) (i64.const 150000000))))
+       (func (export "wasi_thread_start") (param $id i32) (param $more i32)
+         (loop $next (drop (call $spawn (i32.const 0))) (br_if $next (local.get $more))))`,
+      `threads.Worker = class extends Before {
+         constructor(...args) {
+           super(...args);
+           const state = { isOver: typeof seen !== 'undefined', hasEnded: false };
+           made.push(state);
+           this.on('exit', () => (state.hasEnded = true));
+         }
+         // A message that was on its way.
+         terminate() {
+           const state = new Int32Array(new SharedArrayBuffer(4));
+           this.emit('message', { spawn: { id: 99, argument: 1, state } });
+           return super.terminate();
+         }
+       };`,
+      {
+        options: '{ maxThreads: 8 }',
+        more: 'const before = made.length; const ended = made.every(({ hasEnded }) => hasEnded); await pause(200); made.unshift(before === made.length && ended);',
+      },
+    );
+    assert.equal(seen, 0);
+    assert.equal(made[0], true, 'a thread was started, or ran, after the end');
+  }
+});
+
+test('NODE_DEBUG_NATIVE=wasi prints the calls of all threads', () => {
+  const { seen, stderr } = runApart(
+    `(func (export "_start") (drop (call $spawn (i32.const 0))) (call $wait))
+     (func (export "wasi_thread_start") (param i32 i32)
+       (drop (call $fd_tell (i32.const 99) (i32.const 408))) (call $wake))`,
+    '',
+    { env: { NODE_DEBUG_NATIVE: 'wasi' } },
+  );
+  assert.equal(seen, 0);
+  assert.match(stderr, /^wasi: fd_tell\(fd=99, offset=408\) = badf/m);
 });

@@ -5,7 +5,7 @@
 
 const { openSync, readFileSync } = require('node:fs');
 const { parseArgs } = require('node:util');
-const { WASI, runInWorker } = require('../index.js');
+const { WASI, runInWorker, [Symbol.for('wasi-rs.keys')]: keys } = require('../index.js');
 const { version } = require('../package.json');
 
 const HELP = `Usage: wasi-rs run [options] PROGRAM.wasm [argument...]
@@ -110,8 +110,14 @@ function wasiOptions(values, args) {
 async function run(wasm, options, timeout) {
   if (timeout !== undefined) return runInWorker(wasm, options, { timeoutMs: timeout });
   const wasi = new WASI(options);
-  const { instance } = await WebAssembly.instantiate(wasm, wasi.getImportObject());
-  return { exitCode: wasi.start(instance), stats: wasi.stats() };
+  const module = await WebAssembly.compile(wasm);
+  let instance;
+  // A program may end in its start section already.
+  const ended = wasi[keys.kRun](() => {
+    instance = new WebAssembly.Instance(module, wasi.getImportObject());
+  });
+  const exitCode = ended === undefined ? wasi.start(instance) : ended.exitCode;
+  return { exitCode, stats: wasi.stats() };
 }
 
 function printStats(stats) {

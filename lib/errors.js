@@ -14,10 +14,22 @@ const { indexOf, slice } = String.prototype;
 /** An error with Node's `code`, which also stands in the first line of its stack. */
 function nodeError(Base, code, message) {
   const error = new Base(message);
+  // Not a tail call: JavaScriptCore would take this function off the stack, and find no place where it begins.
+  nodeErrorFrom(error, code, message, nodeError);
+  return error;
+}
+
+/**
+ * Makes an error of any class and origin one with Node's `code`.
+ *
+ * @param {Function} maker its stack begins at who called this function
+ */
+function nodeErrorFrom(error, code, message, maker) {
   const named = `${error.name} [${code}]`;
+  defineProperty(error, 'message', { value: message, configurable: true, writable: true });
   // V8 renders the stack when it is first read: under this name.
   defineProperty(error, 'name', { value: named, configurable: true });
-  captureStackTrace?.(error, nodeError);
+  captureStackTrace?.(error, maker);
   void error.stack;
   delete error.name;
   defineProperty(error, 'toString', {
@@ -155,13 +167,6 @@ function grouped(value) {
   return `${value < 0 ? '-' : ''}${digits}${text}`;
 }
 
-/** A limit of the embedder's was reached: `limit` names it. */
-function limitReached(limit, message) {
-  const error = nodeError(Error, 'ERR_WASI_LIMIT', message);
-  error.limit = limit;
-  return error;
-}
-
 /** The files of preopens in memory cannot be listed. */
 function listTooLong(errno) {
   const what =
@@ -209,9 +214,9 @@ module.exports = {
   addonNotLoaded,
   constructionFailed,
   invalidReturn,
-  limitReached,
   listTooLong,
   nodeError,
+  nodeErrorFrom,
   outOfRange,
   shortened,
   unknownKey,

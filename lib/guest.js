@@ -3,7 +3,8 @@
 // The guest as the imports see it: its memory, its call frame, and the end of a call that left more than an errno.
 
 const { setMemory, clockResolutions: resolutions, exitProcess } = require('../binding.js');
-const { limitReached, nodeError } = require('./errors.js');
+const { WASIExitError, exitOf, limitReached, stoppedBy } = require('./ends.js');
+const { nodeError } = require('./errors.js');
 const { AGAIN, CONTINUES, CREATED, EXIT, MEMORY, OUTCOME, u32 } = require('./frame.js');
 
 const { apply, getOwnPropertyDescriptor } = Reflect;
@@ -20,6 +21,7 @@ const ViewOfWords = Uint32Array;
 /** Nanoseconds by clock; 0 where the host does not know them. */
 const clockResolutions = new ViewOfWords(resolutions);
 
+const EINVAL = 28;
 const EOVERFLOW = 61;
 
 /** The view of a guest that has no memory yet. */
@@ -44,6 +46,12 @@ class Guest {
   knownLength = 0;
   /** The time at which a waiting call is to stop, in milliseconds of `now()`. */
   deadline = Infinity;
+  /** The number of calls of `runGuest`, one within another, that have not returned. */
+  running = 0;
+  /** The error that stopped the guest, until the outermost of these calls returns: every import throws it again. */
+  end = undefined;
+  /** The same for the caller of the guest: an exit code, or an error if the guest failed. */
+  ended = undefined;
   /** The value that `createInstance` returned. Collecting it releases the instance. */
   handle = undefined;
   /** Objects whose descriptors the guest uses: collecting one would close its descriptor. */
@@ -63,7 +71,8 @@ function useMemory(guest, memory) {
     );
   }
   guest.memory = memory;
-  setView(guest, buffer);
+  // Without a view, the imports of a guest that has ended keep throwing. The next run takes one.
+  if (guest.end === undefined) setView(guest, buffer);
 }
 
 function setView(guest, buffer) {
@@ -76,27 +85,133 @@ function setView(guest, buffer) {
   guest.words = new ViewOfWords(buffer, 0, (length - (length % 4)) / 4);
 }
 
-/** Called when the view is empty: before the start, or because the guest's memory grew. */
+/** Called when the view is empty: before the start, after the guest's end, or because its memory grew. */
 function refresh(guest) {
+  checkRunning(guest);
   if (guest.memory === undefined) {
     throw nodeError(Error, 'ERR_WASI_NOT_STARTED', 'wasi.start() has not been called');
   }
   setView(guest, apply(getBuffer, guest.memory, []));
 }
 
+// --- The guest's end -----------------------------------------------------------------------------
+
+/** Whose end an error is that came out of an export which the embedder called himself. */
+const owners = new WeakMap();
+const { get: getOwner, set: setOwner } = WeakMap.prototype;
+
+/**
+ * Calls what runs code of the guest.
+ *
+ * @param {() => void} entry
+ * @returns {{ exitCode: number } | undefined} the exit code, if the guest called `proc_exit`
+ * @throws {unknown} what stopped the guest as it was thrown; what else comes out of `entry`
+ */
+function runGuest(guest, entry) {
+  guest.running++;
+  let ended;
+  try {
+    entry();
+    // JavaScript between the import and here may have caught the end.
+    ended = guest.ended;
+  } catch (error) {
+    ended = guest.ended;
+    if (ended === undefined || error !== guest.end) throw error;
+  } finally {
+    if (--guest.running === 0) {
+      guest.end = undefined;
+      guest.ended = undefined;
+    }
+  }
+  if (ended !== undefined && ended.failed) throw ended.error;
+  return ended;
+}
+
+function checkRunning(guest) {
+  if (guest.end !== undefined) throw guest.end;
+}
+
+/**
+ * Ends the guest. What it throws, no guest can catch. JavaScript can: while a call of `runGuest` has not returned,
+ * each further import throws it again.
+ */
+function stop(guest, end, ended) {
+  if (guest.running === 0) {
+    apply(setOwner, owners, [end, guest]);
+  } else {
+    guest.end = end;
+    guest.ended = ended;
+    // So that calls need not look for an end: those that find no memory do.
+    guest.view = NO_MEMORY;
+    guest.words = NO_WORDS;
+  }
+  throw end;
+}
+
+/** Ends the guest with its exit code. Its first end counts. */
+function exitGuest(guest, exitCode) {
+  checkRunning(guest);
+  const end = guest.running === 0 ? new WASIExitError(exitCode) : exitOf(exitCode);
+  stop(guest, end, { failed: false, exitCode });
+}
+
+/** Ends the guest because it reached a limit. */
+function exceed(guest, limit, message) {
+  const error = limitReached(limit, message);
+  stop(guest, error, { failed: true, error });
+}
+
+/** Ends the guest by an error that is not its own: what a function of the embedder threw. */
+function stopFor(guest, error) {
+  // The function called an export of this guest, which ended.
+  const isEnd =
+    guest.running > 0 ? guest.end === error : apply(getOwner, owners, [error]) === guest;
+  if (isEnd && error !== undefined) throw error;
+  stop(guest, stoppedBy(error), { failed: true, error });
+}
+
+/** Calls a function of the embedder. The guest goes on after it, unless the function ended the guest. */
+function ask(guest, embedders, argument) {
+  let value;
+  try {
+    value = embedders(argument);
+  } catch (error) {
+    stopFor(guest, error);
+  }
+  checkRunning(guest);
+  return value;
+}
+
+/** What a call gives whose arguments are not those of the function. */
+function invalid(guest) {
+  checkRunning(guest);
+  return EINVAL;
+}
+
+/** The `proc_exit` of an instance with `returnOnExit`. */
+function returningExit(guest) {
+  return {
+    proc_exit(code) {
+      exitGuest(guest, code);
+    },
+  }.proc_exit;
+}
+
+// --- What calls leave ----------------------------------------------------------------------------
+
 /** Completes a call that left more than an errno. */
 function finish(guest, call) {
   for (let outcome = u32[OUTCOME]; ; outcome = callAgain(call)) {
     if (outcome < AGAIN) return outcome;
-    if (outcome === EXIT) return endProcess(u32[0] | 0);
+    if (outcome === EXIT) return endProcess(guest, u32[0] | 0);
     if (outcome === MEMORY) {
       const known = guest.knownLength;
       setView(guest, apply(getBuffer, guest.memory, []));
       if (guest.knownLength === known) return EOVERFLOW;
     } else if (outcome !== AGAIN) {
-      throw new Error(`wasi-rs: internal fault in ${call.name}`);
+      stopFor(guest, new Error(`wasi-rs: internal fault in ${call.name}`));
     } else if (guest.deadline !== Infinity && now() > guest.deadline) {
-      throw limitReached('deadlineMs', 'The guest has run for as long as it may');
+      exceed(guest, 'deadlineMs', 'The guest has run for as long as it may');
     }
   }
 }
@@ -133,14 +248,21 @@ function prepareEndOfProcess() {
 }
 
 /**
- * The end of a guest without `returnOnExit`. On the main thread this is `process.exit`, with its handlers; in a Worker
- * `process.exit` would end the Worker only.
+ * The `proc_exit` of an instance without `returnOnExit`. On the main thread this is
+ * `process.exit`, with its handlers; in a Worker that would end the Worker only.
  *
  * @param {number} code a signed 32-bit number
  */
-function endProcess(code) {
-  if (isMainThread) apply(exit, process, [code]);
-  return exitProcess(code & 0xff);
+function endProcess(guest, code) {
+  checkRunning(guest);
+  try {
+    if (isMainThread) apply(exit, process, [code]);
+    else exitProcess(code & 0xff);
+  } catch (error) {
+    stopFor(guest, error);
+  }
+  // A test may have replaced `process.exit` by what returns: the guest has ended all the same.
+  return exitGuest(guest, code);
 }
 
 /** Writes two u32 to memory. False, with nothing written, unless both pointers are those of words in it. */
@@ -174,13 +296,20 @@ function isI32(value) {
 
 module.exports = {
   Guest,
+  ask,
+  checkRunning,
   copyOut,
+  endProcess,
+  exceed,
   finish,
+  invalid,
   isI32,
   now,
   prepareEndOfProcess,
   putResolution,
   putWords,
   refresh,
+  returningExit,
+  runGuest,
   useMemory,
 };

@@ -11,7 +11,15 @@
 
 const { calls, snapshot0Calls } = require('../binding.js');
 const { i64, u32 } = require('./frame.js');
-const { finish, isI32, putResolution, putWords, refresh } = require('./guest.js');
+const {
+  endProcess,
+  finish,
+  invalid,
+  isI32,
+  putResolution,
+  putWords,
+  refresh,
+} = require('./guest.js');
 
 // One native function for each import, shared by all instances: V8 calls a function fast where the call site always
 // calls the same one.
@@ -64,7 +72,6 @@ const {
   sock_shutdown,
 } = calls;
 
-const EINVAL = 28;
 const INSTANCE = 20;
 const OUTCOME = 22;
 /** Below it, an outcome is an errno. */
@@ -207,159 +214,165 @@ function put_iiiiiIIii(guest, a, b, c, d, e, f, g, h, j) {
 function createImports(guest) {
   return {
     args_get(argv, argv_buf) {
-      if (arguments.length !== 2 || !put_iiii(guest, argv, argv_buf, 0, 0)) return EINVAL;
+      if (arguments.length !== 2 || !put_iiii(guest, argv, argv_buf, 0, 0)) return invalid(guest);
       args_get();
       return outcome(guest, args_get);
     },
     args_sizes_get(argc, argv_buf_size) {
-      if (arguments.length !== 2) return EINVAL;
+      if (arguments.length !== 2) return invalid(guest);
       if (putWords(guest, argc, guest.argCount, argv_buf_size, guest.argSize)) return 0;
-      if (!put_iiii(guest, argc, argv_buf_size, 0, 0)) return EINVAL;
+      if (!put_iiii(guest, argc, argv_buf_size, 0, 0)) return invalid(guest);
       args_sizes_get();
       return outcome(guest, args_sizes_get);
     },
     clock_res_get(id, resolution) {
-      if (arguments.length !== 2) return EINVAL;
+      if (arguments.length !== 2) return invalid(guest);
       if (putResolution(guest, id, resolution)) return 0;
-      if (!put_iiii(guest, id, resolution, 0, 0)) return EINVAL;
+      if (!put_iiii(guest, id, resolution, 0, 0)) return invalid(guest);
       clock_res_get();
       return outcome(guest, clock_res_get);
     },
     clock_time_get(id, precision, time) {
-      if (arguments.length !== 3 || !put_iIii(guest, id, precision, time, 0)) return EINVAL;
+      if (arguments.length !== 3 || !put_iIii(guest, id, precision, time, 0)) return invalid(guest);
       clock_time_get();
       return outcome(guest, clock_time_get);
     },
     environ_get(environ, environ_buf) {
-      if (arguments.length !== 2 || !put_iiii(guest, environ, environ_buf, 0, 0)) return EINVAL;
+      if (arguments.length !== 2 || !put_iiii(guest, environ, environ_buf, 0, 0))
+        return invalid(guest);
       environ_get();
       return outcome(guest, environ_get);
     },
     environ_sizes_get(environc, environ_buf_size) {
-      if (arguments.length !== 2) return EINVAL;
+      if (arguments.length !== 2) return invalid(guest);
       if (putWords(guest, environc, guest.environCount, environ_buf_size, guest.environSize))
         return 0;
-      if (!put_iiii(guest, environc, environ_buf_size, 0, 0)) return EINVAL;
+      if (!put_iiii(guest, environc, environ_buf_size, 0, 0)) return invalid(guest);
       environ_sizes_get();
       return outcome(guest, environ_sizes_get);
     },
     fd_advise(fd, offset, len, advice) {
-      if (arguments.length !== 4 || !put_iIIi(guest, fd, offset, len, advice)) return EINVAL;
+      if (arguments.length !== 4 || !put_iIIi(guest, fd, offset, len, advice))
+        return invalid(guest);
       fd_advise();
       return outcome(guest, fd_advise);
     },
     fd_allocate(fd, offset, len) {
-      if (arguments.length !== 3 || !put_iIIi(guest, fd, offset, len, 0)) return EINVAL;
+      if (arguments.length !== 3 || !put_iIIi(guest, fd, offset, len, 0)) return invalid(guest);
       fd_allocate();
       return outcome(guest, fd_allocate);
     },
     fd_close(fd) {
-      if (arguments.length !== 1 || !put_iiii(guest, fd, 0, 0, 0)) return EINVAL;
+      if (arguments.length !== 1 || !put_iiii(guest, fd, 0, 0, 0)) return invalid(guest);
       fd_close();
       return outcome(guest, fd_close);
     },
     fd_datasync(fd) {
-      if (arguments.length !== 1 || !put_iiii(guest, fd, 0, 0, 0)) return EINVAL;
+      if (arguments.length !== 1 || !put_iiii(guest, fd, 0, 0, 0)) return invalid(guest);
       fd_datasync();
       return outcome(guest, fd_datasync);
     },
     fd_fdstat_get(fd, stat) {
-      if (arguments.length !== 2 || !put_iiii(guest, fd, stat, 0, 0)) return EINVAL;
+      if (arguments.length !== 2 || !put_iiii(guest, fd, stat, 0, 0)) return invalid(guest);
       fd_fdstat_get();
       return outcome(guest, fd_fdstat_get);
     },
     fd_fdstat_set_flags(fd, flags) {
-      if (arguments.length !== 2 || !put_iiii(guest, fd, flags, 0, 0)) return EINVAL;
+      if (arguments.length !== 2 || !put_iiii(guest, fd, flags, 0, 0)) return invalid(guest);
       fd_fdstat_set_flags();
       return outcome(guest, fd_fdstat_set_flags);
     },
     fd_fdstat_set_rights(fd, fs_rights_base, fs_rights_inheriting) {
       if (arguments.length !== 3 || !put_iIIi(guest, fd, fs_rights_base, fs_rights_inheriting, 0))
-        return EINVAL;
+        return invalid(guest);
       fd_fdstat_set_rights();
       return outcome(guest, fd_fdstat_set_rights);
     },
     fd_filestat_get(fd, stat) {
-      if (arguments.length !== 2 || !put_iiii(guest, fd, stat, 0, 0)) return EINVAL;
+      if (arguments.length !== 2 || !put_iiii(guest, fd, stat, 0, 0)) return invalid(guest);
       fd_filestat_get();
       return outcome(guest, fd_filestat_get);
     },
     fd_filestat_set_size(fd, size) {
-      if (arguments.length !== 2 || !put_iIii(guest, fd, size, 0, 0)) return EINVAL;
+      if (arguments.length !== 2 || !put_iIii(guest, fd, size, 0, 0)) return invalid(guest);
       fd_filestat_set_size();
       return outcome(guest, fd_filestat_set_size);
     },
     fd_filestat_set_times(fd, atim, mtim, fst_flags) {
-      if (arguments.length !== 4 || !put_iIIi(guest, fd, atim, mtim, fst_flags)) return EINVAL;
+      if (arguments.length !== 4 || !put_iIIi(guest, fd, atim, mtim, fst_flags))
+        return invalid(guest);
       fd_filestat_set_times();
       return outcome(guest, fd_filestat_set_times);
     },
     fd_pread(fd, iovs, iovs_len, offset, nread) {
       if (arguments.length !== 5 || !put_iiiIi(guest, fd, iovs, iovs_len, offset, nread))
-        return EINVAL;
+        return invalid(guest);
       fd_pread();
       return outcome(guest, fd_pread);
     },
     fd_prestat_get(fd, prestat) {
-      if (arguments.length !== 2 || !put_iiii(guest, fd, prestat, 0, 0)) return EINVAL;
+      if (arguments.length !== 2 || !put_iiii(guest, fd, prestat, 0, 0)) return invalid(guest);
       fd_prestat_get();
       return outcome(guest, fd_prestat_get);
     },
     fd_prestat_dir_name(fd, path, path_len) {
-      if (arguments.length !== 3 || !put_iiii(guest, fd, path, path_len, 0)) return EINVAL;
+      if (arguments.length !== 3 || !put_iiii(guest, fd, path, path_len, 0)) return invalid(guest);
       fd_prestat_dir_name();
       return outcome(guest, fd_prestat_dir_name);
     },
     fd_pwrite(fd, iovs, iovs_len, offset, nwritten) {
       if (arguments.length !== 5 || !put_iiiIi(guest, fd, iovs, iovs_len, offset, nwritten))
-        return EINVAL;
+        return invalid(guest);
       fd_pwrite();
       return outcome(guest, fd_pwrite);
     },
     fd_read(fd, iovs, iovs_len, nread) {
-      if (arguments.length !== 4 || !put_iiii(guest, fd, iovs, iovs_len, nread)) return EINVAL;
+      if (arguments.length !== 4 || !put_iiii(guest, fd, iovs, iovs_len, nread))
+        return invalid(guest);
       fd_read();
       return outcome(guest, fd_read);
     },
     fd_readdir(fd, buf, buf_len, cookie, bufused) {
       if (arguments.length !== 5 || !put_iiiIi(guest, fd, buf, buf_len, cookie, bufused))
-        return EINVAL;
+        return invalid(guest);
       fd_readdir();
       return outcome(guest, fd_readdir);
     },
     fd_renumber(fd, to) {
-      if (arguments.length !== 2 || !put_iiii(guest, fd, to, 0, 0)) return EINVAL;
+      if (arguments.length !== 2 || !put_iiii(guest, fd, to, 0, 0)) return invalid(guest);
       fd_renumber();
       return outcome(guest, fd_renumber);
     },
     fd_seek(fd, offset, whence, newoffset) {
-      if (arguments.length !== 4 || !put_iIii(guest, fd, offset, whence, newoffset)) return EINVAL;
+      if (arguments.length !== 4 || !put_iIii(guest, fd, offset, whence, newoffset))
+        return invalid(guest);
       fd_seek();
       return outcome(guest, fd_seek);
     },
     fd_sync(fd) {
-      if (arguments.length !== 1 || !put_iiii(guest, fd, 0, 0, 0)) return EINVAL;
+      if (arguments.length !== 1 || !put_iiii(guest, fd, 0, 0, 0)) return invalid(guest);
       fd_sync();
       return outcome(guest, fd_sync);
     },
     fd_tell(fd, offset) {
-      if (arguments.length !== 2 || !put_iiii(guest, fd, offset, 0, 0)) return EINVAL;
+      if (arguments.length !== 2 || !put_iiii(guest, fd, offset, 0, 0)) return invalid(guest);
       fd_tell();
       return outcome(guest, fd_tell);
     },
     fd_write(fd, iovs, iovs_len, nwritten) {
-      if (arguments.length !== 4 || !put_iiii(guest, fd, iovs, iovs_len, nwritten)) return EINVAL;
+      if (arguments.length !== 4 || !put_iiii(guest, fd, iovs, iovs_len, nwritten))
+        return invalid(guest);
       fd_write();
       return outcome(guest, fd_write);
     },
     path_create_directory(fd, path, path_len) {
-      if (arguments.length !== 3 || !put_iiii(guest, fd, path, path_len, 0)) return EINVAL;
+      if (arguments.length !== 3 || !put_iiii(guest, fd, path, path_len, 0)) return invalid(guest);
       path_create_directory();
       return outcome(guest, path_create_directory);
     },
     path_filestat_get(fd, flags, path, path_len, stat) {
       if (arguments.length !== 5 || !put_iiiiiii(guest, fd, flags, path, path_len, stat, 0, 0))
-        return EINVAL;
+        return invalid(guest);
       path_filestat_get();
       return outcome(guest, path_filestat_get);
     },
@@ -368,7 +381,7 @@ function createImports(guest) {
         arguments.length !== 7 ||
         !put_iiiiIIi(guest, fd, flags, path, path_len, atim, mtim, fst_flags)
       )
-        return EINVAL;
+        return invalid(guest);
       path_filestat_set_times();
       return outcome(guest, path_filestat_set_times);
     },
@@ -386,7 +399,7 @@ function createImports(guest) {
           new_path_len,
         )
       )
-        return EINVAL;
+        return invalid(guest);
       path_link();
       return outcome(guest, path_link);
     },
@@ -416,7 +429,7 @@ function createImports(guest) {
           opened_fd,
         )
       )
-        return EINVAL;
+        return invalid(guest);
       path_open();
       return outcome(guest, path_open);
     },
@@ -425,12 +438,12 @@ function createImports(guest) {
         arguments.length !== 6 ||
         !put_iiiiiii(guest, fd, path, path_len, buf, buf_len, bufused, 0)
       )
-        return EINVAL;
+        return invalid(guest);
       path_readlink();
       return outcome(guest, path_readlink);
     },
     path_remove_directory(fd, path, path_len) {
-      if (arguments.length !== 3 || !put_iiii(guest, fd, path, path_len, 0)) return EINVAL;
+      if (arguments.length !== 3 || !put_iiii(guest, fd, path, path_len, 0)) return invalid(guest);
       path_remove_directory();
       return outcome(guest, path_remove_directory);
     },
@@ -439,7 +452,7 @@ function createImports(guest) {
         arguments.length !== 6 ||
         !put_iiiiiii(guest, fd, old_path, old_path_len, new_fd, new_path, new_path_len, 0)
       )
-        return EINVAL;
+        return invalid(guest);
       path_rename();
       return outcome(guest, path_rename);
     },
@@ -448,12 +461,12 @@ function createImports(guest) {
         arguments.length !== 5 ||
         !put_iiiiiii(guest, old_path, old_path_len, fd, new_path, new_path_len, 0, 0)
       )
-        return EINVAL;
+        return invalid(guest);
       path_symlink();
       return outcome(guest, path_symlink);
     },
     path_unlink_file(fd, path, path_len) {
-      if (arguments.length !== 3 || !put_iiii(guest, fd, path, path_len, 0)) return EINVAL;
+      if (arguments.length !== 3 || !put_iiii(guest, fd, path, path_len, 0)) return invalid(guest);
       path_unlink_file();
       return outcome(guest, path_unlink_file);
     },
@@ -462,32 +475,36 @@ function createImports(guest) {
         arguments.length !== 4 ||
         !put_iiii(guest, subscriptions, events, nsubscriptions, nevents)
       )
-        return EINVAL;
+        return invalid(guest);
       poll_oneoff();
       return outcome(guest, poll_oneoff);
     },
     proc_exit(code) {
-      if (arguments.length !== 1 || !put_iiii(guest, code, 0, 0, 0)) return EINVAL;
+      // A guest that exits in its start section has given no memory yet.
+      if (arguments.length === 1 && guest.memory === undefined && isI32(code)) {
+        return endProcess(guest, code | 0);
+      }
+      if (arguments.length !== 1 || !put_iiii(guest, code, 0, 0, 0)) return invalid(guest);
       proc_exit();
       return outcome(guest, proc_exit);
     },
     proc_raise(sig) {
-      if (arguments.length !== 1 || !put_iiii(guest, sig, 0, 0, 0)) return EINVAL;
+      if (arguments.length !== 1 || !put_iiii(guest, sig, 0, 0, 0)) return invalid(guest);
       proc_raise();
       return outcome(guest, proc_raise);
     },
     random_get(buf, buf_len) {
-      if (arguments.length !== 2 || !put_iiii(guest, buf, buf_len, 0, 0)) return EINVAL;
+      if (arguments.length !== 2 || !put_iiii(guest, buf, buf_len, 0, 0)) return invalid(guest);
       random_get();
       return outcome(guest, random_get);
     },
     sched_yield() {
-      if (arguments.length !== 0 || !put_iiii(guest, 0, 0, 0, 0)) return EINVAL;
+      if (arguments.length !== 0 || !put_iiii(guest, 0, 0, 0, 0)) return invalid(guest);
       sched_yield();
       return outcome(guest, sched_yield);
     },
     sock_accept(fd, flags, fd_out) {
-      if (arguments.length !== 3 || !put_iiii(guest, fd, flags, fd_out, 0)) return EINVAL;
+      if (arguments.length !== 3 || !put_iiii(guest, fd, flags, fd_out, 0)) return invalid(guest);
       sock_accept();
       return outcome(guest, sock_accept);
     },
@@ -496,7 +513,7 @@ function createImports(guest) {
         arguments.length !== 6 ||
         !put_iiiiiii(guest, fd, ri_data, ri_data_len, ri_flags, ro_datalen, ro_flags, 0)
       )
-        return EINVAL;
+        return invalid(guest);
       sock_recv();
       return outcome(guest, sock_recv);
     },
@@ -505,12 +522,12 @@ function createImports(guest) {
         arguments.length !== 5 ||
         !put_iiiiiii(guest, fd, si_data, si_data_len, si_flags, so_datalen, 0, 0)
       )
-        return EINVAL;
+        return invalid(guest);
       sock_send();
       return outcome(guest, sock_send);
     },
     sock_shutdown(fd, how) {
-      if (arguments.length !== 2 || !put_iiii(guest, fd, how, 0, 0)) return EINVAL;
+      if (arguments.length !== 2 || !put_iiii(guest, fd, how, 0, 0)) return invalid(guest);
       sock_shutdown();
       return outcome(guest, sock_shutdown);
     },
@@ -521,18 +538,19 @@ function createImports(guest) {
 function createSnapshot0Imports(guest) {
   return {
     fd_filestat_get(fd, stat) {
-      if (arguments.length !== 2 || !put_iiii(guest, fd, stat, 0, 0)) return EINVAL;
+      if (arguments.length !== 2 || !put_iiii(guest, fd, stat, 0, 0)) return invalid(guest);
       snapshot0Calls.fd_filestat_get();
       return outcome(guest, snapshot0Calls.fd_filestat_get);
     },
     fd_seek(fd, offset, whence, newoffset) {
-      if (arguments.length !== 4 || !put_iIii(guest, fd, offset, whence, newoffset)) return EINVAL;
+      if (arguments.length !== 4 || !put_iIii(guest, fd, offset, whence, newoffset))
+        return invalid(guest);
       snapshot0Calls.fd_seek();
       return outcome(guest, snapshot0Calls.fd_seek);
     },
     path_filestat_get(fd, flags, path, path_len, stat) {
       if (arguments.length !== 5 || !put_iiiiiii(guest, fd, flags, path, path_len, stat, 0, 0))
-        return EINVAL;
+        return invalid(guest);
       snapshot0Calls.path_filestat_get();
       return outcome(guest, snapshot0Calls.path_filestat_get);
     },
@@ -541,7 +559,7 @@ function createSnapshot0Imports(guest) {
         arguments.length !== 4 ||
         !put_iiii(guest, subscriptions, events, nsubscriptions, nevents)
       )
-        return EINVAL;
+        return invalid(guest);
       snapshot0Calls.poll_oneoff();
       return outcome(guest, snapshot0Calls.poll_oneoff);
     },

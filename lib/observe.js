@@ -5,7 +5,6 @@
 
 const { Buffer } = require('node:buffer');
 const { writeSync } = require('node:fs');
-const { limitReached } = require('./errors.js');
 const { errnoName, traced } = require('./trace.js');
 
 const { apply } = Reflect;
@@ -21,7 +20,7 @@ const PAUSE = 5;
  *
  * @param {object} wasiImport is changed
  * @param {object} observers `hostCalls`, `deadlineMs`, `trace`, `stats`
- * @param {{ now: () => number, setDeadline: (time: number) => void, copyOut: (offset: number, length: number) => Uint8Array }} guest
+ * @param {object} guest `now`, `setDeadline`, `copyOut`, `check`, `exceed`
  * @returns {{ stats: () => object | undefined }}
  */
 function observe(wasiImport, { hostCalls, deadlineMs, trace, stats }, guest) {
@@ -34,11 +33,12 @@ function observe(wasiImport, { hostCalls, deadlineMs, trace, stats }, guest) {
 
   /** Time runs from the first call. */
   function check() {
-    if (--left < 0) throw limitReached('hostCalls', `The guest has made its ${hostCalls} calls`);
+    guest.check();
+    if (--left < 0) guest.exceed('hostCalls', `The guest has made its ${hostCalls} calls`);
     if (deadlineMs === undefined) return;
     if (deadline === undefined) guest.setDeadline((deadline = guest.now() + deadlineMs));
     if (guest.now() > deadline) {
-      throw limitReached('deadlineMs', `The guest has run for its ${deadlineMs} ms`);
+      guest.exceed('deadlineMs', `The guest has run for its ${deadlineMs} ms`);
     }
   }
 
@@ -59,12 +59,10 @@ function observe(wasiImport, { hostCalls, deadlineMs, trace, stats }, guest) {
           entry.calls++;
           entry.ns += ns;
           table[name] = entry;
-          report?.({
-            name,
-            args: described,
-            errno: errno === undefined ? undefined : errnoName(errno),
-            ns,
-          });
+          if (report) {
+            const named = errno === undefined ? undefined : errnoName(errno);
+            report({ name, args: described, errno: named, ns });
+          }
         }
       },
     }[name];

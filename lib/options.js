@@ -38,7 +38,10 @@ const asksForWasi = permission && process.allowedNodeEnvironmentFlags.has('--all
 const DEFAULT_CAP = 64 * 1024 * 1024;
 /** How many bytes a tree in memory holds by default. */
 const DEFAULT_TREE_BYTES = 256 * 1024 * 1024;
-/** As `node:wasi` prints each call with `NODE_DEBUG_NATIVE=wasi`. */
+/**
+ * As `node:wasi` prints each call with `NODE_DEBUG_NATIVE=wasi`. Every thread reads it: it is no option of one
+ * instance.
+ */
 const TRACED_BY_ENVIRONMENT = (process.env.NODE_DEBUG_NATIVE ?? '')
   .toLowerCase()
   .split(',')
@@ -71,10 +74,11 @@ function beLenient() {
  * Checks all options but `version` and `returnOnExit`, in Node's order, for the native side. Options that
  * `node:wasi` does not have are only read where they are there: what watches the reads sees Node's.
  *
- * @returns {{ native: object, functions?: object, observers?: object, names: string[], isOurs: boolean,
- *   lent: unknown }} what `createInstance` takes; the streams that are functions; what watches calls; the guest's
- *   names of all preopens; whether an option does what `node:wasi` has not, other than to observe; and what
- *   must not be collected before the WASI, as it would close a descriptor
+ * @returns {{ native: object, functions?: object, observers?: object, isOwnThread: boolean, names: string[],
+ *   isOurs: boolean, lent: unknown }} what `createInstance` takes; the streams that are functions; what watches calls;
+ *   whether one of these two works in this thread only; the guest's names of all preopens; whether an option does
+ *   what `node:wasi` has not, other than to observe; and what must not be collected before the WASI, as it would
+ *   close a descriptor
  */
 function checkedOptions(options) {
   if (options.args !== undefined) validateArray(options.args, 'options.args');
@@ -120,7 +124,21 @@ function checkedOptions(options) {
   const { hostCalls, deadlineMs, trace, stats } = observers;
   const isWatched = hostCalls !== undefined || deadlineMs !== undefined || trace || stats;
   const names = preopens.map(({ guest }) => guest);
-  return { native, functions, observers: isWatched ? observers : undefined, names, isOurs, lent };
+  // A trace that only the environment asks for is no reason to refuse threads: each has its own.
+  const isByOptions =
+    hostCalls !== undefined ||
+    deadlineMs !== undefined ||
+    stats ||
+    (trace && options.trace !== undefined);
+  return {
+    native,
+    functions,
+    observers: isWatched ? observers : undefined,
+    isOwnThread: functions !== undefined || Boolean(isByOptions),
+    names,
+    isOurs,
+    lent,
+  };
 }
 
 /** An option that `node:wasi` does not have. One that is `undefined` is not there. */
@@ -562,6 +580,7 @@ function checkedDescriptor(value, name) {
 
 module.exports = {
   beLenient,
+  TRACED_BY_ENVIRONMENT,
   bindingNameOf,
   checkKeys,
   checkedOptions,

@@ -3,7 +3,8 @@
 // The thread of a command: see run-in-worker.js.
 
 const { parentPort, workerData } = require('node:worker_threads');
-const { WASI } = require('../index.js');
+const { WASI, [Symbol.for('wasi-rs.keys')]: keys } = require('../index.js');
+const { plainError } = require('./workers.js');
 
 const { wasm, options } = workerData;
 
@@ -17,7 +18,12 @@ try {
     returnOnExit: true,
   });
   const module = wasm instanceof WebAssembly.Module ? wasm : new WebAssembly.Module(wasm);
-  const exitCode = wasi.start(new WebAssembly.Instance(module, wasi.getImportObject()));
+  let instance;
+  // A guest may end in its start section already.
+  const ended = wasi[keys.kRun](() => {
+    instance = new WebAssembly.Instance(module, wasi.getImportObject());
+  });
+  const exitCode = ended === undefined ? wasi.start(instance) : ended.exitCode;
   const { stdout, stderr, stdoutTruncated, stderrTruncated } = wasi;
   const stats = wasi.stats();
   wasi.close();
@@ -25,12 +31,5 @@ try {
     result: { exitCode, stdout, stderr, stdoutTruncated, stderrTruncated, stats },
   });
 } catch (error) {
-  parentPort.postMessage({ failure: plain(error) });
-}
-
-/** What can be sent of an error. */
-function plain(error) {
-  if (!(error instanceof Error)) return { message: String(error) };
-  const { name, message, stack, code, errno, syscall, limit } = error;
-  return { name, message, stack, code, errno, syscall, limit };
+  parentPort.postMessage({ failure: plainError(error) });
 }

@@ -4,50 +4,101 @@
 
 const { parentPort, workerData } = require('node:worker_threads');
 const { WASI, [Symbol.for('wasi-rs.keys')]: keys } = require('../index.js');
+const { plainError } = require('./workers.js');
 
 const { number, module: wasm, memory, memoryImport, counts, maxThreads, thread } = workerData;
 
 // Places in `counts`.
 const RUNNING = 0;
 const LAST_ID = 1;
+const OVER = 2;
+
+// The states of a thread that was asked for.
+const ASKED_FOR = 0;
+const STANDS = 1;
+const FAILED = 2;
+
 /** The largest id that wasi-threads has for a thread. */
 const MAX_ID = 0x1fffffff;
 /** What `thread-spawn` answers when there can be no more threads: minus errno again. */
 const AGAIN = -6;
+/** How many milliseconds `thread-spawn` waits at a time: a runtime may end a Worker only in between. */
+const SLICE = 50;
 
-const wasi = WASI[keys.kAttach](number, { version: 'preview1' });
-const { wasiImport } = wasi;
+let wasi;
 let exited = false;
-const { proc_exit } = wasiImport;
-wasiImport.proc_exit = (code) => {
-  exited = true;
-  proc_exit(code);
-};
-
-const instance = new WebAssembly.Instance(wasm, {
-  wasi_snapshot_preview1: wasiImport,
-  wasi: { 'thread-spawn': spawn },
-  [memoryImport.module]: { [memoryImport.name]: memory },
-});
 
 try {
-  const { _start, wasi_thread_start } = instance.exports;
-  const run = thread === undefined ? _start : () => wasi_thread_start(thread.id, thread.argument);
-  const exitCode = wasi.start({ exports: { memory, _start: run } });
+  const instance = stand();
+  if (instance !== undefined) run(instance);
+} catch (error) {
+  parentPort.postMessage({ trap: plainError(error) });
+}
+
+/** @returns {WebAssembly.Instance | undefined} none if this thread cannot be, or has ended already */
+function stand() {
+  let instance;
+  let ended;
+  try {
+    wasi = WASI[keys.kAttach](number, { version: 'preview1' });
+    const { wasiImport } = wasi;
+    const { proc_exit } = wasiImport;
+    wasiImport.proc_exit = (code) => {
+      exited = true;
+      proc_exit(code);
+    };
+    // A guest may end in its start section already.
+    ended = wasi[keys.kRun](() => {
+      instance = new WebAssembly.Instance(wasm, {
+        wasi_snapshot_preview1: wasiImport,
+        wasi: { 'thread-spawn': spawn },
+        [memoryImport.module]: { [memoryImport.name]: memory },
+      });
+    });
+  } catch (error) {
+    // Where there is no more memory. A trap in the start section is a trap like any other.
+    if (thread !== undefined && error instanceof RangeError && arrive(FAILED)) return undefined;
+    throw error;
+  }
+  arrive(STANDS);
+  if (ended !== undefined) parentPort.postMessage({ exitCode: ended.exitCode });
+  return ended === undefined ? instance : undefined;
+}
+
+function run({ exports: { _start, wasi_thread_start } }) {
+  const entry = thread === undefined ? _start : () => wasi_thread_start(thread.id, thread.argument);
+  const exitCode = wasi.start({ exports: { memory, _start: entry } });
   // A thread that returns ends alone.
   if (thread === undefined || exited) parentPort.postMessage({ exitCode });
-} catch (error) {
-  const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
-  parentPort.postMessage({ trap: { name, message, stack } });
+}
+
+/** Tells who asked for this thread what became of it. */
+function arrive(state) {
+  if (thread === undefined) return true;
+  const before = Atomics.compareExchange(thread.state, 0, ASKED_FOR, state);
+  Atomics.notify(thread.state, 0);
+  return before === ASKED_FOR;
 }
 
 /** @returns {number} the id of the new thread, or a negative errno */
 function spawn(argument) {
+  wasi[keys.kCheck]();
   if (Atomics.add(counts, RUNNING, 1) >= maxThreads) {
     Atomics.sub(counts, RUNNING, 1);
     return AGAIN;
   }
   const id = (Atomics.add(counts, LAST_ID, 1) % MAX_ID) + 1;
-  parentPort.postMessage({ spawn: { id, argument } });
-  return id;
+  const state = new Int32Array(new SharedArrayBuffer(4));
+  parentPort.postMessage({ spawn: { id, argument, state } });
+  while (waited(state) === ASKED_FOR) {
+    // Nobody will start it any more, and this thread is being ended.
+    if (Atomics.load(counts, OVER) === 1) wasi.wasiImport.proc_exit(0);
+  }
+  return Atomics.load(state, 0) === STANDS ? id : AGAIN;
+}
+
+/** Waits for a slice of time. @returns {number} the state after it */
+function waited(state) {
+  Atomics.wait(state, 0, ASKED_FOR, SLICE);
+  return Atomics.load(state, 0);
 }

@@ -32,6 +32,15 @@ const CONSTANT = {
     `putWords(guest, ${environc}, guest.environCount, ${size}, guest.environSize)`,
 };
 
+/** Code before all else. */
+const BEFORE = {
+  proc_exit: ([code]) =>
+    `// A guest that exits in its start section has given no memory yet.
+     if (arguments.length === 1 && guest.memory === undefined && isI32(${code})) {
+       return endProcess(guest, ${code} | 0);
+     }`,
+};
+
 /** The names of a function's core parameters. */
 function coreNames({ parameters, results }) {
   const named = parameters.flatMap(([name, types]) =>
@@ -72,11 +81,12 @@ function closure(name, native, fn) {
   const count = `arguments.length !== ${names.length}`;
   const constant = CONSTANT[name]?.(names);
   const check = constant
-    ? `if (${count}) return EINVAL;
+    ? `if (${count}) return invalid(guest);
        if (${constant}) return 0;
-       if (!${put}) return EINVAL;`
-    : `if (${count} || !${put}) return EINVAL;`;
+       if (!${put}) return invalid(guest);`
+    : `if (${count} || !${put}) return invalid(guest);`;
   return `${name}(${names.join(', ')}) {
+    ${BEFORE[name]?.(names) ?? ''}
     ${check}
     ${native}();
     return outcome(guest, ${native});
@@ -95,13 +105,12 @@ function imports() {
 
 const { calls, snapshot0Calls } = require('../binding.js');
 const { i64, u32 } = require('./frame.js');
-const { finish, isI32, putResolution, putWords, refresh } = require('./guest.js');
+const { endProcess, finish, invalid, isI32, putResolution, putWords, refresh } = require('./guest.js');
 
 // One native function for each import, shared by all instances: V8 calls a function fast where the call site always
 // calls the same one.
 const { ${Object.keys(functions).join(', ')} } = calls;
 
-const EINVAL = 28;
 const INSTANCE = ${frame.INSTANCE};
 const OUTCOME = ${frame.OUTCOME};
 /** Below it, an outcome is an errno. */

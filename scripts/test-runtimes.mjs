@@ -43,8 +43,6 @@ const runtimes = {
       'docs/sandbox.md: block 3 (js)': 'a Worker that computes cannot be terminated',
       'worker.mjs': 'a Worker that computes cannot be terminated',
       'guests > stdio-large': 'a net.Socket does not make its descriptor non-blocking',
-      'proc_exit in one thread ends all, also one that waits and one that loops':
-        'a Worker that waits in memory.atomic.wait cannot be terminated',
       '--require wasi-rs/register > works from NODE_OPTIONS': 'NODE_OPTIONS is not read',
       '--import wasi-rs/register > works from NODE_OPTIONS': 'NODE_OPTIONS is not read',
       'the hook > may be loaded by the program itself, and reaches what was imported before':

@@ -108,6 +108,8 @@ new ours.WASI({ stdin: async () => null });
 new ours.WASI({ preopens: { '/': { path: '.', readonly: true } } });
 // @ts-expect-error: no such limit
 new ours.WASI({ limits: { openFile: 1 } });
+const exit: Error & { code: 'ERR_WASI_EXIT'; exitCode: number } = new ours.WASIExitError(1);
+const initialized: number | void = embedded.initialize({});
 // @ts-expect-error: a policy names what it is for
 new ours.WASI({ preopens: { '/': { readOnly: true } } });
 
@@ -122,6 +124,8 @@ export {
   bindingsOfNode,
   code,
   constructor,
+  exit,
+  initialized,
   constructorOfNode,
   files,
   imported,

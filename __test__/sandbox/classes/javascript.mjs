@@ -379,15 +379,32 @@ async function* objects(context) {
           },
         },
       }),
-    'a start that throws its own exit code': (wasi) =>
-      wasi.start({
+    'a start that throws an end which is not its own': (wasi) => {
+      const end = endOf(() => wasi.wasiImport.proc_exit(3));
+      const throwing = {
         exports: {
           memory: memory(),
           _start() {
-            throw symbolOf(wasi, 'kExitCode');
+            throw end;
           },
         },
-      }),
+      };
+      check(endOf(() => wasi.start(throwing)) === end, 'it counts as the end of this start');
+    },
+    'a start that goes on after its end': (wasi) => {
+      const code = wasi.start({
+        exports: {
+          memory: memory(),
+          _start() {
+            const end = endOf(() => wasi.wasiImport.proc_exit(3));
+            for (const call of Object.values(wasi.wasiImport)) {
+              check(endOf(() => call(0, 0, 0, 0)) === end, 'a function works after the end');
+            }
+          },
+        },
+      });
+      check(code === 3, 'the end is lost');
+    },
     'state that the embedder overwrites': (wasi) => {
       wasi.start({ exports: { memory: memory(), _start: start } });
       for (const key of Object.getOwnPropertySymbols(wasi)) {
@@ -421,6 +438,16 @@ async function* objects(context) {
       check(guest.imports.clock_time_get(1, 0n, PAGE) === OVERFLOW, 'it has no end');
     },
   ];
+}
+
+/** What a call throws. */
+function endOf(call) {
+  try {
+    call();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
 }
 
 function symbolOf(wasi, description) {
