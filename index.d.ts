@@ -234,6 +234,16 @@ export interface EmbedderOptions extends Omit<
          * waits, throws `ERR_WASI_LIMIT`. A guest that makes no calls is not stopped: see {@link runInWorker}.
          */
         deadlineMs?: number | undefined;
+        /**
+         * How many bytes all linear memories may have together. For {@link runInWorker} with the bytes of a module, which
+         * it gives maxima: a guest that grows beyond them gets -1. One that asks for more to start is `ERR_WASI_LIMIT`; one
+         * with structures, arrays or large exceptions, which take other memory, `ERR_WASI_UNBOUNDED_MEMORY`; one that has
+         * something unknown, a `WebAssembly.CompileError` with `ERR_WASI_MODULE`. {@link WASI} refuses it: it gets a module
+         * that is compiled.
+         */
+        memoryBytes?: number | undefined;
+        /** How many elements all tables may have together; likewise. @default 100000 if there is `memoryBytes` */
+        tableElements?: number | undefined;
       }
     | undefined;
   /**

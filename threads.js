@@ -20,7 +20,6 @@ const { join } = require('node:path');
 const { Worker } = require('node:worker_threads');
 const { [Symbol.for('wasi-rs.keys')]: keys } = require('./index.js');
 const { checkKeys, validateObject } = require('./lib/options.js');
-const { importedMemory } = require('./lib/wasm-memory.js');
 const { endWorker, errorOf } = require('./lib/workers.js');
 
 const WORKER = join(__dirname, 'lib', 'threads-worker.js');
@@ -66,7 +65,10 @@ async function runThreads(wasi, wasm, options = {}) {
   const memoryImport = WebAssembly.Module.imports(module).find(({ kind }) => kind === 'memory');
   if (memoryImport !== undefined && memory === undefined) {
     if (wasm === module) throw new TypeError('A compiled module needs the option "memory"');
-    memory = new WebAssembly.Memory(importedMemory(wasm));
+    // Loaded when it is first asked for. JavaScript does not tell the limits of a memory.
+    const { memoryDescriptor, readModule } = require('./lib/wasm-module.js');
+    const { type } = readModule(wasm).imports.find(({ kind }) => kind === 'memory');
+    memory = new WebAssembly.Memory(memoryDescriptor(type));
   }
   if (memoryImport === undefined || !(memory.buffer instanceof SharedArrayBuffer)) {
     throw new TypeError('The module imports no shared memory: it was not built for wasi-threads');

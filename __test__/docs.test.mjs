@@ -41,7 +41,7 @@ const pages = [
 
 test('there are the pages that a reader looks for', () => {
   assert.deepEqual(
-    ['embedding', 'migration', 'preview1', 'sandbox', 'threads'].filter(
+    ['cli', 'embedding', 'limits', 'migration', 'preview1', 'sandbox', 'threads'].filter(
       (name) => !pages.includes(`docs/${name}.md`),
     ),
     [],
@@ -262,7 +262,7 @@ test('errnos have the numbers that the pages give them', () => {
   assert.deepEqual(wrong, []);
 });
 
-test('docs/embedding.md has the options of the command line, and each is explained', () => {
+test('docs/cli.md has the options of the command line, and each is explained', () => {
   const options = (text) =>
     new Set(
       Array.from(text.matchAll(/--([a-z-]+)/g), ([, name]) => name)
@@ -272,9 +272,26 @@ test('docs/embedding.md has the options of the command line, and each is explain
   const { stdout } = spawnSync(process.execPath, [join(root, 'bin/wasi-rs.js'), '--help'], {
     encoding: 'utf8',
   });
-  const [, section] = read('docs/embedding.md').split('## The command line\n');
-  const table = section.split('\n').filter((line) => line.startsWith('| `--'));
+  // The first column: the others have the options of other commands.
+  const table = Array.from(
+    read('docs/cli.md').matchAll(/^\| `(--[^`]*)` \|/gm),
+    ([, text]) => text,
+  );
   assert.deepEqual(options(table.join('\n')), options(stdout));
+});
+
+test('docs/limits.md has a row for each limit that there is', () => {
+  const [, declared] = read('index.d.ts').split(/limits\?:\s*\|\s*\{/);
+  const names = Array.from(
+    declared.slice(0, declared.indexOf('\n      }')).matchAll(/^ {8}(\w+)\?:/gm),
+    ([, name]) => name,
+  );
+  assert.ok(names.includes('openFiles') && names.includes('memoryBytes'));
+  const rows = Array.from(
+    read('docs/limits.md').matchAll(/^\|[^|]*\| `limits\.(\w+)` \|/gm),
+    ([, name]) => name,
+  );
+  assert.deepEqual(rows.sort(), names.sort());
 });
 
 test('the options beyond those of Node are all explained', () => {
@@ -284,7 +301,9 @@ test('the options beyond those of Node are all explained', () => {
     ([, name]) => name,
   );
   assert.ok(names.includes('limits') && names.includes('deadlineMs'));
-  const text = ['README.md', 'docs/embedding.md', 'docs/sandbox.md'].map(read).join('\n');
+  const text = ['README.md', 'docs/embedding.md', 'docs/limits.md', 'docs/sandbox.md']
+    .map(read)
+    .join('\n');
   assert.deepEqual(
     names.filter((name) => !new RegExp(`\\b${name}\\b`).test(text)),
     [],

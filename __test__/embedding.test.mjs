@@ -1,7 +1,7 @@
 // What embedders ask for beyond Node's options: streams in any form, preopens with a policy or in
 // memory, limits, tracing, set clocks and seeds.
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import {
   existsSync,
   mkdtempSync,
@@ -364,6 +364,9 @@ access W_OK: ok
 `;
 
 const READ_ONLY_GUEST = fileURLToPath(new URL('guests/read-only.wasm', import.meta.url));
+
+const CLI = fileURLToPath(new URL('../bin/wasi-rs.js', import.meta.url));
+const cli = (args) => spawnSync(process.execPath, [CLI, ...args], { encoding: 'utf8' });
 
 test('a C program is told that what lies below a read-only preopen cannot be written', (t) => {
   const dir = folder(t);
@@ -839,91 +842,4 @@ test('what all objects were made to inherit is no option', (t) => {
   assert.throws(() => new WASI({ version: 'preview1', preopens: { '/': join(dir, 'none') } }), {
     code: 'UVWASI_ENOENT',
   });
-});
-
-const CLI = fileURLToPath(new URL('../bin/wasi-rs.js', import.meta.url));
-const cli = (args, options) =>
-  spawnSync(process.execPath, [CLI, ...args], { encoding: 'utf8', ...options });
-
-test('the command line runs a program with what it is given', (t) => {
-  const dir = folder(t);
-  const program = join(dir, 'program.wasm');
-  writeFileSync(
-    program,
-    wabt.parseWat('p.wat', printing('(call $exit (i32.const 7))')).toBinary({}).buffer,
-  );
-  const ran = cli(['run', program, '--not-ours', 'argument']);
-  assert.deepEqual([ran.status, ran.stdout, ran.stderr], [7, 'outerr', 'err']);
-  const args = fileURLToPath(new URL('guests/args.wasm', import.meta.url));
-  if (existsSync(args))
-    assert.match(
-      cli(['run', args, '--dir', 'x']).stdout,
-      /--dir/,
-      "what follows the program is the program's",
-    );
-  assert.match(
-    cli(['run', '--trace', '--stats', program]).stderr,
-    /wasi: fd_write\(fd=1[^]*fd_write +3 calls/,
-  );
-  assert.equal(cli(['run', '--timeout', '20000', program]).status, 7);
-  const loop = join(dir, 'loop.wasm');
-  writeFileSync(
-    loop,
-    wabt
-      .parseWat(
-        'l.wat',
-        '(module (memory (export "memory") 1) (func (export "_start") (loop $ever (br $ever))))',
-      )
-      .toBinary({}).buffer,
-  );
-  assert.equal(cli(['run', '--timeout', '200', loop]).status, 124);
-  const trap = join(dir, 'trap.wasm');
-  writeFileSync(trap, wabt.parseWat('t.wat', printing('unreachable')).toBinary({}).buffer);
-  const trapped = cli(['run', trap]);
-  assert.equal(trapped.status, 134);
-  assert.match(trapped.stderr, /trapped: RuntimeError: .*unreachable.*\n\s+at /i);
-});
-
-test('the command line answers a wrong usage in one line and with code 2', () => {
-  for (const args of [
-    [],
-    ['walk'],
-    ['run'],
-    ['run', '--bogus', 'x'],
-    ['run', '--dir', '::', 'x'],
-    ['run', '--timeout', 'soon', 'x'],
-    ['run', '--env', '=', 'x'],
-    ['run', '--dir'],
-  ]) {
-    const { status, stdout, stderr } = cli(args);
-    assert.deepEqual([status, stdout, stderr.split('\n').length], [2, '', 2], args.join(' '));
-  }
-  const help = execFileSync(process.execPath, [CLI, '--help'], { encoding: 'utf8' })
-    .trimEnd()
-    .split('\n');
-  assert.ok(help.length <= 24 && help.every((line) => line.length <= 80), 'help fits a screen');
-});
-
-test('the command line gives directories under names, read-only if asked', (t) => {
-  const dir = folder(t);
-  writeFileSync(join(dir, 'f'), 'text');
-  const program = join(dir, 'p.wasm');
-  // Exits with the errno of opening `f` of the first preopen to write.
-  writeFileSync(
-    program,
-    wabt
-      .parseWat(
-        'p.wat',
-        `(module
-    (import "wasi_snapshot_preview1" "path_open" (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
-    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
-    (memory (export "memory") 1) (data (i32.const 0) "f")
-    (func (export "_start") (call $exit (call $open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 0) (i64.const 64) (i64.const 0) (i32.const 0) (i32.const 8)))))`,
-      )
-      .toBinary({}).buffer,
-  );
-  assert.equal(cli(['run', '--dir', `${dir}::/data`, program]).status, OK);
-  assert.equal(cli(['run', '--dir', `${dir}::/data:ro`, program]).status, ROFS);
-  assert.equal(cli(['run', '--mem-dir', '/data', program]).status, NOENT);
-  assert.equal(cli(['run', '--max-fds', '4', '--dir', dir, program]).status, MFILE);
 });

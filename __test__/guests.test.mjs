@@ -15,6 +15,8 @@ import { link } from './support/tree.mjs';
 
 const DEMO = fileURLToPath(new URL('../demo/demo.mjs', import.meta.url));
 const TIMEOUT = 30_000;
+// Enough for the guest that uses its memory above 2 GiB.
+const GUEST_MEMORY = 3 * 2 ** 30;
 // For guests under node:wasi that are known to hang: one of them takes gigabytes in a few seconds.
 const HANG_TIMEOUT = 1_500;
 
@@ -679,6 +681,18 @@ if (IMPLEMENTATION !== BUILTIN) {
     for (const [guest, name, options] of cases) {
       it(name, { skip: skipped(name, options) }, async () => {
         const problems = await problemsWith(guest, options, IMPLEMENTATION, TIMEOUT);
+        if (problems.length > 0) assert.fail(problems.join('\n'));
+      });
+    }
+  });
+}
+
+if (IMPLEMENTATION === PACKAGE) {
+  describe('guests whose memories and tables were given maxima', { concurrency: 2 }, () => {
+    for (const [guest, name, options] of cases) {
+      it(name, { skip: skipped(name, options) }, async () => {
+        const limited = { ...options, memoryBytes: GUEST_MEMORY };
+        const problems = await problemsWith(guest, limited, IMPLEMENTATION, TIMEOUT);
         if (problems.length > 0) assert.fail(problems.join('\n'));
       });
     }

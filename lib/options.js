@@ -260,6 +260,8 @@ function attached(value, name) {
 
 /** Some limits are kept in Rust; the others by what watches each call. */
 function addLimits(native, observers, limits) {
+  validateObject(limits, 'options.limits');
+  refuseModuleLimits(limits);
   validateOwnObject(limits, 'options.limits', LIMITS);
   const limit = (name) =>
     limits[name] === undefined ? undefined : checkedCount(limits[name], `options.limits.${name}`);
@@ -270,6 +272,18 @@ function addLimits(native, observers, limits) {
   };
   observers.hostCalls = limit('hostCalls');
   observers.deadlineMs = limit('deadlineMs');
+}
+
+/** The imports of an instance cannot keep what is a matter of the module, so they do not seem to. */
+function refuseModuleLimits(limits) {
+  for (const name of ['memoryBytes', 'tableElements']) {
+    if (limits[name] === undefined) continue;
+    throw nodeError(
+      TypeError,
+      'ERR_INVALID_ARG_VALUE',
+      `The property 'options.limits.${name}' cannot be kept by a WASI, which gets a module that is compiled: give it to runInWorker, with the bytes of the module`,
+    );
+  }
 }
 
 function addClocks(native, clock) {

@@ -28,7 +28,7 @@ async function runInWorker(wasm, options = {}, limits = {}) {
   const { timeoutMs = Infinity } = limits;
   if (typeof timeoutMs !== 'number') throw wrongType('timeoutMs', 'of type number', timeoutMs);
   if (!(timeoutMs >= 0)) throw outOfRange('timeoutMs', '>= 0', timeoutMs);
-  const worker = new Worker(WORKER, { workerData: { wasm, options } });
+  const worker = new Worker(WORKER, { workerData: bounded(wasm, options) });
   let giveUp;
   let isDone = false;
   try {
@@ -50,6 +50,38 @@ async function runInWorker(wasm, options = {}, limits = {}) {
     // A guest that has left its result has ended, though V8 may still compile it in its thread. One that
     // has not is ended first, so that it does nothing after this function has told its caller.
     if (!isDone) await ending;
+  }
+}
+
+/**
+ * Keeps the limits that are kept by changing the module, and takes them out of the options: a WASI cannot keep them.
+ *
+ * @returns {{ wasm: BufferSource | WebAssembly.Module, options: object }}
+ */
+function bounded(wasm, options) {
+  const { memoryBytes, tableElements, ...limits } = options?.limits ?? {};
+  if (memoryBytes === undefined && tableElements === undefined) return { wasm, options };
+  checkCount(memoryBytes, 'options.limits.memoryBytes');
+  checkCount(tableElements, 'options.limits.tableElements');
+  if (wasm instanceof WebAssembly.Module) {
+    throw wrongType(
+      'wasm',
+      'the bytes of a module beside the limits memoryBytes and tableElements, which a compiled module cannot be given',
+      wasm,
+    );
+  }
+  const { limited } = require('./wasm-module.js');
+  return {
+    wasm: limited(wasm, { memoryBytes, tableElements }),
+    options: { ...options, limits },
+  };
+}
+
+function checkCount(value, name) {
+  if (value === undefined) return;
+  if (typeof value !== 'number') throw wrongType(name, 'of type number', value);
+  if (!Number.isSafeInteger(value) || value < 0) {
+    throw outOfRange(name, `an integer >= 0 && <= ${Number.MAX_SAFE_INTEGER}`, value);
   }
 }
 

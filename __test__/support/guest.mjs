@@ -80,6 +80,7 @@ async function runIn(root, name, options, implementation, timeout) {
       Object.entries(preopens).map(([guest, host]) => [guest, path.resolve(root, host)]),
     ),
     memory: options.memory,
+    memoryBytes: options.memoryBytes,
     initialize: options.calls !== undefined,
     calls: options.calls,
     worker: options.worker,

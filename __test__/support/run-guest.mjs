@@ -3,6 +3,7 @@
 // descriptor 3, one JSON object a line.
 
 import fs from 'node:fs';
+import { createRequire } from 'node:module';
 import net from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -43,9 +44,19 @@ function makeStdoutNonBlocking() {
   return socket;
 }
 
+// The guest as it is, or with memories and tables that have maxima.
+function bytesOf({ wasm, memoryBytes }) {
+  const bytes = fs.readFileSync(wasm);
+  if (memoryBytes === undefined) return bytes;
+  const { limited } = createRequire(import.meta.url)('../../wasm-module.js');
+  const rewritten = limited(bytes, { memoryBytes });
+  tell({ rewritten: rewritten.length !== bytes.length });
+  return rewritten;
+}
+
 async function run(spec, memory) {
   const WASI = await loadWASI(spec.implementation);
-  const module = new WebAssembly.Module(fs.readFileSync(spec.wasm));
+  const module = new WebAssembly.Module(bytesOf(spec));
   const kept = spec.nonBlockingStdout ? makeStdoutNonBlocking() : null;
   const options = {
     args: spec.args,

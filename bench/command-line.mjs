@@ -1,0 +1,62 @@
+// The wall time of a program under the command line and under node:wasi, in turns: what a user waits for, to the end of
+// the process.
+//
+//   node bench/command-line.mjs [--node PATH] [--rounds N] [--dir HOST[::GUEST]] PROGRAM.wasm [argument...]
+
+import { spawnSync } from 'node:child_process';
+import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const CLI = fileURLToPath(new URL('../bin/wasi-rs.js', import.meta.url));
+const AIM = 0.5;
+
+const argv = process.argv.slice(2);
+const options = {
+  node: { type: 'string', default: process.execPath },
+  rounds: { type: 'string', default: '5' },
+  dir: { type: 'string', default: '.::/' },
+};
+const { tokens } = parseArgs({ args: argv, options, strict: false, tokens: true });
+const at = tokens.find(({ kind }) => kind === 'positional')?.index;
+if (at === undefined) {
+  console.error('error: a program is missing');
+  process.exit(2);
+}
+const { values } = parseArgs({ args: argv.slice(0, at), options });
+const [program, ...args] = argv.slice(at);
+const [host, guest = host] = values.dir.split('::');
+
+const BUILTIN = `
+  const { WASI } = require('node:wasi');
+  const [program, host, guest, ...args] = process.argv.slice(1);
+  const preopens = { [guest]: host };
+  const wasi = new WASI({ version: 'preview1', args, env: { PWD: '/' }, preopens, returnOnExit: true });
+  WebAssembly.compile(require('node:fs').readFileSync(program))
+    .then((wasm) => WebAssembly.instantiate(wasm, { wasi_snapshot_preview1: wasi.wasiImport }))
+    .then((instance) => { process.exitCode = wasi.start(instance); });`;
+
+const commands = {
+  here: [CLI, '--env', 'PWD=/', '--dir', `${host}::${guest}`, program, ...args],
+  'node:wasi': ['--no-warnings', '-e', BUILTIN, program, host, guest, basename(program), ...args],
+};
+
+const times = { here: [], 'node:wasi': [] };
+let printed;
+for (let round = 0; round < Number(values.rounds); round++) {
+  for (const [name, command] of Object.entries(commands)) {
+    const start = performance.now();
+    const { status, stdout, stderr } = spawnSync(values.node, command, { maxBuffer: 1 << 28 });
+    times[name].push(performance.now() - start);
+    if (status !== 0) throw new Error(`${name} ended with ${status}: ${stderr}`);
+    printed ??= stdout;
+    if (!stdout.equals(printed)) throw new Error(`${name} printed something else`);
+  }
+}
+
+const median = (list) => list.sort((one, other) => one - other)[list.length >> 1];
+const [here, builtin] = [median(times.here), median(times['node:wasi'])];
+const ratio = here / builtin;
+console.log(
+  `here ${here.toFixed(0)} ms, node:wasi ${builtin.toFixed(0)} ms, ratio ${ratio.toFixed(2)}, aim ${AIM}: ${ratio <= AIM ? 'met' : 'not met'}`,
+);

@@ -1,0 +1,445 @@
+'use strict';
+
+// The command line. It looks at a file before it runs it (cli-look.js), runs it in this thread, and ends when the guest
+// ends. The addon is loaded when there is something to run.
+
+const { openSync, readFileSync, statSync, writeSync } = require('node:fs');
+const { HELP, parse, UsageError } = require('./cli-options.js');
+
+const TIMED_OUT = 124;
+const TRAPPED = 134;
+const NO_MEMORY = 137;
+const NO_READER = 141;
+const USAGE = 2;
+const EPIPE = 64;
+
+/** What the operating system's errors are to a user. */
+const REASONS = {
+  ENOENT: 'no such file',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EISDIR: 'is a directory',
+  ENOTDIR: 'no such file',
+  ELOOP: 'too many symbolic links',
+  ENAMETOOLONG: 'the name is too long',
+};
+
+async function main(argv) {
+  try {
+    const { FUNCTIONS } = require('./cli-look.js');
+    const asked = parse(argv, FUNCTIONS, process.env);
+    if (asked.command === 'help') return say(1, `${HELP}\n`);
+    if (asked.command === 'version') return say(1, `${versions()}\n`);
+    const bytes = program(asked.program);
+    if (asked.command === 'inspect') {
+      const { inspect } = require('./cli-look.js');
+      return say(1, `${inspect(bytes, asked.program)}\n`);
+    }
+    await run(bytes, asked);
+  } catch (error) {
+    if (error instanceof UsageError) say(2, `wasi-rs: ${error.message}\n`);
+    else say(2, `wasi-rs: ${error?.stack ?? error}\n`);
+    process.exitCode = error instanceof UsageError ? USAGE : 1;
+  }
+}
+
+function versions() {
+  const { version } = require('../package.json');
+  const { node, v8, bun, deno } = process.versions;
+  const runtime = bun ? `bun ${bun}` : deno ? `deno ${deno}` : `node ${node}`;
+  return `wasi-rs ${version} (${runtime}, v8 ${v8 ?? 'none'}, ${process.platform}-${process.arch})`;
+}
+
+/** Who has closed what we write to does not want it. */
+function say(descriptor, text) {
+  for (let bytes = Buffer.from(text), tries = 0; bytes.length > 0 && tries < 1000;) {
+    try {
+      bytes = bytes.subarray(writeSync(descriptor, bytes));
+    } catch (error) {
+      if (error.code !== 'EAGAIN') return;
+      tries++;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+    }
+  }
+}
+
+function program(path) {
+  try {
+    return readFileSync(path === '-' ? 0 : path);
+  } catch (error) {
+    throw new UsageError(`${path}: ${reason(error)}`);
+  }
+}
+
+function reason(error) {
+  return REASONS[error.code] ?? error.message.split('\n')[0];
+}
+
+async function run(bytes, asked) {
+  const name = asked.program === '-' ? 'the program' : asked.program;
+  const { check, classify, FUNCTIONS, look } = require('./cli-look.js');
+  const module = look(bytes, name);
+  const what = classify(module);
+  check(what, module, asked, name);
+  const call = asked.invoke === undefined ? undefined : callOf(module, asked, name);
+  if (asked.maxMemory !== undefined) bytes = bounded(bytes, asked, name);
+  const options = wasiOptions(asked, what);
+  const traceFile =
+    asked.traceFile === undefined ? 2 : opened(asked.traceFile, 'w', '--trace-file');
+  const counts = asked.stats
+    ? new Float64Array(new SharedArrayBuffer(16 * FUNCTIONS.length))
+    : undefined;
+
+  const compiled = compile(bytes, name);
+  const start = await watchdog(asked, name, FUNCTIONS, counts);
+  const wasm = await compiled;
+  const end = ending(asked, FUNCTIONS, counts);
+
+  const { WASI } = require('../index.js');
+  let wasi;
+  try {
+    wasi = new WASI(options);
+  } catch (error) {
+    throw new UsageError(error.message);
+  }
+
+  if (what.kind === 'threads') return runThreads(wasi, bytes, asked, name, end, start);
+
+  let memory;
+  const { wasiImport } = wasi;
+  const exit = { code: undefined };
+  exitsAtOnce(wasiImport, exit, end);
+  endsWithItsReader(wasiImport, end);
+  if (asked.trace !== undefined || counts !== undefined) {
+    const preopens = Object.keys(options.preopens);
+    const watched = { trace: asked.trace, file: traceFile, preopens, counts, functions: FUNCTIONS };
+    require('./cli-trace.js').watch(wasiImport, { ...watched, memory: () => memory });
+  }
+  const imports = importsOf(what, wasi, wasiImport, module);
+  let code = 0;
+  try {
+    start();
+    const instance = new WebAssembly.Instance(wasm, imports.object);
+    memory = imports.memory ?? instance.exports.memory;
+    if (call === undefined) code = command(wasi, instance, memory);
+    else invoke(wasi, instance, memory, call, what);
+  } catch (error) {
+    if (exit.code === undefined) code = trapped(error, name);
+  }
+  await end(exit.code ?? code);
+}
+
+function compile(bytes, name) {
+  const compiling = WebAssembly.compile(bytes).catch((error) => {
+    throw new UsageError(
+      `${name} is not valid: ${require('./cli-look.js').oneLine(error.message)}`,
+    );
+  });
+  // It is waited for later.
+  compiling.catch(() => {});
+  return compiling;
+}
+
+function bounded(bytes, { maxMemory }, name) {
+  const { limited } = require('./wasm-module.js');
+  try {
+    return limited(bytes, { memoryBytes: maxMemory });
+  } catch (error) {
+    const { oneLine } = require('./cli-look.js');
+    if (error.code === 'ERR_WASI_LIMIT') {
+      say(2, `wasi-rs: ${name}: ${oneLine(error.message)}\n`);
+      process.exit(NO_MEMORY);
+    }
+    throw new UsageError(`${name} cannot be given --max-memory: ${oneLine(error.message)}`);
+  }
+}
+
+function wasiOptions(asked, what) {
+  const preopens = {};
+  for (const { host, guest, readOnly, text } of asked.directories) {
+    checkDirectory(host, text);
+    preopens[guest] = { path: host, readOnly };
+  }
+  for (const { guest } of asked.memoryDirectories) preopens[guest] = { memory: {} };
+  let stdin = 'inherit';
+  if (asked.program === '-') stdin = 'ignore';
+  if (asked.stdin !== undefined && asked.stdin !== '-') stdin = opened(asked.stdin, 'r', '--stdin');
+  return {
+    version: what.version,
+    returnOnExit: true,
+    args: asked.args,
+    env: asked.env,
+    preopens,
+    stdin,
+    stdout: 'inherit',
+    stderr: 'inherit',
+    ...(asked.maxFds === undefined ? {} : { limits: { openFiles: asked.maxFds } }),
+  };
+}
+
+function checkDirectory(host, text) {
+  let isDirectory;
+  try {
+    isDirectory = statSync(host).isDirectory();
+  } catch (error) {
+    const why = /^(ENOENT|ENOTDIR)$/.test(error.code) ? 'no such directory' : reason(error);
+    throw new UsageError(`--dir ${text}: ${host}: ${why}`);
+  }
+  if (!isDirectory) throw new UsageError(`--dir ${text}: ${host}: not a directory`);
+}
+
+function opened(path, flags, option) {
+  try {
+    return openSync(path, flags);
+  } catch (error) {
+    throw new UsageError(`${option} ${path}: ${reason(error)}`);
+  }
+}
+
+// --- The guest's imports -------------------------------------------------------------------------
+
+/** Records the guest's exit, and ends the process with it where nothing else has to be done first. */
+function exitsAtOnce(wasiImport, exit, end) {
+  const { proc_exit: unwind } = wasiImport;
+  wasiImport.proc_exit = (code) => {
+    exit.code = code & 0xff;
+    end.now?.(exit.code);
+    return unwind(code);
+  };
+}
+
+/** Node ignores SIGPIPE, which would have ended the program. */
+function endsWithItsReader(wasiImport, end) {
+  const { fd_write: write } = wasiImport;
+  wasiImport.fd_write = (fd, iovs, length, written) => {
+    const errno = write(fd, iovs, length, written);
+    if (errno === EPIPE && fd === 1) (end.now ?? process.exit)(NO_READER);
+    return errno;
+  };
+}
+
+function importsOf(what, wasi, wasiImport, { imports }) {
+  const { PREVIEW1, UNSTABLE, printable } = require('./cli-look.js');
+  // Names that the program chose, `__proto__` among them: these objects inherit nothing.
+  const own = (values) => Object.assign(Object.create(null), values);
+  const object = own({ [what.version === 'unstable' ? UNSTABLE : PREVIEW1]: own(wasiImport) });
+  for (const { module, name } of what.unknown) {
+    object[module] ??= own();
+    object[module][name] = () => {
+      throw new WebAssembly.RuntimeError(`${printable(`${module}.${name}`)} is not there`);
+    };
+  }
+  let memory;
+  if (what.memory !== undefined) {
+    const { memoryDescriptor } = require('./wasm-module.js');
+    const { module, name, type } = imports.find(({ kind }) => kind === 'memory');
+    if (type === undefined) throw new UsageError('the memory that it imports cannot be read');
+    memory = new WebAssembly.Memory(memoryDescriptor(type));
+    object[module] ??= own();
+    object[module][name] = memory;
+  }
+  return { object, memory };
+}
+
+/** A program that calls no function of WASI need not have a memory. */
+function withMemory(memory) {
+  return memory instanceof WebAssembly.Memory ? memory : new WebAssembly.Memory({ initial: 0 });
+}
+
+function command(wasi, { exports }, memory) {
+  return wasi.start({ exports: { memory: withMemory(memory), _start: exports._start } });
+}
+
+// --- One function of it --------------------------------------------------------------------------
+
+/** @returns {{ name: string, values: unknown[] }} the arguments as its type has them */
+function callOf(module, { invoke, args: [, ...texts] }, name) {
+  const { index } = module.exports.find((one) => one.name === invoke && one.kind === 'function');
+  const type = module.types?.[module.functions[index]];
+  if (type?.parameters === undefined) {
+    throw new UsageError(`the type of ${invoke} cannot be read, so --invoke cannot be used`);
+  }
+  const { parameters } = type;
+  const form = `${name}${parameters.map((one) => ` ${one}`).join('')}`;
+  if (parameters.length !== texts.length) {
+    throw new UsageError(
+      `${invoke} takes ${parameters.length} arguments, not ${texts.length}: --invoke ${invoke} ${form}`,
+    );
+  }
+  if (type.results.some((one) => !/^[if](32|64)$/.test(one))) {
+    throw new UsageError(`${invoke} gives ${type.results.join(', ')}, and --invoke prints numbers`);
+  }
+  return {
+    name: invoke,
+    values: texts.map((text, i) => valueOf(text, parameters[i], invoke, form)),
+  };
+}
+
+function valueOf(text, type, invoke, form) {
+  const isInteger = /^-?(\d+|0x[0-9a-f]+)$/i.test(text);
+  if (/^i(32|64)$/.test(type) && isInteger) {
+    const value = text.startsWith('-') ? -BigInt(text.slice(1)) : BigInt(text);
+    const bits = BigInt(type.slice(1));
+    if (value >= -(2n ** (bits - 1n)) && value < 2n ** bits) {
+      return type === 'i32' ? Number(value) : value;
+    }
+  }
+  const isNumber = /^[-+]?(\d+\.?\d*(e[-+]?\d+)?|\.\d+(e[-+]?\d+)?|inf(inity)?|nan)$/i.test(text);
+  if (/^f(32|64)$/.test(type) && isNumber) {
+    const sign = text.startsWith('-') ? -1 : 1;
+    if (/inf/i.test(text)) return sign * Infinity;
+    return /nan/i.test(text) ? NaN : Number(text);
+  }
+  throw new UsageError(`'${text}' is no ${type}: --invoke ${invoke} ${form}`);
+}
+
+function invoke(wasi, { exports }, memory, { name, values }, { kind }) {
+  const wrapped = { memory: withMemory(memory) };
+  if (kind === 'reactor' && typeof exports._initialize === 'function') {
+    wasi.initialize({ exports: { ...wrapped, _initialize: exports._initialize } });
+  } else {
+    wasi.finalizeBindings({ exports: wrapped });
+  }
+  const result = exports[name](...values);
+  const results = result === undefined ? [] : Array.isArray(result) ? result : [result];
+  say(1, results.map((one) => `${one}\n`).join(''));
+}
+
+// --- Threads -------------------------------------------------------------------------------------
+
+async function runThreads(wasi, bytes, asked, name, end, start) {
+  const threads = require('../threads.js');
+  let code;
+  try {
+    start();
+    code = (await threads.runThreads(wasi, bytes)) & 0xff;
+  } catch (error) {
+    code = trapped(error, name);
+  }
+  await end(code);
+}
+
+// --- The end -------------------------------------------------------------------------------------
+
+/** @returns {number} the exit code, when it has said what happened */
+function trapped(error, name) {
+  // Code of an exit that was caught on its way, which `proc_exit` gave.
+  if (error?.code === 'ERR_WASI_EXIT') return error.exitCode & 0xff;
+  const { oneLine } = require('./cli-look.js');
+  const { Exception, LinkError, RuntimeError } = WebAssembly;
+  if (error instanceof LinkError) {
+    say(2, `wasi-rs: ${name} cannot be linked: ${oneLine(error.message)}\n`);
+    return USAGE;
+  }
+  let what;
+  if (error instanceof RuntimeError || error?.name === 'RuntimeError') {
+    what = `trapped: ${lines(error.stack)}`;
+  } else if (error instanceof RangeError && /stack/i.test(error.message)) {
+    what = 'trapped: its stack is exhausted';
+  } else if (Exception !== undefined && error instanceof Exception) {
+    what = 'trapped: it threw an exception that nothing caught';
+  } else if (error instanceof RangeError) {
+    say(2, `wasi-rs: ${name}: there is not enough memory: ${oneLine(error.message)}\n`);
+    return NO_MEMORY;
+  } else {
+    what = `cannot go on: ${lines(error?.stack ?? error)}`;
+  }
+  say(2, `wasi-rs: ${name} ${what}\n`);
+  return TRAPPED;
+}
+
+/** A stack has names that the program chose. */
+function lines(text) {
+  return String(text).split('\n').map(require('./cli-look.js').printable).join('\n');
+}
+
+/** What was loaded before may hold output, and what watches the process wants to see its end. */
+function conditions() {
+  const flags = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].join(' ');
+  return {
+    isWatched:
+      /--[\w-]*(inspect|prof|trace-event|coverage|snapshot|report|watch)/.test(flags) ||
+      process.env.NODE_V8_COVERAGE !== undefined,
+    hasOthers: /(^|\s)-r\b|--(require|import|[\w-]*loader)\b/.test(flags),
+  };
+}
+
+/**
+ * Ends the process when the guest has ended. Node would wait for V8, which compiles in the background what will not
+ * be run any more; so `exit` handlers run, and then the process ends by `_exit`. A debugger or a profiler gets the
+ * ordinary end.
+ *
+ * @returns {((code: number) => Promise<void>) & { now?: (code: number) => never }} `now` where nothing has to be
+ *   waited for
+ */
+function ending(asked, functions, counts) {
+  const { exitProcess } = require('../binding.js');
+  const { isWatched, hasOthers } = conditions();
+  const report = () => {
+    if (counts !== undefined) say(2, require('./cli-trace.js').statistics(functions, counts));
+  };
+  const now = (code) => {
+    report();
+    process.exitCode = code;
+    process.emit('exit', code);
+    return exitProcess(process.exitCode & 0xff);
+  };
+  const end = async (code) => {
+    if (isWatched || isInspected()) {
+      report();
+      process.exitCode = code;
+      return;
+    }
+    if (hasOthers) await Promise.all([process.stdout, process.stderr].map(flushed));
+    now(code);
+  };
+  // A debugger that is attached while the guest runs waits for its end all the same.
+  if (!isWatched && !hasOthers) {
+    end.now = (code) => {
+      if (isInspected()) process.exit(code);
+      now(code);
+    };
+  }
+  return end;
+}
+
+function isInspected() {
+  try {
+    return require('node:inspector').url() !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+function flushed(stream) {
+  if (stream.writableLength === 0) return undefined;
+  return new Promise((resolve) => {
+    stream.once('drain', resolve);
+    stream.once('error', resolve);
+    stream.once('close', resolve);
+  });
+}
+
+/** @returns {Promise<() => void>} what begins the guest's time */
+async function watchdog({ timeout }, name, functions, counts) {
+  if (timeout === undefined) return () => {};
+  const { Worker } = require('node:worker_threads');
+  const started = new Int32Array(new SharedArrayBuffer(8));
+  const message = `wasi-rs: ${name} has run for its ${timeout} ms\n`;
+  const worker = new Worker(require.resolve('./cli-watchdog.js'), {
+    workerData: { started, milliseconds: timeout, message, code: TIMED_OUT, functions, counts },
+    execArgv: [],
+  });
+  await new Promise((resolve, reject) => {
+    worker.once('message', resolve);
+    worker.once('error', reject);
+    worker.once('exit', () => reject(new Error('the thread that keeps the time has ended')));
+  });
+  worker.unref();
+  return () => {
+    Atomics.store(started, 0, 1);
+    Atomics.notify(started, 0);
+  };
+}
+
+module.exports = { main };
