@@ -5,6 +5,7 @@
 
 mod budget;
 mod clock;
+mod directory;
 mod error;
 mod lazy;
 mod path;
@@ -16,6 +17,7 @@ pub mod stream;
 pub mod sys;
 mod tree;
 mod turn;
+mod walk;
 
 pub use budget::{Budget, Lease};
 pub use clock::{SteppingClock, VirtualClocks, monotonic_now, resolution, time};

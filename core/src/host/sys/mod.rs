@@ -10,11 +10,7 @@ mod windows;
 mod link;
 #[cfg(all(test, not(windows)))]
 #[path = "windows/names.rs"]
-mod names;
-// Its test holds it against `openat2`.
-#[cfg(all(test, target_os = "linux", not(miri)))]
-#[path = "windows/walk.rs"]
-mod walk;
+pub(super) mod names;
 
 #[cfg(all(fuzzing, any(target_os = "linux", target_os = "android")))]
 pub use unix::pretend_openat2;

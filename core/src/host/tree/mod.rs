@@ -12,11 +12,13 @@ mod names;
 mod tests;
 mod volume;
 
+use super::directory::Contained;
+use super::walk::{Base, End, Walk};
 use super::{Directory, GuestPath, PATH_LIMIT, Result};
 use crate::abi::{Clockid, Errno, Timestamp};
-use directory::TreeDirectory;
+use directory::{Files, TreeDirectory};
 use file::Body;
-use names::{Base, Id, Inode, Names};
+use names::{Id, Inode, Names};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use volume::Volume;
@@ -57,7 +59,7 @@ impl TreeOptions {
 
 /// What the handles of a tree share.
 struct Inner {
-    names: RwLock<Names>,
+    files: RwLock<Files>,
     top: Id,
     volume: Arc<Volume>,
 }
@@ -65,12 +67,12 @@ struct Inner {
 impl Inner {
     /// Nothing that blocks happens while one of the two locks is held, and no other lock of the crate but that of one
     /// file is taken under it.
-    fn names(&self) -> RwLockReadGuard<'_, Names> {
-        self.names.read().unwrap_or_else(PoisonError::into_inner)
+    fn files(&self) -> RwLockReadGuard<'_, Files> {
+        self.files.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn names_mut(&self) -> RwLockWriteGuard<'_, Names> {
-        self.names.write().unwrap_or_else(PoisonError::into_inner)
+    fn files_mut(&self) -> RwLockWriteGuard<'_, Files> {
+        self.files.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -113,14 +115,15 @@ impl Tree {
         let device = options.device.unwrap_or_else(|| DEVICES.fetch_add(1, Relaxed));
         let volume = Arc::new(Volume::new(options.max_bytes, device, options.clock));
         let (names, top) = Names::new(volume.now());
-        Self { inner: Arc::new(Inner { names: RwLock::new(names), top, volume }) }
+        let files = RwLock::new(Files { names, volume: Arc::clone(&volume) });
+        Self { inner: Arc::new(Inner { files, top, volume }) }
     }
 
     /// The tree's top as a directory. With `root` it is a root to the guest: `..` stays there, and absolute symbolic links resolve inside.
     #[must_use]
     pub fn root_directory(&self, root: bool) -> Box<dyn Directory> {
-        let base = Base { id: self.inner.top, root };
-        Box::new(TreeDirectory::new(&self.inner, &self.inner.names(), base))
+        let top = TreeDirectory::new(&self.inner, &self.inner.files(), self.inner.top);
+        Box::new(Contained::new(top, root, false))
     }
 
     /// How much of `max_bytes` is taken.
@@ -155,7 +158,7 @@ impl Tree {
     /// - `notdir`: something else stands there or on the way.
     /// - `nospc`: the tree is full.
     pub fn create_directories(&self, path: &str) -> Result<()> {
-        self.make_directories(&mut self.inner.names_mut(), &components(path)?).map(drop)
+        self.make_directories(&mut self.inner.files_mut().names, &components(path)?).map(drop)
     }
 
     /// Makes a file with some bytes, or gives the file that there is these bytes; directories on the way are made. No
@@ -171,8 +174,9 @@ impl Tree {
     pub fn seed(&self, path: &str, bytes: &[u8]) -> Result<()> {
         let components = components(path)?;
         let (name, parents) = components.split_last().ok_or(Errno::Inval)?;
-        let mut names = self.inner.names_mut();
-        let parent = self.make_directories(&mut names, parents)?;
+        let mut files = self.inner.files_mut();
+        let names = &mut files.names;
+        let parent = self.make_directories(names, parents)?;
         let body: Arc<Body> = match names.lookup(parent, name.as_bytes())? {
             None => names.create_file(&self.inner.volume, parent, name.as_bytes())?,
             Some(id) => match names.inode(id)? {
@@ -181,7 +185,7 @@ impl Tree {
                 Inode::Link(_) => return Err(Errno::Exist),
             },
         };
-        drop(names);
+        drop(files);
         body.replace(bytes)
     }
 
@@ -211,9 +215,13 @@ impl Tree {
     /// - `nomem`: the host has no memory for a copy.
     pub fn read_at(&self, path: GuestPath<'_>, root: bool) -> Result<Vec<u8>> {
         let body = {
-            let names = self.inner.names();
-            let id = names.find(Base { id: self.inner.top, root }, path.as_bytes(), true)?;
-            match names.inode(id)? {
+            let files = self.inner.files();
+            let base = Base { dir: &self.inner.top, root, no_symlinks: false };
+            let mut place = Walk::<Files>::new(base, path.as_bytes(), End::Any);
+            place.advance(&files)?;
+            place.follow_all(&files)?;
+            let name = place.name().ok_or(Errno::Isdir)?;
+            match files.names.inode(files.names.existing(*place.dir(), name.as_bytes())?)? {
                 Inode::File(body) => Arc::clone(body),
                 Inode::Directory(_) => return Err(Errno::Isdir),
                 Inode::Link(_) => return Err(Errno::Loop),
@@ -230,9 +238,13 @@ impl Tree {
     /// - `notdir`: something on the way is not a directory.
     pub fn is_link(&self, path: &str) -> Result<bool> {
         components(path)?;
-        let names = self.inner.names();
-        let id = names.find(Base { id: self.inner.top, root: true }, path.as_bytes(), false)?;
-        Ok(matches!(names.inode(id)?, Inode::Link(_)))
+        let files = self.inner.files();
+        let base = Base { dir: &self.inner.top, root: true, no_symlinks: false };
+        let mut place = Walk::<Files>::new(base, path.as_bytes(), End::Any);
+        place.advance(&files)?;
+        let Some(name) = place.name() else { return Ok(false) };
+        let id = files.names.existing(*place.dir(), name.as_bytes())?;
+        Ok(matches!(files.names.inode(id)?, Inode::Link(_)))
     }
 
     /// The paths of all regular files and symbolic links, each behind `prefix`, sorted by their bytes. `room` says how many bytes these paths and
@@ -245,7 +257,8 @@ impl Tree {
     pub fn list_files(&self, prefix: &str, room: &mut usize) -> Result<Vec<String>> {
         const PATH_CHARGE: usize = 32;
 
-        let names = self.inner.names();
+        let files = self.inner.files();
+        let names = &files.names;
         let mut paths = Vec::new();
         let mut pending = vec![(self.inner.top, String::new())];
         while let Some((directory, parent)) = pending.pop() {
@@ -267,7 +280,7 @@ impl Tree {
                 }
             }
         }
-        drop(names);
+        drop(files);
         paths.sort_unstable();
         Ok(paths)
     }

@@ -1,4 +1,4 @@
-//! Which name stands for which file, and where a path leads.
+//! Which name stands for which file.
 //!
 //! All directories of a tree stand in one table behind one lock, and name each other by their places in it: so nothing
 //! changes while a path is resolved, a rename is one step to everyone, and a tree of any depth is dropped without recursion.
@@ -12,9 +12,6 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-
-/// Symbolic links that one resolution follows, as Linux has it.
-const LINK_LIMIT: u32 = 40;
 
 /// The cookies of `.` and `..` are 0 and 1.
 const FIRST_COOKIE: u64 = 2;
@@ -49,7 +46,7 @@ impl DirectoryNode {
 /// A symbolic link.
 pub(super) struct LinkNode {
     pub(super) meta: Meta,
-    pub(super) text: Box<[u8]>,
+    pub(super) text: Arc<[u8]>,
 }
 
 /// The names in a directory. Each has a cookie that grows with the time of its making, so that a listing can go on where
@@ -125,53 +122,6 @@ impl Entries {
     pub(super) fn sorted(&self) -> impl DoubleEndedIterator<Item = (&[u8], Id)> {
         self.names.iter().map(|(name, entry)| (&**name, entry.id))
     }
-}
-
-/// A directory that paths are resolved below.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Base {
-    pub(super) id: Id,
-    /// Whether `..` stays at the top and absolute links resolve inside. Otherwise both are refused.
-    pub(super) root: bool,
-}
-
-/// Where a path leads.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Found<'n> {
-    /// The directory and the name in it, unless the path leads to a directory itself, as `.` and `..` do.
-    pub(super) place: Option<(Id, &'n [u8])>,
-    /// What stands there.
-    pub(super) id: Option<Id>,
-    /// Whether only a directory will do.
-    pub(super) directory: bool,
-}
-
-/// How the last component of a path is resolved.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Last {
-    /// A symbolic link is followed.
-    pub(super) follow: bool,
-    /// A file is made if there is none, so no slash may stand behind its name.
-    pub(super) create: bool,
-}
-
-/// The first component of a path, whether a slash follows, and the rest without its leading slashes.
-fn first_component(path: &[u8]) -> Option<(&[u8], bool, &[u8])> {
-    let path = trim_slashes(path);
-    if path.is_empty() {
-        return None;
-    }
-    Some(match path.iter().position(|byte| *byte == b'/').and_then(|at| path.split_at_checked(at)) {
-        Some((component, rest)) => (component, true, trim_slashes(rest)),
-        None => (path, false, &[]),
-    })
-}
-
-fn trim_slashes(mut path: &[u8]) -> &[u8] {
-    while let [b'/', rest @ ..] = path {
-        path = rest;
-    }
-    path
 }
 
 /// How much room a name takes.
@@ -309,100 +259,6 @@ impl Names {
     /// What has a name in a directory, where something has to.
     pub(super) fn existing(&self, directory: Id, name: &[u8]) -> Result<Id> {
         self.lookup(directory, name)?.ok_or(Errno::Noent)
-    }
-
-    /// Finds where a path leads. What decides an errno is looked at in Linux's order.
-    ///
-    /// # Errors
-    /// - `noent`, `notdir`: a directory on the way is not there, or is none.
-    /// - `notcapable`: the path leads outside.
-    /// - `loop`: more than 40 symbolic links.
-    /// - `isdir`: a file is to be made, and its name has a slash behind it.
-    /// - `nametoolong`: a component has more than 255 bytes.
-    pub(super) fn walk<'n>(&'n self, base: Base, path: &'n [u8], last: Last) -> Result<Found<'n>> {
-        let mut here = base.id;
-        let mut rest = path;
-        // What remains of the paths that had a link in the middle.
-        let mut outer: Vec<&[u8]> = Vec::new();
-        let mut follow = last.follow;
-        let mut directory = false;
-        let mut links = 0_u32;
-        loop {
-            let Some((component, slash, tail)) = first_component(rest) else {
-                let Some(next) = outer.pop() else { return Ok(Found { place: None, id: Some(here), directory }) };
-                rest = next;
-                continue;
-            };
-            if component == b"." {
-                rest = tail;
-                continue;
-            }
-            if component == b".." {
-                if here != base.id {
-                    here = self.directory(here)?.parent;
-                } else if !base.root {
-                    return Err(Errno::Notcapable);
-                }
-                rest = tail;
-                continue;
-            }
-            let is_last = tail.is_empty() && outer.is_empty();
-            if is_last && slash {
-                if last.create {
-                    return Err(Errno::Isdir);
-                }
-                follow = true;
-                directory = true;
-            }
-            let Some(id) = self.lookup(here, component)? else {
-                return if is_last { Ok(Found { place: Some((here, component)), id: None, directory }) } else { Err(Errno::Noent) };
-            };
-            match self.inode(id)? {
-                Inode::Link(link) if !is_last || follow => {
-                    links = links.saturating_add(1);
-                    if links > LINK_LIMIT {
-                        return Err(Errno::Loop);
-                    }
-                    if link.text.starts_with(b"/") {
-                        if !base.root {
-                            return Err(Errno::Notcapable);
-                        }
-                        here = base.id;
-                    }
-                    if !tail.is_empty() {
-                        outer.push(tail);
-                    }
-                    rest = &link.text;
-                }
-                _ if is_last => return Ok(Found { place: Some((here, component)), id: Some(id), directory }),
-                Inode::Directory(_) => {
-                    here = id;
-                    rest = tail;
-                }
-                _ => return Err(Errno::Notdir),
-            }
-        }
-    }
-
-    /// Finds what a path leads to.
-    ///
-    /// # Errors
-    /// As [`Names::walk`], and
-    /// - `noent`: nothing is there.
-    /// - `notdir`: a slash follows, and it is no directory.
-    pub(super) fn find(&self, base: Base, path: &[u8], follow: bool) -> Result<Id> {
-        let found = self.walk(base, path, Last { follow, create: false })?;
-        let id = found.id.ok_or(Errno::Noent)?;
-        if found.directory && !self.is_directory(id) {
-            return Err(Errno::Notdir);
-        }
-        Ok(id)
-    }
-
-    /// Finds the directory that a path leads to.
-    pub(super) fn find_directory(&self, base: Base, path: &[u8]) -> Result<Id> {
-        let id = self.find(base, path, true)?;
-        self.directory(id).map(|_| id)
     }
 
     /// Adds a name for a file that was stored, and notes it in the directory. The caller has taken the room.

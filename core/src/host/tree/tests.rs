@@ -114,7 +114,7 @@ mod alone {
     }
 
     fn inodes(tree: &Tree) -> usize {
-        tree.inner.names().count()
+        tree.inner.files().names.count()
     }
 
     #[test]
@@ -463,13 +463,12 @@ mod alone {
         if !cfg!(miri) {
             assert_eq!(tree.read_file("f"), Err(Errno::Nomem));
         }
-        let body = |tree: &Tree| match tree
-            .inner
-            .names()
-            .inode(tree.inner.names().find(Base { id: tree.inner.top, root: true }, b"f", true).unwrap())
-        {
-            Ok(Inode::File(body)) => Arc::clone(body),
-            _ => panic!(),
+        let body = |tree: &Tree| {
+            let files = tree.inner.files();
+            match files.names.existing(tree.inner.top, b"f").and_then(|id| files.names.inode(id)) {
+                Ok(Inode::File(body)) => Arc::clone(body),
+                _ => panic!(),
+            }
         };
         assert!(body(&tree).memory() <= 1 << 16);
         file.set_size(1 << 20).unwrap();
@@ -1224,7 +1223,7 @@ mod beside_the_host {
             pair.directories.truncate(1);
             clear(&*pair.directories[0].1);
             assert_eq!(pair.tree.used_bytes(), 0, "seed {seed}");
-            assert_eq!(pair.tree.inner.names().count(), 1, "seed {seed}");
+            assert_eq!(pair.tree.inner.files().names.count(), 1, "seed {seed}");
         }
     }
 

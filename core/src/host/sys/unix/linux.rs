@@ -3,11 +3,12 @@
 #![allow(unsafe_code, reason = "system calls that neither rustix nor the C library makes as they are needed here")]
 
 use super::Entry;
+use super::at::RACE_LIMIT;
 use super::errno::{errno_from_raw, from_rustix};
-use super::file::retry;
-use super::resolve::{Base, RACE_LIMIT};
+use super::file::{Owned, retry};
 use crate::abi::{Advice, Dirent, Errno, Filesize, Filetype};
 use crate::host::Result;
+use crate::host::walk::Base;
 use crate::memory::{Record, Region};
 use libc::c_long;
 use rustix::event::PollFlags;
@@ -16,7 +17,7 @@ use rustix::io::Errno as Host;
 use rustix::net::SocketFlags;
 use std::mem::MaybeUninit;
 use std::num::NonZeroU64;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
@@ -45,12 +46,12 @@ static OPENAT2: AtomicU8 = AtomicU8::new(UNKNOWN);
 
 /// Whether `openat2` works here. Asked once: seccomp filters of old containers answer EPERM instead of ENOSYS, which
 /// must neither be taken for a refusal nor cost a failing call each time.
-fn present(base: Base<'_>) -> bool {
+fn present(dir: &Owned) -> bool {
     match OPENAT2.load(Relaxed) {
         PRESENT => true,
         ABSENT => false,
         _ => {
-            let works = match openat2(base.fd, c".", DIRECTORY, Mode::empty(), ResolveFlags::BENEATH) {
+            let works = match openat2(dir, c".", DIRECTORY, Mode::empty(), ResolveFlags::BENEATH) {
                 Ok(_) => true,
                 // That says nothing of the call itself: ask again next time.
                 Err(Host::MFILE | Host::NFILE | Host::NOMEM | Host::INTR | Host::AGAIN) => return false,
@@ -69,14 +70,14 @@ pub fn pretend_openat2(is_present: bool) {
 }
 
 /// Opens a path below a directory. `None`: the kernel cannot, so walk.
-pub(super) fn open_below(base: Base<'_>, path: &[u8], flags: OFlags, mode: Mode) -> Option<Result<OwnedFd>> {
-    if !present(base) {
+pub(super) fn open_below(base: Base<'_, Owned>, path: &[u8], flags: OFlags, mode: Mode) -> Option<Result<OwnedFd>> {
+    if !present(base.dir) {
         return None;
     }
     let mut scope = if base.root { ResolveFlags::IN_ROOT } else { ResolveFlags::BENEATH };
     scope.set(ResolveFlags::NO_SYMLINKS, base.no_symlinks);
     for _ in 0..RACE_LIMIT {
-        return Some(match openat2(base.fd, path, flags, mode, scope | ResolveFlags::NO_MAGICLINKS) {
+        return Some(match openat2(base.dir, path, flags, mode, scope | ResolveFlags::NO_MAGICLINKS) {
             Ok(fd) => Ok(fd),
             // A rename on the host while `..` was resolved.
             Err(Host::AGAIN | Host::INTR) => continue,
@@ -92,7 +93,7 @@ pub(super) fn open_below(base: Base<'_>, path: &[u8], flags: OFlags, mode: Mode)
 }
 
 /// Opens a name in a directory, or `.`.
-pub(super) fn open_name(directory: BorrowedFd<'_>, name: &[u8], flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
+pub(super) fn open_name(directory: impl AsFd, name: &[u8], flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
     rustix::fs::openat(directory, name, flags, mode)
 }
 

@@ -3,16 +3,16 @@
 #![allow(unsafe_code, reason = "system calls that rustix does not make as they are needed here")]
 
 use super::errno::from_rustix;
-use super::file::{retry, send as send_all};
+use super::file::{Owned, retry, send as send_all};
 pub(super) use super::listing::Listing;
-use super::resolve::Base;
 use crate::abi::{Advice, Errno, Filesize};
 use crate::host::Result;
+use crate::host::walk::Base;
 use crate::memory::Region;
 use rustix::event::PollFlags;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno as Host;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// A socket's peer will send no more: not reported apart.
 pub(super) const PEER_CLOSED: PollFlags = PollFlags::empty();
@@ -86,12 +86,12 @@ pub(super) mod nowait {
 }
 
 /// Opens a path below a directory, where the kernel can.
-pub(super) fn open_below(_: Base<'_>, _: &[u8], _: OFlags, _: Mode) -> Option<Result<OwnedFd>> {
+pub(super) fn open_below(_: Base<'_, Owned>, _: &[u8], _: OFlags, _: Mode) -> Option<Result<OwnedFd>> {
     None
 }
 
 /// Opens a name in a directory, or `.`.
-pub(super) fn open_name(directory: BorrowedFd<'_>, name: &[u8], flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
+pub(super) fn open_name(directory: impl AsFd + Copy, name: &[u8], flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
     match rustix::fs::openat(directory, name, flags, mode) {
         Err(Host::ACCESS) if flags.difference(OFlags::NOFOLLOW) == DIRECTORY => {
             rustix::fs::openat(directory, name, SEARCH | flags.intersection(OFlags::NOFOLLOW), mode)

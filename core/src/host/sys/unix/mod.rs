@@ -1,5 +1,6 @@
 //! Unix.
 
+mod at;
 mod directory;
 mod errno;
 mod file;
@@ -9,7 +10,6 @@ mod linux;
 mod listing;
 #[cfg(target_vendor = "apple")]
 mod macos;
-mod resolve;
 
 pub use errno::errno_from_raw;
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -20,12 +20,13 @@ pub use linux::pretend_openat2;
 use macos as platform;
 
 use crate::abi::{Clockid, Errno, Fdflags, Filestat, Filetype, Timestamp};
-use crate::host::{Access, Opened, PreopenOptions, Readiness, Result, SetTime, SetTimes, Stdio, Wait, from_io};
-use cap_std::ambient_authority;
+use crate::host::directory::Contained;
+use crate::host::walk::{Base, End, Walk};
+use crate::host::{Access, Opened, PreopenOptions, Readiness, Result, SetTime, SetTimes, Stdio, Wait};
+use at::HostNames;
 use directory::HostDirectory;
 use file::{HostFile, Ownership};
 use platform::PEER_CLOSED;
-use resolve::Base;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{FileType, Mode, OFlags, Stat, Timestamps, UTIME_NOW, UTIME_OMIT};
 use std::fs::File as StdFile;
@@ -163,11 +164,13 @@ fn timestamps(times: SetTimes) -> Timestamps {
 pub fn open_preopen(path: &Path, options: PreopenOptions) -> io::Result<Opened> {
     // Listing and syncing need a descriptor that reads. One that is good for nothing but paths is better than none.
     let dir = match StdFile::options().read(true).custom_flags(libc::O_DIRECTORY).open(path) {
-        Ok(readable) => cap_std::fs::Dir::from_std_file(readable),
-        Err(error) if error.raw_os_error() == Some(libc::EACCES) => cap_std::fs::Dir::open_ambient_dir(path, ambient_authority())?,
+        Ok(readable) => readable.into(),
+        Err(error) if error.raw_os_error() == Some(libc::EACCES) => {
+            platform::open_name(rustix::fs::CWD, path.as_os_str().as_bytes(), platform::DIRECTORY, Mode::empty())?
+        }
         Err(error) => return Err(error),
     };
-    Ok(Opened::Directory(Box::new(HostDirectory::new(dir, options.root, options.no_symlinks))))
+    Ok(Opened::Directory(Box::new(Contained::new(HostDirectory::new(dir.into()), options.root, options.no_symlinks))))
 }
 
 /// Opens a directory of the host by an absolute path without following any symbolic link: what is opened is what that very path
@@ -180,15 +183,17 @@ pub fn open_preopen(path: &Path, options: PreopenOptions) -> io::Result<Opened> 
 pub fn open_exact(path: &Path, options: PreopenOptions) -> Result<Opened> {
     let below = path.strip_prefix("/").map_err(|_| Errno::Inval)?.as_os_str().as_bytes();
     let below = if below.is_empty() { &b"."[..] } else { below };
-    let top = cap_std::fs::Dir::open_ambient_dir("/", ambient_authority()).map_err(|error| from_io(&error))?;
-    let base = Base { fd: top.as_fd(), root: false, no_symlinks: true };
+    let top = platform::open_name(rustix::fs::CWD, b"/", platform::DIRECTORY, Mode::empty()).map_err(errno::from_rustix)?.into();
+    let mut walk = Walk::new(Base { dir: &top, root: false, no_symlinks: true }, below, End::Directory);
+    walk.advance(&HostNames)?;
+    let open = |flags| platform::open_name(walk.dir().as_fd(), b".", flags, Mode::empty());
     // As above: one that is good for nothing but paths is better than none.
-    let opened = match resolve::open(base, below, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
-        Err(Errno::Acces) => resolve::open_directory(base, below),
+    let dir = match open(OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC) {
+        Err(rustix::io::Errno::ACCESS) => open(platform::DIRECTORY),
         opened => opened,
     };
-    let dir = cap_std::fs::Dir::from_std_file(StdFile::from(opened?));
-    Ok(Opened::Directory(Box::new(HostDirectory::new(dir, options.root, options.no_symlinks))))
+    let dir = HostDirectory::new(dir.map_err(errno::from_rustix)?.into());
+    Ok(Opened::Directory(Box::new(Contained::new(dir, options.root, options.no_symlinks))))
 }
 
 /// Borrows a descriptor of the host as a guest's stdio. It is never closed, nor are its flags changed.
@@ -201,9 +206,9 @@ pub fn stdio(fd: RawFd) -> io::Result<Stdio> {
     let flags = rustix::fs::fcntl_getfl(borrowed)?;
     let access = access(flags);
     if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
-        let copy = borrowed.try_clone_to_owned()?;
-        let dir = cap_std::fs::Dir::from_std_file(StdFile::from(copy));
-        return Ok(Stdio { object: Opened::Directory(Box::new(HostDirectory::new(dir, false, false))), flags: Fdflags::empty(), access });
+        let directory = HostDirectory::new(borrowed.try_clone_to_owned()?.into());
+        let object = Opened::Directory(Box::new(Contained::new(directory, false, false)));
+        return Ok(Stdio { object, flags: Fdflags::empty(), access });
     }
     let file = HostFile::new(Ownership::Borrowed(borrowed), &stat);
     Ok(Stdio { object: Opened::File(Box::new(file)), flags: fdflags(flags), access })

@@ -1,5 +1,6 @@
 //! Windows.
 
+mod at;
 mod call;
 mod console;
 mod directory;
@@ -8,15 +9,14 @@ mod file;
 mod link;
 mod names;
 mod pipe;
-mod resolve;
 mod socket;
 mod stream;
-mod walk;
 
 pub use errno::errno_from_raw;
 pub use stream::Handle;
 
 use crate::abi::{Clockid, Errno, Fdflags, Filestat, Filetype, Timestamp};
+use crate::host::directory::Contained;
 use crate::host::{Access, Opened, PreopenOptions, Readiness, Result, Stdio, Wait, from_io};
 use cap_std::fs::Dir;
 use directory::HostDirectory;
@@ -153,7 +153,8 @@ pub fn open_preopen(path: &Path, options: PreopenOptions) -> io::Result<Opened> 
     if !directory.metadata()?.is_dir() {
         return Err(io::ErrorKind::NotADirectory.into());
     }
-    Ok(Opened::Directory(Box::new(HostDirectory::new(Dir::from_std_file(directory), options.root, options.no_symlinks))))
+    let directory = Dir::from_std_file(directory);
+    Ok(Opened::Directory(Box::new(Contained::new(HostDirectory::new(directory), options.root, options.no_symlinks))))
 }
 
 /// Opens a directory of the host by a canonical path. Windows opens it whole: only its last component is held against being a link.
@@ -227,7 +228,8 @@ pub fn lend(handle: usize) -> io::Result<Stdio> {
     let file = match kind {
         FILE_TYPE_DISK if call::kind(handle).is_ok_and(|kind| kind == call::Kind::Directory) => {
             let dir = Dir::from_std_file(handle.try_clone_to_owned()?.into());
-            return lend(Opened::Directory(Box::new(HostDirectory::new(dir, false, false))), Fdflags::empty());
+            let directory = Contained::new(HostDirectory::new(dir), false, false);
+            return lend(Opened::Directory(Box::new(directory)), Fdflags::empty());
         }
         FILE_TYPE_DISK => {
             let appends = rights.is_ok_and(|rights| rights & FILE_APPEND_DATA != 0 && rights & FILE_WRITE_DATA == 0);

@@ -37,6 +37,15 @@ pub(super) fn check_new(name: &str) -> Result<()> {
     check(name).map_err(|errno| if errno == Errno::Noent { Errno::Inval } else { errno })
 }
 
+/// [`check`] or, for what is to be made, [`check_new`].
+///
+/// # Errors
+/// Theirs, and `ilseq`: it is not UTF-8.
+pub(in super::super) fn check_bytes(name: &[u8], is_new: bool) -> Result<()> {
+    let name = str::from_utf8(name).map_err(|_| Errno::Ilseq)?;
+    if is_new { check_new(name) } else { check(name) }
+}
+
 /// Whether no name of Windows has this character: it parts names or means something in a pattern or a redirection.
 fn is_special(character: char) -> bool {
     character < ' ' || matches!(character, '\\' | '/' | ':' | '<' | '>' | '"' | '|' | '?' | '*')

@@ -1,0 +1,520 @@
+//! What the calls on paths mean, for every backend: which component of a path a call is about, what `.`, `..` and a slash at its end mean
+//! there, which symbolic links are followed, and which of two errors a guest sees.
+//!
+//! A backend has operations on one name in a held directory, none of which follows a link ([`Names`]), and the operations of an open
+//! directory itself ([`Backend`]). [`Contained`] is the [`Directory`] above them. Linux is the measure: its outcomes, in its order.
+
+use super::walk::{Base, End, Lookup, Name, Walk};
+use super::{Directory, EntrySink, File, GuestPath, OpenOptions, Opened, Result, SetTime, SetTimes, Split};
+use crate::abi::{Errno, Filestat, Filetype};
+use std::any::Any;
+use std::ops::{Deref, DerefMut};
+
+/// How many times a call tries to open or to stat what a path leads to: once for each link that it may follow, and some for names that
+/// turned into links and back meanwhile.
+const RACE_LIMIT: u32 = 64;
+
+/// What a name was opened as.
+pub(super) enum Found<D> {
+    /// A directory.
+    Directory(D),
+    /// Anything else that can be opened.
+    File(Box<dyn File>),
+    /// A symbolic link, which is not opened.
+    Link,
+}
+
+/// Operations on one name in a held directory. None of them follows a symbolic link.
+pub(super) trait Names: Lookup + Sized {
+    /// What the last name of a file leaves behind. It is dropped when the names are no longer locked, as that may take long.
+    type Removed;
+
+    /// Whether a symbolic link is of one kind if it leads to a directory, and of another if not.
+    const LINKS_HAVE_KINDS: bool = false;
+
+    /// The attributes of what has a name.
+    fn stat(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Filestat>;
+
+    /// The attributes of a directory.
+    fn stat_directory(&self, dir: &Self::Dir) -> Result<Filestat>;
+
+    /// Opens what has a name. `options.create` is not set, and `options.follow` means nothing.
+    fn open(&self, dir: &Self::Dir, name: Name<'_>, options: OpenOptions) -> Result<Found<Self::Dir>>;
+
+    /// The same, where a file is made if nothing has the name.
+    fn create(&mut self, dir: &Self::Dir, name: Name<'_>, options: OpenOptions) -> Result<Found<Self::Dir>>;
+
+    /// Opens a directory once more, to be used by the guest.
+    fn reopen(&self, dir: &Self::Dir, options: OpenOptions) -> Result<Self::Dir>;
+
+    /// Sets times of what has a name.
+    fn set_times(&mut self, dir: &Self::Dir, name: Name<'_>, times: SetTimes) -> Result<()>;
+
+    /// Sets times of a directory.
+    fn set_directory_times(&mut self, dir: &Self::Dir, times: SetTimes) -> Result<()>;
+
+    /// Makes a directory.
+    fn create_directory(&mut self, dir: &Self::Dir, name: Name<'_>) -> Result<()>;
+
+    /// Makes a symbolic link. `to_directory` is whether it leads to a directory, where links have kinds.
+    fn create_link(&mut self, dir: &Self::Dir, name: Name<'_>, text: &[u8], to_directory: bool) -> Result<()>;
+
+    /// Copies the text of a symbolic link, cut to the room, and returns how many bytes that are. Of anything else: `inval`.
+    fn link_text(&self, dir: &Self::Dir, name: Name<'_>, room: &mut [u8]) -> Result<usize>;
+
+    /// Removes an empty directory. Of anything else: `notdir`.
+    fn remove_directory(&mut self, dir: &Self::Dir, name: Name<'_>) -> Result<Self::Removed>;
+
+    /// Removes a name that is not a directory's: that is `isdir`.
+    fn unlink(&mut self, dir: &Self::Dir, name: Name<'_>) -> Result<Self::Removed>;
+
+    /// Renames a file, or a directory, to a name that nothing has or that may be replaced.
+    fn rename(&mut self, from: (&Self::Dir, Name<'_>), into: (&Walk<'_, Self>, Name<'_>)) -> Result<Self::Removed>;
+
+    /// Gives a file, or a symbolic link, a second name. Of a directory: `perm`.
+    fn link(&mut self, from: (&Self::Dir, Name<'_>), into: (&Self::Dir, Name<'_>)) -> Result<()>;
+
+    /// Opens what a path leads to, if the system keeps paths below a directory itself. `None`: it does not, so the path is walked.
+    fn open_below(&self, base: Base<'_, Self::Dir>, path: &[u8], options: OpenOptions) -> Option<Result<Found<Self::Dir>>> {
+        let (_, _, _) = (base, path, options);
+        None
+    }
+
+    /// The attributes of what a path leads to, in the same way.
+    fn stat_below(&self, base: Base<'_, Self::Dir>, path: &[u8], follow: bool) -> Option<Result<Filestat>> {
+        let (_, _, _) = (base, path, follow);
+        None
+    }
+
+    /// Opens the directory that a path leads to, only to find names in it, in the same way.
+    fn enter_below(&self, base: Base<'_, Self::Dir>, path: &[u8]) -> Option<Result<Self::Dir>> {
+        let (_, _) = (base, path);
+        None
+    }
+}
+
+/// An open directory of a backend.
+pub(super) trait Backend: Send + Sync + Sized + 'static {
+    /// A directory to find names in.
+    type Dir;
+
+    /// The operations on names.
+    type Names: Names<Dir = Self::Dir>;
+
+    /// The names as they are: where they are behind a lock, nothing changes while this is held.
+    fn names(&self) -> impl Deref<Target = Self::Names>;
+
+    /// The names to be changed.
+    fn names_mut(&self) -> impl DerefMut<Target = Self::Names>;
+
+    /// The directory.
+    fn dir(&self) -> &Self::Dir;
+
+    /// A directory that was found below this one, as one of its own.
+    fn open(&self, names: &Self::Names, dir: Self::Dir) -> Self;
+
+    /// Whether a file may have names in both directories.
+    fn has_files_of(&self, other: &Self) -> bool {
+        let _ = other;
+        true
+    }
+
+    /// The directory's attributes.
+    fn filestat(&self) -> Result<Filestat>;
+
+    /// Sets times of the directory.
+    fn set_times(&self, times: SetTimes) -> Result<()>;
+
+    /// [`Directory::entries`].
+    fn entries(&self, cookie: u64, capacity: usize, sink: &mut dyn EntrySink) -> Result<()>;
+
+    /// Writes the directory to the device.
+    fn sync(&self) -> Result<()>;
+}
+
+/// Names that need no lock, as the system has its own.
+pub(super) struct Unlocked<N>(pub(super) N);
+
+impl<N> Deref for Unlocked<N> {
+    type Target = N;
+
+    fn deref(&self) -> &N {
+        &self.0
+    }
+}
+
+impl<N> DerefMut for Unlocked<N> {
+    fn deref_mut(&mut self) -> &mut N {
+        &mut self.0
+    }
+}
+
+/// An open directory of any backend, with all that is below it and nothing else.
+pub(super) struct Contained<B> {
+    backend: B,
+    root: bool,
+    no_symlinks: bool,
+}
+
+impl<B: Backend> Contained<B> {
+    /// With `root`, the directory is a root: `..` stays at the top, and absolute links resolve inside. With `no_symlinks`, no symbolic
+    /// link is followed or made.
+    pub(super) fn new(backend: B, root: bool, no_symlinks: bool) -> Self {
+        Self { backend, root, no_symlinks }
+    }
+
+    fn base(&self) -> Base<'_, B::Dir> {
+        Base { dir: self.backend.dir(), root: self.root, no_symlinks: self.no_symlinks }
+    }
+
+    #[inline]
+    fn walk<'a>(&'a self, path: &'a [u8], end: End) -> Walk<'a, B::Names> {
+        Walk::new(self.base(), path, end)
+    }
+
+    /// A path that is one name, which leads nowhere else unless it is a link to follow.
+    fn plain_name(path: GuestPath<'_>, is_new: bool) -> Result<Option<Name<'_>>> {
+        if path.is_plain_name() { Name::new::<B::Names>(path.as_bytes(), is_new).map(Some) } else { Ok(None) }
+    }
+
+    /// Goes to the directory that the walk's path leads to.
+    fn enter(&self, names: &B::Names, walk: &mut Walk<'_, B::Names>) -> Result<()> {
+        if let Some(dir) = names.enter_below(self.base(), walk.path()) {
+            walk.arrive(dir?);
+        } else {
+            walk.advance(names)?;
+            walk.settle();
+        }
+        Ok(())
+    }
+
+    /// The walk to the directory that holds a path's last component.
+    #[inline]
+    fn walk_to_parent<'a>(&'a self, split: &Split<'a>) -> Walk<'a, B::Names> {
+        self.walk(split.parent.map_or(&[], GuestPath::as_bytes), End::Directory)
+    }
+
+    /// Goes to the directory that holds a path's last component, and checks that. With `is_new`, something is to be made there.
+    fn last_name<'a>(&self, names: &B::Names, walk: &mut Walk<'_, B::Names>, split: &Split<'a>, is_new: bool) -> Result<Name<'a>> {
+        if split.parent.is_some() {
+            self.enter(names, walk)?;
+        }
+        Name::new::<B::Names>(split.name, is_new)
+    }
+
+    /// For a path that can only be a directory's, in a call that is not for directories, or not for `.` and `..`: `errno`, unless the path
+    /// leads outside or nowhere.
+    fn refuse(&self, names: &B::Names, path: GuestPath<'_>, errno: Errno) -> Errno {
+        self.enter(names, &mut self.walk(path.as_bytes(), End::Directory)).err().unwrap_or(errno)
+    }
+
+    /// What a trailing slash means where something other than a directory is to be made: what stands there decides the errno. The slash is
+    /// never handed to the host, as some systems follow a link before it.
+    fn refuse_slash(names: &B::Names, dir: &B::Dir, name: Name<'_>) -> Errno {
+        match names.stat(dir, name) {
+            Ok(stat) if stat.filetype == Filetype::Directory => Errno::Exist,
+            Ok(_) => Errno::Notdir,
+            Err(errno) => errno,
+        }
+    }
+
+    /// The other directory of an operation on two.
+    ///
+    /// Where only one of them denies symbolic links, nothing goes from the one into the other: a link would come in, also later, through
+    /// a directory that was opened on the other side and then moved.
+    fn beside<'a>(&self, other: &'a dyn Directory) -> Result<&'a Self> {
+        let other: &Self = other.as_any().downcast_ref().ok_or(Errno::Xdev)?;
+        if self.no_symlinks == other.no_symlinks && self.backend.has_files_of(&other.backend) { Ok(other) } else { Err(Errno::Xdev) }
+    }
+
+    /// Refuses a symbolic link where there are to be none: one that the host has made says something else under another name.
+    fn check_no_link(&self, stat: &Filestat) -> Result<()> {
+        if self.no_symlinks && stat.filetype == Filetype::SymbolicLink { Err(Errno::Perm) } else { Ok(()) }
+    }
+
+    /// [`Directory::open`]. `open` opens one name.
+    #[inline]
+    fn open_path<G: Deref<Target = B::Names>>(
+        &self,
+        mut names: G,
+        path: GuestPath<'_>,
+        options: OpenOptions,
+        open: impl Fn(&mut G, &B::Dir, Name<'_>) -> Result<Found<B::Dir>>,
+    ) -> Result<Opened> {
+        let mut may_be_link = false;
+        if let Some(name) = Self::plain_name(path, options.create)? {
+            match open(&mut names, self.backend.dir(), name) {
+                // As a directory, something else was to be opened, which may be a link.
+                Ok(Found::Link) | Err(Errno::Notdir) if options.follow => may_be_link = true,
+                found => return self.opened(&names, found?, options),
+            }
+        }
+        let found = match names.open_below(self.base(), path.as_bytes(), options) {
+            Some(found) => found?,
+            None => self.open_by_walking(&mut names, path, options, may_be_link, open)?,
+        };
+        self.opened(&names, found, options)
+    }
+
+    /// The same, one name at a time. With `may_be_link`, it is known that the path is one name, and seems to be a symbolic link's.
+    pub(super) fn open_by_walking<G: Deref<Target = B::Names>>(
+        &self,
+        names: &mut G,
+        path: GuestPath<'_>,
+        options: OpenOptions,
+        mut may_be_link: bool,
+        open: impl Fn(&mut G, &B::Dir, Name<'_>) -> Result<Found<B::Dir>>,
+    ) -> Result<Found<B::Dir>> {
+        // What must not exist is not looked for behind a link: that is there already.
+        let follow = options.follow && !(options.create && options.exclusive);
+        let mut walk = self.walk(path.as_bytes(), if options.create { End::New } else { End::Any });
+        walk.advance(names)?;
+        for _ in 0..RACE_LIMIT {
+            if may_be_link && !walk.follow(names)? && options.directory {
+                return Err(Errno::Notdir);
+            }
+            let Some(name) = walk.name() else {
+                return if options.create && options.exclusive {
+                    Err(Errno::Exist)
+                } else if options.create || options.write || options.truncate {
+                    Err(Errno::Isdir)
+                } else {
+                    names.reopen(walk.dir(), options).map(Found::Directory)
+                };
+            };
+            match open(names, walk.dir(), name) {
+                Ok(Found::Link) if follow => {}
+                // Some systems say no more of a link.
+                Err(Errno::Notdir) if follow && options.directory => {}
+                found => return found,
+            }
+            may_be_link = true;
+        }
+        Err(Errno::Loop)
+    }
+
+    fn opened(&self, names: &B::Names, found: Found<B::Dir>, options: OpenOptions) -> Result<Opened> {
+        match found {
+            Found::File(file) => Ok(Opened::File(file)),
+            // Only the preopen is what the guest calls `/`: from a directory below it, `..` above that directory is refused.
+            Found::Directory(dir) => Ok(Opened::Directory(Box::new(Self::new(self.backend.open(names, dir), false, self.no_symlinks)))),
+            Found::Link => Err(if options.directory { Errno::Notdir } else { Errno::Loop }),
+        }
+    }
+
+    /// [`Directory::path_filestat`], one name at a time. With `is_link`, it is known that the path is one name, a symbolic link's.
+    pub(super) fn stat_by_walking(&self, names: &B::Names, path: GuestPath<'_>, follow: bool, mut is_link: bool) -> Result<Filestat> {
+        let mut walk = self.walk(path.as_bytes(), End::Any);
+        walk.advance(names)?;
+        for _ in 0..RACE_LIMIT {
+            if is_link {
+                walk.follow(names)?;
+            }
+            let Some(name) = walk.name() else { return names.stat_directory(walk.dir()) };
+            let stat = names.stat(walk.dir(), name)?;
+            is_link = stat.filetype == Filetype::SymbolicLink;
+            if !follow || !is_link {
+                return Ok(stat);
+            }
+        }
+        Err(Errno::Loop)
+    }
+
+    /// Whether a symbolic link with some text would lead to a directory, if it stood at `split`. What it leads to now counts, if that is
+    /// inside.
+    fn leads_to_directory(&self, names: &B::Names, split: &Split<'_>, text: &[u8]) -> bool {
+        let whole = match split.parent {
+            Some(parent) if !text.starts_with(b"/") => [parent.as_bytes(), b"/", text].concat(),
+            _ => text.to_vec(),
+        };
+        self.walk(&whole, End::Directory).advance(names).is_ok()
+    }
+}
+
+impl<B: Backend> Directory for Contained<B> {
+    fn open(&self, path: GuestPath<'_>, options: OpenOptions) -> Result<Opened> {
+        match (options.create, options.directory) {
+            (true, true) => Err(Errno::Inval),
+            (true, false) => self.open_path(self.backend.names_mut(), path, options, |names, dir, name| names.create(dir, name, options)),
+            (false, _) => self.open_path(self.backend.names(), path, options, |names, dir, name| names.open(dir, name, options)),
+        }
+    }
+
+    fn filestat(&self) -> Result<Filestat> {
+        self.backend.filestat()
+    }
+
+    fn path_filestat(&self, path: GuestPath<'_>, follow: bool) -> Result<Filestat> {
+        let names = self.backend.names();
+        let mut is_link = false;
+        if let Some(name) = Self::plain_name(path, false)? {
+            let stat = names.stat(self.backend.dir(), name)?;
+            is_link = stat.filetype == Filetype::SymbolicLink;
+            if !follow || !is_link {
+                return Ok(stat);
+            }
+        }
+        match names.stat_below(self.base(), path.as_bytes(), follow) {
+            Some(stat) => stat,
+            None => self.stat_by_walking(&names, path, follow, is_link),
+        }
+    }
+
+    fn set_times(&self, times: SetTimes) -> Result<()> {
+        self.backend.set_times(times)
+    }
+
+    fn path_set_times(&self, path: GuestPath<'_>, follow: bool, times: SetTimes) -> Result<()> {
+        let mut names = self.backend.names_mut();
+        let mut place = self.walk(path.as_bytes(), End::Any);
+        place.advance(&names)?;
+        if follow {
+            place.follow_all(&names)?;
+        }
+        // A host that is to change nothing may not even look whether there is such a file.
+        let keeps = times == (SetTimes { atim: SetTime::Keep, mtim: SetTime::Keep });
+        match place.name() {
+            Some(name) if keeps => names.stat(place.dir(), name).map(drop),
+            Some(name) => names.set_times(place.dir(), name, times),
+            None if keeps => Ok(()),
+            None => names.set_directory_times(place.dir(), times),
+        }
+    }
+
+    fn entries(&self, cookie: u64, capacity: usize, sink: &mut dyn EntrySink) -> Result<()> {
+        self.backend.entries(cookie, capacity, sink)
+    }
+
+    fn create_directory(&self, path: GuestPath<'_>) -> Result<()> {
+        let mut names = self.backend.names_mut();
+        let split = path.split();
+        if split.is_dots() {
+            return Err(self.refuse(&names, path, Errno::Exist));
+        }
+        let mut walk = self.walk_to_parent(&split);
+        let name = self.last_name(&names, &mut walk, &split, true)?;
+        names.create_directory(walk.dir(), name)
+    }
+
+    fn remove_directory(&self, path: GuestPath<'_>) -> Result<()> {
+        let mut names = self.backend.names_mut();
+        let split = path.split();
+        if split.is_dots() {
+            return Err(self.refuse(&names, path, if split.name == b"." { Errno::Inval } else { Errno::Notempty }));
+        }
+        let mut walk = self.walk_to_parent(&split);
+        let name = self.last_name(&names, &mut walk, &split, false)?;
+        let removed = names.remove_directory(walk.dir(), name);
+        drop(names);
+        removed.map(drop)
+    }
+
+    fn unlink_file(&self, path: GuestPath<'_>) -> Result<()> {
+        let mut names = self.backend.names_mut();
+        let split = path.split();
+        if split.is_dots() {
+            return Err(self.refuse(&names, path, Errno::Isdir));
+        }
+        let mut walk = self.walk_to_parent(&split);
+        let name = self.last_name(&names, &mut walk, &split, false)?;
+        if split.trailing_slash {
+            let stat = names.stat(walk.dir(), name)?;
+            return Err(if stat.filetype == Filetype::Directory { Errno::Isdir } else { Errno::Notdir });
+        }
+        let removed = names.unlink(walk.dir(), name);
+        drop(names);
+        removed.map(drop)
+    }
+
+    fn symlink(&self, target: &[u8], path: GuestPath<'_>) -> Result<()> {
+        if self.no_symlinks {
+            return Err(Errno::Perm);
+        }
+        let mut names = self.backend.names_mut();
+        let split = path.split();
+        if split.is_dots() {
+            return Err(self.refuse(&names, path, Errno::Exist));
+        }
+        let mut walk = self.walk_to_parent(&split);
+        let name = self.last_name(&names, &mut walk, &split, true)?;
+        if split.trailing_slash {
+            return Err(Self::refuse_slash(&names, walk.dir(), name));
+        }
+        let to_directory = B::Names::LINKS_HAVE_KINDS && self.leads_to_directory(&names, &split, target);
+        names.create_link(walk.dir(), name, target, to_directory)
+    }
+
+    fn readlink(&self, path: GuestPath<'_>, text: &mut [u8]) -> Result<usize> {
+        let names = self.backend.names();
+        let split = path.split();
+        if split.is_dots() || split.trailing_slash {
+            return Err(self.refuse(&names, path, Errno::Inval));
+        }
+        let mut walk = self.walk_to_parent(&split);
+        let name = self.last_name(&names, &mut walk, &split, false)?;
+        names.link_text(walk.dir(), name, text)
+    }
+
+    fn rename(&self, old: GuestPath<'_>, to: &dyn Directory, new: GuestPath<'_>) -> Result<()> {
+        let to = self.beside(to)?;
+        let mut names = self.backend.names_mut();
+        let (from, into) = (old.split(), new.split());
+        if from.is_dots() {
+            return Err(self.refuse(&names, old, Errno::Busy));
+        }
+        if into.is_dots() {
+            return Err(to.refuse(&names, new, Errno::Busy));
+        }
+        let (mut old_walk, mut new_walk) = (self.walk_to_parent(&from), to.walk_to_parent(&into));
+        let old_name = self.last_name(&names, &mut old_walk, &from, false)?;
+        let new_name = to.last_name(&names, &mut new_walk, &into, true)?;
+        let only_directory = from.trailing_slash || into.trailing_slash;
+        if only_directory || self.no_symlinks {
+            let stat = names.stat(old_walk.dir(), old_name)?;
+            if only_directory && stat.filetype != Filetype::Directory {
+                return Err(Errno::Notdir);
+            }
+            self.check_no_link(&stat)?;
+        }
+        let replaced = names.rename((old_walk.dir(), old_name), (&new_walk, new_name));
+        drop(names);
+        replaced.map(drop)
+    }
+
+    fn link(&self, old: GuestPath<'_>, follow: bool, to: &dyn Directory, new: GuestPath<'_>) -> Result<()> {
+        let to = self.beside(to)?;
+        let mut names = self.backend.names_mut();
+        let (from, into) = (old.split(), new.split());
+        if from.is_dots() || from.trailing_slash {
+            // A directory, if it is anything; and those have no second name.
+            return Err(self.refuse(&names, old, Errno::Perm));
+        }
+        if into.is_dots() {
+            return Err(to.refuse(&names, new, Errno::Exist));
+        }
+        let mut place = self.walk(old.as_bytes(), End::Any);
+        place.advance(&names)?;
+        if follow {
+            place.follow_all(&names)?;
+        }
+        place.settle();
+        let name = place.name().ok_or(Errno::Perm)?;
+        let mut new_walk = to.walk_to_parent(&into);
+        let new_name = to.last_name(&names, &mut new_walk, &into, true)?;
+        if into.trailing_slash {
+            return Err(Self::refuse_slash(&names, new_walk.dir(), new_name));
+        }
+        if self.no_symlinks {
+            self.check_no_link(&names.stat(place.dir(), name)?)?;
+        }
+        names.link((place.dir(), name), (new_walk.dir(), new_name))
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.backend.sync()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}

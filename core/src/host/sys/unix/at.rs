@@ -1,0 +1,511 @@
+//! One name in a held directory, by the system's `*at` calls; and whole paths where the kernel keeps them below a directory.
+//!
+//! On Linux the kernel resolves: `openat2` with `RESOLVE_BENEATH`, or `RESOLVE_IN_ROOT` below a root. Where it is not to be had (an old
+//! kernel, a seccomp filter, another system), the path is [walked](crate::host::walk).
+
+use super::errno::from_rustix;
+use super::file::{HostFile, Owned, Ownership};
+use super::platform::{self, DIRECTORY};
+use super::{filestat_of, filetype_of, timestamps};
+use crate::abi::{Errno, Fdflags, Filestat, Filetype};
+use crate::host::directory::{Found, Names};
+use crate::host::walk::{Base, Entered, Link, Lookup, Name, Walk};
+use crate::host::{OpenOptions, Result, SetTimes};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno as Host;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+/// How often a resolution by the kernel is tried again that lost a race against a rename.
+pub(super) const RACE_LIMIT: u32 = 64;
+
+/// Room for the text of a symbolic link: no system has longer ones.
+const LINK_ROOM: usize = 4096;
+
+/// The names of the host's files. The host has its own locks.
+pub(super) struct HostNames;
+
+/// The attributes of a name, without following a link.
+pub(super) fn stat_name(dir: &Owned, name: &[u8]) -> Result<Stat> {
+    rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map_err(from_rustix)
+}
+
+fn is_directory(dir: &Owned, name: Name<'_>) -> bool {
+    stat_name(dir, name.as_bytes()).is_ok_and(|stat| filetype_of(&stat) == Filetype::Directory)
+}
+
+/// The flags and the mode to open a file with.
+fn open_flags(options: OpenOptions) -> (OFlags, Mode) {
+    let mut flags = match (options.read, options.write) {
+        (_, false) => OFlags::RDONLY,
+        (false, true) => OFlags::WRONLY,
+        (true, true) => OFlags::RDWR,
+    };
+    // Opening a pipe must not wait for its other end; waiting is done where a thread can be stopped.
+    flags |= OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+    flags.set(OFlags::CREATE, options.create);
+    flags.set(OFlags::EXCL, options.exclusive);
+    flags.set(OFlags::DIRECTORY, options.directory);
+    flags.set(OFlags::TRUNC, options.truncate);
+    flags.set(OFlags::NOFOLLOW, !options.follow);
+    flags.set(OFlags::APPEND, options.flags.contains(Fdflags::APPEND));
+    flags.set(OFlags::DSYNC, options.flags.contains(Fdflags::DSYNC));
+    if options.flags.intersects(Fdflags::SYNC | Fdflags::RSYNC) {
+        flags |= OFlags::SYNC;
+    }
+    (flags, if options.create { Mode::from_raw_mode(0o666) } else { Mode::empty() })
+}
+
+/// Whether a pipe is to be waited for that has no reader yet. Other files with this error have no device.
+#[cold]
+#[inline(never)]
+fn waits_for_reader(error: Errno, options: OpenOptions, stat: impl FnOnce() -> Option<Result<Stat>>) -> bool {
+    error == Errno::Nxio
+        && options.write
+        && !options.flags.contains(Fdflags::NONBLOCK)
+        && matches!(stat(), Some(Ok(stat)) if FileType::from_raw_mode(stat.st_mode) == FileType::Fifo)
+}
+
+/// What a directory is opened with that may be searched and not read: it is still good for paths.
+fn search_flags(options: OpenOptions) -> Option<OFlags> {
+    (options.directory && !options.write).then(|| DIRECTORY | if options.follow { OFlags::empty() } else { OFlags::NOFOLLOW })
+}
+
+/// What was opened.
+fn found(fd: OwnedFd, options: OpenOptions) -> Result<Found<Owned>> {
+    // To ask takes a quarter of the time of an open, and sometimes it is known.
+    if options.create && options.exclusive {
+        return Ok(Found::File(Box::new(HostFile::regular(fd.into()))));
+    }
+    if options.directory {
+        return Ok(Found::Directory(fd.into()));
+    }
+    let stat = rustix::fs::fstat(&fd).map_err(from_rustix)?;
+    if filetype_of(&stat) == Filetype::Directory {
+        return Ok(Found::Directory(fd.into()));
+    }
+    Ok(Found::File(Box::new(HostFile::new(Ownership::Owned(fd.into()), &stat))))
+}
+
+/// Opens a name, or makes a file.
+fn open(dir: &Owned, name: Name<'_>, options: OpenOptions) -> Result<Found<Owned>> {
+    let options = OpenOptions { follow: false, ..options };
+    let (flags, mode) = open_flags(options);
+    let open = |flags, mode| {
+        let attempts = (0..RACE_LIMIT).map(|_| platform::open_name(dir, name.as_bytes(), flags, mode));
+        attempts.into_iter().find(|opened| !matches!(opened, Err(Host::INTR))).unwrap_or(Err(Host::INTR))
+    };
+    let opened = match (open(flags, mode), search_flags(options)) {
+        (Err(Host::ACCESS), Some(flags)) => open(flags, Mode::empty()),
+        (opened, _) => opened,
+    };
+    match opened {
+        Ok(fd) => found(fd, options),
+        // Systems differ in what they say of a link.
+        Err(Host::LOOP | Host::MLINK) => Ok(Found::Link),
+        Err(error) => {
+            let errno = from_rustix(error);
+            Err(if waits_for_reader(errno, options, || Some(stat_name(dir, name.as_bytes()))) { Errno::Again } else { errno })
+        }
+    }
+}
+
+/// The attributes of what a path leads to, by the kernel's resolution.
+fn stat_below(base: Base<'_, Owned>, path: &[u8], follow: bool) -> Option<Result<Stat>> {
+    let flags = platform::FOR_NOTHING? | if follow { OFlags::empty() } else { OFlags::NOFOLLOW };
+    let opened = platform::open_below(base, path, flags, Mode::empty())?;
+    Some(opened.and_then(|fd| rustix::fs::fstat(Owned::from(fd)).map_err(from_rustix)))
+}
+
+impl Lookup for HostNames {
+    type Dir = Owned;
+
+    fn read_link(&self, dir: &Owned, name: Name<'_>) -> Result<Option<Link>> {
+        let mut room = [MaybeUninit::uninit(); LINK_ROOM];
+        match rustix::fs::readlinkat_raw(dir, name.as_bytes(), &mut room) {
+            // It may go on.
+            Ok((_, [])) => Err(Errno::Nametoolong),
+            Ok((text, _)) => Ok(Some(Link { text: Arc::from(&*text), has_drive: false })),
+            // Not a link.
+            Err(Host::INVAL) => Ok(None),
+            Err(error) => Err(from_rustix(error)),
+        }
+    }
+
+    fn enter(&self, dir: &Owned, name: Name<'_>) -> Result<Entered<Owned>> {
+        match platform::open_name(dir, name.as_bytes(), DIRECTORY | OFlags::NOFOLLOW, Mode::empty()) {
+            Ok(fd) => Ok(Entered::Directory(fd.into())),
+            // Systems differ in what they say of a link.
+            Err(Host::NOTDIR | Host::LOOP | Host::MLINK) => match self.read_link(dir, name)? {
+                Some(link) => Ok(Entered::Link(link)),
+                None => Err(Errno::Notdir),
+            },
+            Err(error) => Err(from_rustix(error)),
+        }
+    }
+}
+
+impl Names for HostNames {
+    type Removed = ();
+
+    fn stat(&self, dir: &Owned, name: Name<'_>) -> Result<Filestat> {
+        stat_name(dir, name.as_bytes()).map(|stat| filestat_of(&stat))
+    }
+
+    fn stat_directory(&self, dir: &Owned) -> Result<Filestat> {
+        rustix::fs::fstat(dir).map(|stat| filestat_of(&stat)).map_err(from_rustix)
+    }
+
+    fn open(&self, dir: &Owned, name: Name<'_>, options: OpenOptions) -> Result<Found<Owned>> {
+        open(dir, name, options)
+    }
+
+    fn create(&mut self, dir: &Owned, name: Name<'_>, options: OpenOptions) -> Result<Found<Owned>> {
+        open(dir, name, options)
+    }
+
+    fn reopen(&self, dir: &Owned, options: OpenOptions) -> Result<Owned> {
+        let options = OpenOptions { directory: true, ..options };
+        let opened = match (platform::open_name(dir, b".", open_flags(options).0, Mode::empty()), search_flags(options)) {
+            (Err(Host::ACCESS), Some(flags)) => platform::open_name(dir, b".", flags, Mode::empty()),
+            (opened, _) => opened,
+        };
+        opened.map(Owned::from).map_err(from_rustix)
+    }
+
+    fn set_times(&mut self, dir: &Owned, name: Name<'_>, times: SetTimes) -> Result<()> {
+        rustix::fs::utimensat(dir, name.as_bytes(), &timestamps(times), AtFlags::SYMLINK_NOFOLLOW).map_err(from_rustix)
+    }
+
+    fn set_directory_times(&mut self, dir: &Owned, times: SetTimes) -> Result<()> {
+        // By name, as the descriptor may be good for nothing but paths.
+        rustix::fs::utimensat(dir, c".", &timestamps(times), AtFlags::empty()).map_err(from_rustix)
+    }
+
+    fn create_directory(&mut self, dir: &Owned, name: Name<'_>) -> Result<()> {
+        rustix::fs::mkdirat(dir, name.as_bytes(), Mode::from_raw_mode(0o777)).map_err(from_rustix)
+    }
+
+    fn create_link(&mut self, dir: &Owned, name: Name<'_>, text: &[u8], _: bool) -> Result<()> {
+        rustix::fs::symlinkat(text, dir, name.as_bytes()).map_err(from_rustix)
+    }
+
+    fn link_text(&self, dir: &Owned, name: Name<'_>, room: &mut [u8]) -> Result<usize> {
+        if room.is_empty() {
+            // The host refuses an empty buffer; what stands there still has to be a link.
+            let stat = stat_name(dir, name.as_bytes())?;
+            return if filetype_of(&stat) == Filetype::SymbolicLink { Ok(0) } else { Err(Errno::Inval) };
+        }
+        rustix::fs::readlinkat_raw(dir, name.as_bytes(), room).map_err(from_rustix)
+    }
+
+    fn remove_directory(&mut self, dir: &Owned, name: Name<'_>) -> Result<()> {
+        match rustix::fs::unlinkat(dir, name.as_bytes(), AtFlags::REMOVEDIR) {
+            // Some systems say so of a directory that is not empty.
+            Err(Host::EXIST) => Err(Errno::Notempty),
+            result => result.map_err(from_rustix),
+        }
+    }
+
+    fn unlink(&mut self, dir: &Owned, name: Name<'_>) -> Result<()> {
+        match rustix::fs::unlinkat(dir, name.as_bytes(), AtFlags::empty()) {
+            // POSIX lets a system say EPERM of a directory.
+            Err(Host::PERM) if is_directory(dir, name) => Err(Errno::Isdir),
+            result => result.map_err(from_rustix),
+        }
+    }
+
+    fn rename(&mut self, (from, old): (&Owned, Name<'_>), (into, new): (&Walk<'_, Self>, Name<'_>)) -> Result<()> {
+        match rustix::fs::renameat(from, old.as_bytes(), into.dir(), new.as_bytes()) {
+            Err(Host::EXIST) => Err(Errno::Notempty),
+            result => result.map_err(from_rustix),
+        }
+    }
+
+    fn link(&mut self, (from, old): (&Owned, Name<'_>), (into, new): (&Owned, Name<'_>)) -> Result<()> {
+        rustix::fs::linkat(from, old.as_bytes(), into, new.as_bytes(), AtFlags::empty()).map_err(from_rustix)
+    }
+
+    fn open_below(&self, base: Base<'_, Owned>, path: &[u8], options: OpenOptions) -> Option<Result<Found<Owned>>> {
+        let (flags, mode) = open_flags(options);
+        let opened = match (platform::open_below(base, path, flags, mode)?, search_flags(options)) {
+            (Err(Errno::Acces), Some(flags)) => platform::open_below(base, path, flags, Mode::empty())?,
+            (opened, _) => opened,
+        };
+        Some(match opened {
+            Ok(fd) => found(fd, options),
+            Err(errno) => {
+                let stat = || stat_below(base, path, options.follow);
+                Err(if waits_for_reader(errno, options, stat) { Errno::Again } else { errno })
+            }
+        })
+    }
+
+    fn stat_below(&self, base: Base<'_, Owned>, path: &[u8], follow: bool) -> Option<Result<Filestat>> {
+        stat_below(base, path, follow).map(|stat| stat.map(|stat| filestat_of(&stat)))
+    }
+
+    fn enter_below(&self, base: Base<'_, Owned>, path: &[u8]) -> Option<Result<Owned>> {
+        platform::open_below(base, path, DIRECTORY, Mode::empty()).map(|opened| opened.map(Owned::from))
+    }
+}
+
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+mod tests {
+    use super::super::directory::HostDirectory;
+    use super::*;
+    use crate::host::GuestPath;
+    use crate::host::directory::Contained;
+    use crate::host::walk::End;
+    use std::collections::BTreeSet;
+    use std::path::{Path, PathBuf};
+
+    /// A directory with links of every kind, `top`, beside one that is outside.
+    struct Temp(PathBuf, BTreeSet<PathBuf>);
+
+    impl Temp {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().canonicalize().unwrap().join(format!("wasi-rs-resolve-{name}-{}", std::process::id()));
+            for directory in ["", "top", "top/a", "top/a/b", "top/c", "outside"] {
+                std::fs::create_dir(path.join(directory)).unwrap();
+            }
+            for file in ["top/f", "top/a/f", "top/a/b/f", "outside/f"] {
+                std::fs::write(path.join(file), file).unwrap();
+            }
+            let outside = path.join("outside");
+            for (text, link) in [
+                ("a", "top/da"),
+                ("a/b", "top/db"),
+                ("../c", "top/a/dc"),
+                ("..", "top/a/up"),
+                (".", "top/a/b/here"),
+                ("../..", "top/a/b/upper"),
+                ("f", "top/lf"),
+                ("../f", "top/a/lf"),
+                ("da/lf", "top/llf"),
+                ("missing", "top/dangling"),
+                ("f/", "top/slash-file"),
+                ("a/", "top/slash"),
+                ("loop", "top/loop"),
+                ("a/../../outside", "top/out"),
+                (outside.to_str().unwrap(), "top/absolute-out"),
+                ("/a/b", "top/absolute"),
+                ("/", "top/slash-only"),
+                ("//a//../f", "top/a/absolute-f"),
+                ("/../../f", "top/c/above"),
+            ] {
+                std::os::unix::fs::symlink(text, path.join(link)).unwrap();
+            }
+            let all = everything(&path);
+            Self(path, all)
+        }
+    }
+
+    impl Drop for Temp {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn top(temp: &Temp) -> Owned {
+        rustix::fs::open(temp.0.join("top"), DIRECTORY, Mode::empty()).unwrap().into()
+    }
+
+    /// The next of a row of numbers that look random and are always the same.
+    fn next(state: &mut u64) -> u64 {
+        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        *state >> 33
+    }
+
+    /// What is done with a path.
+    #[derive(Debug, Clone, Copy)]
+    enum Call {
+        Open(OpenOptions),
+        Stat { follow: bool },
+        Enter,
+    }
+
+    fn calls() -> Vec<Call> {
+        let read = OpenOptions {
+            create: false,
+            exclusive: false,
+            directory: false,
+            truncate: false,
+            follow: false,
+            read: true,
+            write: false,
+            flags: Fdflags::empty(),
+        };
+        let write = OpenOptions { write: true, ..read };
+        let mut all = vec![Call::Stat { follow: false }, Call::Stat { follow: true }, Call::Enter];
+        for options in [
+            read,
+            write,
+            OpenOptions { directory: true, ..read },
+            OpenOptions { create: true, ..write },
+            OpenOptions { create: true, ..read },
+            OpenOptions { create: true, exclusive: true, ..write },
+            OpenOptions { truncate: true, ..read },
+        ] {
+            all.extend([Call::Open(options), Call::Open(OpenOptions { follow: true, ..options })]);
+        }
+        all
+    }
+
+    /// What was met, or why not.
+    type Met = Result<(u64, u64, Filetype)>;
+
+    fn met(stat: Result<Filestat>) -> Met {
+        stat.map(|stat| (stat.dev, stat.ino, stat.filetype))
+    }
+
+    fn met_open(found: Result<Found<Owned>>) -> Met {
+        match found? {
+            Found::Directory(dir) => met(HostNames.stat_directory(&dir)),
+            Found::File(file) => met(file.filestat()),
+            Found::Link => Err(Errno::Loop),
+        }
+    }
+
+    fn compare(temp: &Temp, path: &str, call: Call, root: bool, no_symlinks: bool) {
+        let top = top(temp);
+        let base = Base { dir: &top, root, no_symlinks };
+        let by_kernel = match call {
+            Call::Open(options) => HostNames.open_below(base, path.as_bytes(), options).map(met_open),
+            Call::Stat { follow } => HostNames.stat_below(base, path.as_bytes(), follow).map(met),
+            Call::Enter => HostNames.enter_below(base, path.as_bytes()).map(|dir| met(HostNames.stat_directory(&dir?))),
+        };
+        let by_kernel = by_kernel.expect("this kernel has no openat2");
+        // What was created is taken away again, so that the other finds the same.
+        let created = clean(temp);
+        let dir = HostDirectory::new(rustix::io::dup(&top).unwrap().into());
+        let contained = Contained::new(dir, root, no_symlinks);
+        let guest_path = GuestPath::new(path.as_bytes()).unwrap();
+        let by_walking = match call {
+            Call::Open(options) => {
+                let open = |_: &mut &HostNames, dir: &Owned, name: Name<'_>| super::open(dir, name, options);
+                met_open(
+                    contained
+                        .open_by_walking(&mut &HostNames, guest_path, options, false, open)
+                        .map(|found| match found {
+                            Found::Link if options.directory => None,
+                            found => Some(found),
+                        })
+                        .and_then(|found| found.ok_or(Errno::Notdir)),
+                )
+            }
+            Call::Stat { follow } => met(contained.stat_by_walking(&HostNames, guest_path, follow, false)),
+            Call::Enter => {
+                let mut walk = Walk::new(base, path.as_bytes(), End::Directory);
+                walk.advance(&HostNames).and_then(|()| met(HostNames.stat_directory(walk.dir())))
+            }
+        };
+        assert_eq!(clean(temp), created, "{path:?} {call:?} created something else");
+        let case = format!("{path:?} with {call:?}, root: {root}, no links: {no_symlinks}");
+        match (by_kernel, by_walking) {
+            // A file that was created twice.
+            (Ok(_), Ok(_)) if !created.is_empty() => {}
+            // Both stand in the way; which is met first differs.
+            (Err(one), Err(other)) if no_symlinks && [one, other].contains(&Errno::Loop) => {}
+            (by_kernel, by_walking) => assert_eq!(by_kernel, by_walking, "{case}"),
+        }
+        assert_eq!(std::fs::read(temp.0.join("outside/f")).unwrap(), b"outside/f", "{case}");
+    }
+
+    /// All that stands below, as far as something can be created there.
+    fn everything(temp: &Path) -> BTreeSet<PathBuf> {
+        let places = ["", "top", "top/a", "top/a/b", "top/c", "outside"].map(|place| temp.join(place));
+        places.iter().flat_map(|place| std::fs::read_dir(place).unwrap()).map(|entry| entry.unwrap().path()).collect()
+    }
+
+    /// Removes what was created, and says where.
+    fn clean(temp: &Temp) -> Vec<PathBuf> {
+        let now = everything(&temp.0);
+        let created: Vec<PathBuf> = now.difference(&temp.1).cloned().collect();
+        for path in &created {
+            assert!(path.starts_with(temp.0.join("top")), "{} was created", path.display());
+            std::fs::remove_file(path).unwrap();
+        }
+        assert_eq!(now.len() - created.len(), temp.1.len());
+        created
+    }
+
+    #[test]
+    fn the_two_resolvers_lead_to_the_same() {
+        const PARTS: [&str; 28] = [
+            "a",
+            "b",
+            "c",
+            "f",
+            "da",
+            "db",
+            "dc",
+            "up",
+            "here",
+            "upper",
+            "lf",
+            "llf",
+            "dangling",
+            "slash",
+            "slash-file",
+            "loop",
+            "out",
+            "absolute-out",
+            "absolute",
+            "slash-only",
+            "absolute-f",
+            "above",
+            "missing",
+            "new",
+            "..",
+            "..",
+            ".",
+            "",
+        ];
+        let temp = Temp::new("same");
+        let mut state = 1;
+        let calls = calls();
+        for part in PARTS.into_iter().filter(|part| !part.is_empty()) {
+            for call in &calls {
+                for root in [false, true] {
+                    compare(&temp, part, *call, root, false);
+                    compare(&temp, &format!("{part}/"), *call, root, false);
+                    compare(&temp, part, *call, root, true);
+                }
+            }
+        }
+        for _ in 0..8000 {
+            let length = 1 + next(&mut state) % 6;
+            let parts: Vec<&str> = (0..length).map(|_| PARTS[usize::try_from(next(&mut state)).unwrap() % PARTS.len()]).collect();
+            let path = parts.join("/");
+            let path = path.trim_start_matches('/');
+            if path.is_empty() {
+                continue;
+            }
+            let call = calls[usize::try_from(next(&mut state)).unwrap() % calls.len()];
+            compare(&temp, path, call, next(&mut state).is_multiple_of(2), next(&mut state).is_multiple_of(8));
+        }
+    }
+
+    #[test]
+    fn a_walk_holds_no_more_than_it_needs() {
+        let temp = Temp::new("descriptors");
+        let top = top(&temp);
+        let base = Base { dir: &top, root: false, no_symlinks: false };
+        let open = || {
+            std::fs::read_dir("/proc/self/fd").unwrap().filter(|entry| {
+                let target = std::fs::read_link(entry.as_ref().unwrap().path());
+                target.is_ok_and(|target| target.starts_with(&temp.0))
+            })
+        };
+        let mut place = Walk::new(base, b"a/b/here/here/f", End::Any);
+        place.advance(&HostNames).unwrap();
+        place.settle();
+        assert_eq!(open().count(), 2, "the base and the directory of the file");
+        drop(place);
+        assert_eq!(open().count(), 1);
+        assert!(Walk::new(base, b"a/b/../../..", End::Any).advance(&HostNames).is_err());
+        assert_eq!(open().count(), 1);
+    }
+}
