@@ -418,3 +418,51 @@ test('a Worker that waits in a call can be terminated', async () => {
   await worker.terminate();
   assert.ok(Date.now() - before < 1000, 'it ended at once');
 });
+
+/** Calls that would work for seconds, with what stands in a memory of zeros. Each is made over and over. */
+const LONG_CALLS = {
+  // Zeros are timers that are due, and so are the events, which come to lie where the subscriptions were.
+  poll_oneoff: { pages: 16_200, args: [0, 0, 22_000_000, 1_060_000_000] },
+  fd_pwrite: { pages: 16_385, args: [4, 0, 32, 0n, 512], fills: true },
+  fd_pread: { pages: 16_385, args: [4, 0, 32, 0n, 512], fills: true },
+};
+
+for (const [name, { pages, args, fills }] of Object.entries(LONG_CALLS)) {
+  test(`a Worker that works in ${name} can be terminated`, async () => {
+    const source = `
+      const { parentPort, workerData } = require('node:worker_threads');
+      const { WASI } = require(workerData.package);
+      const memory = new WebAssembly.Memory({ initial: ${pages} });
+      const preopens = { '/': { memory: {}, maxBytes: 2 ** 31 } };
+      const wasi = new WASI({ version: 'preview1', preopens });
+      wasi.finalizeBindings({ exports: { memory } });
+      const call = wasi.wasiImport;
+      const view = new DataView(memory.buffer);
+      if (${fills === true}) {
+        view.setUint8(64, 102);
+        const errno = call.path_open(3, 0, 64, 1, 1, 2n | 4n | 64n, 0n, 0, 128);
+        if (errno !== 0 || view.getUint32(128, true) !== 4) throw new Error('path_open: ' + errno);
+        for (let at = 0; at < 32; at++) {
+          view.setUint32(8 * at, 65_536, true);
+          view.setUint32(8 * at + 4, 2 ** 30, true);
+        }
+        if ('${name}' === 'fd_pread') call.fd_pwrite(4, 0, 1, 0n, 512);
+      }
+      parentPort.postMessage('working');
+      let errno = 0;
+      while (errno === 0) errno = call.${name}(...workerData.args);
+      throw new Error('${name}: ' + errno);
+    `;
+    const workerData = { package: createRequire(import.meta.url).resolve('../index.js'), args };
+    const worker = new Worker(source, { eval: true, workerData });
+    await new Promise((done, failed) => worker.once('message', done).once('error', failed));
+    let error;
+    worker.on('error', (thrown) => (error = thrown));
+    await new Promise((done) => setTimeout(done, 50));
+    const before = Date.now();
+    await worker.terminate();
+    assert.equal(error, undefined);
+    const took = Date.now() - before;
+    assert.ok(took < 1000, `it ended after ${took} ms`);
+  });
+}

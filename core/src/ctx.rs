@@ -2,6 +2,8 @@
 
 use crate::descriptor::{SharedTable, Table};
 use crate::host::{Budget, Quota, SeededRandom, VirtualClocks};
+use std::any::Any;
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// Strings for the guest, each with its terminator, one behind the other: what `args_get` and `environ_get` copy out.
@@ -67,6 +69,9 @@ pub struct Ctx {
     pub clocks: Option<Arc<VirtualClocks>>,
     /// The generator that the embedder seeds.
     pub random: Option<Arc<SeededRandom>>,
+    /// What a call that goes on in slices keeps between two of them, beside its number in `resume`. A call may be given up there: the first slice
+    /// of one that looks here has to drop what it finds.
+    pub parked: Cell<Option<Box<dyn Any + Send>>>,
 }
 
 /// What the threads of one guest share of an instance.
@@ -112,6 +117,7 @@ impl From<SharedCtx> for Ctx {
             quota: shared.quota,
             clocks: shared.clocks,
             random: shared.random,
+            parked: Cell::default(),
         }
     }
 }

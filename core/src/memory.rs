@@ -396,6 +396,29 @@ impl<'m> IoVecs<'_, 'm> {
         matches!(&*self.regions, [one] if one.len == bytes)
     }
 
+    /// Leaves out what is behind the first `limit` bytes. Whether there was anything.
+    #[inline]
+    pub fn cut(&mut self, limit: usize) -> bool {
+        match &*self.regions {
+            [] => false,
+            [one] if one.len <= limit => false,
+            _ => self.cut_list(limit),
+        }
+    }
+
+    fn cut_list(&mut self, mut limit: usize) -> bool {
+        for (index, region) in self.regions.iter_mut().enumerate() {
+            if region.len > limit {
+                region.len = limit;
+                let kept = index.wrapping_add(usize::from(limit > 0));
+                self.regions = std::mem::take(&mut self.regions).get_mut(..kept).unwrap_or_default();
+                return true;
+            }
+            limit = limit.wrapping_sub(region.len);
+        }
+        false
+    }
+
     /// Leaves the first `bytes` bytes out: they have been dealt with.
     pub fn advance(&mut self, mut bytes: u64) {
         let mut done = 0_usize;
@@ -441,6 +464,24 @@ mod tests {
         let memory = memory(&mut []);
         assert!(memory.region(0, 0).is_err());
         assert!(memory.read(GuestPtr::<u8>::new(0)).is_err());
+    }
+
+    #[test]
+    fn a_list_of_buffers_is_cut_anywhere() {
+        for limit in 0..12_usize {
+            let mut bytes = [0; 64];
+            // Buffers of 3, 5 and 2 bytes.
+            for (at, number) in [32, 3, 40, 5, 50, 2].into_iter().enumerate() {
+                bytes[4 * at] = number;
+            }
+            let mut room = IoVecRoom::<4>::new();
+            let mut bufs = room.read(memory(&mut bytes), GuestPtr::new(0), 3).unwrap();
+            assert_eq!(bufs.cut(limit), limit < 10, "{limit}");
+            assert_eq!(bufs.regions().iter().map(|region| region.len()).sum::<usize>(), limit.min(10));
+            assert!(bufs.regions().iter().all(|region| !region.is_empty()));
+            bufs.advance(2);
+            assert_eq!(bufs.regions().iter().map(|region| region.len()).sum::<usize>(), limit.min(10).saturating_sub(2));
+        }
     }
 
     #[test]

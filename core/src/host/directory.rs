@@ -208,14 +208,10 @@ impl<B: Backend> Contained<B> {
         self.enter(names, &mut self.walk(path.as_bytes(), End::Directory)).err().unwrap_or(errno)
     }
 
-    /// What a trailing slash means where something other than a directory is to be made: what stands there decides the errno. The slash is
-    /// never handed to the host, as some systems follow a link before it.
+    /// What a trailing slash means where something other than a directory is to be made: whether anything stands there decides the errno.
+    /// The slash is never handed to the host, as some systems follow a link before it.
     fn refuse_slash(names: &B::Names, dir: &B::Dir, name: Name<'_>) -> Errno {
-        match names.stat(dir, name) {
-            Ok(stat) if stat.filetype == Filetype::Directory => Errno::Exist,
-            Ok(_) => Errno::Notdir,
-            Err(errno) => errno,
-        }
+        names.stat(dir, name).err().unwrap_or(Errno::Exist)
     }
 
     /// The other directory of an operation on two.
@@ -485,25 +481,40 @@ impl<B: Backend> Directory for Contained<B> {
         let to = self.beside(to)?;
         let mut names = self.backend.names_mut();
         let (from, into) = (old.split(), new.split());
-        if from.is_dots() || from.trailing_slash {
-            // A directory, if it is anything; and those have no second name.
-            return Err(self.refuse(&names, old, Errno::Perm));
-        }
-        if into.is_dots() {
-            return Err(to.refuse(&names, new, Errno::Exist));
-        }
+        // In Linux's order: the old name, the new name's directory, the new name, and last whether the file can have another name.
         let mut place = self.walk(old.as_bytes(), End::Any);
-        place.advance(&names)?;
-        if follow {
-            place.follow_all(&names)?;
+        let is_directory = from.is_dots() || from.trailing_slash;
+        if is_directory {
+            let errno = self.refuse(&names, old, Errno::Perm);
+            if errno != Errno::Perm {
+                return Err(errno);
+            }
+        } else {
+            place.advance(&names)?;
+            if follow {
+                place.follow_all(&names)?;
+            }
+            place.settle();
         }
-        place.settle();
-        let name = place.name().ok_or(Errno::Perm)?;
+        let source = if is_directory { None } else { place.name() };
+        // The old name is looked up here only where the new name is wrong: otherwise the link itself finds it missing.
+        let refuse = |errno| source.and_then(|name| names.stat(place.dir(), name).err()).unwrap_or(errno);
+        if into.is_dots() {
+            return Err(refuse(to.refuse(&names, new, Errno::Exist)));
+        }
         let mut new_walk = to.walk_to_parent(&into);
-        let new_name = to.last_name(&names, &mut new_walk, &into, true)?;
+        let new_name = to.last_name(&names, &mut new_walk, &into, true).map_err(refuse)?;
         if into.trailing_slash {
-            return Err(Self::refuse_slash(&names, new_walk.dir(), new_name));
+            return Err(refuse(Self::refuse_slash(&names, new_walk.dir(), new_name)));
         }
+        let Some(name) = source else {
+            // A directory has no second name.
+            return Err(match names.stat(new_walk.dir(), new_name) {
+                Ok(_) => Errno::Exist,
+                Err(Errno::Noent) => Errno::Perm,
+                Err(errno) => errno,
+            });
+        };
         if self.no_symlinks {
             self.check_no_link(&names.stat(place.dir(), name)?)?;
         }

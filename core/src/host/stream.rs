@@ -10,6 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// How many bytes one write to a function hands over at most; the rest is a short write.
 const CHUNK_LIMIT: usize = 16 << 20;
 
+/// How much memory a feed keeps when it is empty, in bytes.
+const KEPT: usize = 64 << 10;
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -183,6 +186,10 @@ impl File for Stream {
                         break;
                     }
                 }
+                if state.bytes.is_empty() && state.bytes.capacity() > KEPT {
+                    // One large piece must not cost its memory for as long as the stream is open.
+                    state.bytes = VecDeque::new();
+                }
                 Ok(done)
             }
             Self::Collector { .. } | Self::Sink(_) => Err(Errno::Badf),
@@ -338,6 +345,25 @@ mod tests {
         input.feed(None);
         assert!(!input.is_wanted());
         assert_eq!(read().0, Ok(0));
+    }
+
+    #[test]
+    fn a_feed_that_is_empty_keeps_little_memory() {
+        let input = Arc::new(Input::default());
+        let stream = Stream::Feed(Arc::clone(&input));
+        let read = || with_bufs(&[0; 8], |bufs| stream.read(bufs)).0;
+        let capacity = || lock(&input.state).bytes.capacity();
+        input.feed(Some(&vec![1; (1 << 20) + 4]));
+        for _ in 0..(1 << 20) / 8 {
+            assert_eq!(read(), Ok(8));
+        }
+        assert!(capacity() > 1 << 20);
+        assert_eq!(read(), Ok(4));
+        assert!(capacity() <= KEPT, "{}", capacity());
+        // What few bytes take is kept: it is not given back and asked for with each piece.
+        input.feed(Some(b"abcd"));
+        assert_eq!(read(), Ok(4));
+        assert!(capacity() >= 4);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 #![allow(clippy::cast_possible_truncation, reason = "of an i32 that stands for a shorter type, the upper bits mean nothing")]
 
-use super::stream::{all, attempt};
+use super::stream::{all, attempt, in_pieces};
 use super::{BufferArg, Call, IoVecsArg, Result, Stop};
 use crate::abi::{
     Advice, Dirent, Errno, Fd, Fdflags, Fdstat, Filesize, Filestat, Fstflags, Prestat, Rights, RightsPair, Timestamp, Whence,
@@ -228,6 +228,8 @@ pub(super) fn set_times(atim: Timestamp, mtim: Timestamp, flags: u32) -> Result<
 
 /// Reads from an offset without moving the descriptor's own.
 ///
+/// More than 64 MiB are moved in pieces, between which others may read and write; 2,147,479,552 bytes are moved at most.
+///
 /// POSIX: `preadv`.
 ///
 /// # Errors
@@ -241,7 +243,8 @@ pub(super) fn set_times(atim: Timestamp, mtim: Timestamp, flags: u32) -> Result<
 pub(super) fn fd_pread(call: &Call<'_>, fd: Fd, iovs: IoVecsArg, offset: Filesize) -> Result<u32> {
     iovs.with(call.memory, |bufs| {
         let descriptor = call.descriptor(fd)?;
-        Ok(count(descriptor.file_to_read(Rights::FD_READ | Rights::FD_SEEK)?.pread(bufs.regions(), offset)?))
+        let file = descriptor.file_to_read(Rights::FD_READ | Rights::FD_SEEK)?;
+        in_pieces(call, bufs, |bufs, done| Ok(file.pread(bufs, offset.saturating_add(done))?))
     })
 }
 
@@ -282,6 +285,8 @@ pub(super) fn fd_prestat_dir_name(call: &Call<'_>, fd: Fd, path: BufferArg<'_>) 
 
 /// Writes at an offset without moving the descriptor's own. On Linux, a descriptor that appends writes at the end all the same.
 ///
+/// More than 64 MiB are moved in pieces, between which others may read and write; 2,147,479,552 bytes are moved at most.
+///
 /// POSIX: `pwritev`.
 ///
 /// # Errors
@@ -294,11 +299,14 @@ pub(super) fn fd_prestat_dir_name(call: &Call<'_>, fd: Fd, path: BufferArg<'_>) 
 pub(super) fn fd_pwrite(call: &Call<'_>, fd: Fd, iovs: IoVecsArg, offset: Filesize) -> Result<u32> {
     iovs.with(call.memory, |bufs| {
         let descriptor = call.descriptor(fd)?;
-        Ok(count(descriptor.file(Rights::FD_WRITE | Rights::FD_SEEK)?.pwrite(bufs.regions(), offset)?))
+        let file = descriptor.file(Rights::FD_WRITE | Rights::FD_SEEK)?;
+        in_pieces(call, bufs, |bufs, done| Ok(file.pwrite(bufs, offset.saturating_add(done))?))
     })
 }
 
 /// Reads at the descriptor's offset. It waits for data unless the descriptor has `NONBLOCK`.
+///
+/// More than 64 MiB are moved in pieces, between which others may read and write; 2,147,479,552 bytes are moved at most.
 ///
 /// POSIX: `readv`.
 ///
@@ -313,7 +321,7 @@ pub(super) fn fd_read(call: &Call<'_>, fd: Fd, iovs: IoVecsArg) -> Result<u32> {
     iovs.with(call.memory, |bufs| {
         let descriptor = call.descriptor(fd)?;
         let file = descriptor.file_to_read(Rights::FD_READ)?;
-        attempt(&descriptor, file, Interest::Read, file.read(bufs.regions())).map(count)
+        in_pieces(call, bufs, |bufs, _| attempt(&descriptor, file, Interest::Read, file.read(bufs)))
     })
 }
 
@@ -450,6 +458,8 @@ pub(super) fn fd_tell(call: &Call<'_>, fd: Fd) -> Result<Filesize> {
 
 /// Writes at the descriptor's offset; with `APPEND`, at the end. A stream takes all of it, however long that
 /// takes, unless the descriptor has `NONBLOCK`.
+///
+/// More than 64 MiB are moved in pieces, between which others may read and write; 2,147,479,552 bytes are moved at most.
 ///
 /// POSIX: `writev`.
 ///

@@ -21,6 +21,43 @@ struct Polled {
     writable: Readiness,
 }
 
+/// How many subscriptions are gone through at once: many millions take seconds, in which nobody could end the guest.
+const AT_ONCE: u32 = 65_536;
+
+/// How far a call is: it notes what all of its subscriptions wait for, waits, and tells which of them have happened. If none has, it begins again.
+#[derive(Default)]
+struct Round {
+    polled: BTreeMap<Fd, Polled>,
+    /// When the first timer is due, by the monotonic clock. `None`: there is none yet.
+    wake: Option<Timestamp>,
+    /// The monotonic clock after the wait. `None`: the call has not waited yet, and `next` is the next subscription to note.
+    waited: Option<Timestamp>,
+    /// The next subscription to note or to tell.
+    next: u32,
+    /// How many events have been written.
+    happened: u32,
+}
+
+impl Round {
+    /// What the last slice of a call has left. The first slice of a call with so many subscriptions drops what an earlier call has left, which was
+    /// given up: what is found later is the call's own.
+    fn resume(call: &Call<'_>, count: u32) -> Self {
+        if count <= AT_ONCE {
+            return Self::default();
+        }
+        let parked = call.ctx.parked.take();
+        if call.resume.get() == 0 {
+            return Self::default();
+        }
+        parked.and_then(|parked| parked.downcast().ok()).map_or_else(Self::default, |round| *round)
+    }
+
+    /// Leaves the rest to the next slice.
+    fn park(self, call: &Call<'_>) {
+        call.ctx.parked.set(Some(Box::new(self)));
+    }
+}
+
 /// The subscriptions of a call, read from memory each time they are gone through.
 struct Subscriptions<'m, S> {
     array: Region<'m>,
@@ -29,14 +66,20 @@ struct Subscriptions<'m, S> {
 }
 
 impl<S: Record + Into<Subscription>> Subscriptions<'_, S> {
-    fn iter(&self) -> impl Iterator<Item = Subscription> {
-        let mut at = 0_usize;
-        (0..self.count).map(move |_| {
+    /// Those from one on, [`AT_ONCE`] at most.
+    fn some(&self, from: u32) -> impl Iterator<Item = Subscription> {
+        let mut at = (from as usize).saturating_mul(size_of::<S::Bytes>());
+        (from..self.end(from)).map(move |_| {
             let mut bytes = S::ZERO;
             self.array.read_at(at, bytes.as_mut());
             at = at.saturating_add(bytes.as_ref().len());
             S::from_bytes(&bytes).into()
         })
+    }
+
+    /// Where [`Self::some`] ends.
+    fn end(&self, from: u32) -> u32 {
+        self.count.min(from.saturating_add(AT_ONCE))
     }
 }
 
@@ -101,23 +144,41 @@ pub(super) fn poll<S: Record + Into<Subscription>>(
     let now = host::monotonic_now();
     let start = if call.resume.get() == 0 { now } else { call.resume.get() };
     let virtual_clocks = call.ctx.clocks.as_deref();
-    let clocks = Clocks { set: virtual_clocks, start, monotonic: now };
+    let mut round = Round::resume(call, count);
+    let again = || {
+        // Zero says that there was no earlier slice; the monotonic clock is past it.
+        call.resume.set(start.max(1));
+        Stop::Again
+    };
 
-    let mut polled = BTreeMap::new();
-    let mut timeout = SLICE;
-    for subscription in subscriptions.iter() {
-        let due_in = match subscription.kind.ok_or(Errno::Inval)? {
-            SubscriptionKind::Clock { id, timeout, flags } => clocks.due_in(id, timeout, flags).unwrap_or(0),
-            SubscriptionKind::FdRead(fd) => subscribe(call, &mut polled, fd, Rights::FD_READ)?,
-            SubscriptionKind::FdWrite(fd) => subscribe(call, &mut polled, fd, Rights::FD_WRITE)?,
-        };
-        timeout = timeout.min(due_in);
-    }
-    wait(&mut polled, timeout)?;
+    let monotonic = if let Some(monotonic) = round.waited {
+        monotonic
+    } else {
+        let clocks = Clocks { set: virtual_clocks, start, monotonic: now };
+        let mut timeout = Timestamp::MAX;
+        for subscription in subscriptions.some(round.next) {
+            let due_in = match subscription.kind.ok_or(Errno::Inval)? {
+                SubscriptionKind::Clock { id, timeout, flags } => clocks.due_in(id, timeout, flags).unwrap_or(0),
+                SubscriptionKind::FdRead(fd) => subscribe(call, &mut round.polled, fd, Rights::FD_READ)?,
+                SubscriptionKind::FdWrite(fd) => subscribe(call, &mut round.polled, fd, Rights::FD_WRITE)?,
+            };
+            timeout = timeout.min(due_in);
+        }
+        let wake = now.saturating_add(timeout).min(round.wake.unwrap_or(Timestamp::MAX));
+        round.next = subscriptions.end(round.next);
+        if round.next < count {
+            round.wake = Some(wake);
+            round.park(call);
+            return Err(again());
+        }
+        wait(&mut round.polled, wake.saturating_sub(now).min(SLICE))?;
+        round.next = 0;
+        *round.waited.insert(host::monotonic_now())
+    };
 
-    let clocks = Clocks { set: virtual_clocks, start, monotonic: host::monotonic_now() };
-    let (mut happened, mut at) = (0_u32, 0_usize);
-    for subscription in subscriptions.iter() {
+    let clocks = Clocks { set: virtual_clocks, start, monotonic };
+    let mut at = (round.happened as usize).saturating_mul(size_of::<<Event as Record>::Bytes>());
+    for subscription in subscriptions.some(round.next) {
         // Another thread may have changed it meanwhile: then it is judged as it is now.
         let event = match subscription.kind {
             None => None,
@@ -131,11 +192,11 @@ pub(super) fn poll<S: Record + Into<Subscription>>(
                 Ok(_) => None,
                 Err(errno) => Some((Eventtype::Clock, Err(errno))),
             },
-            Some(SubscriptionKind::FdRead(fd)) => match polled.get(&fd) {
+            Some(SubscriptionKind::FdRead(fd)) => match round.polled.get(&fd) {
                 Some(polled) => occurrence(polled, polled.readable, true).map(|found| (Eventtype::FdRead, found)),
                 None => Some((Eventtype::FdRead, Err(Errno::Badf))),
             },
-            Some(SubscriptionKind::FdWrite(fd)) => match polled.get(&fd) {
+            Some(SubscriptionKind::FdWrite(fd)) => match round.polled.get(&fd) {
                 Some(polled) => occurrence(polled, polled.writable, false).map(|found| (Eventtype::FdWrite, found)),
                 None => Some((Eventtype::FdWrite, Err(Errno::Badf))),
             },
@@ -147,14 +208,17 @@ pub(super) fn poll<S: Record + Into<Subscription>>(
         };
         let event = Event { userdata: subscription.userdata, error, eventtype, nbytes, flags };
         at = at.saturating_add(events.write_at(at, event.to_bytes().as_ref()));
-        happened = happened.saturating_add(1);
+        round.happened = round.happened.saturating_add(1);
     }
-    if happened == 0 {
-        // Zero says that there was no earlier slice; the monotonic clock is past it.
-        call.resume.set(start.max(1));
-        return Err(Stop::Again);
+    round.next = subscriptions.end(round.next);
+    if round.next < count {
+        round.park(call);
+        return Err(again());
     }
-    Ok(happened)
+    if round.happened == 0 {
+        return Err(again());
+    }
+    Ok(round.happened)
 }
 
 /// Notes a descriptor to wait on, and says how long a wait may take as far as this one is concerned.

@@ -15,6 +15,44 @@ pub(super) const SLICE: Timestamp = if cfg!(fuzzing) { 100_000 } else { 50_000_0
 /// How long a call sleeps at once that nothing tells when to go on, in nanoseconds.
 const NAP: Timestamp = if SLICE < 10_000_000 { SLICE } else { 10_000_000 };
 
+/// How many bytes are moved at once: a gigabyte takes a second or more, in which nobody could end the guest.
+const PIECE: u64 = 64 << 20;
+
+/// How many bytes a call moves at most, as on Linux. A list of buffers may name the same memory over and over.
+const MOST: u64 = 0x7fff_f000;
+
+/// Leaves in the buffers what is next: behind the `done` bytes of earlier slices, [`PIECE`] bytes. The number of bytes if more follow.
+#[inline]
+fn next_piece(bufs: &mut IoVecs<'_, '_>, done: u64) -> Option<u64> {
+    if done > 0 {
+        bufs.advance(done);
+    }
+    let piece = PIECE.min(MOST.saturating_sub(done));
+    let is_cut = usize::try_from(piece).is_ok_and(|piece| bufs.cut(piece));
+    (is_cut && done.saturating_add(piece) < MOST).then_some(piece)
+}
+
+/// Moves what the file gives or takes at once, in pieces. `transfer` gets the next piece and how many bytes have been moved before it.
+/// An error after the first piece is not lost: the next call meets it.
+#[inline]
+pub(super) fn in_pieces<'m>(
+    call: &Call<'_>,
+    mut bufs: IoVecs<'_, 'm>,
+    transfer: impl FnOnce(&[Region<'m>], u64) -> Result<usize>,
+) -> Result<u32> {
+    let done = call.resume.get();
+    let piece = next_piece(&mut bufs, done);
+    match transfer(bufs.regions(), done) {
+        Ok(moved) if piece == Some(moved as u64) => {
+            call.resume.set(done.saturating_add(moved as u64));
+            Err(Stop::Again)
+        }
+        Ok(moved) => Ok(count(done.saturating_add(moved as u64))),
+        Err(Stop::Errno(_) | Stop::Again) if done > 0 => Ok(count(done)),
+        Err(stop) => Err(stop),
+    }
+}
+
 /// Sleeps a little, and gives what the call answers then.
 pub(super) fn nap() -> Stop {
     host::wait(&mut [], NAP).err().map_or(Stop::Again, Stop::from)
@@ -52,16 +90,22 @@ pub(super) fn all(
     mut transfer: impl FnMut(&[Region<'_>]) -> host::Result<usize>,
 ) -> Result<u32> {
     let done = call.resume.get();
-    if done > 0 {
-        bufs.advance(done);
-    }
+    let piece = next_piece(&mut bufs, done);
     let result = transfer(bufs.regions());
     if let Ok(moved) = result
+        && piece.is_none()
         && bufs.is_one_of(moved)
     {
         return Ok(count(done.saturating_add(moved as u64)));
     }
-    rest(call, descriptor, file, interest, bufs, &mut transfer, result)
+    let result = rest(call, descriptor, file, interest, bufs, &mut transfer, result);
+    match (piece, result) {
+        (Some(piece), Ok(moved)) if u64::from(moved) == done.saturating_add(piece) => {
+            call.resume.set(moved.into());
+            Err(Stop::Again)
+        }
+        (_, result) => result,
+    }
 }
 
 /// Goes on after the first attempt, which nearly always is the only one.

@@ -3,6 +3,7 @@
 use crate::support::host::{MetadataExt, TICK, nanoseconds};
 use crate::support::{BOX, Guest, Open, Setup, fails};
 use wasi_rs_core::abi::{Errno, Fdflags, Oflags, Rights};
+use wasi_rs_core::preview1::Stop;
 
 const CONTENTS: &[u8] = b"0123456789";
 const SET: u32 = 0;
@@ -505,4 +506,69 @@ fn a_device_reads_and_writes() {
     assert_eq!(stat.filetype, 2);
     // Not a terminal to the C library, which looks for the rights to seek and to tell.
     assert!(stat.base.contains(Rights::FD_TELL));
+}
+
+/// What a call moves at once.
+const PIECE: usize = 64 << 20;
+
+/// Makes a call to its end: what it has moved, and in how many slices.
+fn moved_in_slices(guest: &mut Guest, name: &str, args: &[u64]) -> (Result<u32, Stop>, usize) {
+    for slice in 1..100 {
+        match guest.slice(name, args) {
+            Err(Stop::Again) => {}
+            result => return (result.map(|()| guest.u32(*args.last().unwrap())), slice),
+        }
+    }
+    panic!("{name}{args:?} does not come to an end");
+}
+
+#[test]
+fn many_megabytes_are_moved_in_pieces() {
+    let mut guest = Guest::new();
+    guest.memory.resize(2 * PIECE + 65_536, 0);
+    guest.fresh();
+    let fd = u64::from(guest.open(BOX, "file", Open { oflags: Oflags::CREAT, ..Open::default() }).unwrap());
+    guest.fresh();
+    // Two buffers: the first piece ends in the second.
+    let (first, second) = (1_000_003, 2 * PIECE - 1_000_000);
+    let (one, other) = (guest.room(first), guest.room(second));
+    let list: Vec<u8> = [one, first as u64, other, second as u64].into_iter().flat_map(|number| (number as u32).to_le_bytes()).collect();
+    let (list, count, offset) = (guest.put(&list), guest.room(4), guest.room(8));
+    let bytes: Vec<u8> = (0..first + second).map(|index| (index % 251) as u8).collect();
+    let fill = |guest: &mut Guest, bytes: &[u8]| {
+        guest.memory[one as usize..one as usize + first].copy_from_slice(&bytes[..first]);
+        guest.memory[other as usize..other as usize + second].copy_from_slice(&bytes[first..]);
+    };
+    let is_there = |guest: &Guest, len: usize| {
+        let there = [guest.bytes(one, first), guest.bytes(other, second)].concat();
+        there[..len] == bytes[..len] && there[len..].iter().all(|byte| *byte == 0)
+    };
+    let all = (Ok(u32::try_from(bytes.len()).unwrap()), 3);
+    fill(&mut guest, &bytes);
+    assert_eq!(moved_in_slices(&mut guest, "fd_write", &[fd, list, 2, count]), all);
+    assert!(guest.temp.read("box/file") == bytes);
+    assert_eq!(moved_in_slices(&mut guest, "fd_pwrite", &[fd, list, 2, 7, count]), all);
+    assert!(guest.temp.read("box/file")[7..] == bytes);
+    fill(&mut guest, &vec![0; bytes.len()]);
+    assert_eq!(moved_in_slices(&mut guest, "fd_pread", &[fd, list, 2, 7, count]), all);
+    assert!(is_there(&guest, bytes.len()));
+    // A file that ends with a piece, and one that ends within one.
+    for (len, slices) in [(PIECE, 2), (PIECE + 5, 2), (PIECE - 1, 1)] {
+        guest.temp.write("box/file", &bytes[..len]);
+        fill(&mut guest, &vec![0; bytes.len()]);
+        guest.call("fd_seek", &[fd, 0, SET.into(), offset]).unwrap();
+        assert_eq!(moved_in_slices(&mut guest, "fd_read", &[fd, list, 2, count]), (Ok(len as u32), slices));
+        assert!(is_there(&guest, len), "{len}");
+    }
+}
+
+#[test]
+fn a_call_moves_as_much_as_one_of_linux_at_most() {
+    let mut guest = Guest::new();
+    guest.memory.resize(PIECE + 65_536, 0);
+    guest.fresh();
+    let buffer = guest.room(PIECE) as u32;
+    let list: Vec<u8> = (0..40).flat_map(|_| [buffer, PIECE as u32]).flat_map(u32::to_le_bytes).collect();
+    let (list, count) = (guest.put(&list), guest.room(4));
+    assert_eq!(moved_in_slices(&mut guest, "fd_write", &[1, list, 40, count]), (Ok(0x7fff_f000), 32));
 }

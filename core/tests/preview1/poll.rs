@@ -316,3 +316,81 @@ fn many_polls_that_are_due_cost_no_time() {
     });
     assert!(took < Duration::from_secs(5), "{took:?}");
 }
+
+/// A guest with this many subscriptions in its memory: where they stand, the events, and the place of their count.
+fn with_many(guest: &mut Guest, count: u64, wanted: impl Fn(u64) -> Subscribe) -> [u64; 4] {
+    guest.memory.resize(usize::try_from(count * 80 + 4096).unwrap(), 0);
+    guest.fresh();
+    let subscriptions: Vec<u8> = (0..count).flat_map(|index| wanted(index).bytes(index)).collect();
+    let subscriptions = guest.put(&subscriptions);
+    [subscriptions, guest.room(usize::try_from(32 * count).unwrap()), count, guest.room(4)]
+}
+
+/// Makes a call to its end: what it gives, and in how many slices.
+fn slices(guest: &mut Guest, args: [u64; 4]) -> (Result<(), Stop>, usize) {
+    for slice in 1..1000 {
+        match guest.slice("poll_oneoff", &args) {
+            Err(Stop::Again) => {}
+            result => return (result, slice),
+        }
+    }
+    panic!("the call does not come to an end");
+}
+
+/// The userdata of the events: none may be there twice.
+fn told(guest: &Guest, [_, events, _, count]: [u64; 4]) -> Vec<u64> {
+    (0..u64::from(guest.u32(count))).map(|index| guest.u64(events + 32 * index)).collect()
+}
+
+#[test]
+fn a_million_subscriptions_are_gone_through_in_slices() {
+    let mut guest = Guest::new();
+    let count = 1_000_000;
+    let args = with_many(&mut guest, count, |index| if index % 3 == 1 { after(0) } else { after(3_600_000 * MS) });
+    let (result, slices) = slices(&mut guest, args);
+    assert_eq!(result, Ok(()));
+    // Each is looked at twice, before the wait and after it.
+    assert_eq!(slices, 2 * usize::try_from(count.div_ceil(65_536)).unwrap() - 1);
+    assert!(told(&guest, args).into_iter().eq((0..count).filter(|index| index % 3 == 1)));
+}
+
+#[test]
+fn a_wait_with_many_subscriptions_lasts_from_its_first_slice() {
+    let mut guest = Guest::new();
+    let args = with_many(&mut guest, 70_000, |index| if index == 69_000 { after(600 * MS) } else { after(3_600_000 * MS) });
+    let ((result, slices), slept) = timed(|| slices(&mut guest, args));
+    assert_eq!(result, Ok(()));
+    assert!(slices > 3, "more than one round: {slices}");
+    assert!(slept >= Duration::from_millis(600) && slept < Duration::from_secs(20), "{slept:?}");
+    assert_eq!(told(&guest, args), [69_000]);
+}
+
+#[test]
+fn many_subscriptions_that_were_given_up_leave_nothing_for_the_next_call() {
+    for done in 1..6 {
+        let (mut guest, mut writer, _reader) = with_pipes();
+        writer.write_all(b"abc").unwrap();
+        let args = with_many(&mut guest, 200_000, |_| Subscribe::Read(0));
+        for _ in 0..done {
+            assert_eq!(guest.slice("poll_oneoff", &args), Err(Stop::Again));
+        }
+        guest.give_up();
+        let args = with_many(&mut guest, 200_000, |index| if index < 100_000 { after(3_600_000 * MS) } else { Subscribe::Write(1) });
+        assert_eq!(slices(&mut guest, args).0, Ok(()));
+        assert!(told(&guest, args).into_iter().eq(100_000..200_000), "after {done} slices");
+        assert_eq!(guest.bytes(args[1] + 10, 1), [2]);
+    }
+}
+
+#[test]
+fn the_last_of_many_subscriptions_can_fail_the_call() {
+    let mut guest = Guest::new();
+    guest.temp.write("box/file", "");
+    let fd = guest.open(BOX, "file", Open::default().base(Rights::FD_READ)).unwrap();
+    let args = with_many(&mut guest, 200_000, |index| if index == 199_999 { Subscribe::Read(fd) } else { after(0) });
+    let before = guest.memory.clone();
+    let (result, slices) = slices(&mut guest, args);
+    assert_eq!(result, fails(Errno::Notcapable));
+    assert!(slices > 2);
+    assert!(before == guest.memory, "no event was written");
+}

@@ -1056,6 +1056,64 @@ mod beside_the_host {
         });
     }
 
+    /// Both do as the kernel does with the same paths, where they do not lead outside.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn links_fail_in_linux_s_order() {
+        use rustix::fs::{AtFlags, CWD, linkat};
+        use rustix::io::Errno as Host;
+
+        const OLD: &[&str] =
+            &["f", "f/", "d", "d/", "d/.", ".", "none", "none/", "none/x", "f/x", "lf", "lf/", "ld", "ld/", "dangling", "dangling/"];
+        const NEW: &[&str] = &[
+            "new",
+            "new/",
+            "f",
+            "f/",
+            "d",
+            "d/",
+            ".",
+            "d/.",
+            "lf",
+            "lf/",
+            "ld",
+            "ld/",
+            "dangling",
+            "dangling/",
+            "none/x",
+            "f/x",
+            "f/.",
+            "none/.",
+        ];
+        let folder = Folder::new();
+        let real = |name: &str| format!("{}/{name}", folder.0.display());
+        let mut pair = Pair::new(false);
+        std::fs::create_dir(real("d")).unwrap();
+        std::fs::write(real("f"), "").unwrap();
+        pair.create_directory(0, "d").unwrap();
+        pair.open(0, "f", CREATE).unwrap();
+        for (text, name) in [("f", "lf"), ("d", "ld"), ("nowhere", "dangling")] {
+            std::os::unix::fs::symlink(text, real(name)).unwrap();
+            pair.symlink(0, text, name).unwrap();
+        }
+        for (old, new, follow) in OLD.iter().flat_map(|old| NEW.iter().flat_map(move |new| [(old, new, false), (old, new, true)])) {
+            let flags = if follow { AtFlags::SYMLINK_FOLLOW } else { AtFlags::empty() };
+            let expected = match linkat(CWD, real(old), CWD, real(new), flags) {
+                Ok(()) => Ok(String::new()),
+                Err(Host::NOENT) => Err(Errno::Noent),
+                Err(Host::EXIST) => Err(Errno::Exist),
+                Err(Host::NOTDIR) => Err(Errno::Notdir),
+                Err(Host::PERM) => Err(Errno::Perm),
+                Err(errno) => panic!("link {old:?} to {new:?}: {errno}"),
+            };
+            assert_eq!(pair.link(0, old, follow, 0, new), expected, "link {old:?} to {new:?}, follow {follow}");
+            if expected.is_ok() {
+                std::fs::remove_file(real(new)).unwrap();
+                pair.unlink(0, new).unwrap();
+            }
+        }
+    }
+
     #[test]
     fn long_names_and_removed_directories_are_refused_alike() {
         let mut pair = Pair::new(false);
