@@ -48,7 +48,7 @@ function makeStdoutNonBlocking() {
 function bytesOf({ wasm, memoryBytes }) {
   const bytes = fs.readFileSync(wasm);
   if (memoryBytes === undefined) return bytes;
-  const { limited } = createRequire(import.meta.url)('../../wasm-module.js');
+  const { limited } = createRequire(import.meta.url)('../../lib/wasm-module.js');
   const rewritten = limited(bytes, { memoryBytes });
   tell({ rewritten: rewritten.length !== bytes.length });
   return rewritten;
