@@ -843,3 +843,32 @@ test('what all objects were made to inherit is no option', (t) => {
     code: 'UVWASI_ENOENT',
   });
 });
+
+test('listFiles ends with an error where a guest has made more paths than can be listed', () => {
+  const wasi = new WASI({
+    version: 'preview1',
+    preopens: { '/m': { memory: { f: 'x' }, maxBytes: 8 << 20 } },
+  });
+  const memory = new WebAssembly.Memory({ initial: 1 });
+  wasi.finalizeBindings({ exports: { memory } });
+  const bytes = new Uint8Array(memory.buffer);
+  const { path_create_directory, path_link } = wasi.wasiImport;
+  const put = (text, at) => bytes.set(Buffer.from(text), at) ?? text.length;
+  let folder = '';
+  for (let depth = 0; depth < 14; depth++) {
+    folder += `${folder && '/'}${'d'.repeat(250)}`;
+    assert.equal(path_create_directory(3, 1000, put(folder, 1000)), 0);
+  }
+  // Each link takes some 140 bytes of the tree, and 3.5 kB of a list of paths.
+  put('f', 0);
+  let links = 0;
+  const link = () => path_link(3, 0, 0, 1, 3, 1000, put(`${folder}/${links}`, 1000));
+  while (links < 12_000) {
+    assert.equal(link(), 0);
+    links++;
+  }
+  assert.throws(() => wasi.listFiles(), { code: 'ERR_WASI_LIST_TOO_LONG' });
+  assert.throws(() => wasi.listFiles({ withTypes: true }), { code: 'ERR_WASI_LIST_TOO_LONG' });
+  assert.equal(Buffer.from(wasi.readFile('/m/f')).toString(), 'x');
+  wasi.close();
+});

@@ -214,6 +214,15 @@ impl<B: Backend> Contained<B> {
         names.stat(dir, name).err().unwrap_or(Errno::Exist)
     }
 
+    /// [`Directory::path_filestat`] of more than one name. Out of line, so that one name does not pay for the room of a walk.
+    #[inline(never)]
+    fn stat_path(&self, names: &B::Names, path: GuestPath<'_>, follow: bool, is_link: bool) -> Result<Filestat> {
+        match names.stat_below(self.base(), path.as_bytes(), follow) {
+            Some(stat) => stat,
+            None => self.stat_by_walking(names, path, follow, is_link),
+        }
+    }
+
     /// The other directory of an operation on two.
     ///
     /// Where only one of them denies symbolic links, nothing goes from the one into the other: a link would come in, also later, through
@@ -350,10 +359,7 @@ impl<B: Backend> Directory for Contained<B> {
                 return Ok(stat);
             }
         }
-        match names.stat_below(self.base(), path.as_bytes(), follow) {
-            Some(stat) => stat,
-            None => self.stat_by_walking(&names, path, follow, is_link),
-        }
+        self.stat_path(&names, path, follow, is_link)
     }
 
     fn set_times(&self, times: SetTimes) -> Result<()> {
