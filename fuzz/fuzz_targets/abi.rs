@@ -209,6 +209,7 @@ impl World {
             ctx.table.insert(Descriptor::standard(lent, if number == 0 { Role::Input } else { Role::Output })).unwrap();
         }
         let no_symlinks = extras & 16 != 0;
+        let budget = Arc::clone(&ctx.listings);
         let open = |name: &str, root| host::open_preopen(&self.path(name), PreopenOptions { root, no_symlinks }).unwrap();
         let tree = Tree::new(1 << 20);
         tree.seed("dir/sub/file", CONTENT).unwrap();
@@ -224,7 +225,7 @@ impl World {
             ("single", Opened::Directory(single), false),
         ] {
             let object = match object {
-                Opened::Directory(directory) if extras & 32 != 0 => Opened::Directory(Box::new(Sorted::new(directory))),
+                Opened::Directory(directory) if extras & 32 != 0 => Opened::Directory(Box::new(Sorted::new(directory, &budget))),
                 object => object,
             };
             let descriptor = Descriptor::preopen(object, name.as_bytes());
