@@ -96,7 +96,7 @@ function refresh(guest) {
 
 // --- The guest's end -----------------------------------------------------------------------------
 
-/** Whose end an error is that came out of an export which the embedder called himself. */
+/** By error: the guest that it ended, where the embedder had called an export himself. */
 const owners = new WeakMap();
 const { get: getOwner, set: setOwner } = WeakMap.prototype;
 
@@ -141,7 +141,7 @@ function stop(guest, end, ended) {
   } else {
     guest.end = end;
     guest.ended = ended;
-    // So that calls need not look for an end: those that find no memory do.
+    // Calls look for an end only where they find no view of the memory, so the hot path pays nothing.
     guest.view = NO_MEMORY;
     guest.words = NO_WORDS;
   }
@@ -182,7 +182,7 @@ function ask(guest, embedders, argument) {
   return value;
 }
 
-/** What a call gives whose arguments are not those of the function. */
+/** The answer to a wrong count or type of arguments. */
 function invalid(guest) {
   checkRunning(guest);
   return EINVAL;

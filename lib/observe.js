@@ -1,6 +1,6 @@
 'use strict';
 
-// What watches the calls of a guest: budgets, traces and statistics. Only an instance with one of these
+// Observers of a guest's calls: budgets, traces and statistics. Only an instance with one of these
 // options has its imports wrapped; all others pay nothing.
 
 const { Buffer } = require('node:buffer');

@@ -15,7 +15,7 @@ const WORKER = join(__dirname, 'run-worker.js');
  * Runs a command in a Worker.
  *
  * @param {BufferSource | WebAssembly.Module} wasm
- * @param {import('./index.js').WASIOptions} [options] what can be sent to a Worker: no functions. The
+ * @param {import('../index.js').WASIOptions} [options] no functions: they cannot be sent to a Worker. The
  *   standard output and error are collected unless they are said to go elsewhere.
  * @param {{ timeoutMs?: number }} [limits] after so many milliseconds, 0 to Infinity, the guest is ended,
  *   whatever it does
