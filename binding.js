@@ -2,9 +2,9 @@
 
 // Loads the addon: from this folder, where a build puts it, or from the platform's package.
 //
-// Every path is written out, so that bundlers see it and a bundle finds the addon beside itself. Nothing else can take
-// the addon's place: no environment variable is read, and there is no fallback to WebAssembly, which would contain
-// nothing.
+// Every path is written out, so that bundlers see it and a bundle finds the addon beside itself.
+// Nothing else can take the addon's place: no environment variable is read, and there is no
+// fallback to WebAssembly, which would contain nothing.
 
 const { addonNotLoaded } = require('./lib/errors.js');
 

@@ -65,16 +65,26 @@ const kStarted = Symbol('kStarted');
 const kInstance = Symbol('kInstance');
 const kHandle = Symbol('kHandle');
 const kPreopens = Symbol('kPreopens');
-/** Whether something of the options works in this thread only: functions, and what watches calls. */
+/**
+ * Whether something of the options works in this thread only: functions, and what watches calls.
+ */
 const kOwnThread = Symbol('kOwnThread');
 const kObservation = Symbol('kObservation');
-/** `wasi[kRun](entry)` calls a function that runs the guest, and says how the guest ended: see `runGuest`. */
+/**
+ * `wasi[kRun](entry)` calls a function that runs the guest, and says how the guest ended: see
+ * `runGuest`.
+ */
 const kRun = Symbol('kRun');
-/** `wasi[kCheck]()` throws the guest's end, if the guest has ended: for imports that are made elsewhere. */
+/**
+ * `wasi[kCheck]()` throws the guest's end, if the guest has ended: for imports that are made
+ * elsewhere.
+ */
 const kCheck = Symbol('kCheck');
 /** `wasi[kShare]()` gives the number under which other threads can attach to the instance. */
 const kShare = Symbol('kShare');
-/** `WASI[kAttach](number, options)` makes a WASI that shares the descriptors of another thread's. */
+/**
+ * `WASI[kAttach](number, options)` makes a WASI that shares the descriptors of another thread's.
+ */
 const kAttach = Symbol('kAttach');
 
 /** What a WASI has of options that attaches to another's: all else is there. */
@@ -106,8 +116,9 @@ class WASI {
     attaching = undefined;
     validateObject(options, 'options');
     // Two contracts meet in this class. Without `version` the documentation of Node 18 holds: the
-    // guest's exit ends the process. With it that of Node 20 and later holds: `start` returns. So it does where
-    // an option is used that `node:wasi` does not have: then the program was written for this class.
+    // guest's exit ends the process. With it that of Node 20 and later holds: `start` returns. So
+    // it does where an option is used that `node:wasi` does not have: then the program was written
+    // for this class.
     const versioned = options.version !== undefined;
     const bindingName = versioned ? bindingNameOf(options.version) : 'wasi_snapshot_preview1';
     const checked = attached === undefined ? checkedOptions(options) : ATTACHED;
@@ -201,7 +212,8 @@ class WASI {
    * Prepares a reactor: gives it its memory and calls its export `_initialize`, if there is one.
    *
    * @param {object} instance a `WebAssembly.Instance` or an object with `exports`
-   * @returns {number | undefined} the exit code, if the guest called `proc_exit`: then it is not ready for use
+   * @returns {number | undefined} the exit code, if the guest called `proc_exit`: then it is not
+   *   ready for use
    * @throws {unknown} what a function of the embedder threw to stop the guest; `ERR_WASI_LIMIT`
    * @throws {Error} `ERR_WASI_ALREADY_STARTED`
    * @throws {TypeError} `ERR_INVALID_ARG_TYPE`
@@ -237,22 +249,34 @@ class WASI {
     this.close();
   }
 
-  /** @returns {Uint8Array | undefined} what the guest wrote to its standard output, if that is a `'pipe'` */
+  /**
+   * @returns {Uint8Array | undefined} what the guest wrote to its standard output, if that is a
+   * `'pipe'`
+   */
   get stdout() {
     return inThisRealm(collectedOutput(instanceId(this[kHandle]), 1));
   }
 
-  /** @returns {Uint8Array | undefined} what the guest wrote to its standard error, if that is a `'pipe'` */
+  /**
+   * @returns {Uint8Array | undefined} what the guest wrote to its standard error, if that is a
+   * `'pipe'`
+   */
   get stderr() {
     return inThisRealm(collectedOutput(instanceId(this[kHandle]), 2));
   }
 
-  /** @returns {boolean | undefined} whether `outputCap` cut what the guest wrote to its standard output, if that is a `'pipe'` */
+  /**
+   * @returns {boolean | undefined} whether `outputCap` cut what the guest wrote to its standard
+   * output, if that is a `'pipe'`
+   */
   get stdoutTruncated() {
     return outputTruncated(instanceId(this[kHandle]), 1) ?? undefined;
   }
 
-  /** @returns {boolean | undefined} whether `outputCap` cut what the guest wrote to its standard error, if that is a `'pipe'` */
+  /**
+   * @returns {boolean | undefined} whether `outputCap` cut what the guest wrote to its standard
+   * error, if that is a `'pipe'`
+   */
   get stderrTruncated() {
     return outputTruncated(instanceId(this[kHandle]), 2) ?? undefined;
   }
@@ -260,7 +284,8 @@ class WASI {
   /**
    * Reads a file of a preopen in memory.
    *
-   * @param {string} guestPath as the guest would open it: `/work/config.json` below a preopen `/work`
+   * @param {string} guestPath as the guest would open it: `/work/config.json` below a preopen
+   *   `/work`
    * @returns {Uint8Array | undefined} a copy of its bytes, if there is such a file
    */
   readFile(guestPath) {
@@ -273,9 +298,10 @@ class WASI {
 
   /**
    * @param {{ withTypes?: boolean }} [options] `withTypes`: whether to say what each is
-   * @returns {string[] | { path: string, type: 'file' | 'symlink' }[]} the guest's paths of all files and symbolic
-   *   links in preopens in memory, sorted
-   * @throws {Error} `ERR_WASI_LIST_TOO_LONG`: the guest has made more paths than fit 32 MiB, or one that is too long for a path
+   * @returns {string[] | { path: string, type: 'file' | 'symlink' }[]} the guest's paths of all
+   *   files and symbolic links in preopens in memory, sorted
+   * @throws {Error} `ERR_WASI_LIST_TOO_LONG`: the guest has made more paths than fit 32 MiB, or one
+   *   that is too long for a path
    */
   listFiles(options = {}) {
     validateObject(options, 'options');
@@ -291,14 +317,17 @@ class WASI {
   }
 
   /**
-   * @returns {Record<string, { calls: number, ns: number }> | undefined} how often the guest called each
-   *   function and how many nanoseconds that took together, with the option `stats`
+   * @returns {Record<string, { calls: number, ns: number }> | undefined} how often the guest called
+   *   each function and how many nanoseconds that took together, with the option `stats`
    */
   stats() {
     return this[kObservation]?.stats();
   }
 
-  /** @returns {{ number: number, release: () => void }} what other threads attach with, until the release */
+  /**
+   * @returns {{ number: number, release: () => void }} what other threads attach with, until the
+   * release
+   */
   [kShare]() {
     if (this[kOwnThread]) {
       throw new TypeError(
@@ -310,8 +339,8 @@ class WASI {
   }
 }
 
-function newInstance({ args, env, stdin, stdout, stderr, preopens, special }) {
-  const made = createInstance(args, env, stdin, stdout, stderr, preopens, special);
+function newInstance({ args, env, stdin, stdout, stderr, preopens, extended }) {
+  const made = createInstance(args, env, stdin, stdout, stderr, preopens, extended);
   // The addon hands over why there is none: its errors would be of the realm that Node began with.
   if (!apply(hasOwn, made, ['code'])) return made;
   const { directory, preopen } = made;
@@ -327,8 +356,9 @@ function runInWorker(wasm, options, limits) {
 }
 
 /**
- * Where a guest's C library (wasi-libc) looks a path up: below the preopen with the longest name that the path begins
- * with; of two with the same name, the later one. It compares text: a name behind `/./` or `..` is no preopen's to it.
+ * Where a guest's C library (wasi-libc) looks a path up: below the preopen with the longest name
+ * that the path begins with; of two with the same name, the later one. It compares text: a name
+ * behind `/./` or `..` is no preopen's to it.
  *
  * @returns {{ index: number, path: string } | undefined} the preopen and the path below it
  */
@@ -351,7 +381,8 @@ function placeOf(names, guestPath) {
 
 /** The files of all trees with their types. A name that has gone meanwhile is left out. */
 function typedFiles(id, prefixes) {
-  // A preopen's number as the prefix: a path alone does not say which of two nested preopens it is in.
+  // A preopen's number as the prefix: a path alone does not say which of two nested preopens it is
+  // in.
   const files = listTreeFiles(
     id,
     prefixes.map((_, index) => `${index}:`),
@@ -369,7 +400,10 @@ function typedFiles(id, prefixes) {
     .sort((one, other) => (one.path < other.path ? -1 : one.path > other.path ? 1 : 0));
 }
 
-/** What the next WASI attaches to; not an option, because users' options are read as Node reads them. */
+/**
+ * What the next WASI attaches to; not an option, because users' options are read as Node reads
+ * them.
+ */
 let attaching;
 
 /** A WASI with the descriptors, arguments and environment of another thread's. */
@@ -381,7 +415,8 @@ defineProperty(WASI, kAttach, {
 });
 
 module.exports = { WASI, WASIExitError, runInWorker };
-// For threads.js and its Workers. Each copy of the package has keys of its own: an addon knows its own instances only.
+// For threads.js and its Workers. Each copy of the package has keys of its own: an addon knows its
+// own instances only.
 defineProperty(module.exports, Symbol.for('wasi-rs.keys'), {
   value: { kAttach, kCheck, kRun, kSetMemory, kShare },
 });

@@ -5,9 +5,9 @@
 //   node --require wasi-rs/register app.js
 //   node --import wasi-rs/register app.js
 //
-// Node has one object with the exports of a built-in module, for `require`, `process.getBuiltinModule`
-// and, once it is told to look again, all forms of `import`. So that object gets our class, and module
-// resolution stays as it is.
+// Node has one object with the exports of a built-in module, for `require`,
+// `process.getBuiltinModule` and, once it is told to look again, all forms of `import`. So that
+// object gets our class, and module resolution stays as it is.
 
 const { syncBuiltinESMExports } = require('node:module');
 const workerThreads = require('node:worker_threads');
@@ -32,8 +32,8 @@ function builtin() {
 }
 
 /**
- * A Worker loads what its parent was started with, but for three cases: it has Node options of its own,
- * it has an environment of its own (before Node 22.3), or its code is text (with `--import`).
+ * A Worker loads what its parent was started with, but for three cases: it has Node options of its
+ * own, it has an environment of its own (before Node 22.3), or its code is text (with `--import`).
  */
 function followIntoWorkers() {
   workerThreads.Worker = new Proxy(workerThreads.Worker, {

@@ -13,8 +13,9 @@
 // The caller's thread stays free, so that it can start and end Workers at any time. All threads use
 // the descriptors, arguments and environment of one WASI.
 //
-// `thread-spawn` waits for the Worker, because a guest that was given the id of a thread waits for what the
-// thread does. So each thread asks for one Worker at a time, and knows when there can be none.
+// `thread-spawn` waits for the Worker, because a guest that was given the id of a thread waits for
+// what the thread does. So each thread asks for one Worker at a time, and knows when there can be
+// none.
 
 const { join } = require('node:path');
 const { Worker } = require('node:worker_threads');
@@ -26,8 +27,8 @@ const WORKER = join(__dirname, 'lib', 'threads-worker.js');
 const DEFAULT_MAX_THREADS = 64;
 
 /**
- * How many milliseconds all Workers have to end. Node ends every one, if not before a long call of the host's
- * has returned; Bun and Deno never end one that computes.
+ * How many milliseconds all Workers have to end. Node ends every one, if not before a long call of
+ * the host's has returned; Bun and Deno never end one that computes.
  */
 const TERMINATION_LIMIT = process.versions.bun || process.versions.deno ? 1000 : 10_000;
 
@@ -43,7 +44,8 @@ const FAILED = 2;
 /**
  * Runs a command that was built for wasi-threads.
  *
- * @param {import('./index.js').WASI} wasi its descriptors, arguments and environment are the guest's
+ * @param {import('./index.js').WASI} wasi its descriptors, arguments and environment are the
+ *   guest's
  * @param {BufferSource | WebAssembly.Module} wasm the module; one that is compiled needs `memory`
  * @param {object} [options]
  * @param {number} [options.maxThreads] how many threads there may be beside the main one at a time;
@@ -79,8 +81,8 @@ async function runThreads(wasi, wasm, options = {}) {
   const counts = new Int32Array(new SharedArrayBuffer(12));
   const workerData = { number, module, memory, memoryImport, counts, maxThreads };
   const workers = new Set();
-  // Threads that were asked for, in their order. To start a Worker takes milliseconds: one is started in each
-  // turn of the event loop, so that the caller's own affairs have theirs.
+  // Threads that were asked for, in their order. To start a Worker takes milliseconds: one is
+  // started in each turn of the event loop, so that the caller's own affairs have theirs.
   const askedFor = [];
   let turn;
   let isOver = false;
@@ -138,7 +140,10 @@ async function runThreads(wasi, wasm, options = {}) {
   }
 }
 
-/** @returns {boolean} whether the thread never stood: who asked for it is told, and nobody else need know */
+/**
+ * @returns {boolean} whether the thread never stood: who asked for it is told, and nobody else need
+ * know
+ */
 function fail({ state }) {
   const before = Atomics.compareExchange(state, 0, ASKED_FOR, FAILED);
   if (before === ASKED_FOR) Atomics.notify(state, 0);

@@ -1,5 +1,5 @@
-// The class WASI as a program meets it. Options, errors and return values are compared with node:wasi case
-// by case in contract/; here stands what node:wasi does not have, or does otherwise.
+// The class WASI as a program meets it. Options, errors and return values are compared with
+// node:wasi case by case in contract/; here stands what node:wasi does not have, or does otherwise.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
@@ -437,12 +437,16 @@ test('the package can be loaded twice, and by several threads at once', async ()
   for (const path of cached) delete require.cache[path];
   const again = require('../index.js');
   assert.notEqual(again.WASI, WASI);
-  // Each addon knows the instances that it made: the threads of one copy must not attach to another's.
+  // Each addon knows the instances that it made: the threads of one copy must not attach to
+  // another's.
   const { kShare } = again[Symbol.for('wasi-rs.keys')];
   assert.equal(typeof new again.WASI()[kShare], 'function');
   assert.equal(new WASI()[kShare], undefined);
 
-  /** Numbers that only a frame of its own keeps right: sizes of arguments, asked for in turn, where no word begins. */
+  /**
+   * Numbers that only a frame of its own keeps right: sizes of arguments, asked for in turn, where
+   * no word begins.
+   */
   const sizes = (Class, count) => {
     const memory = new WebAssembly.Memory({ initial: 1 });
     const wasi = new Class({ version: 'preview1', args: Array(count).fill('x') });

@@ -1,4 +1,5 @@
-// The command line, as users start it: what it says of each kind of file, what it refuses, and how it ends.
+// The command line, as users start it: what it says of each kind of file, what it refuses, and how
+// it ends.
 
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';

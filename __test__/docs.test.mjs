@@ -1,8 +1,10 @@
-// What the documentation says is run: each JavaScript block and each command of README.md and docs/,
-// in a folder of its own where the package is installed. Links and names are held against the files.
+// What the documentation says is run: each JavaScript block and each command of README.md and
+// docs/, in a folder of its own where the package is installed. Links and names are held against
+// the files.
 //
 // In a JavaScript block, `// prints TEXT` says which lines it prints. In a console block the lines
-// below a command are what it prints. Fixtures stand in the folder under the names that the pages use.
+// below a command are what it prints. Fixtures stand in the folder under the names that the pages
+// use.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {

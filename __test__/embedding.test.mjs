@@ -328,7 +328,10 @@ test('below a read-only preopen nothing changes, whatever rights are asked for',
   );
 });
 
-/** What guests/read-only.c says below a read-only preopen: what a C program says on a file system that Linux has mounted read-only. */
+/**
+ * What guests/read-only.c says below a read-only preopen: what a C program says on a file system
+ * that Linux has mounted read-only.
+ */
 const SAID_BELOW_READ_ONLY = `fopen r file: ok
   content
 fopen r missing: No such file or directory

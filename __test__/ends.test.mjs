@@ -1,5 +1,5 @@
-// How a guest ends: by proc_exit, by a limit, or by what a function of the embedder throws. No code of the
-// guest runs after it, and start() says how it ended.
+// How a guest ends: by proc_exit, by a limit, or by what a function of the embedder throws. No code
+// of the guest runs after it, and start() says how it ended.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -340,7 +340,8 @@ test('ends of guests within one another are kept apart', () => {
   assert.equal(outer.wasi.start(outer.instance), 1);
   assert.deepEqual([...codes, outer.after()], [2, 0, 1]);
 
-  // Two ends at a time: the outer guest has ended, and JavaScript runs another one before it lets the end pass.
+  // Two ends at a time: the outer guest has ended, and JavaScript runs another one before it lets
+  // the end pass.
   const both = guestOf(
     LATER.replace('(func (export "_start"))', '(func (export "_start") (call $f))'),
     {},

@@ -1,5 +1,5 @@
-// The functions in wasiImport: their shape, what they take, and how their arguments, the instance and the
-// memory reach Rust. What each of them does is tested with guests and in Rust.
+// The functions in wasiImport: their shape, what they take, and how their arguments, the instance
+// and the memory reach Rust. What each of them does is tested with guests and in Rust.
 import assert from 'node:assert/strict';
 import { openSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -177,7 +177,10 @@ test('what is answered without a call is answered as Rust answers it, wherever i
   }
 });
 
-/** Makes a call, and the same call in Rust alone; and, if it says what that is, compares with what should be there. */
+/**
+ * Makes a call, and the same call in Rust alone; and, if it says what that is, compares with what
+ * should be there.
+ */
 function compare({ wasiImport }, memory, instance, name, args, expected) {
   const what = `${name}(${args.join(', ')}) in ${memory.buffer.byteLength} bytes`;
   const bytes = new Uint8Array(memory.buffer);
@@ -419,9 +422,13 @@ test('a Worker that waits in a call can be terminated', async () => {
   assert.ok(Date.now() - before < 1000, 'it ended at once');
 });
 
-/** Calls that would work for seconds, with what stands in a memory of zeros. Each is made over and over. */
+/**
+ * Calls that would work for seconds, with what stands in a memory of zeros. Each is made over and
+ * over.
+ */
 const LONG_CALLS = {
-  // Zeros are timers that are due, and so are the events, which come to lie where the subscriptions were.
+  // Zeros are timers that are due, and so are the events, which come to lie where the subscriptions
+  // were.
   poll_oneoff: { pages: 16_200, args: [0, 0, 22_000_000, 1_060_000_000] },
   fd_pwrite: { pages: 16_385, args: [4, 0, 32, 0n, 512], fills: true },
   fd_pread: { pages: 16_385, args: [4, 0, 32, 0n, 512], fills: true },

@@ -1,5 +1,6 @@
-// What the options of an embedder are held against: keys, values, and what functions give. And what becomes of them:
-// errors that say what was meant, files under the names that a guest knows them by.
+// What the options of an embedder are held against: keys, values, and what functions give. And what
+// becomes of them: errors that say what was meant, files under the names that a guest knows them
+// by.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import {
@@ -796,7 +797,10 @@ const tracing = (calls) => [
     process.exit(5);`,
 ];
 
-/** Starts a process whose standard error is a socket that does not block, and prints what was read there after `late` seconds. */
+/**
+ * Starts a process whose standard error is a socket that does not block, and prints what was read
+ * there after `late` seconds.
+ */
 const NON_BLOCKING = `import socket, subprocess, sys, threading, time
 late, command = float(sys.argv[1]), sys.argv[2:]
 one, other = socket.socketpair()

@@ -1,5 +1,5 @@
-// The package as users get it: packed, installed into an empty project without a network, and used there
-// in each way that it can be used.
+// The package as users get it: packed, installed into an empty project without a network, and used
+// there in each way that it can be used.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';

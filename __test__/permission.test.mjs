@@ -1,5 +1,5 @@
-// Node's permission model, in real processes: a preopen is what the process may read, and without the
-// right to write it is read-only.
+// Node's permission model, in real processes: a preopen is what the process may read, and without
+// the right to write it is read-only.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -447,7 +447,8 @@ describe('under the permission model', { skip }, () => {
         const all = (1n << 28n) - 1n;
         const changing = BigInt(${FD_WRITE | FD_ALLOCATE | FD_FILESTAT_SET_SIZE});
         const file = open(3, 'f.txt', 0, ${FD_READ | FD_SEEK | FD_TELL});
-        // Guests ask for all rights of a directory that they open, whatever they use (28 and 29 are for sockets).
+        // Guests ask for all rights of a directory that they open, whatever they use (28 and 29 are
+        // for sockets).
         const d = open(3, '.', ${DIRECTORY}, all & ~changing & ~1n, all);
         const [base, inheriting] = rights(d);
         tell({

@@ -10,7 +10,8 @@ const require = createRequire(import.meta.url);
 const { WASI } = require('../index.js');
 const wabt = await require('wabt')();
 
-// 1000: a filestat; 1100: the same by path; 1200: offsets; 1300: subscriptions; 1500: events; 1600: their number.
+// 1000: a filestat; 1100: the same by path; 1200: offsets; 1300: subscriptions; 1500: events; 1600:
+// their number.
 const GUEST = `(module
   (import "wasi_unstable" "path_open" (func $path_open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
   (import "wasi_unstable" "fd_filestat_get" (func $fd_filestat_get (param i32 i32) (result i32)))

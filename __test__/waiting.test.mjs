@@ -1,5 +1,6 @@
-// A guest on a Worker waits for whoever is at the other end of what the host has lent, or has opened: the Worker can be ended, and so can
-// the process, also where the process has become another user's and may not open anew what it has.
+// A guest on a Worker waits for whoever is at the other end of what the host has lent, or has
+// opened: the Worker can be ended, and so can the process, also where the process has become
+// another user's and may not open anew what it has.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -48,7 +49,8 @@ async function run(t, kind, { user, end }) {
   const text = () => (existsSync(told) ? readFileSync(told, 'utf8') : '');
   const start = Date.now();
   const ended = new Promise((resolve) => child.on('exit', resolve));
-  // `script` itself goes on to wait: the program says when it has ended by the last word of its file.
+  // `script` itself goes on to wait: the program says when it has ended by the last word of its
+  // file.
   while (!/^exit$/m.test(text()) && Date.now() - start < 15_000) {
     await new Promise((next) => setTimeout(next, 20));
   }

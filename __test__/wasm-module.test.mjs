@@ -1,5 +1,5 @@
-// The reader of modules, and the rewriter that gives memories and tables maxima. What it reads is held against
-// V8; what it does not know, it must refuse.
+// The reader of modules, and the rewriter that gives memories and tables maxima. What it reads is
+// held against V8; what it does not know, it must refuse.
 
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -431,7 +431,10 @@ function growBy(one, delta) {
   }
 }
 
-/** Nothing that is linked here runs code: a start function may be missing something, which is no matter. */
+/**
+ * Nothing that is linked here runs code: a start function may be missing something, which is no
+ * matter.
+ */
 function instanceOf(module, { imports }) {
   try {
     const given = {};

@@ -1,7 +1,8 @@
-// The wall time of a program under the command line and under node:wasi, in turns: what a user waits for, to the end of
-// the process.
+// The wall time of a program under the command line and under node:wasi, in turns: what a user
+// waits for, to the end of the process.
 //
-//   node bench/command-line.mjs [--node PATH] [--rounds N] [--dir HOST[::GUEST]] PROGRAM.wasm [argument...]
+//   node bench/command-line.mjs [--node PATH] [--rounds N] [--dir HOST[::GUEST]] PROGRAM.wasm
+//   [argument...]
 
 import { spawnSync } from 'node:child_process';
 import { basename } from 'node:path';

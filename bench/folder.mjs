@@ -33,7 +33,8 @@ export function removeFolder(path) {
 }
 
 /**
- * @param {Iterable<number>} directories how many entries there are to be in each of the large directories
+ * @param {Iterable<number>} directories how many entries there are to be in each of the large
+ *   directories
  * @param {string} [parent] where to make it
  * @returns {string} its path
  */

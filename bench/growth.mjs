@@ -1,5 +1,5 @@
-// `node bench/growth.mjs`: how the cost of a call grows with what it works on, and with how much there
-// is of what it does not work on. It should not: each line's times should be alike.
+// `node bench/growth.mjs`: how the cost of a call grows with what it works on, and with how much
+// there is of what it does not work on. It should not: each line's times should be alike.
 import { parseArgs } from 'node:util';
 import { fail, say } from '../scripts/process.mjs';
 import { measureRows } from './measurement.mjs';

@@ -1,6 +1,6 @@
-// The guest of the benchmark: one exported loop for each row, `(param $n i32) (result i32)`, which makes
-// the row's calls `n` times. All that the calls need lies in memory before the loop begins, so a loop
-// holds nothing but the calls. A loop gives back all errnos that it saw, or-ed.
+// The guest of the benchmark: one exported loop for each row, `(param $n i32) (result i32)`, which
+// makes the row's calls `n` times. All that the calls need lies in memory before the loop begins,
+// so a loop holds nothing but the calls. A loop gives back all errnos that it saw, or-ed.
 
 /** The parameters of each import: i stands for i32, I for i64. All return an i32. */
 const SIGNATURES = {
@@ -56,8 +56,8 @@ const DESCRIPTORS = 512;
 /** Strings, lists of buffers and other constants. */
 const CONSTANTS = 1024;
 /**
- * Names `n0000000`, `n0000001` and so on. Each ends with a NUL, as the paths of C programs do: without
- * it `node:wasi` looks at all that follows.
+ * Names `n0000000`, `n0000001` and so on. Each ends with a NUL, as the paths of C programs do:
+ * without it `node:wasi` looks at all that follows.
  */
 const NAMES = 65536;
 const NAME_COUNT = 512;
@@ -78,7 +78,10 @@ export function nameAt(index) {
 
 /** Two arguments: the pointer and the length of a string. */
 export const text = (string) => ({ kind: 'constant', bytes: Buffer.from(string), two: true });
-/** Two arguments: the pointer and the count of a list of buffers of these lengths, one after another. */
+/**
+ * Two arguments: the pointer and the count of a list of buffers of these lengths, one after
+ * another.
+ */
 export function buffers(...lengths) {
   const bytes = Buffer.alloc(lengths.length * 8);
   let at = BUFFER;
@@ -109,7 +112,8 @@ export const nextName = {
  * @property {any[][]} [calls] the import and its arguments, for each call of a turn
  * @property {{ fd: object, length: number }} [walk] instead of calls: reads a whole directory
  * @property {number} [moves] how many bytes each call must move; one that moves less is a failure
- * @property {number} [until] instead of one call, a turn makes as many as it takes to move these bytes
+ * @property {number} [until] instead of one call, a turn makes as many as it takes to move these
+ *   bytes
  */
 
 /** Writes the module for some loops. */

@@ -1,5 +1,5 @@
-// `node bench/instructions.mjs`: how many instructions a host call takes outside the kernel. Unlike a time,
-// the count does not depend on what else the machine does.
+// `node bench/instructions.mjs`: how many instructions a host call takes outside the kernel. Unlike
+// a time, the count does not depend on what else the machine does.
 //
 // Two processes run a row, one more often than the other; what they differ by belongs to the calls.
 import { spawnSync } from 'node:child_process';

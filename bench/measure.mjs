@@ -1,5 +1,6 @@
-// Measures rows of one kind with one implementation, in a process of its own: `node measure.mjs JOB`.
-// What it finds goes to descriptor 3, a line of JSON for each row: `begin`, then `ns` or `error`.
+// Measures rows of one kind with one implementation, in a process of its own: `node measure.mjs
+// JOB`. What it finds goes to descriptor 3, a line of JSON for each row: `begin`, then `ns` or
+// `error`.
 import {
   closeSync,
   mkdirSync,
@@ -17,7 +18,9 @@ import { BUFFER, ENTRIES, OUT, PAGES, nameAt } from './guest.mjs';
 import { growingRows, rows } from './rows.mjs';
 
 const REPORT = 3;
-/** What `native with-pipes` leaves: both ends of a pipe, one that is filled, one that is emptied. */
+/**
+ * What `native with-pipes` leaves: both ends of a pipe, one that is filled, one that is emptied.
+ */
 const PIPE_IN = 10;
 const PIPE_OUT = 11;
 const FILLED = 12;
@@ -168,7 +171,8 @@ function measureGuest() {
 /** The loops of several instances, one after another. */
 function inTurn(instances, { name, visit }) {
   const loops = instances.map((loops) => loops[name]);
-  // V8 compiles what leads from a wasm instance to a function of JavaScript once that instance has called it a thousand times.
+  // V8 compiles what leads from a wasm instance to a function of JavaScript once that instance has
+  // called it a thousand times.
   for (const loop of loops) loop(2000);
   return (turns) => {
     let errno = 0;
@@ -179,7 +183,9 @@ function inTurn(instances, { name, visit }) {
   };
 }
 
-/** @returns a function that opens what the loops work on, and stores the descriptor where they look */
+/**
+ * @returns a function that opens what the loops work on, and stores the descriptor where they look
+ */
 function opener(wasiImport, memory, view) {
   const folder = { flags: 2, rights: DIRECTORY_RIGHTS, inheriting: ALL_RIGHTS };
   const file = { path: 'file', flags: 0, rights: FILE_RIGHTS, inheriting: 0n };
@@ -218,7 +224,10 @@ const COMMAND = Buffer.from(
     '0a040102000b', // body
   'hex',
 );
-/** Instances that one process makes for a row: `node:wasi` keeps their descriptors until a collection. */
+/**
+ * Instances that one process makes for a row: `node:wasi` keeps their descriptors until a
+ * collection.
+ */
 const INSTANCES = 400;
 
 function measureConstruction() {
@@ -254,7 +263,10 @@ function measureRequire() {
   for (const row of wanted) attempt(row, () => ns);
 }
 
-/** What a process does once: the engine's work for the module is the same for both, and comes before. */
+/**
+ * What a process does once: the engine's work for the module is the same for both, and comes
+ * before.
+ */
 function measureStart() {
   const module = new WebAssembly.Module(readFileSync(job.wasm));
   const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES });

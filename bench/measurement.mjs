@@ -1,4 +1,5 @@
-// Measures rows: both implementations and the bare system calls in turn, each in a process of its own.
+// Measures rows: both implementations and the bare system calls in turn, each in a process of its
+// own.
 import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -8,7 +9,10 @@ import { IMPLEMENTATIONS, measure, measureNative, nodeFlags } from './processes.
 
 /** A row that takes longer (ns) has its turn in the first round only. */
 const ONCE_ABOVE = 1e9;
-/** How long, in ms, a row runs before it is measured, how long it is measured, and a sample at least. */
+/**
+ * How long, in ms, a row runs before it is measured, how long it is measured, and a sample at
+ * least.
+ */
 const TIMES = { warm: 60, budget: 60, sample: 0.5 };
 
 /** How many processes a round has for rows that one process can measure only once. */
@@ -86,7 +90,8 @@ async function measureIn(folder, rows, { node, major, native, rounds, growing = 
 /**
  * Writes the module with the loops of the rows.
  *
- * @returns {Promise<{ wasm: string, descriptors: Record<string, number> }>} what measure.mjs has to know
+ * @returns {Promise<{ wasm: string, descriptors: Record<string, number> }>} what measure.mjs has to
+ *   know
  */
 export async function assemble(folder, rows, name = 'guest.wasm') {
   const guest = new Guest();

@@ -37,7 +37,9 @@ export function nodeFlags(major) {
     : ['--no-warnings'];
 }
 
-/** Builds the program with the bare system calls. @returns {string | undefined} its path, on Linux */
+/**
+ * Builds the program with the bare system calls. @returns {string | undefined} its path, on Linux
+ */
 export function buildNative() {
   if (process.platform !== 'linux') return undefined;
   requireCargo();
@@ -51,8 +53,8 @@ export function buildNative() {
 }
 
 /**
- * Measures rows in a process of their own. A row that takes the process down is an error of that row,
- * and the rest goes on in a new process.
+ * Measures rows in a process of their own. A row that takes the process down is an error of that
+ * row, and the rest goes on in a new process.
  *
  * @param {object} how
  * @param {string} how.node

@@ -1,5 +1,5 @@
-// The program that profile.mjs runs for a `.wasm` file: `node profile-command.mjs COMMAND`, where the
-// command is JSON.
+// The program that profile.mjs runs for a `.wasm` file: `node profile-command.mjs COMMAND`, where
+// the command is JSON.
 import { readFileSync } from 'node:fs';
 import { WASI } from 'node:wasi';
 

@@ -1,7 +1,8 @@
 'use strict';
 
-// Loaded before a program by profile.mjs: counts and times the host calls of all WASI instances that the
-// program makes with `node:wasi`, and appends what it found to the file PROFILE_REPORT as a line of JSON.
+// Loaded before a program by profile.mjs: counts and times the host calls of all WASI instances
+// that the program makes with `node:wasi`, and appends what it found to the file PROFILE_REPORT as
+// a line of JSON.
 
 const { appendFileSync } = require('node:fs');
 const { syncBuiltinESMExports } = require('node:module');

@@ -1,5 +1,6 @@
-// `node bench/profile.mjs PROGRAM [ARGUMENT...]`: where a real program spends its host time, here and in
-// `node:wasi`. PROGRAM is a WASI command (`.wasm`) or a script for Node.js that uses `node:wasi`.
+// `node bench/profile.mjs PROGRAM [ARGUMENT...]`: where a real program spends its host time, here
+// and in `node:wasi`. PROGRAM is a WASI command (`.wasm`) or a script for Node.js that uses
+// `node:wasi`.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, extname, join, resolve } from 'node:path';

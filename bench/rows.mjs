@@ -10,7 +10,9 @@ export const FILE_SIZE = 16 * MIB;
 export const PIPE_SIZE = MIB;
 /** How many files exist at once in the rows that create or remove them. */
 const FILES_AT_ONCE = 512;
-/** The preopened directory, and the standard streams: a pipe's read end, /dev/null, its write end. */
+/**
+ * The preopened directory, and the standard streams: a pipe's read end, /dev/null, its write end.
+ */
 const ROOT = 3;
 const PIPE_IN = 0;
 const NULL = 1;
@@ -28,13 +30,15 @@ export const OVERHEAD_AIM = { i32: 25, i64: 35 };
  * @typedef {object} Row
  * @property {string} name
  * @property {number} aim the greatest ratio to node:wasi aimed at
- * @property {'i32' | 'i64'} [overhead] judge the time above the bare system call, as for these types
+ * @property {'i32' | 'i64'} [overhead] judge the time above the bare system call, as for these
+ *   types
  * @property {0} [bare] no system call is needed: its bare cost is 0
  * @property {any[][]} [calls] what a turn calls
  * @property {any[][]} [before] what a turn of an untimed loop before each sample calls
  * @property {any[][]} [after] the same after each sample
  * @property {boolean} [once] `before` and `after` run once a sample, not once a turn
- * @property {string} [host] the name of a step of the host before or after a sample, see measure.mjs
+ * @property {string} [host] the name of a step of the host before or after a sample, see
+ *   measure.mjs
  * @property {number} [limit] the most turns that one sample can have
  * @property {number} [per] how many calls of the same kind a turn makes: the time is for one
  * @property {number} [moves] the bytes that each call must move
@@ -46,10 +50,14 @@ export const OVERHEAD_AIM = { i32: 25, i64: 35 };
  * @property {number} [instances] how many instances make the calls of a turn, one after another
  * @property {number} [visit] how often each of them makes them in a turn
  * @property {number} [descriptors] how many descriptors the guest has
- * @property {string} [fixture] in what kind of process it runs; the rows of one kind share a process
+ * @property {string} [fixture] in what kind of process it runs; the rows of one kind share a
+ *   process
  */
 
-/** Calls that one of several instances makes before the next one has its turn, as a guest does in which the host calls a function. */
+/**
+ * Calls that one of several instances makes before the next one has its turn, as a guest does in
+ * which the host calls a function.
+ */
 const VISIT = 16;
 
 /** @returns {string} `64 KiB` */

@@ -1,4 +1,5 @@
-// `npm run bench`: what each host call costs, here and in `node:wasi`. See README.md beside this file.
+// `npm run bench`: what each host call costs, here and in `node:wasi`. See README.md beside this
+// file.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';

@@ -1,4 +1,5 @@
-// A directory in memory: seeded before, used by the guest, read back after. The host's disk is not touched.
+// A directory in memory: seeded before, used by the guest, read back after. The host's disk is not
+// touched.
 import { readFile } from 'node:fs/promises';
 import { WASI } from '../index.js';
 

@@ -25,8 +25,8 @@ function isBytes(value) {
 
 /**
  * @param {unknown} value for which `isBytes` is true
- * @returns {Uint8Array | undefined} its bytes, in an array of this realm: those of `value` itself, or a copy if other
- *   threads may write them; `undefined` if its buffer is detached
+ * @returns {Uint8Array | undefined} its bytes, in an array of this realm: those of `value` itself,
+ *   or a copy if other threads may write them; `undefined` if its buffer is detached
  */
 function bytesOf(value) {
   try {
@@ -50,7 +50,10 @@ function encoded(text) {
   return apply(from, Buffer, [text, 'utf8']);
 }
 
-/** The same bytes as an array of this realm: the addon makes arrays of the realm that Node began with. */
+/**
+ * The same bytes as an array of this realm: the addon makes arrays of the realm that Node began
+ * with.
+ */
 function inThisRealm(bytes) {
   return bytes === null ? undefined : new Bytes(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
@@ -58,7 +61,8 @@ function inThisRealm(bytes) {
 /**
  * @param {unknown} value what a function gave that is the standard input
  * @returns {Uint8Array | null} the bytes; `null` at the end
- * @throws {TypeError} `ERR_INVALID_RETURN_VALUE`: it is no bytes, text or `null`, or its buffer is detached
+ * @throws {TypeError} `ERR_INVALID_RETURN_VALUE`: it is no bytes, text or `null`, or its buffer is
+ *   detached
  */
 function inputOf(value) {
   if (value === null) return null;

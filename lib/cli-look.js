@@ -1,7 +1,7 @@
 'use strict';
 
-// What a file is that shall be run, seen by its header and imports before anything of it runs. Nothing here needs the
-// addon.
+// What a file is that shall be run, seen by its header and imports before anything of it runs.
+// Nothing here needs the addon.
 
 const { UsageError } = require('./cli-options.js');
 const { PARAMETERS } = require('./names.js');
@@ -71,7 +71,8 @@ const HINTS = [
 /**
  * @param {Uint8Array} bytes
  * @param {string} name of the file, for messages
- * @returns {object} as `readModule`, where the reader knows the module; else what V8 says of it: names and kinds
+ * @returns {object} as `readModule`, where the reader knows the module; else what V8 says of it:
+ *   names and kinds
  * @throws {UsageError} what it is instead, and what to do
  */
 function look(bytes, name) {
@@ -113,8 +114,9 @@ function beginning(bytes) {
 /**
  * What a module is for.
  *
- * @returns {{ kind: 'command' | 'reactor' | 'threads', version: 'preview1' | 'unstable', unknown: object[], memory?: object,
- *   summary: string, foreign?: string }} `memory` is the import of a memory
+ * @returns {{ kind: 'command' | 'reactor' | 'threads', version: 'preview1' | 'unstable', unknown:
+ *   object[], memory?: object, summary: string, foreign?: string }} `memory` is the import of a
+ *   memory
  */
 function classify({ imports, exports }) {
   const has = (name) => exports.some((one) => one.name === name && one.kind === 'function');

@@ -1,6 +1,7 @@
 'use strict';
 
-// The options of the command line. Nothing here needs the addon. What is wrong is one line that says the right form.
+// The options of the command line. Nothing here needs the addon. What is wrong is one line that
+// says the right form.
 
 const { basename } = require('node:path');
 
@@ -28,7 +29,10 @@ Runs a WASI program, which sees only what it is given. - reads it from stdin.
 Exit codes: the program's; 124 timeout, 134 trap, 137 memory, 141 nobody reads
 its stdout, 2 nothing was run.`;
 
-/** What an option takes: nothing, a value as the message names it, or one that may be left out (`?`). */
+/**
+ * What an option takes: nothing, a value as the message names it, or one that may be left out
+ * (`?`).
+ */
 const OPTIONS = {
   dir: { value: 'HOST[::GUEST][:ro]', many: true },
   'mem-dir': { value: 'GUEST', many: true },
@@ -58,7 +62,8 @@ class UsageError extends Error {}
  * @param {string[]} argv
  * @param {string[]} functions the names that `--trace` knows
  * @param {Record<string, string | undefined>} environment of this process
- * @returns {object} `command`, and for `run` and `inspect` also `program`, and for `run` what is asked for
+ * @returns {object} `command`, and for `run` and `inspect` also `program`, and for `run` what is
+ *   asked for
  * @throws {UsageError}
  */
 function parse(argv, functions, environment) {

@@ -1,7 +1,7 @@
 'use strict';
 
-// Calls as strace prints them, and how often each function was called. What it prints never changes what the guest
-// sees: it reads the guest's memory and writes nowhere but to its file.
+// Calls as strace prints them, and how often each function was called. What it prints never changes
+// what the guest sees: it reads the guest's memory and writes nowhere but to its file.
 
 const { writeSync } = require('node:fs');
 const { errnoName, traced } = require('./trace.js');
@@ -13,7 +13,10 @@ const DATA_LIMIT = 32;
 const RETRIES = 200;
 const NAP = 5;
 
-/** What a call leaves in memory, by the place of the argument that points there: a number of 4 or 8 bytes. */
+/**
+ * What a call leaves in memory, by the place of the argument that points there: a number of 4 or 8
+ * bytes.
+ */
 const RESULTS = {
   clock_time_get: [2, 8],
   fd_pread: [4, 4],

@@ -1,7 +1,7 @@
 'use strict';
 
-// Ends the process when the guest's time is over, from a thread of its own, so that it does so whatever the guest does:
-// also on Bun and Deno, where a thread that computes cannot be ended.
+// Ends the process when the guest's time is over, from a thread of its own, so that it does so
+// whatever the guest does: also on Bun and Deno, where a thread that computes cannot be ended.
 
 const { writeSync } = require('node:fs');
 const { parentPort, workerData } = require('node:worker_threads');

@@ -1,7 +1,7 @@
 'use strict';
 
-// The command line. It looks at a file before it runs it (cli-look.js), runs it in this thread, and ends when the guest
-// ends. The addon is loaded when there is something to run.
+// The command line. It looks at a file before it runs it (cli-look.js), runs it in this thread, and
+// ends when the guest ends. The addon is loaded when there is something to run.
 
 const { openSync, readFileSync, statSync, writeSync } = require('node:fs');
 const { HELP, parse, UsageError } = require('./cli-options.js');
@@ -198,7 +198,9 @@ function opened(path, flags, option) {
 
 // --- The guest's imports -------------------------------------------------------------------------
 
-/** Records the guest's exit, and ends the process with it where nothing else has to be done first. */
+/**
+ * Records the guest's exit, and ends the process with it where nothing else has to be done first.
+ */
 function exitsAtOnce(wasiImport, exit, end) {
   const { proc_exit: unwind } = wasiImport;
   wasiImport.proc_exit = (code) => {
@@ -365,12 +367,12 @@ function conditions() {
 }
 
 /**
- * Ends the process when the guest has ended. Node would wait for V8, which compiles in the background what will not
- * be run any more; so `exit` handlers run, and then the process ends by `_exit`. A debugger or a profiler gets the
- * ordinary end.
+ * Ends the process when the guest has ended. Node would wait for V8, which compiles in the
+ * background what will not be run any more; so `exit` handlers run, and then the process ends by
+ * `_exit`. A debugger or a profiler gets the ordinary end.
  *
- * @returns {((code: number) => Promise<void>) & { now?: (code: number) => never }} `now` where nothing has to be
- *   waited for
+ * @returns {((code: number) => Promise<void>) & { now?: (code: number) => never }} `now` where
+ *   nothing has to be waited for
  */
 function ending(asked, functions, counts) {
   const { exitProcess } = require('../binding.js');

@@ -1,10 +1,11 @@
 'use strict';
 
 // How a guest ends before its export returns. A guest must not catch its own end, but `catch_all`
-// catches whatever JavaScript throws, `new WebAssembly.RuntimeError()` included. What it does not catch is
-// the error of a trap: engines mark the object itself, so the mark stays when the object gets another
-// prototype and other properties, and when JavaScript throws it again. So every end is born in a trap.
-// Each end is an object of its own, because several guests, one within another, can end at a time.
+// catches whatever JavaScript throws, `new WebAssembly.RuntimeError()` included. What it does not
+// catch is the error of a trap: engines mark the object itself, so the mark stays when the object
+// gets another prototype and other properties, and when JavaScript throws it again. So every end is
+// born in a trap. Each end is an object of its own, because several guests, one within another, can
+// end at a time.
 
 const { nodeErrorFrom } = require('./errors.js');
 
@@ -20,8 +21,8 @@ const TRAPPING = new Uint8Array([
 let trap;
 
 /**
- * A new error that no guest can catch. It has no stack, which would take half of the time: most ends become what
- * `start` returns. Who needs one captures it.
+ * A new error that no guest can catch. It has no stack, which would take half of the time: most
+ * ends become what `start` returns. Who needs one captures it.
  */
 function uncatchable() {
   trap ??= new Instance(new Module(TRAPPING)).exports.trap;
@@ -39,8 +40,8 @@ function uncatchable() {
 }
 
 /**
- * What comes out of an export of a guest that called `proc_exit`, where the embedder called the export
- * himself.
+ * What comes out of an export of a guest that called `proc_exit`, where the embedder called the
+ * export himself.
  */
 class WASIExitError extends Error {
   /** @param {number} exitCode what the guest gave to `proc_exit` */
@@ -66,7 +67,9 @@ function exitOf(exitCode, prototype = WASIExitError.prototype) {
   return error;
 }
 
-/** The end of a guest that something of the embedder's stopped by an error: his error is the cause. */
+/**
+ * The end of a guest that something of the embedder's stopped by an error: his error is the cause.
+ */
 function stoppedBy(cause) {
   const error = setPrototypeOf(uncatchable(), Error.prototype);
   nodeErrorFrom(

@@ -14,7 +14,8 @@ const { indexOf, slice } = String.prototype;
 /** An error with Node's `code`, which also stands in the first line of its stack. */
 function nodeError(Base, code, message) {
   const error = new Base(message);
-  // Not a tail call: JavaScriptCore would take this function off the stack, and find no place where it begins.
+  // Not a tail call: JavaScriptCore would take this function off the stack, and find no place where
+  // it begins.
   nodeErrorFrom(error, code, message, nodeError);
   return error;
 }
@@ -86,7 +87,10 @@ function unknownKey(owner, key, value, guess, known) {
   );
 }
 
-/** Why an instance could not be made, from what the addon says of it. `guest` and `host` are those of a preopen. */
+/**
+ * Why an instance could not be made, from what the addon says of it. `guest` and `host` are those
+ * of a preopen.
+ */
 function constructionFailed({ message, code, errno, syscall }, { guest, host } = {}) {
   const error = new Error(message);
   captureStackTrace?.(error, constructionFailed);
@@ -178,7 +182,8 @@ function listTooLong(errno) {
 }
 
 /**
- * No addon could be loaded: for lack of a package, or because the addon that was found does not work here.
+ * No addon could be loaded: for lack of a package, or because the addon that was found does not
+ * work here.
  *
  * @param {string} platform this one
  * @param {string[]} prebuilt the platforms that have a package

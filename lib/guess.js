@@ -46,7 +46,10 @@ function plain(name) {
   return name.toLowerCase().replace(/[_-]/g, '');
 }
 
-/** How many letters are to be added, taken away, replaced or swapped with the next to make one word the other. */
+/**
+ * How many letters are to be added, taken away, replaced or swapped with the next to make one word
+ * the other.
+ */
 function distance(one, other) {
   // No known name is nearly as long, and a long one would take its time.
   if (one.length > 40) return Infinity;

@@ -1,6 +1,7 @@
 'use strict';
 
-// The guest as the imports see it: its memory, its call frame, and the end of a call that left more than an errno.
+// The guest as the imports see it: its memory, its call frame, and the end of a call that left more
+// than an errno.
 
 const { setMemory, clockResolutions: resolutions, exitProcess } = require('../binding.js');
 const { WASIExitError, exitOf, limitReached, stoppedBy } = require('./ends.js');
@@ -29,8 +30,8 @@ const NO_MEMORY = new ViewOfBytes(0);
 const NO_WORDS = new ViewOfWords(0);
 
 /**
- * The state that the imports of one instance share. Every field is defined here: an assignment would call a setter
- * that someone put on `Object.prototype`.
+ * The state that the imports of one instance share. Every field is defined here: an assignment
+ * would call a setter that someone put on `Object.prototype`.
  */
 class Guest {
   instance = u32[CREATED];
@@ -42,13 +43,17 @@ class Guest {
   view = NO_MEMORY;
   /** The same memory by words, for the functions that JavaScript answers. */
   words = NO_WORDS;
-  // V8 can let a buffer grow in place. Its view then follows, so the length that Rust knows is kept apart.
+  // V8 can let a buffer grow in place. Its view then follows, so the length that Rust knows is kept
+  // apart.
   knownLength = 0;
   /** The time at which a waiting call is to stop, in milliseconds of `now()`. */
   deadline = Infinity;
   /** The number of calls of `runGuest`, one within another, that have not returned. */
   running = 0;
-  /** The error that stopped the guest, until the outermost of these calls returns: every import throws it again. */
+  /**
+   * The error that stopped the guest, until the outermost of these calls returns: every import
+   * throws it again.
+   */
   end = undefined;
   /** The same for the caller of the guest: an exit code, or an error if the guest failed. */
   ended = undefined;
@@ -85,7 +90,10 @@ function setView(guest, buffer) {
   guest.words = new ViewOfWords(buffer, 0, (length - (length % 4)) / 4);
 }
 
-/** Called when the view is empty: before the start, after the guest's end, or because its memory grew. */
+/**
+ * Called when the view is empty: before the start, after the guest's end, or because its memory
+ * grew.
+ */
 function refresh(guest) {
   checkRunning(guest);
   if (guest.memory === undefined) {
@@ -132,8 +140,8 @@ function checkRunning(guest) {
 }
 
 /**
- * Ends the guest. What it throws, no guest can catch. JavaScript can: while a call of `runGuest` has not returned,
- * each further import throws it again.
+ * Ends the guest. What it throws, no guest can catch. JavaScript can: while a call of `runGuest`
+ * has not returned, each further import throws it again.
  */
 function stop(guest, end, ended) {
   if (guest.running === 0) {
@@ -141,7 +149,8 @@ function stop(guest, end, ended) {
   } else {
     guest.end = end;
     guest.ended = ended;
-    // Calls look for an end only where they find no view of the memory, so the hot path pays nothing.
+    // Calls look for an end only where they find no view of the memory, so the hot path pays
+    // nothing.
     guest.view = NO_MEMORY;
     guest.words = NO_WORDS;
   }
@@ -170,7 +179,10 @@ function stopFor(guest, error) {
   stop(guest, stoppedBy(error), { failed: true, error });
 }
 
-/** Calls a function of the embedder. The guest goes on after it, unless the function ended the guest. */
+/**
+ * Calls a function of the embedder. The guest goes on after it, unless the function ended the
+ * guest.
+ */
 function ask(guest, embedders, argument) {
   let value;
   try {
@@ -217,11 +229,12 @@ function finish(guest, call) {
 }
 
 /**
- * Makes a call again. A function of its own: V8 checks for termination when it enters a function, but at the end of a
- * loop that it has not compiled only now and then.
+ * Makes a call again. A function of its own: V8 checks for termination when it enters a function,
+ * but at the end of a loop that it has not compiled only now and then.
  */
 function callAgain(call) {
-  // Set right before the call: if the thread were stopped in between, the next call would see the flag.
+  // Set right before the call: if the thread were stopped in between, the next call would see the
+  // flag.
   u32[CONTINUES] = 1;
   call();
   return u32[OUTCOME];
@@ -242,7 +255,10 @@ function copyOut(guest, offset, length) {
 /** Set on first use: loading `worker_threads` takes longer than the rest of this module. */
 let isMainThread;
 
-/** Called when an instance is made whose guest may end the process: its exit must not wait for a module. */
+/**
+ * Called when an instance is made whose guest may end the process: its exit must not wait for a
+ * module.
+ */
 function prepareEndOfProcess() {
   isMainThread ??= require('node:worker_threads').isMainThread;
 }
@@ -265,7 +281,10 @@ function endProcess(guest, code) {
   return exitGuest(guest, code);
 }
 
-/** Writes two u32 to memory. False, with nothing written, unless both pointers are those of words in it. */
+/**
+ * Writes two u32 to memory. False, with nothing written, unless both pointers are those of words in
+ * it.
+ */
 function putWords({ words }, first, one, second, other) {
   if (typeof first !== 'number' || (first | 0) !== first) return false;
   if (typeof second !== 'number' || (second | 0) !== second) return false;
@@ -278,7 +297,10 @@ function putWords({ words }, first, one, second, other) {
   return true;
 }
 
-/** Writes a clock's resolution to memory. False, with nothing written, as above, or if there is no such clock. */
+/**
+ * Writes a clock's resolution to memory. False, with nothing written, as above, or if there is no
+ * such clock.
+ */
 function putResolution({ words }, clock, pointer) {
   if (typeof clock !== 'number' || (clock | 0) !== clock) return false;
   if (typeof pointer !== 'number' || (pointer | 0) !== pointer) return false;

@@ -4,10 +4,10 @@
 
 // The functions of preview1 for one instance, in the order in which `node:wasi` lists them.
 //
-// Each function checks the count of its arguments and their types first (errno 28, inval), then whether there is a
-// memory (`ERR_WASI_NOT_STARTED`). An i32 is any integer from -2**31 to 2**32 - 1; an i64 is any BigInt, modulo
-// 2**64. From the first store into the frame to the native call nothing runs that could make another call and so
-// overwrite the frame.
+// Each function checks the count of its arguments and their types first (errno 28, inval), then
+// whether there is a memory (`ERR_WASI_NOT_STARTED`). An i32 is any integer from -2**31 to 2**32
+// - 1; an i64 is any BigInt, modulo 2**64. From the first store into the frame to the native call
+// nothing runs that could make another call and so overwrite the frame.
 
 const { calls, snapshot0Calls } = require('../binding.js');
 const { i64, u32 } = require('./frame.js');
@@ -21,8 +21,8 @@ const {
   refresh,
 } = require('./guest.js');
 
-// One native function for each import, shared by all instances: V8 calls a function fast where the call site always
-// calls the same one.
+// One native function for each import, shared by all instances: V8 calls a function fast where the
+// call site always calls the same one.
 const {
   args_get,
   args_sizes_get,
@@ -83,10 +83,11 @@ function outcome(guest, call) {
   return outcome < AGAIN ? outcome : finish(guest, call);
 }
 
-// Writers of arguments. False, with nothing written, if a value has another type. `typeof` comes first, so that no
-// conversion calls user code. A guest's own values need no call of `isI32`: most programs end before V8 compiles
-// these functions, and until then such calls were a quarter of a short call. The writers are not closures: V8 then
-// knows their variables, and a call stays as short with a thousand instances as with one.
+// Writers of arguments. False, with nothing written, if a value has another type. `typeof` comes
+// first, so that no conversion calls user code. A guest's own values need no call of `isI32`:
+// most programs end before V8 compiles these functions, and until then such calls were a quarter of
+// a short call. The writers are not closures: V8 then knows their variables, and a call stays as
+// short with a thousand instances as with one.
 
 function put_iiii(guest, a, b, c, d) {
   if ((typeof a !== 'number' || (a | 0) !== a) && !isI32(a)) return false;

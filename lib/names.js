@@ -131,7 +131,9 @@ module.exports = {
     clockid: ['realtime', 'monotonic', 'process_cputime_id', 'thread_cputime_id'],
     whence: ['set', 'cur', 'end'],
   },
-  /** Parameters by function: name and kind. A `path` is two core parameters, the others are one. */
+  /**
+   * Parameters by function: name and kind. A `path` is two core parameters, the others are one.
+   */
   PARAMETERS: {
     args_get: [
       ['argv', ''],

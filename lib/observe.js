@@ -79,7 +79,10 @@ function observe(wasiImport, { hostCalls, deadlineMs, trace, stats }, guest) {
 
 // A trace never stops or changes the guest, whatever happens to it.
 
-/** The arguments by name. Whoever calls imports from JavaScript may pass values that cannot be described. */
+/**
+ * The arguments by name. Whoever calls imports from JavaScript may pass values that cannot be
+ * described.
+ */
 function argumentsOf(name, args, copyOut) {
   try {
     return traced(name, args, copyOut);
@@ -88,7 +91,9 @@ function argumentsOf(name, args, copyOut) {
   }
 }
 
-/** The embedder's function. What it throws first becomes a warning of the process; it is called on. */
+/**
+ * The embedder's function. What it throws first becomes a warning of the process; it is called on.
+ */
 function guarded(trace) {
   let hasFailed = false;
   return (event) => {
@@ -115,7 +120,10 @@ let rest = Buffer.alloc(0);
 /** How many lines were dropped since the last one that was written. */
 let dropped = 0;
 
-/** Writes a line. One that finds no room in time is dropped, and those after it do not wait until there is room again. */
+/**
+ * Writes a line. One that finds no room in time is dropped, and those after it do not wait until
+ * there is room again.
+ */
 function put(line) {
   const isLate = dropped > 0;
   const until = isLate ? 0 : Date.now() + PATIENCE;

@@ -31,16 +31,16 @@ const isAllowed = permission?.has;
 /** Node 20.16 and 22.3 are the first that can allow it, and with which node:wasi asks for it. */
 const asksForWasi = permission && process.allowedNodeEnvironmentFlags.has('--allow-wasi');
 
-// Objects that are made here and read by name have all that is read of them, or no prototype: what someone gave to
-// all objects is no option.
+// Objects that are made here and read by name have all that is read of them, or no prototype: what
+// someone gave to all objects is no option.
 
 /** How many bytes a collected stream holds by default. */
 const DEFAULT_CAP = 64 * 1024 * 1024;
 /** How many bytes a tree in memory holds by default. */
 const DEFAULT_TREE_BYTES = 256 * 1024 * 1024;
 /**
- * As `node:wasi` prints each call with `NODE_DEBUG_NATIVE=wasi`. Every thread reads it: it is no option of one
- * instance.
+ * As `node:wasi` prints each call with `NODE_DEBUG_NATIVE=wasi`. Every thread reads it: it is no
+ * option of one instance.
  */
 const TRACED_BY_ENVIRONMENT = (process.env.NODE_DEBUG_NATIVE ?? '')
   .toLowerCase()
@@ -63,7 +63,10 @@ const PREOPENS = {
 const NODES = ['version', 'args', 'env', 'preopens', 'returnOnExit', 'stdin', 'stdout', 'stderr'];
 const OURS = ['outputCap', 'limits', 'clock', 'random', 'sortedReaddir', 'trace', 'stats'];
 
-/** Whether names that are no options may come near to those of options: in programs that were not written for us. */
+/**
+ * Whether names that are no options may come near to those of options: in programs that were not
+ * written for us.
+ */
 let isLenient = false;
 
 function beLenient() {
@@ -71,14 +74,15 @@ function beLenient() {
 }
 
 /**
- * Checks all options but `version` and `returnOnExit`, in Node's order, for the native side. Options that
- * `node:wasi` does not have are only read where they are there: what watches the reads sees Node's.
+ * Checks all options but `version` and `returnOnExit`, in Node's order, for the native side.
+ * Options that `node:wasi` does not have are only read where they are there: what watches the reads
+ * sees Node's.
  *
- * @returns {{ native: object, functions?: object, observers?: object, isOwnThread: boolean, names: string[],
- *   isOurs: boolean, lent: unknown }} what `createInstance` takes; the streams that are functions; what watches calls;
- *   whether one of these two works in this thread only; the guest's names of all preopens; whether an option does
- *   what `node:wasi` has not, other than to observe; and what must not be collected before the WASI, as it would
- *   close a descriptor
+ * @returns {{ native: object, functions?: object, observers?: object, isOwnThread: boolean, names:
+ *   string[], isOurs: boolean, lent: unknown }} what `createInstance` takes; the streams that are
+ *   functions; what watches calls; whether one of these two works in this thread only; the guest's
+ *   names of all preopens; whether an option does what `node:wasi` has not, other than to observe;
+ *   and what must not be collected before the WASI, as it would close a descriptor
  */
 function checkedOptions(options) {
   if (options.args !== undefined) validateArray(options.args, 'options.args');
@@ -110,8 +114,8 @@ function checkedOptions(options) {
     trace: undefined,
     stats: undefined,
   };
-  const native = { args, env, ...streams, preopens, special: undefined };
-  native.special = specialOptions(options, observers, used);
+  const native = { args, env, ...streams, preopens, extended: undefined };
+  native.extended = extendedOptions(options, observers, used);
   observers.trace = observing(options, 'trace', used);
   if (observers.trace !== undefined) checkTrace(observers.trace);
   else if (TRACED_BY_ENVIRONMENT) observers.trace = true;
@@ -156,8 +160,8 @@ function observing(options, name, used) {
 }
 
 /**
- * `node:wasi` passes over what it does not know. Where an option of ours is used, a name that comes near to that of
- * an option was meant to be it.
+ * `node:wasi` passes over what it does not know. Where an option of ours is used, a name that comes
+ * near to that of an option was meant to be it.
  */
 function checkNearMisses(options) {
   if (isLenient) return;
@@ -198,7 +202,7 @@ function isPlain(value) {
 }
 
 /** What few ask for, apart: each property that the native side looks for takes its time. */
-function specialOptions(options, observers, used) {
+function extendedOptions(options, observers, used) {
   const isAny =
     'limits' in options || 'clock' in options || 'random' in options || 'sortedReaddir' in options;
   if (!isAny) return undefined;
@@ -274,7 +278,9 @@ function addLimits(native, observers, limits) {
   observers.deadlineMs = limit('deadlineMs');
 }
 
-/** The imports of an instance cannot keep what is a matter of the module, so they do not seem to. */
+/**
+ * The imports of an instance cannot keep what is a matter of the module, so they do not seem to.
+ */
 function refuseModuleLimits(limits) {
   for (const name of ['memoryBytes', 'tableElements']) {
     if (limits[name] === undefined) continue;
@@ -363,8 +369,8 @@ function terminated(string) {
 }
 
 /**
- * A value is a host path, as text or as a `file:` URL, or an object with one of `path`, `file` and `memory`. Whatever
- * else there is stands for its text, as in Node.
+ * A value is a host path, as text or as a `file:` URL, or an object with one of `path`, `file` and
+ * `memory`. Whatever else there is stands for its text, as in Node.
  *
  * @returns {object[]} what the native side takes, in descriptors' order, from 3 on
  */
@@ -404,14 +410,14 @@ function specialPreopen(guest, value, used) {
       throw wrongType(`${name}.symlinks`, "'inside' or 'deny'", symlinks);
     }
     const [readOnly, create, lazy] = [flag('readOnly'), flag('create'), flag('lazy')];
-    const special = { __proto__: null, create, noSymlinks: symlinks === 'deny', lazy };
-    return { guest, host: path, path, readOnly, special };
+    const extended = { __proto__: null, create, noSymlinks: symlinks === 'deny', lazy };
+    return { guest, host: path, path, readOnly, extended };
   }
   if (kind === 'file') {
     const path = pathOf(value.file, `${name}.file`);
     const [readOnly, lazy] = [flag('readOnly'), flag('lazy')];
-    const special = { __proto__: null, kind: 'file', lazy };
-    return { guest, host: path, path, readOnly, special };
+    const extended = { __proto__: null, kind: 'file', lazy };
+    return { guest, host: path, path, readOnly, extended };
   }
   validateObject(value.memory, `${name}.memory`);
   if (!isPlain(value.memory)) throw wrongType(`${name}.memory`, 'a plain object', value.memory);
@@ -423,12 +429,12 @@ function specialPreopen(guest, value, used) {
     name: file,
     bytes: contentOf(content, `${name}.memory[${inspect(file)}]`),
   }));
-  const special = { __proto__: null, kind: 'memory', entries: files, maxBytes };
-  return { guest, host: '', path: '', readOnly: flag('readOnly'), special };
+  const extended = { __proto__: null, kind: 'memory', entries: files, maxBytes };
+  return { guest, host: '', path: '', readOnly: flag('readOnly'), extended };
 }
 
 function plainPreopen(guest, path) {
-  return { guest, host: path, path, readOnly: false, special: undefined };
+  return { guest, host: path, path, readOnly: false, extended: undefined };
 }
 
 /** A host path, as text or as a URL. */
@@ -461,33 +467,33 @@ function contentOf(content, name) {
 }
 
 /**
- * Holds an instance against Node's permission model (`--permission`). A guest may read a preopen's file, or what
- * is below its folder, so the process must be allowed to, and may change it if the process may. It counts
- * what is allowed for the path given and for the path that it leads to. The latter is what is opened: the native side
- * follows no link on the way.
+ * Holds an instance against Node's permission model (`--permission`). A guest may read a preopen's
+ * file, or what is below its folder, so the process must be allowed to, and may change it if the
+ * process may. It counts what is allowed for the path given and for the path that it leads to. The
+ * latter is what is opened: the native side follows no link on the way.
  */
 function checkPermissions(native) {
   if (asksForWasi && !allows('wasi')) throw accessDenied('--allow-wasi', 'WASI', '');
   const { preopens } = native;
   for (let i = 0; i < preopens.length; i++) {
     const preopen = preopens[i];
-    const special = preopen.special ?? { __proto__: null };
+    const extended = preopen.extended ?? { __proto__: null };
     // There is nothing of that name, now or later.
-    if (special.kind === 'memory' || preopen.path === '') continue;
-    const isFile = special.kind === 'file';
+    if (extended.kind === 'memory' || preopen.path === '') continue;
+    const isFile = extended.kind === 'file';
     const allowsThere = isFile ? allowsFile : allowsBelow;
     const path = resolve(preopen.path);
     checkReadable(allowsThere, path);
     const target = targetOf(preopen.path, isFile);
     checkReadable(allowsThere, target);
-    if (special.create) makeFolder(target);
+    if (extended.create) makeFolder(target);
     preopen.path = target;
     preopen.readOnly ||= !allowsThere('fs.write', path) || !allowsThere('fs.write', target);
-    preopen.special = { ...special, __proto__: null, create: false, exact: true };
+    preopen.extended = { ...extended, __proto__: null, create: false, exact: true };
   }
   // A folder that is lent by its number has no path that could be asked for.
   if (!allows('fs.read') || !allows('fs.write')) {
-    native.special = { ...native.special, __proto__: null, noDirectories: true };
+    native.extended = { ...native.extended, __proto__: null, noDirectories: true };
   }
 }
 
@@ -507,8 +513,8 @@ function allowsFile(scope, path) {
 }
 
 /**
- * Whether the process may use all files below a folder. Node is asked for one with a name that nobody
- * grants: a folder alone may be allowed without what is in it, and the other way round.
+ * Whether the process may use all files below a folder. Node is asked for one with a name that
+ * nobody grants: a folder alone may be allowed without what is in it, and the other way round.
  */
 function allowsBelow(scope, path) {
   return apply(isAllowed, permission, [scope, join(path, '\u0001')]);
@@ -525,9 +531,9 @@ function makeFolder(path) {
 }
 
 /**
- * Where a path leads as the system follows it, which takes `link/..` for the folder above what the link leads to. What
- * does not exist yet would be made where its folder leads. A path that cannot be followed is reported when it is
- * opened.
+ * Where a path leads as the system follows it, which takes `link/..` for the folder above what the
+ * link leads to. What does not exist yet would be made where its folder leads. A path that cannot
+ * be followed is reported when it is opened.
  */
 function targetOf(given, isFile) {
   const path = isAbsolute(given) ? given : `${cwd()}${sep}${given}`;

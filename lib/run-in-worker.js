@@ -15,12 +15,13 @@ const WORKER = join(__dirname, 'run-worker.js');
  * Runs a command in a Worker.
  *
  * @param {BufferSource | WebAssembly.Module} wasm
- * @param {import('../index.js').WASIOptions} [options] no functions: they cannot be sent to a Worker. The
- *   standard output and error are collected unless they are said to go elsewhere.
- * @param {{ timeoutMs?: number }} [limits] after so many milliseconds, 0 to Infinity, the guest is ended,
- *   whatever it does
- * @returns {Promise<{ exitCode: number, stdout?: Uint8Array, stderr?: Uint8Array }>} It rejects with the
- *   error of a trap, with that of an option, and with `ERR_WASI_LIMIT` when the time is over.
+ * @param {import('../index.js').WASIOptions} [options] no functions: they cannot be sent to a
+ *   Worker. The standard output and error are collected unless they are said to go elsewhere.
+ * @param {{ timeoutMs?: number }} [limits] after so many milliseconds, 0 to Infinity, the guest is
+ *   ended, whatever it does
+ * @returns {Promise<{ exitCode: number, stdout?: Uint8Array, stderr?: Uint8Array }>} It rejects
+ *   with the error of a trap, with that of an option, and with `ERR_WASI_LIMIT` when the time is
+ *   over.
  */
 async function runInWorker(wasm, options = {}, limits = {}) {
   validateObject(limits, 'limits');
@@ -47,14 +48,15 @@ async function runInWorker(wasm, options = {}, limits = {}) {
   } finally {
     giveUp();
     const ending = endWorker(worker);
-    // A guest that has left its result has ended, though V8 may still compile it in its thread. One that
-    // has not is ended first, so that it does nothing after this function has told its caller.
+    // A guest that has left its result has ended, though V8 may still compile it in its thread. One
+    // that has not is ended first, so that it does nothing after this function has told its caller.
     if (!isDone) await ending;
   }
 }
 
 /**
- * Keeps the limits that are kept by changing the module, and takes them out of the options: a WASI cannot keep them.
+ * Keeps the limits that are kept by changing the module, and takes them out of the options: a WASI
+ * cannot keep them.
  *
  * @returns {{ wasm: BufferSource | WebAssembly.Module, options: object }}
  */

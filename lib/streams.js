@@ -11,8 +11,9 @@ const { assign } = Object;
 const INPUT_SIZE = 65536;
 
 /**
- * Puts functions in the place of standard streams. They are called outside of native code and between two uses of
- * the call frame, so they may throw, which ends the guest, and make calls of their own.
+ * Puts functions in the place of standard streams. They are called outside of native code and
+ * between two uses of the call frame, so they may throw, which ends the guest, and make calls of
+ * their own.
  */
 function attachStreams(wasiImport, guest, { stdin, stdout, stderr }) {
   if (stdin !== undefined) {

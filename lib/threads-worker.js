@@ -22,7 +22,9 @@ const FAILED = 2;
 const MAX_ID = 0x1fffffff;
 /** What `thread-spawn` answers when there can be no more threads: minus errno again. */
 const AGAIN = -6;
-/** How many milliseconds `thread-spawn` waits at a time: a runtime may end a Worker only in between. */
+/**
+ * How many milliseconds `thread-spawn` waits at a time: a runtime may end a Worker only in between.
+ */
 const SLICE = 50;
 
 let wasi;
@@ -35,7 +37,9 @@ try {
   parentPort.postMessage({ trap: plainError(error) });
 }
 
-/** @returns {WebAssembly.Instance | undefined} none if this thread cannot be, or has ended already */
+/**
+ * @returns {WebAssembly.Instance | undefined} none if this thread cannot be, or has ended already
+ */
 function stand() {
   let instance;
   let ended;

@@ -1,18 +1,22 @@
 'use strict';
 
-// The one reader of WebAssembly modules, for what JavaScript does not tell: limits of memories and tables, and
-// types of functions. And a rewriter that gives every memory and table a maximum.
+// The one reader of WebAssembly modules, for what JavaScript does not tell: limits of memories and
+// tables, and types of functions. And a rewriter that gives every memory and table a maximum.
 //
-// The bytes may be hostile. Each step of the reader goes forward by at least one byte and looks for the end first, so
-// it ends; what it does not know it refuses. What it takes for a section, V8 takes for the same section: both go by
-// the sizes, and the reader refuses a section whose size is not that of what is in it.
+// The bytes may be hostile. Each step of the reader goes forward by at least one byte and looks for
+// the end first, so it ends; what it does not know it refuses. What it takes for a section, V8
+// takes for the same section: both go by the sizes, and the reader refuses a section whose size is
+// not that of what is in it.
 
 const { Buffer } = require('node:buffer');
 const { isAnyArrayBuffer } = require('node:util').types;
 const { limitReached } = require('./ends.js');
 const { nodeError, wrongType } = require('./errors.js');
 
-/** How many types, imports, exports or functions a module may have: the limit that engines agreed on. */
+/**
+ * How many types, imports, exports or functions a module may have: the limit that engines agreed
+ * on.
+ */
 const MAX_ENTRIES = 1_000_000;
 /** How many memories or tables. */
 const MAX_SPACES = 100_000;
@@ -521,12 +525,14 @@ function kindOf(wasm) {
  * What a module is made of.
  *
  * @param {BufferSource} wasm
- * @returns {object} `imports`: each with `module`, `name`, `kind` and `type`, which is a number of `types` for a
- *   function or a tag, {@link Limits} for a memory or a table. `exports`: each with `name`, `kind` and `index`. `types`:
- *   each with `kind`, and for a function `parameters` and `results`. `functions`, `tags`: the numbers of their types, the
- *   imported ones first. `memories`, `tables`: {@link Limits}, with `imported`. `customSections`: names. `hasStart`
- * @throws {WebAssembly.CompileError} `ERR_WASI_MODULE`: it is no module, or has something that this reader does
- *   not know. Code and data are not looked at: a module that this reads may still be invalid.
+ * @returns {object} `imports`: each with `module`, `name`, `kind` and `type`, which is a number of
+ *   `types` for a function or a tag, {@link Limits} for a memory or a table. `exports`: each with
+ *   `name`, `kind` and `index`. `types`: each with `kind`, and for a function `parameters` and
+ *   `results`. `functions`, `tags`: the numbers of their types, the imported ones first.
+ *   `memories`, `tables`: {@link Limits}, with `imported`. `customSections`: names. `hasStart`
+ * @throws {WebAssembly.CompileError} `ERR_WASI_MODULE`: it is no module, or has something that this
+ *   reader does not know. Code and data are not looked at: a module that this reads may still be
+ *   invalid.
  */
 function readModule(wasm) {
   return scan(bytesOf(wasm)).module;
@@ -550,15 +556,18 @@ function memoryDescriptor({ minimum, maximum, shared, address, pageSize }) {
 // --- Limits --------------------------------------------------------------------------------------
 
 /**
- * The same module with memories and tables that cannot grow beyond a limit: growing then gives the guest -1.
+ * The same module with memories and tables that cannot grow beyond a limit: growing then gives the
+ * guest -1.
  *
- * All memories together, own and imported ones, have maxima whose sum is at most `memoryBytes`, and so have all
- * tables with `tableElements`. Each gets what it asks for at the start; the rest is divided evenly among those that
- * may grow, where what one may not take, as its own maximum is lower, goes to the others. So the one memory that most
- * modules have gets it all. An imported memory must be made by who gives it: with the maximum that `readModule` tells
- * of the result. V8 refuses to link one with a larger one or none.
+ * All memories together, own and imported ones, have maxima whose sum is at most `memoryBytes`, and
+ * so have all tables with `tableElements`. Each gets what it asks for at the start; the rest is
+ * divided evenly among those that may grow, where what one may not take, as its own maximum is
+ * lower, goes to the others. So the one memory that most modules have gets it all. An imported
+ * memory must be made by who gives it: with the maximum that `readModule` tells of the result. V8
+ * refuses to link one with a larger one or none.
  *
- * Nothing but maxima changes, but for the places of what follows them: bytes in stack traces count from there.
+ * Nothing but maxima changes, but for the places of what follows them: bytes in stack traces count
+ * from there.
  *
  * @param {BufferSource} wasm
  * @param {object} limits
@@ -567,8 +576,9 @@ function memoryDescriptor({ minimum, maximum, shared, address, pageSize }) {
  * @returns {Uint8Array} new bytes
  * @throws {WebAssembly.CompileError} `ERR_WASI_MODULE`, as by {@link readModule}
  * @throws {Error} `ERR_WASI_LIMIT`: the module asks for more to start
- * @throws {Error} `ERR_WASI_UNBOUNDED_MEMORY`: there is `memoryBytes`, and the module can take memory beside its
- *   memories and tables: it declares structures or arrays, or exceptions that carry references or more than 4 values
+ * @throws {Error} `ERR_WASI_UNBOUNDED_MEMORY`: there is `memoryBytes`, and the module can take
+ *   memory beside its memories and tables: it declares structures or arrays, or exceptions that
+ *   carry references or more than 4 values
  */
 function limited(wasm, { memoryBytes, tableElements }) {
   // A copy: what is checked is what is compiled, whatever another thread does to the bytes.
@@ -586,8 +596,9 @@ function limited(wasm, { memoryBytes, tableElements }) {
 }
 
 /**
- * What V8 keeps on its own heap, and ends the process for when that is full. Functions are as many as the module has,
- * and numbers need none; so what is left are structures, arrays, and exceptions, which could be chained.
+ * What V8 keeps on its own heap, and ends the process for when that is full. Functions are as many
+ * as the module has, and numbers need none; so what is left are structures, arrays, and exceptions,
+ * which could be chained.
  */
 function refuseOtherMemory({ types, tags }) {
   const refuse = (what) => {

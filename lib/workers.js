@@ -1,6 +1,7 @@
 'use strict';
 
-// What all have in common that run a guest in a Worker: errors that cross threads, times, and a Worker's end.
+// What all have in common that run a guest in a Worker: errors that cross threads, times, and a
+// Worker's end.
 
 const { types } = require('node:util');
 
@@ -41,8 +42,8 @@ const OWN = [
 ];
 
 /**
- * What another thread needs to make an error anew. Structured clones would lose codes, and the classes
- * of WebAssembly.
+ * What another thread needs to make an error anew. Structured clones would lose codes, and the
+ * classes of WebAssembly.
  *
  * @param {unknown} error whatever was thrown
  * @returns {object} can be sent
@@ -67,7 +68,10 @@ function plainError(error, causes = MOST_CAUSES) {
   };
 }
 
-/** @returns {Error} an error of another thread as one of this thread: with its class, name, code and stack */
+/**
+ * @returns {Error} an error of another thread as one of this thread: with its class, name, code and
+ * stack
+ */
 function errorOf({ kind, name, message, stack, own, cause }) {
   const error = new CLASSES[kind](message);
   if (cause !== undefined) define(error, 'cause', errorOf(cause));
@@ -140,8 +144,8 @@ function after(ms, call) {
 }
 
 /**
- * Ends a Worker, and waits for its end, but not for ever: Bun and Deno cannot end one that computes. Such
- * a Worker is left behind, and keeps no process from ending.
+ * Ends a Worker, and waits for its end, but not for ever: Bun and Deno cannot end one that
+ * computes. Such a Worker is left behind, and keeps no process from ending.
  *
  * @param {import('node:worker_threads').Worker} worker
  * @param {number} [limit] how many milliseconds it may take

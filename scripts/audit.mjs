@@ -1,5 +1,5 @@
-// `node scripts/audit.mjs [--cargo] [--npm]`: known faults in dependencies. By default asks both: cargo deny,
-// by the rules in deny.toml, and npm's registry.
+// `node scripts/audit.mjs [--cargo] [--npm]`: known faults in dependencies. By default asks both:
+// cargo deny, by the rules in deny.toml, and npm's registry.
 import { join } from 'node:path';
 import { fail, npm, requireCargo, root, run, say } from './process.mjs';
 

@@ -1,5 +1,6 @@
-// `node scripts/build-target.mjs TARGET`: builds the addon for one of `napi.targets` in package.json. For
-// musl, zig is the linker: it comes from PyPI with cargo-zigbuild, into an environment under target/.
+// `node scripts/build-target.mjs TARGET`: builds the addon for one of `napi.targets` in
+// package.json. For musl, zig is the linker: it comes from PyPI with cargo-zigbuild, into an
+// environment under target/.
 import { delimiter } from 'node:path';
 import { python } from './python.mjs';
 import { fail, npm, requireCargo, run } from './process.mjs';

@@ -1,5 +1,5 @@
-// `npm run build [-- OPTION ...]`: the addon. Options are those of `napi build`, but for those about a loader: the
-// package has its own, binding.js.
+// `npm run build [-- OPTION ...]`: the addon. Options are those of `napi build`, but for those
+// about a loader: the package has its own, binding.js.
 import { fail, tool } from './process.mjs';
 
 const OF_THE_LOADER =

@@ -1,8 +1,8 @@
-// `npm run fuzz -- [target ...] [--seconds 20] [--merge]`: runs the fuzz targets, one after the other, from the seeds in
-// `fuzz/seeds.tar.gz`.
+// `npm run fuzz -- [target ...] [--seconds 20] [--merge]`: runs the fuzz targets, one after the
+// other, from the seeds in `fuzz/seeds.tar.gz`.
 //
-// It needs the nightly compiler, a C++ compiler and GNU tar. New inputs are kept in `fuzz/corpus`. With `--merge`, those
-// that reach code which no seed reaches become seeds.
+// It needs the nightly compiler, a C++ compiler and GNU tar. New inputs are kept in `fuzz/corpus`.
+// With `--merge`, those that reach code which no seed reaches become seeds.
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,6 @@
-// `npm run generate [-- --check]`: what JavaScript and the documentation have of the table of functions in
-// `core/src/preview1/mod.rs`. The addon gives the table, so build it first. With `--check`, nothing is written, and the
-// script fails if a file is stale.
+// `npm run generate [-- --check]`: what JavaScript and the documentation have of the table of
+// functions in `core/src/preview1/mod.rs`. The addon gives the table, so build it first. With
+// `--check`, nothing is written, and the script fails if a file is stale.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -17,9 +17,9 @@ const GENERATED = `'use strict';
 `;
 
 /**
- * The writers of arguments, by the core types they take: \`i\` is an i32, \`I\` an i64. A function uses the first whose
- * types begin with its own and passes zeros for the rest: V8 takes longer to compile one more writer than to make
- * hundreds of calls.
+ * The writers of arguments, by the core types they take: \`i\` is an i32, \`I\` an i64. A function
+ * uses the first whose types begin with its own and passes zeros for the rest: V8 takes longer to
+ * compile one more writer than to make hundreds of calls.
  */
 const WRITERS = ['iiii', 'iIii', 'iIIi', 'iiiIi', 'iiiiiii', 'iiiiIIi', 'iiiiiIIii'];
 
@@ -98,17 +98,17 @@ function imports() {
   return `${GENERATED}
 // The functions of preview1 for one instance, in the order in which \`node:wasi\` lists them.
 //
-// Each function checks the count of its arguments and their types first (errno 28, inval), then whether there is a
-// memory (\`ERR_WASI_NOT_STARTED\`). An i32 is any integer from -2**31 to 2**32 - 1; an i64 is any BigInt, modulo
-// 2**64. From the first store into the frame to the native call nothing runs that could make another call and so
-// overwrite the frame.
+// Each function checks the count of its arguments and their types first (errno 28, inval), then
+// whether there is a memory (\`ERR_WASI_NOT_STARTED\`). An i32 is any integer from -2**31 to 2**32
+// - 1; an i64 is any BigInt, modulo 2**64. From the first store into the frame to the native call
+// nothing runs that could make another call and so overwrite the frame.
 
 const { calls, snapshot0Calls } = require('../binding.js');
 const { i64, u32 } = require('./frame.js');
 const { endProcess, finish, invalid, isI32, putResolution, putWords, refresh } = require('./guest.js');
 
-// One native function for each import, shared by all instances: V8 calls a function fast where the call site always
-// calls the same one.
+// One native function for each import, shared by all instances: V8 calls a function fast where the
+// call site always calls the same one.
 const { ${Object.keys(functions).join(', ')} } = calls;
 
 const INSTANCE = ${frame.INSTANCE};
@@ -122,10 +122,11 @@ function outcome(guest, call) {
   return outcome < AGAIN ? outcome : finish(guest, call);
 }
 
-// Writers of arguments. False, with nothing written, if a value has another type. \`typeof\` comes first, so that no
-// conversion calls user code. A guest's own values need no call of \`isI32\`: most programs end before V8 compiles
-// these functions, and until then such calls were a quarter of a short call. The writers are not closures: V8 then
-// knows their variables, and a call stays as short with a thousand instances as with one.
+// Writers of arguments. False, with nothing written, if a value has another type. \`typeof\` comes
+// first, so that no conversion calls user code. A guest's own values need no call of \`isI32\`:
+// most programs end before V8 compiles these functions, and until then such calls were a quarter of
+// a short call. The writers are not closures: V8 then knows their variables, and a call stays as
+// short with a thousand instances as with one.
 ${WRITERS.map(writer).join('')}
 /** @param {import('./guest.js').Guest} guest */
 function createImports(guest) {
@@ -155,8 +156,8 @@ function constants(numbers) {
 
 function frameModule() {
   return `${GENERATED}
-// The call frame: memory that Rust and JavaScript share. Argument k lies in the k-th slot of 8 bytes, an i32 in its
-// first half. See src/frame.rs.
+// The call frame: memory that Rust and JavaScript share. Argument k lies in the k-th slot of 8
+// bytes, an i32 in its first half. See src/frame.rs.
 
 const { frame } = require('../binding.js');
 
@@ -193,13 +194,17 @@ module.exports = {
   BITS: ${JSON.stringify(bits)},
   /** Enumerations by kind, from value 0 on. */
   VALUES: ${JSON.stringify(values)},
-  /** Parameters by function: name and kind. A \`path\` is two core parameters, the others are one. */
+  /**
+   * Parameters by function: name and kind. A \`path\` is two core parameters, the others are one.
+   */
   PARAMETERS: ${JSON.stringify(Object.fromEntries(parameters))},
 };
 `;
 }
 
-/** The page with the functions' first column written anew: the rest of a row is prose, and stays. */
+/**
+ * The page with the functions' first column written anew: the rest of a row is prose, and stays.
+ */
 function page() {
   const text = readFileSync(join(root, 'docs/preview1.md'), 'utf8');
   const row = /^\| `(\w+)(?:\(.*?\).*?)?` \|.*\|$/gm;

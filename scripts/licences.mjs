@@ -1,6 +1,6 @@
-// `node scripts/licences.mjs`: the licences of all dependencies, which must be among those that we accept.
-// Of the crates that are part of the addon it writes THIRD-PARTY.md, which the package contains because
-// their licences ask for it. With --check it compares that file instead.
+// `node scripts/licences.mjs`: the licences of all dependencies, which must be among those that we
+// accept. Of the crates that are part of the addon it writes THIRD-PARTY.md, which the package
+// contains because their licences ask for it. With --check it compares that file instead.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

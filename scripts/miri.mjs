@@ -1,6 +1,7 @@
 // `npm run miri`: the core's own tests under Miri, which sees undefined behaviour.
 //
-// It runs what makes no system call that Miri does not know: everything but `host::sys` and what stands on it.
+// It runs what makes no system call that Miri does not know: everything but `host::sys` and what
+// stands on it.
 import { spawnSync } from 'node:child_process';
 import { fail, requireNightly, root, run, say } from './process.mjs';
 

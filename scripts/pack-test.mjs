@@ -1,6 +1,8 @@
-// What a user gets: packs the package, installs the tarball into an empty project, and uses it there.
+// What a user gets: packs the package, installs the tarball into an empty project, and uses it
+// there.
 //
-// `node scripts/pack-test.mjs` alone runs a guest and prints what the package holds and how long it takes to load.
+// `node scripts/pack-test.mjs` alone runs a guest and prints what the package holds and how long it
+// takes to load.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

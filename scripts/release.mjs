@@ -1,7 +1,8 @@
-// `node scripts/release.mjs --tag vX.Y.Z [--artifacts FOLDER] [--publish]`: makes the packages of a release
-// in target/npm from addons that were built for all targets, by the conventions of napi-rs: one package for
-// each platform, and this one, without an addon, that has them as optional dependencies. With --publish,
-// publishes them with provenance, this one last, so that it is never there without them.
+// `node scripts/release.mjs --tag vX.Y.Z [--artifacts FOLDER] [--publish]`: makes the packages of a
+// release in target/npm from addons that were built for all targets, by the conventions of napi-rs:
+// one package for each platform, and this one, without an addon, that has them as optional
+// dependencies. With --publish, publishes them with provenance, this one last, so that it is never
+// there without them.
 import fs from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';

@@ -1,4 +1,5 @@
-// `npm run sanitize -- [core] [node] [thread]`: the tests under the compiler's sanitizers, on Linux.
+// `npm run sanitize -- [core] [node] [thread]`: the tests under the compiler's sanitizers, on
+// Linux.
 //
 //   core    the core's tests under the address sanitizer
 //   node    the package's tests under it, with the addon built for it
@@ -13,7 +14,8 @@ import { fail, requireNightly, root, run, say } from './process.mjs';
 
 const STEPS = { core, node, thread };
 
-// A request for more memory than there is fails, as it does without a sanitizer: a test wants it to.
+// A request for more memory than there is fails, as it does without a sanitizer: a test wants it
+// to.
 const OPTIONS = 'allocator_may_return_null=1';
 // V8 handles the faults of WebAssembly itself, and keeps what it allocates to the end.
 const UNDER_NODE =

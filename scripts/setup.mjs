@@ -1,5 +1,5 @@
-// Makes a checkout ready to use: npm packages and the addon. Does nothing where that is done already.
-// Other scripts import this one for its effect.
+// Makes a checkout ready to use: npm packages and the addon. Does nothing where that is done
+// already. Other scripts import this one for its effect.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -9,7 +9,10 @@ const CPUS = { x86_64: 'x64', aarch64: 'arm64' };
 /** This package's own package.json. */
 export const own = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
-/** @returns {{ system: string, cpu: string, abi?: string, platform: string }} of one target, as Node names them */
+/**
+ * @returns {{ system: string, cpu: string, abi?: string, platform: string }} of one target, as Node
+ * names them
+ */
 export function describeTarget(target) {
   // x86_64-unknown-linux-gnu, aarch64-apple-darwin, x86_64-pc-windows-msvc
   const [machine, , kernel, abi] = target.split('-');

@@ -1,5 +1,5 @@
-// `npm run test:nodes`: the tests of the package under every supported version of Node.js. Each comes
-// from npm, and is kept in .cache/runtimes.
+// `npm run test:nodes`: the tests of the package under every supported version of Node.js. Each
+// comes from npm, and is kept in .cache/runtimes.
 import './setup.mjs';
 import { fetched } from './fetch.mjs';
 import { nodeTests } from './node-tests.mjs';

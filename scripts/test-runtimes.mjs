@@ -1,5 +1,5 @@
-// `npm run test:runtimes`: the tests of the package under Bun and Deno, but for those of what only Node
-// has. Each runtime comes from npm, and is kept in .cache/runtimes.
+// `npm run test:runtimes`: the tests of the package under Bun and Deno, but for those of what only
+// Node has. Each runtime comes from npm, and is kept in .cache/runtimes.
 //
 // What a runtime does otherwise stands below with its reason. A failure that does not stand there
 // fails, and an entry that is none fails too, unless it comes and goes.

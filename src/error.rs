@@ -1,4 +1,5 @@
-//! Why an instance could not be made, as data: `errors.js` makes the error, in the realm that loaded the package.
+//! Why an instance could not be made, as data: `errors.js` makes the error, in the realm that
+//! loaded the package.
 
 use std::fmt::{self, Display, Formatter};
 use std::io;

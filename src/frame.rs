@@ -7,8 +7,9 @@
 //!  96 resume u64
 //! 104 created: instance u32, arguments u32, their size u32, environment u32, its size u32 | 124 - | 128
 //! ```
-//! JavaScript fills the slots and the instance and calls; Rust fills the outcome. `resume` is Rust's own: it is still there when
-//! JavaScript makes the same call again, which it says by `continues`.
+//! JavaScript fills the slots and the instance and calls; Rust fills the outcome. `resume` is
+//! Rust's own: it is still there when JavaScript makes the same call again, which it says by
+//! `continues`.
 
 use std::cell::Cell;
 use wasi_rs_core::preview1::SLOTS;
@@ -27,8 +28,9 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// What the function knows of its earlier slices, if this call is not the first: a call may have been given up between two slices, and
-    /// what it left must not be taken for the next one's.
+    /// What the function knows of its earlier slices, if this call is not the first: a call may
+    /// have been given up between two slices, and what it left must not be taken for the next
+    /// one's.
     pub(super) fn resume(&self) -> &Cell<u64> {
         if self.continues.replace(0) == 0 {
             self.resume.set(0);
@@ -36,9 +38,12 @@ impl Frame {
         &self.resume
     }
 
-    /// Tells JavaScript of an instance that was made: its number, and the counts and sizes of arguments and environment.
+    /// Tells JavaScript of an instance that was made: its number, and the counts and sizes of
+    /// arguments and environment.
     pub(super) fn set_created(&self, instance: u32, args: (u32, u32), environ: (u32, u32)) {
-        for (place, value) in self.created.iter().zip([instance, args.0, args.1, environ.0, environ.1]) {
+        for (place, value) in
+            self.created.iter().zip([instance, args.0, args.1, environ.0, environ.1])
+        {
             place.set(value);
         }
     }

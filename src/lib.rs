@@ -1,11 +1,15 @@
 //! The Node-API binding: the only code that names napi.
 //!
-//! `index.js` builds the `WASI` class on what is exported here. The 46 functions of preview1 are made once per environment
-//! (the main thread, a Worker) and take no arguments: both sides share a [`frame`]. Everything else is called rarely.
+//! `index.js` builds the `WASI` class on what is exported here. The 46 functions of preview1 are
+//! made once per environment (the main thread, a Worker) and take no arguments: both sides share a
+//! [`frame`]. Everything else is called rarely.
 
-#![allow(clippy::trivially_copy_pass_by_ref, reason = "napi's own functions borrow the environment")]
+#![allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "napi's own functions borrow the environment"
+)]
 
-mod environment;
+mod addon_instance;
 mod error;
 mod frame;
 mod imports;
@@ -14,12 +18,13 @@ mod shared;
 mod streams;
 mod table;
 
-use environment::{Environment, Handle};
+use addon_instance::{AddonInstance, Handle};
 use napi::bindgen_prelude::{
-    Either, External, Function, FunctionCallContext, JsObjectValue, JsValuesTupleIntoVec, Object, This, ToNapiValue,
+    Either, External, Function, FunctionCallContext, JsObjectValue, JsValuesTupleIntoVec, Object,
+    This, ToNapiValue,
 };
 use napi::{Env, Error, Property, Result};
-use options::{Extras, InstanceOptions};
+use options::{InstanceOptions, JsStreams};
 use std::rc::Rc;
 use wasi_rs_core::abi::Clockid;
 use wasi_rs_core::host;
@@ -29,25 +34,28 @@ use wasi_rs_core::host::sys::end_process;
 #[napi_derive::napi(module_exports)]
 #[allow(clippy::needless_pass_by_value, reason = "the macro's signature")]
 pub(crate) fn exports(mut exports: Object<'_>, env: Env) -> Result<()> {
-    let environment = Environment::new(&env)?;
+    let environment = AddonInstance::new(&env)?;
     exports.set_named_property("frame", environment.frame_buffer(&env)?)?;
     exports.set_named_property("calls", imports::functions(&env, &environment)?)?;
 
-    exports.set_named_property("snapshot0Calls", imports::snapshot0_functions(&env, &environment)?)?;
+    exports
+        .set_named_property("snapshot0Calls", imports::snapshot0_functions(&env, &environment)?)?;
 
     // None has a resolution of more than a few milliseconds.
-    let resolution = |clock| host::resolution(clock).ok().and_then(|ns| u32::try_from(ns).ok()).unwrap_or(0);
+    let resolution =
+        |clock| host::resolution(clock).ok().and_then(|ns| u32::try_from(ns).ok()).unwrap_or(0);
     let resolutions: Vec<u32> = (0..).map_while(Clockid::from_value).map(resolution).collect();
     exports.set_named_property("clockResolutions", resolutions)?;
 
     // Built on first use: only traces, the generator and tests read it.
-    exports
-        .define_properties(&[Property::new().with_utf8_name("table")?.with_getter_closure(|env: Env, _: This<'_>| table::object(&env))])?;
+    exports.define_properties(&[Property::new()
+        .with_utf8_name("table")?
+        .with_getter_closure(|env: Env, _: This<'_>| table::object(&env))])?;
 
     let here = Rc::clone(&environment);
     let create = move |call: FunctionCallContext<'_>| {
         Ok(match InstanceOptions::of_call(&call)?.into_ctx() {
-            Ok((ctx, extras)) => Either::A(External::new(Handle::new(&here, ctx, extras))),
+            Ok((ctx, streams)) => Either::A(External::new(Handle::new(&here, ctx, streams))),
             Err(error) => Either::B(error.failure()),
         })
     };
@@ -64,13 +72,16 @@ pub(crate) fn exports(mut exports: Object<'_>, env: Env) -> Result<()> {
     exports.set_named_property("closeInstance", function(&env, "closeInstance", close)?)?;
 
     let here = Rc::clone(&environment);
-    let share = move |call: FunctionCallContext<'_>| here.share(call.first_arg()?).ok_or_else(|| Error::from_reason("no such instance"));
+    let share = move |call: FunctionCallContext<'_>| {
+        here.share(call.first_arg()?).ok_or_else(|| Error::from_reason("no such instance"))
+    };
     exports.set_named_property("shareInstance", function(&env, "shareInstance", share)?)?;
 
     let here = Rc::clone(&environment);
     let attach = move |call: FunctionCallContext<'_>| {
-        let shared = shared::get(call.first_arg()?).ok_or_else(|| Error::from_reason("the instance is not shared"))?;
-        Ok(External::new(Handle::new(&here, shared.into(), Extras::default())))
+        let shared = shared::get(call.first_arg()?)
+            .ok_or_else(|| Error::from_reason("the instance is not shared"))?;
+        Ok(External::new(Handle::new(&here, shared.into(), JsStreams::default())))
     };
     exports.set_named_property("attachInstance", function(&env, "attachInstance", attach)?)?;
 
@@ -87,13 +98,18 @@ pub(crate) fn exports(mut exports: Object<'_>, env: Env) -> Result<()> {
     Ok(())
 }
 
-/// Ends the process at once: for `proc_exit` in a Worker, whose own exit would end the thread alone.
+/// Ends the process at once: for `proc_exit` in a Worker, whose own exit would end the thread
+/// alone.
 #[napi_derive::napi]
 pub(crate) fn exit_process(code: i32) {
     end_process(code)
 }
 
-fn function<'env, Return, F>(env: &'env Env, name: &str, callback: F) -> Result<Function<'env, (), Return>>
+fn function<'env, Return, F>(
+    env: &'env Env,
+    name: &str,
+    callback: F,
+) -> Result<Function<'env, (), Return>>
 where
     (): JsValuesTupleIntoVec,
     Return: ToNapiValue,

@@ -6,12 +6,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wasi_rs_core::abi::{Errno, Fdflags, Filetype};
-use wasi_rs_core::ctx::{Ctx, Strings};
+use wasi_rs_core::ctx::{Ctx, StringArray};
 use wasi_rs_core::descriptor::{Descriptor, Role};
 use wasi_rs_core::host::stream::{Input, Output, Stream};
 use wasi_rs_core::host::{
-    self, Access, Directory, GuestPath, Lazy, Opened, Quota, SeededRandom, SingleFile, Sorted, Stdio, SteppingClock, Tree, TreeOptions,
-    VirtualClocks,
+    self, Access, Directory, GuestPath, Lazy, Opened, Quota, SeededRandom, SingleFile,
+    SortedDirectory, Stdio, SteppingClock, Tree, TreeOptions, VirtualClocks,
 };
 
 /// Something that the guest gets under a name.
@@ -24,22 +24,23 @@ pub(crate) struct PreopenOptions {
     /// Whether the guest is to change nothing below it.
     pub read_only: bool,
     /// Unless it is a directory that the guest may use as any.
-    pub special: Option<SpecialPreopen>,
+    pub extended: Option<ExtendedPreopen>,
 }
 
-/// What is special about a preopen.
+/// What is extended about a preopen.
 #[napi_derive::napi(object)]
 #[derive(Default)]
-pub(crate) struct SpecialPreopen {
-    /// `directory`, the default, `file` or `memory`.
-    pub kind: Option<String>,
+pub(crate) struct ExtendedPreopen {
+    /// What the host's side of it is. Default: a directory.
+    pub kind: Option<PreopenKind>,
     /// Whether to make the directory, if it does not exist.
     pub create: Option<bool>,
     /// Whether no symbolic link is followed or made.
     pub no_symlinks: Option<bool>,
     /// Whether a directory or a file is opened when the guest first uses it.
     pub lazy: Option<bool>,
-    /// Whether the path is to be opened without following any symbolic link on the way: it is what was checked.
+    /// Whether the path is to be opened without following any symbolic link on the way: it is what
+    /// was checked.
     pub exact: Option<bool>,
     /// What a tree in memory holds first.
     pub entries: Option<Vec<EntryOptions>>,
@@ -56,11 +57,35 @@ pub(crate) struct EntryOptions {
     pub bytes: Uint8Array,
 }
 
+/// What a preopen is on the host's side.
+#[napi_derive::napi(string_enum = "lowercase")]
+#[derive(PartialEq, Eq)]
+pub enum PreopenKind {
+    /// A file, alone in a directory.
+    File,
+    /// A tree in memory.
+    Memory,
+}
+
+/// What a standard stream is that is no descriptor of the host.
+#[napi_derive::napi(string_enum = "lowercase")]
+#[derive(PartialEq, Eq)]
+pub enum StreamKind {
+    /// Nothing to read; what is written is thrown away.
+    Ignore,
+    /// Fixed input.
+    Bytes,
+    /// Captured output.
+    Pipe,
+    /// A function of JavaScript reads or writes.
+    Function,
+}
+
 /// A standard stream that is no descriptor of the host.
 #[napi_derive::napi(object)]
 pub(crate) struct StreamOptions {
-    /// `ignore`, `bytes`, `pipe` or `function`.
-    pub kind: String,
+    /// Which of them.
+    pub kind: StreamKind,
     /// What to read from `bytes`.
     pub bytes: Option<Uint8Array>,
     /// How many bytes a `pipe` keeps.
@@ -90,7 +115,7 @@ pub(crate) struct LimitOptions {
 /// What few instances have.
 #[napi_derive::napi(object)]
 #[derive(Default)]
-pub(crate) struct SpecialOptions {
+pub(crate) struct ExtendedOptions {
     /// What the guest may do.
     pub limits: Option<LimitOptions>,
     /// Instead of the host's realtime clock.
@@ -105,7 +130,8 @@ pub(crate) struct SpecialOptions {
     pub no_directories: Option<bool>,
 }
 
-/// What an instance is made of: the arguments of `createInstance`, which are read faster than properties.
+/// What an instance is made of: the arguments of `createInstance`, which are read faster than
+/// properties.
 pub(super) struct InstanceOptions {
     /// Arguments, each ending in NUL.
     args: String,
@@ -115,12 +141,12 @@ pub(super) struct InstanceOptions {
     stdio: [Either<i32, StreamOptions>; 3],
     /// Preopens, in the order of their descriptors.
     preopens: Vec<PreopenOptions>,
-    special: SpecialOptions,
+    extended: ExtendedOptions,
 }
 
 /// What JavaScript shares with a guest beside descriptors of the host.
 #[derive(Default)]
-pub(super) struct Extras {
+pub(super) struct JsStreams {
     /// Where streams 1 and 2 go, if JavaScript takes them.
     pub(super) outputs: [Option<Arc<Output>>; 2],
     /// The trees in memory, by the preopen's place.
@@ -128,63 +154,88 @@ pub(super) struct Extras {
 }
 
 /// A number of JavaScript that stands for a count.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast saturates, and `index.js` has checked the number")]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a cast saturates, and `index.js` has checked the number"
+)]
 fn count(number: f64) -> u64 {
     number as u64
 }
 
 impl InstanceOptions {
-    /// `createInstance(args, env, stdin, stdout, stderr, preopens, special)`
+    /// `createInstance(args, env, stdin, stdout, stderr, preopens, extended)`
     pub(super) fn of_call(call: &FunctionCallContext<'_>) -> napi::Result<Self> {
         Ok(Self {
             args: call.get(0)?,
             env: call.get(1)?,
             stdio: [call.get(2)?, call.get(3)?, call.get(4)?],
             preopens: call.get(5)?,
-            special: call.get::<Option<_>>(6)?.unwrap_or_default(),
+            extended: call.get::<Option<_>>(6)?.unwrap_or_default(),
         })
     }
 
     /// Opens everything. If one thing fails, what was opened before it is closed again.
-    pub(super) fn into_ctx(self) -> Result<(Ctx, Extras), ConstructionError> {
-        let mut extras = Extras::default();
-        let special = self.special;
-        let limits = special.limits.as_ref();
+    pub(super) fn into_ctx(self) -> Result<(Ctx, JsStreams), ConstructionError> {
+        let mut streams = JsStreams::default();
+        let extended = self.extended;
+        let limits = extended.limits.as_ref();
         let written = limits.and_then(|limits| limits.written_bytes).map(count);
         let entries = limits.and_then(|limits| limits.readdir_entries).map(count);
         let ctx = Ctx {
-            args: Arc::new(Strings::from_terminated(self.args.into_bytes())),
-            environ: Arc::new(Strings::from_terminated(self.env.into_bytes())),
-            quota: (written.is_some() || entries.is_some()).then(|| Arc::new(Quota::new(written, entries))),
-            clocks: clocks(special.realtime, special.monotonic).map(Arc::new),
-            random: special.random_seed.and_then(|seed| <[u8; 32]>::try_from(&*seed).ok()).map(SeededRandom::new).map(Arc::new),
+            args: Arc::new(StringArray::from_terminated(self.args.into_bytes())),
+            environ: Arc::new(StringArray::from_terminated(self.env.into_bytes())),
+            quota: (written.is_some() || entries.is_some())
+                .then(|| Arc::new(Quota::new(written, entries))),
+            clocks: clocks(extended.realtime, extended.monotonic).map(Arc::new),
+            random: extended
+                .random_seed
+                .and_then(|seed| <[u8; 32]>::try_from(&*seed).ok())
+                .map(SeededRandom::new)
+                .map(Arc::new),
             ..Ctx::default()
         };
         for (number, options) in self.stdio.into_iter().enumerate() {
             let mut lent = match options {
                 Either::A(fd) => {
-                    let name = ["stdin", "stdout", "stderr"].get(number).copied().unwrap_or_default();
-                    let lent = host::stdio(fd).map_err(|source| ConstructionError::Stdio { name, fd, source })?;
-                    if special.no_directories == Some(true) && matches!(lent.object, Opened::Directory(_)) {
+                    let name =
+                        ["stdin", "stdout", "stderr"].get(number).copied().unwrap_or_default();
+                    let lent = host::stdio(fd).map_err(|source| ConstructionError::Stdio {
+                        name,
+                        fd,
+                        source,
+                    })?;
+                    if extended.no_directories == Some(true)
+                        && matches!(lent.object, Opened::Directory(_))
+                    {
                         return Err(ConstructionError::Directory { name, fd });
                     }
                     lent
                 }
                 Either::B(options) => {
-                    let stream = stream(options, number, &mut extras);
-                    Stdio { object: Opened::File(Box::new(stream)), flags: Fdflags::empty(), access: Access::BOTH }
+                    let stream = stream(options, number, &mut streams);
+                    Stdio {
+                        object: Opened::File(Box::new(stream)),
+                        flags: Fdflags::empty(),
+                        access: Access::BOTH,
+                    }
                 }
             };
             if let Some(quota) = &ctx.quota {
                 lent.object = quota.meter(lent.object);
             }
-            insert(&ctx, Descriptor::standard(lent, if number == 0 { Role::Input } else { Role::Output }))?;
+            insert(
+                &ctx,
+                Descriptor::standard(lent, if number == 0 { Role::Input } else { Role::Output }),
+            )?;
         }
-        let sorted = special.sorted_readdir == Some(true);
+        let sorted = extended.sorted_readdir == Some(true);
         for options in self.preopens {
             let (guest, read_only) = (options.guest.clone(), options.read_only);
-            let object = match preopen(options, &ctx, &mut extras)? {
-                Opened::Directory(directory) if sorted => Opened::Directory(Box::new(Sorted::new(directory, &ctx.listings))),
+            let object = match preopen(options, &ctx, &mut streams)? {
+                Opened::Directory(directory) if sorted => {
+                    Opened::Directory(Box::new(SortedDirectory::new(directory, &ctx.listings)))
+                }
                 object => object,
             };
             let preopen = Descriptor::preopen(object, guest.as_bytes());
@@ -193,61 +244,82 @@ impl InstanceOptions {
         if let Some(limit) = limits.and_then(|limits| limits.open_files) {
             ctx.table.limit(usize::try_from(count(limit)).unwrap_or(usize::MAX));
         }
-        Ok((ctx, extras))
+        Ok((ctx, streams))
     }
 }
 
-fn clocks(realtime: Option<ClockOptions>, monotonic: Option<ClockOptions>) -> Option<VirtualClocks> {
-    let clock = |options: ClockOptions| SteppingClock::new(options.start.get_u64().1, options.step.get_u64().1);
-    (realtime.is_some() || monotonic.is_some()).then(|| VirtualClocks { realtime: realtime.map(clock), monotonic: monotonic.map(clock) })
+fn clocks(
+    realtime: Option<ClockOptions>,
+    monotonic: Option<ClockOptions>,
+) -> Option<VirtualClocks> {
+    let clock = |options: ClockOptions| {
+        SteppingClock::new(options.start.get_u64().1, options.step.get_u64().1)
+    };
+    (realtime.is_some() || monotonic.is_some())
+        .then(|| VirtualClocks { realtime: realtime.map(clock), monotonic: monotonic.map(clock) })
 }
 
-fn stream(options: StreamOptions, number: usize, extras: &mut Extras) -> Stream {
-    let output = |extras: &mut Extras| {
+fn stream(options: StreamOptions, number: usize, streams: &mut JsStreams) -> Stream {
+    let output = |streams: &mut JsStreams| {
         let output = Arc::new(Output::default());
-        if let Some(place) = extras.outputs.get_mut(number.wrapping_sub(1)) {
+        if let Some(place) = streams.outputs.get_mut(number.wrapping_sub(1)) {
             *place = Some(Arc::clone(&output));
         }
         output
     };
-    match options.kind.as_str() {
-        "bytes" => Stream::bytes(options.bytes.map(|bytes| bytes.to_vec()).unwrap_or_default()),
-        "pipe" => {
-            let cap = options.cap.map_or(usize::MAX, |cap| usize::try_from(count(cap)).unwrap_or(usize::MAX));
-            Stream::Collector { output: output(extras), cap }
+    match options.kind {
+        StreamKind::Bytes => {
+            Stream::bytes(options.bytes.map(|bytes| bytes.to_vec()).unwrap_or_default())
         }
-        "function" if number == 0 => Stream::Feed(Arc::new(Input::default())),
-        "function" => Stream::Sink(output(extras)),
-        _ => Stream::Null,
+        StreamKind::Pipe => {
+            let cap = options
+                .cap
+                .map_or(usize::MAX, |cap| usize::try_from(count(cap)).unwrap_or(usize::MAX));
+            Stream::Collector { output: output(streams), cap }
+        }
+        StreamKind::Function if number == 0 => Stream::Feed(Arc::new(Input::default())),
+        StreamKind::Function => Stream::Sink(output(streams)),
+        StreamKind::Ignore => Stream::Null,
     }
 }
 
-fn preopen(options: PreopenOptions, ctx: &Ctx, extras: &mut Extras) -> Result<Opened, ConstructionError> {
+fn preopen(
+    options: PreopenOptions,
+    ctx: &Ctx,
+    streams: &mut JsStreams,
+) -> Result<Opened, ConstructionError> {
     let root = options.guest == "/";
-    let special = options.special.unwrap_or_default();
-    let no_symlinks = special.no_symlinks == Some(true);
-    extras.trees.push(None);
-    if special.kind.as_deref() == Some("memory") {
-        let tree = tree(&options.guest, &special, ctx)?;
+    let extended = options.extended.unwrap_or_default();
+    let no_symlinks = extended.no_symlinks == Some(true);
+    streams.trees.push(None);
+    if extended.kind == Some(PreopenKind::Memory) {
+        let tree = tree(&options.guest, &extended, ctx)?;
         let directory = tree.root_directory(root);
-        if let Some(place) = extras.trees.last_mut() {
+        if let Some(place) = streams.trees.last_mut() {
             *place = Some(tree);
         }
         return Ok(Opened::Directory(directory));
     }
     let path = PathBuf::from(options.path);
     let how = How {
-        is_file: special.kind.as_deref() == Some("file"),
-        create: special.create == Some(true),
-        exact: special.exact == Some(true),
+        is_file: extended.kind == Some(PreopenKind::File),
+        create: extended.create == Some(true),
+        exact: extended.exact == Some(true),
         options: host::PreopenOptions { root, no_symlinks },
     };
-    if special.lazy == Some(true) {
-        return Ok(Opened::Directory(Box::new(Lazy::new(move || how.open(&path).map_err(|cause| cause.errno())))));
+    if extended.lazy == Some(true) {
+        return Ok(Opened::Directory(Box::new(Lazy::new(move || {
+            how.open(&path).map_err(|cause| cause.errno())
+        }))));
     }
     how.open(&path).map(Opened::Directory).map_err(|cause| {
-        let place = extras.trees.len().saturating_sub(1);
-        ConstructionError::Preopen { guest: options.guest, host: path, place: u32::try_from(place).unwrap_or(u32::MAX), cause }
+        let place = streams.trees.len().saturating_sub(1);
+        ConstructionError::Preopen {
+            guest: options.guest,
+            host: path,
+            place: u32::try_from(place).unwrap_or(u32::MAX),
+            cause,
+        }
     })
 }
 
@@ -270,8 +342,16 @@ impl How {
         self.open_directory(path, self.options)
     }
 
-    fn open_directory(&self, path: &Path, options: host::PreopenOptions) -> Result<Box<dyn Directory>, Cause> {
-        let opened = if self.exact { host::open_exact(path, options)? } else { host::open_preopen(path, options)? };
+    fn open_directory(
+        &self,
+        path: &Path,
+        options: host::PreopenOptions,
+    ) -> Result<Box<dyn Directory>, Cause> {
+        let opened = if self.exact {
+            host::open_exact(path, options)?
+        } else {
+            host::open_preopen(path, options)?
+        };
         match opened {
             Opened::Directory(directory) => Ok(directory),
             Opened::File(_) => Err(io::ErrorKind::NotADirectory.into()),
@@ -281,7 +361,9 @@ impl How {
     /// Opens the directory of a file, which is opened when the guest does.
     fn open_file(&self, path: &Path) -> Result<Box<dyn Directory>, Cause> {
         let path = if self.exact { path.to_owned() } else { path.canonicalize()? };
-        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(io::ErrorKind::InvalidInput.into()) };
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
         let parent = self.open_directory(parent, host::PreopenOptions::default())?;
         let name = name.as_encoded_bytes();
         if parent.path_filestat(GuestPath::new(name)?, false)?.filetype == Filetype::Directory {
@@ -291,18 +373,23 @@ impl How {
     }
 }
 
-fn tree(guest: &str, options: &SpecialPreopen, ctx: &Ctx) -> Result<Tree, ConstructionError> {
+fn tree(guest: &str, options: &ExtendedPreopen, ctx: &Ctx) -> Result<Tree, ConstructionError> {
     let max_bytes = options.max_bytes.map_or(u64::MAX, count);
     let mut tree_options = TreeOptions::new(max_bytes);
     if let Some(clocks) = ctx.clocks.as_ref().filter(|clocks| clocks.realtime.is_some()) {
         // Files get the guest's time, and a device that is the same in the next run.
         let clocks = Arc::clone(clocks);
-        tree_options.clock = Box::new(move || clocks.realtime.as_ref().map_or(0, SteppingClock::time));
+        tree_options.clock =
+            Box::new(move || clocks.realtime.as_ref().map_or(0, SteppingClock::time));
         tree_options.device = Some(1);
     }
     let tree = Tree::with_options(tree_options);
     for entry in options.entries.iter().flatten() {
-        let failed = |errno| ConstructionError::Entry { guest: guest.to_owned(), name: entry.name.clone(), errno };
+        let failed = |errno| ConstructionError::Entry {
+            guest: guest.to_owned(),
+            name: entry.name.clone(),
+            errno,
+        };
         tree.seed(&entry.name, &entry.bytes).map_err(failed)?;
     }
     Ok(tree)

@@ -16,7 +16,8 @@ fn lock() -> MutexGuard<'static, Option<Shared>> {
     SHARED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Adds an instance and gives it a number. It stays open until it is removed and every environment has released it.
+/// Adds an instance and gives it a number. It stays open until it is removed and every environment
+/// has released it.
 pub(super) fn add(instance: SharedCtx) -> u32 {
     let mut shared = lock();
     let shared = shared.get_or_insert_default();

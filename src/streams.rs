@@ -1,6 +1,7 @@
-//! What goes between JavaScript and a guest beside its memory: streams that are functions or collected, and trees in memory.
+//! What goes between JavaScript and a guest beside its memory: streams that are functions or
+//! collected, and trees in memory.
 
-use super::environment::{Environment, Instance};
+use super::addon_instance::{AddonInstance, Instance};
 use super::function;
 use napi::bindgen_prelude::{Either, FunctionCallContext, JsObjectValue, Object, Uint8Array};
 use napi::{Env, Result};
@@ -11,23 +12,34 @@ use wasi_rs_core::host::stream::{Input, Output};
 use wasi_rs_core::host::{GuestPath, Opened, Result as HostResult, Tree};
 
 /// Adds the functions to the addon's exports.
-pub(super) fn export(env: &Env, exports: &mut Object<'_>, environment: &Rc<Environment>) -> Result<()> {
+pub(super) fn export(
+    env: &Env,
+    exports: &mut Object<'_>,
+    environment: &Rc<AddonInstance>,
+) -> Result<()> {
     // (id, stream) => Uint8Array | null: what the guest wrote to a function since the last call.
     let here = Rc::clone(environment);
     let take = move |call: FunctionCallContext<'_>| {
         let (id, stream) = (call.get(0)?, call.get(1)?);
-        Ok(here.output(id, stream, Output::take).filter(|bytes| !bytes.is_empty()).map(Uint8Array::from))
+        Ok(here
+            .output(id, stream, Output::take)
+            .filter(|bytes| !bytes.is_empty())
+            .map(Uint8Array::from))
     };
     exports.set_named_property("takeOutput", function(env, "takeOutput", take)?)?;
 
     // (id, stream) => Uint8Array | null: a copy of what was collected.
     let here = Rc::clone(environment);
-    let collected = move |call: FunctionCallContext<'_>| Ok(here.output(call.get(0)?, call.get(1)?, Output::copy).map(Uint8Array::from));
+    let collected = move |call: FunctionCallContext<'_>| {
+        Ok(here.output(call.get(0)?, call.get(1)?, Output::copy).map(Uint8Array::from))
+    };
     exports.set_named_property("collectedOutput", function(env, "collectedOutput", collected)?)?;
 
     // (id, stream) => boolean | null: whether the collector's cap has refused something.
     let here = Rc::clone(environment);
-    let truncated = move |call: FunctionCallContext<'_>| Ok(here.output(call.get(0)?, call.get(1)?, Output::is_truncated));
+    let truncated = move |call: FunctionCallContext<'_>| {
+        Ok(here.output(call.get(0)?, call.get(1)?, Output::is_truncated))
+    };
     exports.set_named_property("outputTruncated", function(env, "outputTruncated", truncated)?)?;
 
     // (id, fd) => boolean: whether a read of the descriptor needs more from the function.
@@ -50,16 +62,21 @@ pub(super) fn export(env: &Env, exports: &mut Object<'_>, environment: &Rc<Envir
     };
     exports.set_named_property("feedInput", function(env, "feedInput", feed)?)?;
 
-    // (id, preopen, path, root) => Uint8Array | null: a file of a tree in memory, by the path that a guest would open.
+    // (id, preopen, path, root) => Uint8Array | null: a file of a tree in memory, by the path that
+    // a guest would open.
     let here = Rc::clone(environment);
     let read = move |call: FunctionCallContext<'_>| {
         let (path, root): (String, bool) = (call.get(2)?, call.get(3)?);
         let read = |tree: &Tree| tree.read_at(GuestPath::new(path.as_bytes())?, root);
-        Ok(here.tree(call.get(0)?, call.get(1)?, read).and_then(HostResult::ok).map(Uint8Array::from))
+        Ok(here
+            .tree(call.get(0)?, call.get(1)?, read)
+            .and_then(HostResult::ok)
+            .map(Uint8Array::from))
     };
     exports.set_named_property("readTreeFile", function(env, "readTreeFile", read)?)?;
 
-    // (id, prefixes) => string[] | string: the paths of the files of all trees in memory, each behind its preopen's prefix, or the name of the errno.
+    // (id, prefixes) => string[] | string: the paths of the files of all trees in memory, each
+    // behind its preopen's prefix, or the name of the errno.
     let here = Rc::clone(environment);
     let list = move |call: FunctionCallContext<'_>| {
         let prefixes: Vec<String> = call.get(1)?;
@@ -74,7 +91,9 @@ pub(super) fn export(env: &Env, exports: &mut Object<'_>, environment: &Rc<Envir
     let here = Rc::clone(environment);
     let is_link = move |call: FunctionCallContext<'_>| {
         let path: String = call.get(2)?;
-        Ok(here.tree(call.get(0)?, call.get(1)?, |tree| tree.is_link(&path)).and_then(HostResult::ok))
+        Ok(here
+            .tree(call.get(0)?, call.get(1)?, |tree| tree.is_link(&path))
+            .and_then(HostResult::ok))
     };
     exports.set_named_property("isTreeLink", function(env, "isTreeLink", is_link)?)
 }
@@ -82,10 +101,11 @@ pub(super) fn export(env: &Env, exports: &mut Object<'_>, environment: &Rc<Envir
 /// How long the paths of all trees of an instance may be together, in bytes.
 const LIST_LIMIT: usize = 32 << 20;
 
-impl Environment {
+impl AddonInstance {
     fn output<T>(&self, id: u32, stream: u32, act: impl FnOnce(&Output) -> T) -> Option<T> {
         let index = usize::try_from(stream.checked_sub(1)?).ok()?;
-        self.with_instance(id, |instance| instance.extras.outputs.get(index)?.as_deref().map(act)).flatten()
+        self.with_instance(id, |instance| instance.streams.outputs.get(index)?.as_deref().map(act))
+            .flatten()
     }
 
     /// The input that a descriptor reads from, if it is one that a function feeds and may be read.
@@ -104,8 +124,10 @@ impl Environment {
     fn list_files(&self, id: u32, prefixes: &[String]) -> HostResult<Vec<String>> {
         let mut room = LIST_LIMIT;
         let list = |instance: &Instance| {
-            let trees = instance.extras.trees.iter().zip(prefixes);
-            let lists = trees.filter_map(|(tree, prefix)| tree.as_ref().map(|tree| tree.list_files(prefix, &mut room)));
+            let trees = instance.streams.trees.iter().zip(prefixes);
+            let lists = trees.filter_map(|(tree, prefix)| {
+                tree.as_ref().map(|tree| tree.list_files(prefix, &mut room))
+            });
             lists.collect::<HostResult<Vec<_>>>().map(|lists| lists.into_iter().flatten().collect())
         };
         self.with_instance(id, list).unwrap_or(Ok(Vec::new()))
@@ -113,6 +135,7 @@ impl Environment {
 
     fn tree<T>(&self, id: u32, preopen: u32, act: impl FnOnce(&Tree) -> T) -> Option<T> {
         let index = usize::try_from(preopen).ok()?;
-        self.with_instance(id, |instance| instance.extras.trees.get(index)?.as_ref().map(act)).flatten()
+        self.with_instance(id, |instance| instance.streams.trees.get(index)?.as_ref().map(act))
+            .flatten()
     }
 }

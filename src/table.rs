@@ -1,9 +1,13 @@
-//! The table of preview1 as JavaScript reads it: `npm run generate` writes `lib/imports.js` from it.
+//! The table of preview1 as JavaScript reads it: `npm run generate` writes `lib/imports.js` from
+//! it.
 
 use crate::frame::{self, outcome};
 use napi::bindgen_prelude::{JsObjectValue, Object};
 use napi::{Env, Result};
-use wasi_rs_core::abi::{Advice, Clockid, Errno, Fdflags, Fstflags, Lookupflags, Oflags, Riflags, Rights, Sdflags, Whence};
+use wasi_rs_core::abi::{
+    Advice, Clockid, Errno, Fdflags, Fstflags, Lookupflags, Oflags, Riflags, Rights, Sdflags,
+    Whence,
+};
 use wasi_rs_core::preview1::{Entry, Function, Visitor, each, snapshot0};
 
 /// The functions themselves.
@@ -22,7 +26,10 @@ pub(crate) fn object<'a>(env: &Env) -> Result<Object<'a>> {
     let mut table = Object::new(env)?;
     table.set_named_property("functions", functions(env, each::<Functions>())?)?;
     table.set_named_property("snapshot0", functions(env, snapshot0::each::<Functions>())?)?;
-    table.set_named_property("errnos", Errno::ALL.iter().map(|errno| errno.name()).collect::<Vec<_>>())?;
+    table.set_named_property(
+        "errnos",
+        Errno::ALL.iter().map(|errno| errno.name()).collect::<Vec<_>>(),
+    )?;
     table.set_named_property("bits", bits(env)?)?;
     table.set_named_property("values", values(env)?)?;
     table.set_named_property("frame", numbers(env, &frame::PLACES)?)?;
@@ -34,8 +41,11 @@ pub(crate) fn object<'a>(env: &Env) -> Result<Object<'a>> {
 fn functions<'a>(env: &Env, all: Vec<Function>) -> Result<Object<'a>> {
     let mut object = Object::new(env)?;
     for function in all {
-        let parameters: Vec<Vec<&str>> =
-            function.parameters.iter().map(|parameter| vec![parameter.name, parameter.lanes, parameter.kind]).collect();
+        let parameters: Vec<Vec<&str>> = function
+            .parameters
+            .iter()
+            .map(|parameter| vec![parameter.name, parameter.core_params, parameter.kind])
+            .collect();
         let mut one = Object::new(env)?;
         one.set_named_property("parameters", parameters)?;
         one.set_named_property("results", function.results.to_vec())?;
@@ -68,7 +78,9 @@ fn bits<'a>(env: &Env) -> Result<Object<'a>> {
 /// The names of enumerations, from value 0 on.
 fn values<'a>(env: &Env) -> Result<Object<'a>> {
     let mut object = Object::new(env)?;
-    for (kind, names) in [("advice", Advice::NAMES), ("clockid", Clockid::NAMES), ("whence", Whence::NAMES)] {
+    for (kind, names) in
+        [("advice", Advice::NAMES), ("clockid", Clockid::NAMES), ("whence", Whence::NAMES)]
+    {
         object.set_named_property(kind, names.to_vec())?;
     }
     Ok(object)

@@ -1,5 +1,5 @@
-// Published programs that use node:wasi run unchanged under the register hook, and do their real work:
-// each of the programs checks what came out. Run by `npm run test:compat`.
+// Published programs that use node:wasi run unchanged under the register hook, and do their real
+// work: each of the programs checks what came out. Run by `npm run test:compat`.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';

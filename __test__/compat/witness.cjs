@@ -1,6 +1,7 @@
 'use strict';
-// Preloaded into a program and its Workers: tells the test, on descriptor 3, where instances of wasi-rs
-// are made. The addon's function is the one that is watched, so that the class stays as it is.
+// Preloaded into a program and its Workers: tells the test, on descriptor 3, where instances of
+// wasi-rs are made. The addon's function is the one that is watched, so that the class stays as it
+// is.
 const { writeSync } = require('node:fs');
 const { isMainThread } = require('node:worker_threads');
 const binding = require('../../binding.js');

@@ -1,5 +1,6 @@
 'use strict';
-// The observable contract of node:wasi, as cases: each returns a value, or throws. Run by probe.cjs.
+// The observable contract of node:wasi, as cases: each returns a value, or throws. Run by
+// probe.cjs.
 const {
   closeSync,
   fstatSync,
@@ -36,7 +37,8 @@ const exiting = (code, entry = '_start') => ({
   functions: [{ export: entry, form: ':', body: [op.i32(code), op.call(0)] }],
 });
 
-// Descriptors of its own as stdio: a call may close or renumber them, and the process's are then gone too.
+// Descriptors of its own as stdio: a call may close or renumber them, and the process's are then
+// gone too.
 let serial = 0;
 function ownStdio() {
   const [stdin, stdout, stderr] = [0, 1, 2].map((n) =>

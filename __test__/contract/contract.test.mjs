@@ -1,7 +1,7 @@
-// Compares wasi-rs with recordings of node:wasi: the cases in cases.cjs, each with the result that this
-// version of Node.js gave. A difference needs a reason in ../may-differ.json, and what wasi-rs does
-// instead stands in ours.json. After a change that is meant, delete what is out of date there, run this
-// file with UPDATE_CONTRACT=1 under each version, and read what has changed.
+// Compares wasi-rs with recordings of node:wasi: the cases in cases.cjs, each with the result that
+// this version of Node.js gave. A difference needs a reason in ../may-differ.json, and what wasi-rs
+// does instead stands in ours.json. After a change that is meant, delete what is out of date there,
+// run this file with UPDATE_CONTRACT=1 under each version, and read what has changed.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

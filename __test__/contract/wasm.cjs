@@ -1,5 +1,6 @@
 'use strict';
-// A few bytes of assembler: modules with imports, an own or imported memory, and straight-line bodies.
+// A few bytes of assembler: modules with imports, an own or imported memory, and straight-line
+// bodies.
 const I32 = 0x7f;
 const I64 = 0x7e;
 const TYPES = { i: I32, I: I64 };
@@ -46,8 +47,9 @@ const op = {
   unreachable: [0x00],
 };
 
-// imports: [{ module, name, form }]; functions: [{ export, form, body }], indices after the imports;
-// memory: { initial, maximum, shared, exported, imported: [module, name] }; reexport: exports imports.
+// imports: [{ module, name, form }]; functions: [{ export, form, body }], indices after the
+// imports; memory: { initial, maximum, shared, exported, imported: [module, name] }; reexport:
+// exports imports.
 function assemble({
   imports = [],
   functions = [],

@@ -1,5 +1,5 @@
-// Runs the cases of one group, in a process that may crash or hang. The parent hears on descriptor 3
-// which case begins and what came of it, one JSON object a line.
+// Runs the cases of one group, in a process that may crash or hang. The parent hears on descriptor
+// 3 which case begins and what came of it, one JSON object a line.
 
 import fs from 'node:fs';
 import { loadWASI } from '../support/implementation.mjs';

@@ -1,5 +1,5 @@
-// The imports with valid arguments, each pointer with what it points to: what the tests of memory and
-// of JavaScript spoil one argument of.
+// The imports with valid arguments, each pointer with what it points to: what the tests of memory
+// and of JavaScript spoil one argument of.
 
 import fs from 'node:fs';
 import path from 'node:path';

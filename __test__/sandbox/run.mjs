@@ -4,8 +4,8 @@
 //
 // `--impl` names the implementation to attack, by default this package; `--filter` picks cases by
 // "class: group: case"; `--seconds` is how long all races together may take, by default 30. Groups
-// of cases run in processes of their own: a crash, a hang or an unexpected end is a case that failed.
-// One table at the end, and what failed below it; the exit code is 1 if anything did.
+// of cases run in processes of their own: a crash, a hang or an unexpected end is a case that
+// failed. One table at the end, and what failed below it; the exit code is 1 if anything did.
 
 import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -260,7 +260,10 @@ function print(rows) {
   }
 }
 
-/** Runs groups, two at a time where they do not measure time, and gives each with its tally, in order. */
+/**
+ * Runs groups, two at a time where they do not measure time, and gives each with its tally, in
+ * order.
+ */
 async function runGroups(groups, launcher) {
   const results = [];
   for (let i = 0; i < groups.length;) {

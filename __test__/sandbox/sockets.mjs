@@ -3,7 +3,10 @@
 import net from 'node:net';
 import path from 'node:path';
 
-/** @returns {Promise<{ listener: number, stream: number }>} a listening socket, and one connected to it */
+/**
+ * @returns {Promise<{ listener: number, stream: number }>} a listening socket, and one connected to
+ * it
+ */
 export async function openSockets(folder) {
   const place = path.join(folder, 'socket');
   const server = net.createServer((socket) => socket.on('error', () => {}));

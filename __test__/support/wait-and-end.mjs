@@ -2,8 +2,8 @@
 //
 //   node wait-and-end.mjs KIND FOLDER terminate|exit USER
 //
-// It opens what it lends, becomes USER, starts the Worker, lets it wait, and ends it, or the whole process at once. What happened goes
-// to the file `told` in FOLDER.
+// It opens what it lends, becomes USER, starts the Worker, lets it wait, and ends it, or the whole
+// process at once. What happened goes to the file `told` in FOLDER.
 import fs from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';

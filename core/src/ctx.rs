@@ -6,16 +6,18 @@ use std::any::Any;
 use std::cell::Cell;
 use std::sync::Arc;
 
-/// Strings for the guest, each with its terminator, one behind the other: what `args_get` and `environ_get` copy out.
+/// Strings for the guest, each with its terminator, one behind the other: what `args_get` and
+/// `environ_get` copy out.
 #[derive(Debug, Default)]
-pub struct Strings {
+pub struct StringArray {
     bytes: Vec<u8>,
     /// Where each begins.
     starts: Vec<u32>,
 }
 
-impl Strings {
-    /// From strings that each end in NUL. Bytes behind the last NUL are dropped, as is what no guest memory could hold.
+impl StringArray {
+    /// From strings that each end in NUL. Bytes behind the last NUL are dropped, as is what no
+    /// guest memory could hold.
     #[must_use]
     pub fn from_terminated(mut bytes: Vec<u8>) -> Self {
         let end = bytes.iter().rposition(|byte| *byte == 0).map_or(0, |at| at.saturating_add(1));
@@ -32,7 +34,8 @@ impl Strings {
         Self { bytes, starts }
     }
 
-    /// How many there are, and their bytes with the terminators: both are below 2^32, as [`Self::from_terminated`] sees to it.
+    /// How many there are, and their bytes with the terminators: both are below 2^32, as
+    /// [`Self::from_terminated`] sees to it.
     #[must_use]
     pub fn sizes(&self) -> (u32, u32) {
         let number = |len| u32::try_from(len).unwrap_or(u32::MAX);
@@ -56,9 +59,9 @@ impl Strings {
 #[derive(Default)]
 pub struct Ctx {
     /// The command-line arguments.
-    pub args: Arc<Strings>,
+    pub args: Arc<StringArray>,
     /// The environment, as `NAME=value`.
-    pub environ: Arc<Strings>,
+    pub environ: Arc<StringArray>,
     /// The descriptors.
     pub table: Table,
     /// The memory for its listings.
@@ -69,16 +72,17 @@ pub struct Ctx {
     pub clocks: Option<Arc<VirtualClocks>>,
     /// The generator that the embedder seeds.
     pub random: Option<Arc<SeededRandom>>,
-    /// What a call that goes on in slices keeps between two of them, beside its number in `resume`. A call may be given up there: the first slice
-    /// of one that looks here has to drop what it finds.
+    /// What a call that goes on in slices keeps between two of them, beside its number in `resume`.
+    /// A call may be given up there: the first slice of one that looks here has to drop what it
+    /// finds.
     pub parked: Cell<Option<Box<dyn Any + Send>>>,
 }
 
 /// What the threads of one guest share of an instance.
 #[derive(Clone)]
 pub struct SharedCtx {
-    args: Arc<Strings>,
-    environ: Arc<Strings>,
+    args: Arc<StringArray>,
+    environ: Arc<StringArray>,
     table: SharedTable,
     listings: Arc<Budget>,
     quota: Option<Arc<Quota>>,
@@ -136,7 +140,7 @@ mod tests {
             (b"a\0unfinished", b"a\0", &[0]),
             (b"unfinished", b"", &[]),
         ] {
-            let made = Strings::from_terminated(bytes.to_vec());
+            let made = StringArray::from_terminated(bytes.to_vec());
             assert_eq!((made.bytes(), made.starts()), (kept, starts));
         }
     }

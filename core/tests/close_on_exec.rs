@@ -1,5 +1,5 @@
-//! A child that is started while a guest opens files and takes connections inherits none of them. A program of its own, as the others of
-//! one program open what they open meanwhile.
+//! A child that is started while a guest opens files and takes connections inherits none of them. A
+//! program of its own, as the others of one program open what they open meanwhile.
 
 #![cfg(target_os = "linux")]
 #![allow(
@@ -30,7 +30,7 @@ use std::thread;
 use support::host::{open_directory, stream_pair};
 use support::{BOX, Open, Setup, TempDir};
 use wasi_rs_core::abi::{Fdflags, Rights};
-use wasi_rs_core::preview1::Stop;
+use wasi_rs_core::preview1::CallError;
 
 fn prepare() {}
 
@@ -39,12 +39,16 @@ const CHILDREN: u32 = 2000;
 
 /// The descriptors of this process that a child would inherit, standard streams aside.
 fn inherited() -> BTreeSet<i32> {
-    let numbers = std::fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().file_name().to_str().unwrap().parse().unwrap());
+    let numbers = std::fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_str().unwrap().parse().unwrap());
     numbers
         .filter(|fd| *fd > 2)
         .filter(|fd| {
             // The one that lists the others is closed by now.
-            let Ok(info) = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")) else { return false };
+            let Ok(info) = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")) else {
+                return false;
+            };
             let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap().trim();
             i32::from_str_radix(flags, 8).unwrap() & libc::O_CLOEXEC == 0
         })
@@ -62,7 +66,12 @@ fn each_way_to_open() {
     let before = inherited();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let mut guest = Setup { stdin: Some(listener.into()), preopens: &[("box", "box"), ("/", "box")], ..Setup::default() }.guest();
+    let mut guest = Setup {
+        stdin: Some(listener.into()),
+        preopens: &[("box", "box"), ("/", "box")],
+        ..Setup::default()
+    }
+    .guest();
     guest.temp.create_dir("box/dir");
     guest.temp.write("box/dir/file", "text");
     guest.temp.fifo("box/fifo");
@@ -99,9 +108,15 @@ fn each_way_to_open() {
     assert_eq!(inherited(), before, "lent");
 }
 
-/// What a child has open: its streams, what it lists them by, and what this program has inherited itself.
+/// What a child has open: its streams, what it lists them by, and what this program has inherited
+/// itself.
 fn open_in_a_child() -> String {
-    let child = Command::new("ls").arg("/proc/self/fd").stdin(Stdio::null()).stderr(Stdio::null()).output().unwrap();
+    let child = Command::new("ls")
+        .arg("/proc/self/fd")
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .unwrap();
     String::from_utf8(child.stdout).unwrap()
 }
 
@@ -114,9 +129,15 @@ fn children_while_a_guest_accepts() {
     listener.set_nonblocking(true).unwrap();
     // One that is opened anew for each write.
     place.fifo("fifo");
-    let mut pipe = std::fs::OpenOptions::new().read(true).write(true).open(place.path("fifo")).unwrap();
+    let mut pipe =
+        std::fs::OpenOptions::new().read(true).write(true).open(place.path("fifo")).unwrap();
     let stdout = std::fs::OpenOptions::new().write(true).open(place.path("fifo")).unwrap();
-    let setup = Setup { stdin: Some(listener.into()), stdout: Some(stdout.into()), preopens: &[("box", "box")], ..Setup::default() };
+    let setup = Setup {
+        stdin: Some(listener.into()),
+        stdout: Some(stdout.into()),
+        preopens: &[("box", "box")],
+        ..Setup::default()
+    };
     let guest = setup.guest();
     guest.temp.create_dir("box/dir");
     guest.temp.write("box/file", "text");
@@ -145,7 +166,7 @@ fn children_while_a_guest_accepts() {
                         guest.write(1, &[b"x"]).unwrap();
                         pipe.read_exact(&mut [0]).unwrap();
                     }
-                    Err(Stop::Again) => {}
+                    Err(CallError::Again) => {}
                     result => panic!("{result:?}"),
                 }
             }
@@ -165,5 +186,9 @@ fn children_while_a_guest_accepts() {
             assert_eq!(outcome.unwrap(), BTreeSet::from([alone.clone()]));
         }
     });
-    assert!(accepted.load(Relaxed) > CHILDREN, "{} connections were accepted", accepted.load(Relaxed));
+    assert!(
+        accepted.load(Relaxed) > CHILDREN,
+        "{} connections were accepted",
+        accepted.load(Relaxed)
+    );
 }

@@ -1,4 +1,5 @@
-//! A process that has no more descriptors to give. A program of its own, as the limit is the whole process's.
+//! A process that has no more descriptors to give. A program of its own, as the limit is the whole
+//! process's.
 
 #![cfg(unix)]
 #![allow(
@@ -47,7 +48,8 @@ fn a_guest_that_takes_all_gets_an_errno_and_gives_all_back() {
     assert_eq!(full, fails(Errno::Mfile));
     assert!(opened.len() > 50);
 
-    // What needs a descriptor of the host fails, leaves nothing behind, and is not taken for something else.
+    // What needs a descriptor of the host fails, leaves nothing behind, and is not taken for
+    // something else.
     for result in [
         guest.open(BOX, "new", Open::creating()).map(drop),
         guest.open(BOX, "dir", Open::directory()).map(drop),

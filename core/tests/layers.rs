@@ -5,7 +5,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The modules, the lowest first. `ARCHITECTURE.md` and `core/src/lib.rs` list them in the same order.
+/// The modules, the lowest first. `ARCHITECTURE.md` and `core/src/lib.rs` list them in the same
+/// order.
 const LAYERS: [&str; 6] = ["memory", "abi", "host", "descriptor", "ctx", "preview1"];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
@@ -18,9 +19,11 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 
 /// The modules that a text names by `crate::`.
 fn used(text: &str) -> impl Iterator<Item = &str> {
-    text.split("crate::")
-        .skip(1)
-        .map(|rest| rest.split(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit()).next().unwrap_or_default())
+    text.split("crate::").skip(1).map(|rest| {
+        rest.split(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit())
+            .next()
+            .unwrap_or_default()
+    })
 }
 
 #[test]
@@ -34,7 +37,10 @@ fn no_module_uses_one_above_it() {
         if module == "lib" {
             continue;
         }
-        let own = LAYERS.iter().position(|layer| *layer == module).unwrap_or_else(|| panic!("{module} is no layer"));
+        let own = LAYERS
+            .iter()
+            .position(|layer| *layer == module)
+            .unwrap_or_else(|| panic!("{module} is no layer"));
         for name in used(&fs::read_to_string(&path).unwrap()) {
             checked += 1;
             // A name that is no module is one of lib.rs, which has none.
@@ -51,6 +57,7 @@ fn no_module_uses_one_above_it() {
 #[test]
 fn lib_lists_the_modules_in_their_order() {
     let lib = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
-    let modules: Vec<&str> = lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    let modules: Vec<&str> =
+        lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
     assert_eq!(modules, LAYERS);
 }

@@ -1,5 +1,6 @@
-//! A process that has no descriptor to give when the first path is resolved. That says nothing of `openat2`, which is used as soon as there
-//! are descriptors again. A program of its own, as what is found out holds for the whole process.
+//! A process that has no descriptor to give when the first path is resolved. That says nothing of
+//! `openat2`, which is used as soon as there are descriptors again. A program of its own, as what
+//! is found out holds for the whole process.
 
 #![cfg(target_os = "linux")]
 #![allow(
@@ -45,7 +46,8 @@ fn no_descriptor_left_does_not_mean_no_openat2() {
     taken.clear();
     setrlimit(Resource::Nofile, before).unwrap();
 
-    // From now on each call is counted, and refused as a kernel without it does: one that is never made was taken for absent.
+    // From now on each call is counted, and refused as a kernel without it does: one that is never
+    // made was taken for absent.
     seccomp::refuse_openat2(libc::ENOSYS);
     let fd = guest.open(BOX, "dir/../file", Open::reading()).unwrap();
     assert_eq!(guest.read(fd, &[4]), Ok(b"text".to_vec()));

@@ -1,7 +1,12 @@
 //! What a tree in memory takes of the host's memory, beside what it is charged.
 
 #![allow(clippy::panic, unsafe_code, reason = "an allocator that counts")]
-#![allow(clippy::unwrap_used, clippy::arithmetic_side_effects, clippy::cast_precision_loss, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    clippy::cast_precision_loss,
+    reason = "tests"
+)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -11,7 +16,8 @@ use wasi_rs_core::memory::GuestMemory;
 
 thread_local!(static ALLOCATED: Cell<usize> = const { Cell::new(0) });
 
-/// Counts what this thread has allocated, as blocks of an allocator are: 16 bytes more, in multiples of 16.
+/// Counts what this thread has allocated, as blocks of an allocator are: 16 bytes more, in
+/// multiples of 16.
 struct Counting;
 
 fn block(size: usize) -> usize {
@@ -61,7 +67,8 @@ fn create(directory: &dyn Directory, name: &str) -> Result<Box<dyn File>, Errno>
 
 fn write(file: &dyn File, len: usize, offset: u64) -> Result<usize, Errno> {
     let mut bytes = vec![1; len];
-    let region = GuestMemory::from_slice(&mut bytes).region(0, u32::try_from(len).unwrap()).unwrap();
+    let region =
+        GuestMemory::from_slice(&mut bytes).region(0, u32::try_from(len).unwrap()).unwrap();
     file.pwrite(&[region], offset)
 }
 
@@ -106,13 +113,22 @@ fn the_memory_of_a_tree_is_near_what_it_is_charged() {
         write(&*file, 64 * 1024, 0)?;
         file.set_size(33 * 1024)
     });
-    fill("files of one byte", |top, index| write(&*create(top, &index.to_string())?, 1, 0).map(drop));
+    fill("files of one byte", |top, index| {
+        write(&*create(top, &index.to_string())?, 1, 0).map(drop)
+    });
     fill("empty files", |top, index| create(top, &index.to_string()).map(drop));
-    fill("files of 65 bytes", |top, index| write(&*create(top, &index.to_string())?, 65, 0).map(drop));
-    fill("a byte behind a chunk", |top, index| write(&*create(top, &index.to_string())?, 1, 65536).map(drop));
-    fill("the last byte of each chunk", |top, index| write(&*create(top, "f")?, 1, 65535 + 65536 * index as u64).map(drop));
+    fill("files of 65 bytes", |top, index| {
+        write(&*create(top, &index.to_string())?, 65, 0).map(drop)
+    });
+    fill("a byte behind a chunk", |top, index| {
+        write(&*create(top, &index.to_string())?, 1, 65536).map(drop)
+    });
+    fill("the last byte of each chunk", |top, index| {
+        write(&*create(top, "f")?, 1, 65535 + 65536 * index as u64).map(drop)
+    });
     fill("the first byte of each chunk", |top, index| {
-        write(&*create(top, "f")?, 1, 65536 * index as u64).and_then(|done| if done == 0 { Err(Errno::Nospc) } else { Ok(()) })
+        write(&*create(top, "f")?, 1, 65536 * index as u64)
+            .and_then(|done| if done == 0 { Err(Errno::Nospc) } else { Ok(()) })
     });
     fill("directories", |top, index| top.create_directory(path(&index.to_string())));
     fill("directories with a file", |top, index| {

@@ -1,4 +1,5 @@
-//! Paths where a filter forbids `openat2`, as those of old containers do: that is neither taken for a refusal nor tried each time.
+//! Paths where a filter forbids `openat2`, as those of old containers do: that is neither taken for
+//! a refusal nor tried each time.
 
 #![cfg(target_os = "linux")]
 #![allow(

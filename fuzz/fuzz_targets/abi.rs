@@ -1,8 +1,9 @@
 //! The raw ABI as a whole: random calls of a guest with random memory, on real files.
 //!
-//! An input is a set-up and a list of calls. What must hold after every call: nothing outside the guest's directories is
-//! touched or read; a call that succeeds writes its results and nothing else, one that fails leaves the memory as it was. After the
-//! last: every descriptor is closed, but those that the host has lent.
+//! An input is a set-up and a list of calls. What must hold after every call: nothing outside the
+//! guest's directories is touched or read; a call that succeeds writes its results and nothing
+//! else, one that fails leaves the memory as it was. After the last: every descriptor is closed,
+//! but those that the host has lent.
 
 #![no_main]
 
@@ -17,15 +18,16 @@ use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use wasi_rs_core::abi::{Fdflags, Rights};
-use wasi_rs_core::ctx::{Ctx, Strings};
+use wasi_rs_core::ctx::{Ctx, StringArray};
 use wasi_rs_core::descriptor::{Descriptor, Role};
 use wasi_rs_core::host::stream::{Input as Feed, Output, Stream};
 use wasi_rs_core::host::sys::pretend_openat2;
 use wasi_rs_core::host::{
-    self, Access, Directory, Opened, PreopenOptions, Quota, SeededRandom, SingleFile, Sorted, Stdio, SteppingClock, Tree, VirtualClocks,
+    self, Access, Directory, Opened, PreopenOptions, Quota, SeededRandom, SingleFile,
+    SortedDirectory, Stdio, SteppingClock, Tree, VirtualClocks,
 };
 use wasi_rs_core::memory::GuestMemory;
-use wasi_rs_core::preview1::{Call, FUNCTIONS, Function, SLOTS, Stop, snapshot0};
+use wasi_rs_core::preview1::{Call, CallError, FUNCTIONS, Function, SLOTS, snapshot0};
 use wasi_rs_fuzz::input::Input;
 use wasi_rs_fuzz::outside::Outside;
 use wasi_rs_fuzz::{fence, temp};
@@ -78,11 +80,43 @@ const PATHS: [&[u8]; 32] = [
     b"etc/passwd",
 ];
 
-const NUMBERS: [u32; 16] =
-    [0, 1, 2, 3, 7, 8, 0x30, 0x100, 0x7fff, 0xffff, 0x1_0000, 0x1fff_ffff, 0x2000_0001, 0x7fff_ffff, 0x8000_0000, u32::MAX];
+const NUMBERS: [u32; 16] = [
+    0,
+    1,
+    2,
+    3,
+    7,
+    8,
+    0x30,
+    0x100,
+    0x7fff,
+    0xffff,
+    0x1_0000,
+    0x1fff_ffff,
+    0x2000_0001,
+    0x7fff_ffff,
+    0x8000_0000,
+    u32::MAX,
+];
 
-const LONG_NUMBERS: [u64; 16] =
-    [0, 1, 2, 3, 100, 4095, 4096, 1 << 20, 1 << 31, u32::MAX as u64, 1 << 32, 1 << 40, i64::MAX as u64, 1 << 63, u64::MAX - 1, u64::MAX];
+const LONG_NUMBERS: [u64; 16] = [
+    0,
+    1,
+    2,
+    3,
+    100,
+    4095,
+    4096,
+    1 << 20,
+    1 << 31,
+    u32::MAX as u64,
+    1 << 32,
+    1 << 40,
+    i64::MAX as u64,
+    1 << 63,
+    u64::MAX - 1,
+    u64::MAX,
+];
 
 /// What lasts from input to input.
 struct World {
@@ -150,7 +184,14 @@ impl World {
         ] {
             symlink(text, guest.join(name)).unwrap();
         }
-        rustix::fs::mknodat(CWD, guest.join("fifo"), rustix::fs::FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+        rustix::fs::mknodat(
+            CWD,
+            guest.join("fifo"),
+            rustix::fs::FileType::Fifo,
+            Mode::from_raw_mode(0o600),
+            0,
+        )
+        .unwrap();
         drop(UnixListener::bind(guest.join("sock")).unwrap());
         let root = self.path("root");
         fs::create_dir(root.join("etc")).unwrap();
@@ -184,19 +225,32 @@ impl World {
         self.outside.check();
     }
 
-    fn guest(&mut self, host: &mut Host, setup: u8, streams: u16, extras: u8, input: &mut Input<'_>) -> Guest {
+    fn guest(
+        &mut self,
+        host: &mut Host,
+        setup: u8,
+        streams: u16,
+        extras: u8,
+        input: &mut Input<'_>,
+    ) -> Guest {
         let mut ctx = Ctx {
-            args: Arc::new(Strings::from_terminated(b"program\0argument\0\0".to_vec())),
-            environ: Arc::new(Strings::from_terminated(b"NAME=value\0".to_vec())),
+            args: Arc::new(StringArray::from_terminated(b"program\0argument\0\0".to_vec())),
+            environ: Arc::new(StringArray::from_terminated(b"NAME=value\0".to_vec())),
             ..Ctx::default()
         };
         if extras & 1 != 0 {
             let numbers = input.u16();
-            ctx.quota = Some(Arc::new(Quota::new(Some((numbers & 0xff).into()), Some((numbers >> 8).into()))));
+            ctx.quota = Some(Arc::new(Quota::new(
+                Some((numbers & 0xff).into()),
+                Some((numbers >> 8).into()),
+            )));
         }
         if extras & 2 != 0 {
             let clock = |input: &mut Input<'_>| SteppingClock::new(input.u64(), input.u8().into());
-            ctx.clocks = Some(Arc::new(VirtualClocks { realtime: Some(clock(input)), monotonic: (extras & 4 != 0).then(|| clock(input)) }));
+            ctx.clocks = Some(Arc::new(VirtualClocks {
+                realtime: Some(clock(input)),
+                monotonic: (extras & 4 != 0).then(|| clock(input)),
+            }));
         }
         if extras & 8 != 0 {
             ctx.random = Some(Arc::new(SeededRandom::new([setup; 32])));
@@ -206,16 +260,24 @@ impl World {
             if let Some(quota) = &ctx.quota {
                 lent.object = quota.meter(lent.object);
             }
-            ctx.table.insert(Descriptor::standard(lent, if number == 0 { Role::Input } else { Role::Output })).unwrap();
+            ctx.table
+                .insert(Descriptor::standard(
+                    lent,
+                    if number == 0 { Role::Input } else { Role::Output },
+                ))
+                .unwrap();
         }
         let no_symlinks = extras & 16 != 0;
         let budget = Arc::clone(&ctx.listings);
-        let open = |name: &str, root| host::open_preopen(&self.path(name), PreopenOptions { root, no_symlinks }).unwrap();
+        let open = |name: &str, root| {
+            host::open_preopen(&self.path(name), PreopenOptions { root, no_symlinks }).unwrap()
+        };
         let tree = Tree::new(1 << 20);
         tree.seed("dir/sub/file", CONTENT).unwrap();
         tree.seed("file", CONTENT).unwrap();
         let Opened::Directory(parent) = open("box", false) else { unreachable!() };
-        let single: Box<dyn Directory> = Box::new(SingleFile::new(parent, b"file".to_vec()).unwrap());
+        let single: Box<dyn Directory> =
+            Box::new(SingleFile::new(parent, b"file".to_vec()).unwrap());
         for (name, object, read_only) in [
             ("box", open("box", false), false),
             ("/", open("root", true), false),
@@ -225,7 +287,9 @@ impl World {
             ("single", Opened::Directory(single), false),
         ] {
             let object = match object {
-                Opened::Directory(directory) if extras & 32 != 0 => Opened::Directory(Box::new(Sorted::new(directory, &budget))),
+                Opened::Directory(directory) if extras & 32 != 0 => {
+                    Opened::Directory(Box::new(SortedDirectory::new(directory, &budget)))
+                }
                 object => object,
             };
             let descriptor = Descriptor::preopen(object, name.as_bytes());
@@ -266,9 +330,14 @@ impl World {
         match outcome {
             Ok(()) => {
                 self.dirty |= !is_harmless(function.name);
-                assert!(!self.outside.is_in(&guest.memory), "{} has read what lies outside: {slots:x?}", function.name);
+                assert!(
+                    !self.outside.is_in(&guest.memory),
+                    "{} has read what lies outside: {slots:x?}",
+                    function.name
+                );
                 if function.name.ends_with("filestat_get") {
-                    // The result's pointer is the last parameter; the serial number is the second field.
+                    // The result's pointer is the last parameter; the serial number is the second
+                    // field.
                     let at = slots[function.signature().len() - 1] as u32 as usize;
                     let ino = u64::from_le_bytes(guest.memory[at + 8..at + 16].try_into().unwrap());
                     let dev = u64::from_le_bytes(guest.memory[at..at + 8].try_into().unwrap());
@@ -282,7 +351,7 @@ impl World {
             // A write that fails may have done a part.
             Err(_) => self.dirty |= !is_harmless(function.name),
         }
-        !matches!(outcome, Err(Stop::Exit(_)))
+        !matches!(outcome, Err(CallError::Exit(_)))
     }
 
     /// Another process of the host swaps a directory of the guest's for a link to outside.
@@ -356,9 +425,11 @@ impl Host {
             0 => return self.lend(world.null.try_clone().unwrap()),
             1 => return self.lend(Self::file(&world.home, false)),
             2 => return self.lend(Self::file(&world.home, true)),
-            // Pipes: some bytes and then the end; nothing yet; nobody who reads; a small one that takes data; a full one.
+            // Pipes: some bytes and then the end; nothing yet; nobody who reads; a small one that
+            // takes data; a full one.
             3..=7 => {
-                let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+                let (read, write) =
+                    rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
                 rustix::pipe::fcntl_setpipe_size(&write, 4096).unwrap();
                 match kind {
                     3 => {
@@ -456,7 +527,11 @@ impl Host {
     /// The guest has gone: what was lent to it is as it was.
     fn end(self) {
         for (fd, flags) in &self.lent {
-            assert_eq!(rustix::fs::fcntl_getfl(fd.as_fd()), Ok(*flags), "a lent descriptor has changed");
+            assert_eq!(
+                rustix::fs::fcntl_getfl(fd.as_fd()),
+                Ok(*flags),
+                "a lent descriptor has changed"
+            );
         }
     }
 }
@@ -487,7 +562,8 @@ impl Guest {
         }
     }
 
-    /// Finds room for some bytes in the memory and returns where it is. With too little memory, some of it lies outside.
+    /// Finds room for some bytes in the memory and returns where it is. With too little memory,
+    /// some of it lies outside.
     fn room(&mut self, len: usize) -> u64 {
         if self.next + len > self.memory.len() {
             self.next = 0;
@@ -510,11 +586,16 @@ impl Guest {
         let mut slots = [0; SLOTS];
         if function.name == "poll_oneoff" && input.u8() & 7 != 0 {
             let (list, count) = self.subscriptions(is_old, input);
-            slots[..4].copy_from_slice(&[list, self.room(32 * count as usize), count, self.room(4)]);
+            slots[..4].copy_from_slice(&[
+                list,
+                self.room(32 * count as usize),
+                count,
+                self.room(4),
+            ]);
             return slots;
         }
         let mut at = 0;
-        for piece in function.lanes {
+        for piece in function.core_params {
             match *piece {
                 "ii" if self.is_results(function, at) => {
                     slots[at] = self.i32(input);
@@ -530,9 +611,10 @@ impl Guest {
         slots
     }
 
-    /// Whether two lanes are not a pointer with its length, but two results.
+    /// Whether two core_params are not a pointer with its length, but two results.
     fn is_results(&self, function: &Function, at: usize) -> bool {
-        at + 2 == function.signature().len() && matches!(function.name, "args_sizes_get" | "environ_sizes_get" | "sock_recv")
+        at + 2 == function.signature().len()
+            && matches!(function.name, "args_sizes_get" | "environ_sizes_get" | "sock_recv")
     }
 
     fn i32(&mut self, input: &mut Input<'_>) -> u64 {
@@ -558,7 +640,10 @@ impl Guest {
     fn pair(&mut self, name: &str, input: &mut Input<'_>) -> [u64; 2] {
         let kind = input.u8();
         let low = usize::from(kind & 31);
-        let lists = matches!(name, "fd_read" | "fd_write" | "fd_pread" | "fd_pwrite" | "sock_recv" | "sock_send");
+        let lists = matches!(
+            name,
+            "fd_read" | "fd_write" | "fd_pread" | "fd_pwrite" | "sock_recv" | "sock_send"
+        );
         match kind >> 5 {
             0..=3 if lists => {
                 let count = low % 8;
@@ -621,14 +706,22 @@ impl Guest {
     }
 
     /// The ranges that a function writes when it succeeds.
-    fn results(&self, function: &Function, slots: &[u64; SLOTS], stat: usize) -> Vec<(usize, usize)> {
+    fn results(
+        &self,
+        function: &Function,
+        slots: &[u64; SLOTS],
+        stat: usize,
+    ) -> Vec<(usize, usize)> {
         let at = |slot: usize| slots[slot] as u32 as usize;
         let buffers = |list: usize| {
-            let pairs = self.before.get(at(list)..).unwrap_or_default().chunks_exact(8).take(at(list + 1));
+            let pairs =
+                self.before.get(at(list)..).unwrap_or_default().chunks_exact(8).take(at(list + 1));
             let number = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().unwrap()) as usize;
             pairs.map(|pair| (number(&pair[..4]), number(&pair[4..]))).collect::<Vec<_>>()
         };
-        let strings = |strings: &Strings| vec![(at(0), 4 * strings.starts().len()), (at(1), strings.bytes().len())];
+        let strings = |strings: &StringArray| {
+            vec![(at(0), 4 * strings.starts().len()), (at(1), strings.bytes().len())]
+        };
         match function.name {
             "args_get" => strings(&self.ctx.args),
             "environ_get" => strings(&self.ctx.environ),
@@ -657,15 +750,24 @@ impl Guest {
     }
 
     /// Makes a call. `stat` is the size of a `filestat`, which snapshot 0 has shorter.
-    fn call(&mut self, function: &Function, slots: &[u64; SLOTS], stat: usize) -> Result<(), Stop> {
+    fn call(
+        &mut self,
+        function: &Function,
+        slots: &[u64; SLOTS],
+        stat: usize,
+    ) -> Result<(), CallError> {
         self.before.clone_from(&self.memory);
         let resume = Cell::new(0);
         let mut slices = 0;
         let outcome = loop {
-            let call = Call { ctx: &self.ctx, memory: GuestMemory::from_slice(&mut self.memory), resume: &resume };
+            let call = Call {
+                ctx: &self.ctx,
+                memory: GuestMemory::from_slice(&mut self.memory),
+                resume: &resume,
+            };
             let outcome = (function.call)(&call, slots);
             slices += 1;
-            if outcome != Err(Stop::Again) || slices == SLICES {
+            if outcome != Err(CallError::Again) || slices == SLICES {
                 break outcome;
             }
         };
@@ -677,9 +779,17 @@ impl Guest {
                         self.before[start..end].copy_from_slice(written);
                     }
                 }
-                assert!(self.memory == self.before, "{} has written beside its results: {slots:x?}", function.name);
+                assert!(
+                    self.memory == self.before,
+                    "{} has written beside its results: {slots:x?}",
+                    function.name
+                );
             }
-            Err(_) if slices == 1 => assert!(self.memory == self.before, "{} failed and has written: {slots:x?}", function.name),
+            Err(_) if slices == 1 => assert!(
+                self.memory == self.before,
+                "{} failed and has written: {slots:x?}",
+                function.name
+            ),
             Err(_) => {}
         }
         assert!(self.tree.used_bytes() <= self.tree.max_bytes());

@@ -26,10 +26,12 @@ fn rules(bytes: &[u8]) {
     let path = GuestPath::new(bytes);
     assert_eq!(path.err(), refusal);
 
-    // Out of the guest's memory, the path is the same; and a link's text differs in that it may be absolute.
+    // Out of the guest's memory, the path is the same; and a link's text differs in that it may be
+    // absolute.
     let mut copy = bytes.to_vec();
     copy.push(b'!');
-    let region = GuestMemory::from_slice(&mut copy).region(0, u32::try_from(bytes.len()).unwrap()).unwrap();
+    let region =
+        GuestMemory::from_slice(&mut copy).region(0, u32::try_from(bytes.len()).unwrap()).unwrap();
     assert_eq!(PathBuffer::new().read(region), path);
     let mut buffer = PathBuffer::new();
     match buffer.read_text(region) {
@@ -59,7 +61,9 @@ fn rules(bytes: &[u8]) {
 fn embedder(path: &str) {
     let tree = Tree::new(1 << 20);
     let components: Vec<&str> = path.split('/').collect();
-    let refusal = if path.contains('\0') || components.iter().any(|component| matches!(*component, "" | "." | "..")) {
+    let refusal = if path.contains('\0')
+        || components.iter().any(|component| matches!(*component, "" | "." | ".."))
+    {
         Some(Errno::Inval)
     } else if path.len() > PATH_LIMIT || components.iter().any(|component| component.len() > 255) {
         Some(Errno::Nametoolong)

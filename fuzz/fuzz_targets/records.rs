@@ -3,9 +3,13 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wasi_rs_core::abi::{Dirent, Event, Fdstat, Filestat, Filestat0, Prestat, Subscription, Subscription0};
-use wasi_rs_core::ctx::Strings;
-use wasi_rs_core::memory::{GuestMemory, GuestPtr, IOVEC_LIMIT, IoVecRoom, IovecError, OutOfBounds, Record};
+use wasi_rs_core::abi::{
+    Dirent, Event, Fdstat, Filestat, Filestat0, Prestat, Subscription, Subscription0,
+};
+use wasi_rs_core::ctx::StringArray;
+use wasi_rs_core::memory::{
+    GuestMemory, GuestPtr, IOVEC_LIMIT, IoVecRoom, IovecError, OutOfBounds, Record,
+};
 use wasi_rs_fuzz::input::Input;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -37,7 +41,8 @@ fn records(input: &mut Input<'_>) {
     }
 }
 
-/// A record that is read, written and read again is the same, and a write changes its own bytes alone.
+/// A record that is read, written and read again is the same, and a write changes its own bytes
+/// alone.
 fn record<T: Record + PartialEq + std::fmt::Debug>(memory: &mut [u8], at: u32) {
     let before = memory.to_vec();
     let guest = GuestMemory::from_slice(memory);
@@ -100,13 +105,18 @@ fn buffers(input: &mut Input<'_>) {
     let expected = model(&memory, list.into(), len.into());
     let base = memory.as_mut_ptr();
     let mut room = IoVecRoom::<IOVEC_LIMIT>::new();
-    let mut found = match room.read(GuestMemory::from_slice(&mut memory), GuestPtr::new(list), len) {
+    let mut found = match room.read(GuestMemory::from_slice(&mut memory), GuestPtr::new(list), len)
+    {
         Ok(found) => found,
         Err(error) => return assert_eq!(Err(error), expected),
     };
     let mut expected = expected.unwrap();
     let pairs = |found: &wasi_rs_core::memory::IoVecs<'_, '_>| {
-        found.regions().iter().map(|region| (region.as_ptr() as usize - base as usize, region.len())).collect::<Vec<_>>()
+        found
+            .regions()
+            .iter()
+            .map(|region| (region.as_ptr() as usize - base as usize, region.len()))
+            .collect::<Vec<_>>()
     };
     assert_eq!(pairs(&found), expected);
     found.advance(skip.into());
@@ -123,8 +133,9 @@ fn buffers(input: &mut Input<'_>) {
 }
 
 fn strings(bytes: &[u8]) {
-    let strings = Strings::from_terminated(bytes.to_vec());
-    let expected: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == 0).filter(|string| string.ends_with(&[0])).collect();
+    let strings = StringArray::from_terminated(bytes.to_vec());
+    let expected: Vec<&[u8]> =
+        bytes.split_inclusive(|byte| *byte == 0).filter(|string| string.ends_with(&[0])).collect();
     assert_eq!(strings.bytes(), expected.concat());
     assert_eq!(strings.starts().len(), expected.len());
     let mut end = 0;

@@ -1,7 +1,9 @@
-//! Three file systems, one behaviour: the host's through `openat2`, the host's walked component by component, and a tree in memory.
+//! Three file systems, one behaviour: the host's through `openat2`, the host's walked component by
+//! component, and a tree in memory.
 //!
-//! An input is a list of operations on paths, many of them through links. Each is done to all three, which start empty: all
-//! succeed alike and meet the same file, or all refuse for the same reason. In the end they hold the same.
+//! An input is a list of operations on paths, many of them through links. Each is done to all
+//! three, which start empty: all succeed alike and meet the same file, or all refuse for the same
+//! reason. In the end they hold the same.
 
 #![no_main]
 
@@ -11,7 +13,10 @@ use std::fs;
 use std::sync::Mutex;
 use wasi_rs_core::abi::{Errno, Fdflags, Filestat, Filetype};
 use wasi_rs_core::host::sys::pretend_openat2;
-use wasi_rs_core::host::{self, Directory, DirectoryEntry, GuestPath, OpenOptions, Opened, PreopenOptions, SetTime, SetTimes, Tree};
+use wasi_rs_core::host::{
+    self, Directory, DirectoryEntry, GuestPath, OpenOptions, Opened, PreopenOptions, SetTime,
+    SetTimes, Tree,
+};
 use wasi_rs_fuzz::input::Input;
 use wasi_rs_fuzz::outside::Outside;
 use wasi_rs_fuzz::{fence, temp};
@@ -114,7 +119,9 @@ fn compare(input: &mut Input<'_>) {
             fs::remove_dir_all(&path).unwrap();
         }
         fs::create_dir(&path).unwrap();
-        let Opened::Directory(top) = host::open_preopen(&path, options).unwrap() else { unreachable!() };
+        let Opened::Directory(top) = host::open_preopen(&path, options).unwrap() else {
+            unreachable!()
+        };
         systems.push(System::new(name, kernel, top));
     }
     if !options.no_symlinks {
@@ -122,7 +129,10 @@ fn compare(input: &mut Input<'_>) {
     }
 
     let mut files = Files::default();
-    let tops: Vec<_> = systems.iter().map(|system| system.directory(0).and_then(|top| top.filestat().ok())).collect();
+    let tops: Vec<_> = systems
+        .iter()
+        .map(|system| system.directory(0).and_then(|top| top.filestat().ok()))
+        .collect();
     files.add(&tops);
 
     for number in 1..=OPERATIONS {
@@ -135,7 +145,8 @@ fn compare(input: &mut Input<'_>) {
         let is_new = match &operation {
             Operation::CreateDirectory(_) | Operation::Symlink { .. } => true,
             Operation::Open { path, options, .. } => {
-                options.create && systems[0].stat(from, path, options.follow && !options.exclusive).is_none()
+                options.create
+                    && systems[0].stat(from, path, options.follow && !options.exclusive).is_none()
             }
             _ => false,
         };
@@ -145,18 +156,25 @@ fn compare(input: &mut Input<'_>) {
             outcomes.push((system.name, outcome));
             stats.push(stat);
         }
-        assert!(outcomes.windows(2).all(|pair| pair[0].1 == pair[1].1), "{operation:?} from {from} to {to}: {outcomes:?}");
+        assert!(
+            outcomes.windows(2).all(|pair| pair[0].1 == pair[1].1),
+            "{operation:?} from {from} to {to}: {outcomes:?}"
+        );
         if is_new {
             files.add(&stats);
         } else {
-            assert!(files.agree(&stats), "not the same file: {operation:?} from {from} to {to}: {outcomes:?}");
+            assert!(
+                files.agree(&stats),
+                "not the same file: {operation:?} from {from} to {to}: {outcomes:?}"
+            );
         }
     }
     let contents: Vec<_> = systems.iter().map(System::contents).collect();
     assert!(contents.windows(2).all(|pair| pair[0] == pair[1]), "{contents:#?}");
 }
 
-/// Which file of one system is which of another: by the serial number in the first, those in the others.
+/// Which file of one system is which of another: by the serial number in the first, those in the
+/// others.
 #[derive(Default)]
 struct Files(HashMap<u64, Vec<u64>>);
 
@@ -187,10 +205,17 @@ impl Operation {
             6 => Self::Rename { old: path(input), new: path(input) },
             7 => Self::UnlinkFile(path(input)),
             8 => Self::RemoveDirectory(path(input)),
-            9 => Self::Readlink { path: path(input), room: if flag(4) { 4096 } else { usize::from(kind >> 5) } },
+            9 => Self::Readlink {
+                path: path(input),
+                room: if flag(4) { 4096 } else { usize::from(kind >> 5) },
+            },
             10 => Self::Filestat { path: path(input), follow: flag(4) },
             11 => Self::SetTimes { path: path(input), follow: flag(4) },
-            12 => Self::Enter { path: path(input), follow: flag(4), slot: 1 + usize::from(kind >> 5) % (SLOTS - 1) },
+            12 => Self::Enter {
+                path: path(input),
+                follow: flag(4),
+                slot: 1 + usize::from(kind >> 5) % (SLOTS - 1),
+            },
             _ => {
                 let more = input.u8();
                 let directory = more & 1 != 0;
@@ -268,14 +293,26 @@ impl System {
     }
 
     /// Does it, and says which file was made or met.
-    fn perform(&mut self, from: usize, to: usize, operation: &Operation, number: u64) -> (Outcome, Option<Filestat>) {
+    fn perform(
+        &mut self,
+        from: usize,
+        to: usize,
+        operation: &Operation,
+        number: u64,
+    ) -> (Outcome, Option<Filestat>) {
         match self.attempt(from, to, operation, number) {
             Err(errno) => (Outcome::Refused(errno), None),
             Ok((outcome, stat)) => (outcome, stat),
         }
     }
 
-    fn attempt(&mut self, from: usize, to: usize, operation: &Operation, number: u64) -> host::Result<(Outcome, Option<Filestat>)> {
+    fn attempt(
+        &mut self,
+        from: usize,
+        to: usize,
+        operation: &Operation,
+        number: u64,
+    ) -> host::Result<(Outcome, Option<Filestat>)> {
         let here = self.directory(from).ok_or(Errno::Badf)?;
         let there = self.directory(to).ok_or(Errno::Badf)?;
         let made = |path: &str| (Outcome::Done, self.stat(from, path, false));
@@ -293,15 +330,28 @@ impl System {
                 Ok(made(path))
             }
             Operation::Link { old, follow, new } => {
-                here.link(GuestPath::new(old.as_bytes())?, *follow, there, GuestPath::new(new.as_bytes())?)?;
+                here.link(
+                    GuestPath::new(old.as_bytes())?,
+                    *follow,
+                    there,
+                    GuestPath::new(new.as_bytes())?,
+                )?;
                 Ok((Outcome::Done, self.stat(to, new, false)))
             }
             Operation::Rename { old, new } => {
-                here.rename(GuestPath::new(old.as_bytes())?, there, GuestPath::new(new.as_bytes())?)?;
+                here.rename(
+                    GuestPath::new(old.as_bytes())?,
+                    there,
+                    GuestPath::new(new.as_bytes())?,
+                )?;
                 Ok((Outcome::Done, self.stat(to, new, false)))
             }
-            Operation::UnlinkFile(path) => here.unlink_file(GuestPath::new(path.as_bytes())?).map(|()| (Outcome::Done, None)),
-            Operation::RemoveDirectory(path) => here.remove_directory(GuestPath::new(path.as_bytes())?).map(|()| (Outcome::Done, None)),
+            Operation::UnlinkFile(path) => {
+                here.unlink_file(GuestPath::new(path.as_bytes())?).map(|()| (Outcome::Done, None))
+            }
+            Operation::RemoveDirectory(path) => here
+                .remove_directory(GuestPath::new(path.as_bytes())?)
+                .map(|()| (Outcome::Done, None)),
             Operation::Readlink { path, room } => {
                 let mut text = vec![0; *room];
                 let len = here.readlink(GuestPath::new(path.as_bytes())?, &mut text)?;
@@ -313,7 +363,11 @@ impl System {
             }
             Operation::SetTimes { path, follow } => {
                 let path = GuestPath::new(path.as_bytes())?;
-                here.path_set_times(path, *follow, SetTimes { atim: SetTime::Keep, mtim: SetTime::At(number) })?;
+                here.path_set_times(
+                    path,
+                    *follow,
+                    SetTimes { atim: SetTime::Keep, mtim: SetTime::At(number) },
+                )?;
                 let stat = here.path_filestat(path, *follow)?;
                 Ok((Outcome::Met(Met { modified: Some(stat.mtim), ..Met::new(&stat) }), Some(stat)))
             }
@@ -340,7 +394,11 @@ impl System {
                     write: false,
                     flags: Fdflags::empty(),
                 };
-                let Opened::Directory(directory) = here.open(GuestPath::new(path.as_bytes())?, options)? else { unreachable!() };
+                let Opened::Directory(directory) =
+                    here.open(GuestPath::new(path.as_bytes())?, options)?
+                else {
+                    unreachable!()
+                };
                 let stat = directory.filestat()?;
                 self.open[*slot] = Some(directory);
                 Ok((Outcome::Met(Met::new(&stat)), Some(stat)))
@@ -369,7 +427,9 @@ impl System {
                     write: false,
                     flags: Fdflags::empty(),
                 };
-                let Opened::Directory(directory) = top.open(path, options).unwrap() else { unreachable!() };
+                let Opened::Directory(directory) = top.open(path, options).unwrap() else {
+                    unreachable!()
+                };
                 opened = directory;
                 &*opened
             };
@@ -397,7 +457,8 @@ impl System {
 
 impl Met {
     fn new(stat: &Filestat) -> Self {
-        let size_and_links = (stat.filetype != Filetype::Directory).then_some((stat.size, stat.nlink));
+        let size_and_links =
+            (stat.filetype != Filetype::Directory).then_some((stat.size, stat.nlink));
         Self { filetype: stat.filetype, size_and_links, modified: None }
     }
 }

@@ -1,6 +1,9 @@
-//! What a target may do to the machine it runs on, should the sandbox have a hole: nothing but write to its own directory.
+//! What a target may do to the machine it runs on, should the sandbox have a hole: nothing but
+//! write to its own directory.
 
-use landlock::{ABI, AccessFs, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus};
+use landlock::{
+    ABI, AccessFs, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus,
+};
 use std::path::{Path, PathBuf};
 
 /// The largest file, in bytes: what a guest stores is on a real disk.
@@ -27,17 +30,29 @@ pub fn raise(home: &Path) {
         }
     }
     if rules.restrict_self().unwrap().ruleset == RulesetStatus::NotEnforced {
-        eprintln!("note: this kernel has no Landlock, so nothing but the sandbox under test holds its guest");
+        eprintln!(
+            "note: this kernel has no Landlock, so nothing but the sandbox under test holds its guest"
+        );
     }
 }
 
 /// The directories of corpora, artifacts and logs.
 fn of_libfuzzer() -> Vec<PathBuf> {
-    let parent = |path: &str| Path::new(path).parent().map(|parent| if parent == Path::new("") { ".".into() } else { parent.to_owned() });
+    let parent = |path: &str| {
+        Path::new(path)
+            .parent()
+            .map(|parent| if parent == Path::new("") { ".".into() } else { parent.to_owned() })
+    };
     std::env::args()
         .skip(1)
         .filter_map(|argument| match argument.split_once('=') {
-            Some(("-artifact_prefix" | "-merge_control_file" | "-exact_artifact_path" | "-features_dir", path)) => parent(path),
+            Some((
+                "-artifact_prefix"
+                | "-merge_control_file"
+                | "-exact_artifact_path"
+                | "-features_dir",
+                path,
+            )) => parent(path),
             _ => Path::new(&argument).is_dir().then(|| argument.into()),
         })
         .collect()

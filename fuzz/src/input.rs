@@ -1,4 +1,5 @@
-//! The fuzzer's bytes, taken piece by piece. Where they end, zeros follow: an input that is cut still means something.
+//! The fuzzer's bytes, taken piece by piece. Where they end, zeros follow: an input that is cut
+//! still means something.
 
 pub struct Input<'a>(&'a [u8]);
 

@@ -1,7 +1,7 @@
 //! What lies beside the guest's directories: it must neither be touched nor read.
 //!
-//! A secret stands in a file, in a name and in a link's text. It is another one for each input, so that the fuzzer, which collects the
-//! values that the code under test compares, cannot know it.
+//! A secret stands in a file, in a name and in a link's text. It is another one for each input, so
+//! that the fuzzer, which collects the values that the code under test compares, cannot know it.
 
 use rustix::fs::{AtFlags, CWD, Stat};
 use std::fs::{self, File};
@@ -56,7 +56,14 @@ impl Outside {
         fs::create_dir(path.join("dir")).unwrap();
         let file = File::create(path.join("secret")).unwrap();
         let dev = rustix::fs::statat(CWD, &path, AtFlags::SYMLINK_NOFOLLOW).unwrap().st_dev;
-        let mut outside = Self { path, dev, secret: [b'-'; LEN], file, seed: std::process::id().into(), before: Vec::new() };
+        let mut outside = Self {
+            path,
+            dev,
+            secret: [b'-'; LEN],
+            file,
+            seed: std::process::id().into(),
+            before: Vec::new(),
+        };
         fs::write(outside.named(), "").unwrap();
         std::os::unix::fs::symlink("-", outside.path.join("link")).unwrap();
         outside
@@ -80,9 +87,16 @@ impl Outside {
         fs::rename(old, &new).unwrap();
         self.file.write_all_at(&self.secret, 0).unwrap();
         fs::remove_file(self.path.join("link")).unwrap();
-        std::os::unix::fs::symlink(str::from_utf8(&self.secret).unwrap(), self.path.join("link")).unwrap();
+        std::os::unix::fs::symlink(str::from_utf8(&self.secret).unwrap(), self.path.join("link"))
+            .unwrap();
         self.before.clear();
-        for path in [self.path.clone(), self.path.join("dir"), self.path.join("secret"), self.path.join("link"), new] {
+        for path in [
+            self.path.clone(),
+            self.path.join("dir"),
+            self.path.join("secret"),
+            self.path.join("link"),
+            new,
+        ] {
             let seen = look(&path);
             self.before.push((path, seen));
         }

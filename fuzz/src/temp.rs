@@ -12,10 +12,14 @@ extern "C" fn remove_home() {
     }
 }
 
-/// The process's own directory below the host's temporary one. It goes when the process ends in order.
+/// The process's own directory below the host's temporary one. It goes when the process ends in
+/// order.
 pub fn home() -> &'static Path {
     HOME.get_or_init(|| {
-        let home = std::env::temp_dir().canonicalize().unwrap().join(format!("wasi-rs-fuzz-{}", std::process::id()));
+        let home = std::env::temp_dir()
+            .canonicalize()
+            .unwrap()
+            .join(format!("wasi-rs-fuzz-{}", std::process::id()));
         fs::create_dir(&home).unwrap();
         // SAFETY: the function may be called at any time.
         unsafe { libc::atexit(remove_home) };
@@ -30,7 +34,9 @@ pub fn open_descriptors() -> usize {
 
 /// What they are, for a message.
 pub fn describe_descriptors() -> String {
-    let links =
-        fs::read_dir("/proc/self/fd").unwrap().flatten().map(|entry| format!("{:?} {:?}", entry.file_name(), fs::read_link(entry.path())));
+    let links = fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .flatten()
+        .map(|entry| format!("{:?} {:?}", entry.file_name(), fs::read_link(entry.path())));
     links.collect::<Vec<_>>().join("\n")
 }

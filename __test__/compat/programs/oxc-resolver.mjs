@@ -1,4 +1,5 @@
-// oxc-resolver resolves modules through the file system: conditions, subpaths, links, tsconfig paths.
+// oxc-resolver resolves modules through the file system: conditions, subpaths, links, tsconfig
+// paths.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';

@@ -23,7 +23,10 @@ const PAGE = 65536;
 
 // --- Arguments -----------------------------------------------------------------------------------
 
-/** Values that are no i32 and no i64. `touched` counts how often one of them was asked for its value. */
+/**
+ * Values that are no i32 and no i64. `touched` counts how often one of them was asked for its
+ * value.
+ */
 function garbage(bench) {
   const touched = { count: 0 };
   const reenter = () => {

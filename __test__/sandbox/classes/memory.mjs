@@ -258,7 +258,9 @@ async function* edges(context) {
 
 // --- Requests without measure --------------------------------------------------------------------
 
-/** Fails if the peak of the process's resident memory rises by more than 64 MiB, or it takes long. */
+/**
+ * Fails if the peak of the process's resident memory rises by more than 64 MiB, or it takes long.
+ */
 function bounded(run, seconds = 5) {
   // The pages of the guest's own memory are its own; they were touched before.
   const resident = () => {

@@ -48,7 +48,10 @@ const LITERAL = [
   text('a name too long', (t) => `${'a'.repeat(300)}/../../outside/${t}`),
 ];
 
-/** Paths that may look like the way out to somebody: names inside like any other, or no names at all. */
+/**
+ * Paths that may look like the way out to somebody: names inside like any other, or no names at
+ * all.
+ */
 const LOOKALIKES = [
   text('invalid UTF-8 in front', (t) => bytes(0xff, `/../../outside/${t}`)),
   text('dots encoded overlong', (t) => bytes(0xc0, 0xae, 0xc0, 0xae, `/outside/${t}`)),
@@ -73,7 +76,10 @@ function bytes(...parts) {
 /** Links of the form `[place, text]` in the order in which they are made. */
 const linked = (name, links, form) => ({ name, links, path: form });
 
-/** The kernel follows 40 links at most, and now and then counts one twice that it has not seen before. */
+/**
+ * The kernel follows 40 links at most, and now and then counts one twice that it has not seen
+ * before.
+ */
 function chain(length) {
   const form = linked(
     `a chain of ${length} links`,

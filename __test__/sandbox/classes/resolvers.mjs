@@ -1,5 +1,5 @@
-// That `openat2` is really gone where the other classes are run without it, and that asking for it in
-// vain does not cost a system call each time.
+// That `openat2` is really gone where the other classes are run without it, and that asking for it
+// in vain does not cost a system call each time.
 
 import { execFile } from 'node:child_process';
 import fs from 'node:fs';

@@ -1,6 +1,8 @@
-//! The system calls of the benchmark's rows, bare: what a row would cost if the host call itself were free.
+//! The system calls of the benchmark's rows, bare: what a row would cost if the host call itself
+//! were free.
 //!
-//! - `native rows FOLDER MILLISECONDS ROW...` prints the name of each row that it knows, a tab and the ns of a turn.
+//! - `native rows FOLDER MILLISECONDS ROW...` prints the name of each row that it knows, a tab and
+//!   the ns of a turn.
 //! - `native with-pipes COMMAND ARGUMENT...` runs a command with pipes at descriptors 10 to 13.
 //! - `native fill`, `native empty`: the other end of two of these pipes.
 

@@ -14,8 +14,8 @@ pub const OWN_PIPE: usize = 1 << 20;
 /// How much the other end reads or writes at once: what a pipe takes by default.
 const CHUNK: usize = 1 << 16;
 
-/// Runs a command with both ends of a pipe at 10 and 11, the read end of one that another process fills at 12, and the write end
-/// of one that another process empties at 13.
+/// Runs a command with both ends of a pipe at 10 and 11, the read end of one that another process
+/// fills at 12, and the write end of one that another process empties at 13.
 pub fn run(mut args: impl Iterator<Item = OsString>) -> Result<()> {
     let program = args.next().ok_or_else(|| Error::other("no command"))?;
     let this = std::env::current_exe()?;
@@ -28,7 +28,8 @@ pub fn run(mut args: impl Iterator<Item = OsString>) -> Result<()> {
     Command::new(&this).arg("empty").stdin(read_end).stdout(Stdio::null()).spawn()?;
 
     // First out of the way: a pipe may have one of the numbers.
-    let ends = [own_read, own_write, filled, emptied].map(|end| rustix::io::fcntl_dupfd_cloexec(end, 20));
+    let ends =
+        [own_read, own_write, filled, emptied].map(|end| rustix::io::fcntl_dupfd_cloexec(end, 20));
     for (number, end) in (10..).zip(ends) {
         place(&end?, number)?;
     }
@@ -37,7 +38,8 @@ pub fn run(mut args: impl Iterator<Item = OsString>) -> Result<()> {
 
 /// Puts a descriptor at a number where the command will find it.
 fn place(fd: &OwnedFd, number: RawFd) -> Result<()> {
-    // SAFETY: nothing in this process uses what has the number, and it is forgotten below: nobody closes it.
+    // SAFETY: nothing in this process uses what has the number, and it is forgotten below: nobody
+    // closes it.
     let mut at = unsafe { OwnedFd::from_raw_fd(number) };
     let result = dup2(fd.as_fd(), &mut at);
     forget(at);

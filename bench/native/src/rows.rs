@@ -1,7 +1,9 @@
 //! The rows, under the names that they have in `bench/rows.mjs`.
 
 use crate::pipes::OWN_PIPE;
-use rustix::fs::{Advice, AtFlags, CWD, Dir, Mode, OFlags, RawDir, ResolveFlags, SeekFrom, Timespec, Timestamps};
+use rustix::fs::{
+    Advice, AtFlags, CWD, Dir, Mode, OFlags, RawDir, ResolveFlags, SeekFrom, Timespec, Timestamps,
+};
 use rustix::io::{IoSlice, IoSliceMut};
 use rustix::path::Arg;
 use std::ffi::OsString;
@@ -33,9 +35,17 @@ struct Setup {
 /// Prints the rows asked for that have bare system calls.
 pub fn print(mut args: impl Iterator<Item = OsString>) -> Result<()> {
     let folder = args.next().ok_or_else(|| Error::other("no folder"))?;
-    let budget = args.next().and_then(|text| text.to_str()?.parse().ok()).ok_or_else(|| Error::other("no time"))?;
-    let directory = |at: BorrowedFd<'_>, name: &str| open(at, name, OFlags::RDONLY | OFlags::DIRECTORY);
-    let root = rustix::fs::open(&folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let budget = args
+        .next()
+        .and_then(|text| text.to_str()?.parse().ok())
+        .ok_or_else(|| Error::other("no time"))?;
+    let directory =
+        |at: BorrowedFd<'_>, name: &str| open(at, name, OFlags::RDONLY | OFlags::DIRECTORY);
+    let root = rustix::fs::open(
+        &folder,
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
     let (pipe_in, pipe_out) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
     rustix::pipe::fcntl_setpipe_size(&pipe_out, OWN_PIPE)?;
     let mut setup = Setup {
@@ -48,7 +58,8 @@ pub fn print(mut args: impl Iterator<Item = OsString>) -> Result<()> {
         buffer: vec![b'x'; FILE_SIZE],
         budget: Duration::from_millis(budget),
     };
-    // As in Node.js, which has threads: the kernel then counts who uses a descriptor, which takes some 10 ns a call.
+    // As in Node.js, which has threads: the kernel then counts who uses a descriptor, which takes
+    // some 10 ns a call.
     std::thread::spawn(std::thread::park);
     for name in args {
         let name = name.into_string().map_err(|_| Error::other("a row's name is not UTF-8"))?;
@@ -65,7 +76,13 @@ fn open(at: BorrowedFd<'_>, path: impl Arg, flags: OFlags) -> Result<OwnedFd> {
 
 /// As a sandboxed host has to open: never out of the directory.
 fn open_beneath(at: BorrowedFd<'_>, path: &str, flags: OFlags, mode: Mode) -> Result<OwnedFd> {
-    Ok(rustix::fs::openat2(at, path, flags | OFlags::CLOEXEC, mode, ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS)?)
+    Ok(rustix::fs::openat2(
+        at,
+        path,
+        flags | OFlags::CLOEXEC,
+        mode,
+        ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS,
+    )?)
 }
 
 /// The bytes in `4 KiB`.
@@ -140,7 +157,10 @@ impl Setup {
                 let Some(length) = size(rest) else { return Ok(None) };
                 let room = &mut buffer[..length];
                 self.turns(&mut |_| {
-                    black_box(rustix::rand::getrandom(&mut *room, rustix::rand::GetRandomFlags::empty())?);
+                    black_box(rustix::rand::getrandom(
+                        &mut *room,
+                        rustix::rand::GetRandomFlags::empty(),
+                    )?);
                     Ok(())
                 })?
             }
@@ -160,9 +180,15 @@ impl Setup {
                 black_box(rustix::fs::fstat(&self.file)?);
                 Ok(())
             })?,
-            "fd_filestat_set_size" => self.turns(&mut |_| Ok(rustix::fs::ftruncate(&self.file, FILE_SIZE as u64)?))?,
-            "fd_filestat_set_times" => self.turns(&mut |_| Ok(rustix::fs::futimens(&self.file, &times())?))?,
-            "fd_advise" => self.turns(&mut |_| Ok(rustix::fs::fadvise(&self.file, 0, None, Advice::Normal)?))?,
+            "fd_filestat_set_size" => {
+                self.turns(&mut |_| Ok(rustix::fs::ftruncate(&self.file, FILE_SIZE as u64)?))?
+            }
+            "fd_filestat_set_times" => {
+                self.turns(&mut |_| Ok(rustix::fs::futimens(&self.file, &times())?))?
+            }
+            "fd_advise" => {
+                self.turns(&mut |_| Ok(rustix::fs::fadvise(&self.file, 0, None, Advice::Normal)?))?
+            }
             "fd_pread" => {
                 let Some(length) = size(rest) else { return Ok(None) };
                 let room = &mut buffer[..length];
@@ -188,16 +214,22 @@ impl Setup {
         let Some((amount, place)) = rest.split_once(", ") else { return Ok(None) };
         let reads = call == "fd_read";
         if let Some((count, each)) = amount.split_once(" x ") {
-            let (Ok(count), Some(each)) = (count.parse::<usize>(), size(each)) else { return Ok(None) };
+            let (Ok(count), Some(each)) = (count.parse::<usize>(), size(each)) else {
+                return Ok(None);
+            };
             let limit = FILE_SIZE / (count * each);
-            let rewind: Step<'_> = &mut |_| Ok(rustix::fs::seek(&self.file, SeekFrom::Start(0)).map(drop)?);
+            let rewind: Step<'_> =
+                &mut |_| Ok(rustix::fs::seek(&self.file, SeekFrom::Start(0)).map(drop)?);
             return Ok(Some(if reads {
-                let mut slices: Vec<_> = buffer.chunks_mut(each).take(count).map(IoSliceMut::new).collect();
-                let turn: Step<'_> = &mut |_| Ok(rustix::io::readv(&self.file, &mut slices).map(drop)?);
+                let mut slices: Vec<_> =
+                    buffer.chunks_mut(each).take(count).map(IoSliceMut::new).collect();
+                let turn: Step<'_> =
+                    &mut |_| Ok(rustix::io::readv(&self.file, &mut slices).map(drop)?);
                 self.best(limit, rewind, turn, &mut |_| Ok(()))?
             } else {
                 let slices: Vec<_> = buffer.chunks(each).take(count).map(IoSlice::new).collect();
-                let turn: Step<'_> = &mut |_| Ok(rustix::io::writev(&self.file, &slices).map(drop)?);
+                let turn: Step<'_> =
+                    &mut |_| Ok(rustix::io::writev(&self.file, &slices).map(drop)?);
                 self.best(limit, rewind, turn, &mut |_| Ok(()))?
             }));
         }
@@ -206,7 +238,8 @@ impl Setup {
         let room = &mut buffer[..length];
         Ok(Some(match place {
             "file" => {
-                let rewind: Step<'_> = &mut |_| Ok(rustix::fs::seek(&self.file, SeekFrom::Start(0)).map(drop)?);
+                let rewind: Step<'_> =
+                    &mut |_| Ok(rustix::fs::seek(&self.file, SeekFrom::Start(0)).map(drop)?);
                 let turn: Step<'_> = if reads {
                     &mut |_| Ok(rustix::io::read(&self.file, &mut *room).map(drop)?)
                 } else {
@@ -216,10 +249,19 @@ impl Setup {
             }
             "pipe" => {
                 let limit = (OWN_PIPE / length).min(4096);
-                let write = |_: usize| -> Result<()> { Ok(rustix::io::write(&self.pipe_out, &data).map(drop)?) };
-                let mut read = |_: usize| -> Result<()> { Ok(rustix::io::read(&self.pipe_in, &mut *room).map(drop)?) };
+                let write = |_: usize| -> Result<()> {
+                    Ok(rustix::io::write(&self.pipe_out, &data).map(drop)?)
+                };
+                let mut read = |_: usize| -> Result<()> {
+                    Ok(rustix::io::read(&self.pipe_in, &mut *room).map(drop)?)
+                };
                 if reads {
-                    self.best(limit, &mut |turns| (0..turns).try_for_each(write), &mut read, &mut |_| Ok(()))?
+                    self.best(
+                        limit,
+                        &mut |turns| (0..turns).try_for_each(write),
+                        &mut read,
+                        &mut |_| Ok(()),
+                    )?
                 } else {
                     let empty: Step<'_> = &mut |turns| (0..turns).try_for_each(&mut read);
                     self.best(limit, &mut |_| Ok(()), &mut |turn| write(turn), empty)?
@@ -232,7 +274,11 @@ impl Setup {
     fn readdir(&self, rest: &str) -> Result<Option<f64>> {
         let Some((entries, length)) = rest.split_once(" entries, ") else { return Ok(None) };
         let Some(length) = length.strip_suffix(" buffer").and_then(size) else { return Ok(None) };
-        let directory = open(self.root.as_fd(), format!("directory-{entries}").as_str(), OFlags::RDONLY | OFlags::DIRECTORY)?;
+        let directory = open(
+            self.root.as_fd(),
+            format!("directory-{entries}").as_str(),
+            OFlags::RDONLY | OFlags::DIRECTORY,
+        )?;
         let mut room = vec![MaybeUninit::uninit(); length];
         let turn: Step<'_> = &mut |_| {
             rustix::fs::seek(&directory, SeekFrom::Start(0))?;
@@ -264,10 +310,14 @@ impl Setup {
             })?,
             ("path_open", "+ fd_close, new file") => {
                 let flags = OFlags::RDWR | OFlags::CREATE;
-                let turn: Step<'_> = &mut |i| open_beneath(scratch, &names[i], flags, Mode::from_raw_mode(0o666)).map(drop);
+                let turn: Step<'_> = &mut |i| {
+                    open_beneath(scratch, &names[i], flags, Mode::from_raw_mode(0o666)).map(drop)
+                };
                 self.best(FILES_AT_ONCE, nothing, turn, empty)?
             }
-            ("path_open", _) => self.turns(&mut |_| open_beneath(root, path, OFlags::RDONLY, Mode::empty()).map(drop))?,
+            ("path_open", _) => self.turns(&mut |_| {
+                open_beneath(root, path, OFlags::RDONLY, Mode::empty()).map(drop)
+            })?,
             ("path_create_directory", _) => self.turns(&mut |_| {
                 rustix::fs::mkdirat(root, "new", Mode::from_raw_mode(0o777))?;
                 Ok(rustix::fs::unlinkat(root, "new", AtFlags::REMOVEDIR)?)
@@ -282,20 +332,35 @@ impl Setup {
                 let fill: Step<'_> = &mut |turns| {
                     (0..turns).try_for_each(|i| {
                         let flags = OFlags::WRONLY | OFlags::CREATE;
-                        open_beneath(scratch, &names[i], flags, Mode::from_raw_mode(0o666)).map(drop)
+                        open_beneath(scratch, &names[i], flags, Mode::from_raw_mode(0o666))
+                            .map(drop)
                     })
                 };
-                let turn: Step<'_> = &mut |i| Ok(rustix::fs::unlinkat(scratch, names[i].as_str(), AtFlags::empty())?);
+                let turn: Step<'_> = &mut |i| {
+                    Ok(rustix::fs::unlinkat(scratch, names[i].as_str(), AtFlags::empty())?)
+                };
                 self.best(FILES_AT_ONCE, fill, turn, nothing)?
             }
             ("path_link", _) => {
-                let turn: Step<'_> = &mut |i| Ok(rustix::fs::linkat(root, "old", scratch, names[i].as_str(), AtFlags::empty())?);
+                let turn: Step<'_> = &mut |i| {
+                    Ok(rustix::fs::linkat(
+                        root,
+                        "old",
+                        scratch,
+                        names[i].as_str(),
+                        AtFlags::empty(),
+                    )?)
+                };
                 self.best(FILES_AT_ONCE, nothing, turn, empty)?
             }
             ("path_symlink", _) => {
                 let turn: Step<'_> = &mut |i| {
                     rustix::fs::symlinkat("file", scratch, names[i].as_str())?;
-                    black_box(rustix::fs::readlinkat_raw(scratch, names[i].as_str(), &mut buffer[..256])?);
+                    black_box(rustix::fs::readlinkat_raw(
+                        scratch,
+                        names[i].as_str(),
+                        &mut buffer[..256],
+                    )?);
                     Ok(())
                 };
                 self.best(FILES_AT_ONCE, nothing, turn, empty)?
@@ -304,9 +369,9 @@ impl Setup {
                 black_box(rustix::fs::readlinkat_raw(root, "link", &mut buffer[..256])?);
                 Ok(())
             })?,
-            ("path_filestat_set_times", _) => {
-                self.turns(&mut |_| Ok(rustix::fs::utimensat(root, "file", &times(), AtFlags::SYMLINK_NOFOLLOW)?))?
-            }
+            ("path_filestat_set_times", _) => self.turns(&mut |_| {
+                Ok(rustix::fs::utimensat(root, "file", &times(), AtFlags::SYMLINK_NOFOLLOW)?)
+            })?,
             _ => return Ok(None),
         }))
     }

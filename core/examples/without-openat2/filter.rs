@@ -1,7 +1,10 @@
 //! The seccomp filter. It stays with the process and with all that it starts.
 
 #![allow(unsafe_code, reason = "seccomp has no safe interface")]
-#![allow(clippy::cast_possible_truncation, reason = "of constants and counts that fit, and of a descriptor")]
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "of constants and counts that fit, and of a descriptor"
+)]
 
 use std::io::{Error, Result};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
@@ -36,6 +39,8 @@ fn install(action: u32, flags: libc::c_ulong) -> Result<RawFd> {
         return Err(Error::last_os_error());
     }
     // SAFETY: the program outlives the call, which copies it.
-    let result = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program) };
+    let result = unsafe {
+        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program)
+    };
     if result < 0 { Err(Error::last_os_error()) } else { Ok(result as RawFd) }
 }

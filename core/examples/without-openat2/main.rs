@@ -3,8 +3,9 @@
 //! ```text
 //! without-openat2 enosys|eperm [--count FILE] -- COMMAND...
 //! ```
-//! ENOSYS is what a kernel before Linux 5.6 says, EPERM what the filters of old container runtimes say. With `--count`, this
-//! process answers each call in the filter's stead and at the end writes to FILE how many there were.
+//! ENOSYS is what a kernel before Linux 5.6 says, EPERM what the filters of old container runtimes
+//! say. With `--count`, this process answers each call in the filter's stead and at the end writes
+//! to FILE how many there were.
 
 #[cfg(target_os = "linux")]
 mod filter;
@@ -28,7 +29,11 @@ fn main() -> std::process::ExitCode {
         count = args.next();
         next = args.next();
     }
-    let (Some("--"), Some(program)) = (next.as_deref().and_then(std::ffi::OsStr::to_str), args.next()) else { return usage() };
+    let (Some("--"), Some(program)) =
+        (next.as_deref().and_then(std::ffi::OsStr::to_str), args.next())
+    else {
+        return usage();
+    };
     let mut command = Command::new(program);
     command.args(args);
 

@@ -5,8 +5,8 @@
 use crate::filter;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags,
-    SocketType, recvmsg, sendmsg, socketpair,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 use std::fs;
 use std::io::{Error, IoSlice, IoSliceMut, Result};
@@ -18,7 +18,8 @@ use std::process::{Command, ExitCode};
 
 /// Runs the command to its end.
 pub(crate) fn run(mut command: Command, errno: i32, count: &Path) -> Result<ExitCode> {
-    let (here, there) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    let (here, there) =
+        socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     let listen = move || {
         let listener = filter::ask()?;
         send(there.as_fd(), listener.as_fd())
@@ -73,13 +74,19 @@ fn answer_all(listener: &OwnedFd, errno: i32) -> Result<u64> {
         // SAFETY: all zero is what the kernel asks for.
         let mut call: libc::seccomp_notif = unsafe { std::mem::zeroed() };
         // SAFETY: the descriptor is the listener, and the record has the kernel's layout.
-        if unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut call) } != 0 {
+        if unsafe {
+            libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut call)
+        } != 0
+        {
             // The caller has died meanwhile.
             continue;
         }
         calls = calls.saturating_add(1);
-        let mut response = libc::seccomp_notif_resp { id: call.id, val: 0, error: errno.wrapping_neg(), flags: 0 };
+        let mut response =
+            libc::seccomp_notif_resp { id: call.id, val: 0, error: errno.wrapping_neg(), flags: 0 };
         // SAFETY: as above. That the caller has died meanwhile is no matter.
-        unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut response) };
+        unsafe {
+            libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut response)
+        };
     }
 }

@@ -1,6 +1,8 @@
-//! What the guest sees, as data: error codes, flags, rights, and records with their literal offsets.
+//! What the guest sees, as data: error codes, flags, rights, and records with their literal
+//! offsets.
 //!
-//! Names are those of the specification, <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md>.
+//! Names are those of the specification,
+//! <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md>.
 
 mod errno;
 mod flags;
@@ -9,10 +11,13 @@ mod rights;
 
 pub use errno::Errno;
 pub use flags::{
-    Advice, Clockid, Eventrwflags, Eventtype, Fdflags, Filetype, Fstflags, Lookupflags, Oflags, Riflags, Roflags, Sdflags, Subclockflags,
-    Whence,
+    Advice, Clockid, Eventrwflags, Eventtype, Fdflags, Filetype, Fstflags, Lookupflags, Oflags,
+    Riflags, Roflags, Sdflags, Subclockflags, Whence,
 };
-pub use records::{Dirent, Event, Fdstat, Filestat, Filestat0, Prestat, Subscription, Subscription0, SubscriptionKind};
+pub use records::{
+    Dirent, Event, Fdstat, Filestat, Filestat0, Prestat, Subscription, Subscription0,
+    SubscriptionKind,
+};
 pub use rights::{Rights, RightsPair};
 
 /// A descriptor's number.

@@ -1,6 +1,9 @@
 //! Records, as bytes at literal offsets.
 
-use super::{Clockid, Errno, Eventrwflags, Eventtype, Fd, Fdflags, Filesize, Filetype, Rights, Subclockflags, Timestamp};
+use super::{
+    Clockid, Errno, Eventrwflags, Eventtype, Fd, Fdflags, Filesize, Filetype, Rights,
+    Subclockflags, Timestamp,
+};
 use crate::memory::Record;
 
 /// Writes a field's bytes at its offset.
@@ -45,7 +48,8 @@ impl Record for Fdstat {
     record!(Fdstat, 24);
     fn from_bytes(bytes: &Self::Bytes) -> Self {
         Self {
-            filetype: Filetype::from_value(u8::from_le_bytes(take(bytes, 0)).into()).unwrap_or(Filetype::Unknown),
+            filetype: Filetype::from_value(u8::from_le_bytes(take(bytes, 0)).into())
+                .unwrap_or(Filetype::Unknown),
             flags: Fdflags::from_bits_truncate(u16::from_le_bytes(take(bytes, 2))),
             rights_base: Rights::from_bits_truncate(u64::from_le_bytes(take(bytes, 8))),
             rights_inheriting: Rights::from_bits_truncate(u64::from_le_bytes(take(bytes, 16))),
@@ -94,7 +98,8 @@ impl Record for Filestat {
         Self {
             dev: number(0),
             ino: number(8),
-            filetype: Filetype::from_value(u8::from_le_bytes(take(bytes, 16)).into()).unwrap_or(Filetype::Unknown),
+            filetype: Filetype::from_value(u8::from_le_bytes(take(bytes, 16)).into())
+                .unwrap_or(Filetype::Unknown),
             nlink: number(24),
             size: number(32),
             atim: number(40),
@@ -165,7 +170,8 @@ impl Record for Dirent {
             next: u64::from_le_bytes(take(bytes, 0)),
             ino: u64::from_le_bytes(take(bytes, 8)),
             namlen: u32::from_le_bytes(take(bytes, 16)),
-            filetype: Filetype::from_value(u8::from_le_bytes(take(bytes, 20)).into()).unwrap_or(Filetype::Unknown),
+            filetype: Filetype::from_value(u8::from_le_bytes(take(bytes, 20)).into())
+                .unwrap_or(Filetype::Unknown),
         }
     }
     fn to_bytes(&self) -> Self::Bytes {
@@ -215,15 +221,16 @@ impl Record for Subscription {
     record!(Subscription, 48);
     fn from_bytes(bytes: &Self::Bytes) -> Self {
         let id = u32::from_le_bytes(take(bytes, 16));
-        let kind = Eventtype::from_value(u8::from_le_bytes(take(bytes, 8)).into()).map(|tag| match tag {
-            Eventtype::Clock => SubscriptionKind::Clock {
-                id: Clockid::from_value(id).ok_or(id),
-                timeout: u64::from_le_bytes(take(bytes, 24)),
-                flags: Subclockflags::from_bits_truncate(u16::from_le_bytes(take(bytes, 40))),
-            },
-            Eventtype::FdRead => SubscriptionKind::FdRead(id),
-            Eventtype::FdWrite => SubscriptionKind::FdWrite(id),
-        });
+        let kind =
+            Eventtype::from_value(u8::from_le_bytes(take(bytes, 8)).into()).map(|tag| match tag {
+                Eventtype::Clock => SubscriptionKind::Clock {
+                    id: Clockid::from_value(id).ok_or(id),
+                    timeout: u64::from_le_bytes(take(bytes, 24)),
+                    flags: Subclockflags::from_bits_truncate(u16::from_le_bytes(take(bytes, 40))),
+                },
+                Eventtype::FdRead => SubscriptionKind::FdRead(id),
+                Eventtype::FdWrite => SubscriptionKind::FdWrite(id),
+            });
         Self { userdata: u64::from_le_bytes(take(bytes, 0)), kind }
     }
     fn to_bytes(&self) -> Self::Bytes {
@@ -272,7 +279,8 @@ impl Record for Event {
         Self {
             userdata: u64::from_le_bytes(take(bytes, 0)),
             error: Errno::ALL.iter().copied().find(|errno| errno.code() == code),
-            eventtype: Eventtype::from_value(u8::from_le_bytes(take(bytes, 10)).into()).unwrap_or(Eventtype::Clock),
+            eventtype: Eventtype::from_value(u8::from_le_bytes(take(bytes, 10)).into())
+                .unwrap_or(Eventtype::Clock),
             nbytes: u64::from_le_bytes(take(bytes, 16)),
             flags: Eventrwflags::from_bits_truncate(u16::from_le_bytes(take(bytes, 24))),
         }
@@ -303,7 +311,8 @@ impl Record for Filestat0 {
         Self(Filestat {
             dev: number(0),
             ino: number(8),
-            filetype: Filetype::from_value(u8::from_le_bytes(take(bytes, 16)).into()).unwrap_or(Filetype::Unknown),
+            filetype: Filetype::from_value(u8::from_le_bytes(take(bytes, 16)).into())
+                .unwrap_or(Filetype::Unknown),
             nlink: u32::from_le_bytes(take(bytes, 20)).into(),
             size: number(24),
             atim: number(32),
@@ -367,10 +376,19 @@ mod tests {
 
     #[test]
     fn filestat_fills_its_64_bytes_where_the_specification_says() {
-        let stat =
-            Filestat { dev: 1, ino: 2, filetype: Filetype::RegularFile, nlink: 3, size: 4, atim: 5, mtim: 6, ctim: 0x0807_0605_0403_0201 };
+        let stat = Filestat {
+            dev: 1,
+            ino: 2,
+            filetype: Filetype::RegularFile,
+            nlink: 3,
+            size: 4,
+            atim: 5,
+            mtim: 6,
+            ctim: 0x0807_0605_0403_0201,
+        };
         let bytes = stat.to_bytes();
-        let at: Vec<(usize, u8)> = bytes.iter().copied().enumerate().filter(|(_, byte)| *byte != 0).collect();
+        let at: Vec<(usize, u8)> =
+            bytes.iter().copied().enumerate().filter(|(_, byte)| *byte != 0).collect();
         assert_eq!(at[..7], [(0, 1), (8, 2), (16, 4), (24, 3), (32, 4), (40, 5), (48, 6)]);
         assert_eq!(bytes[56..], [1, 2, 3, 4, 5, 6, 7, 8]);
         assert_eq!(Filestat::from_bytes(&bytes), stat);
@@ -390,26 +408,49 @@ mod tests {
         assert_eq!(prestat.to_bytes(), [0, 0, 0, 0, 7, 0, 0, 0]);
         assert_eq!(Prestat::from_bytes(&prestat.to_bytes()), prestat);
         let dirent = Dirent { next: 1, ino: 2, namlen: 3, filetype: Filetype::SymbolicLink };
-        assert_eq!(dirent.to_bytes(), [1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 7, 0, 0, 0]);
+        assert_eq!(
+            dirent.to_bytes(),
+            [1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 7, 0, 0, 0]
+        );
         assert_eq!(Dirent::from_bytes(&dirent.to_bytes()), dirent);
     }
 
     #[test]
     fn snapshot_0_moves_what_follows_the_count_of_links_and_the_identifier() {
-        let stat = Filestat { dev: 1, ino: 2, filetype: Filetype::RegularFile, nlink: u64::MAX, size: 4, atim: 5, mtim: 6, ctim: 7 };
+        let stat = Filestat {
+            dev: 1,
+            ino: 2,
+            filetype: Filetype::RegularFile,
+            nlink: u64::MAX,
+            size: 4,
+            atim: 5,
+            mtim: 6,
+            ctim: 7,
+        };
         let bytes = Filestat0(stat).to_bytes();
-        assert_eq!((bytes[16], &bytes[20..24], bytes[24], bytes[32], bytes[40], bytes[48]), (4, &[0xff; 4][..], 4, 5, 6, 7));
+        assert_eq!(
+            (bytes[16], &bytes[20..24], bytes[24], bytes[32], bytes[40], bytes[48]),
+            (4, &[0xff; 4][..], 4, 5, 6, 7)
+        );
         let stat = Filestat0(Filestat { nlink: 3, ..stat });
         assert_eq!(Filestat0::from_bytes(&stat.to_bytes()), stat);
 
-        let clock = SubscriptionKind::Clock { id: Ok(Clockid::Monotonic), timeout: 0x77, flags: Subclockflags::ABSTIME };
+        let clock = SubscriptionKind::Clock {
+            id: Ok(Clockid::Monotonic),
+            timeout: 0x77,
+            flags: Subclockflags::ABSTIME,
+        };
         let bytes = Subscription0(Subscription { userdata: 9, kind: Some(clock) }).to_bytes();
         assert_eq!((bytes[0], bytes[8], bytes[24], bytes[32], bytes[48]), (9, 0, 1, 0x77, 1));
         for kind in [clock, SubscriptionKind::FdRead(5), SubscriptionKind::FdWrite(6)] {
             let subscription = Subscription0(Subscription { userdata: 1, kind: Some(kind) });
             assert_eq!(Subscription0::from_bytes(&subscription.to_bytes()), subscription);
         }
-        assert_eq!(Subscription0(Subscription { userdata: 0, kind: Some(SubscriptionKind::FdRead(5)) }).to_bytes()[16], 5);
+        assert_eq!(
+            Subscription0(Subscription { userdata: 0, kind: Some(SubscriptionKind::FdRead(5)) })
+                .to_bytes()[16],
+            5
+        );
     }
 
     #[test]
@@ -418,13 +459,27 @@ mod tests {
             None,
             Some(SubscriptionKind::FdRead(9)),
             Some(SubscriptionKind::FdWrite(u32::MAX)),
-            Some(SubscriptionKind::Clock { id: Ok(Clockid::Monotonic), timeout: u64::MAX, flags: Subclockflags::ABSTIME }),
-            Some(SubscriptionKind::Clock { id: Err(77), timeout: 1, flags: Subclockflags::empty() }),
+            Some(SubscriptionKind::Clock {
+                id: Ok(Clockid::Monotonic),
+                timeout: u64::MAX,
+                flags: Subclockflags::ABSTIME,
+            }),
+            Some(SubscriptionKind::Clock {
+                id: Err(77),
+                timeout: 1,
+                flags: Subclockflags::empty(),
+            }),
         ] {
             let subscription = Subscription { userdata: 0xabcd, kind };
             assert_eq!(Subscription::from_bytes(&subscription.to_bytes()), subscription);
         }
-        let event = Event { userdata: 1, error: Some(Errno::Badf), eventtype: Eventtype::FdWrite, nbytes: 5, flags: Eventrwflags::HANGUP };
+        let event = Event {
+            userdata: 1,
+            error: Some(Errno::Badf),
+            eventtype: Eventtype::FdWrite,
+            nbytes: 5,
+            flags: Eventrwflags::HANGUP,
+        };
         assert_eq!(Event::from_bytes(&event.to_bytes()), event);
         assert_eq!(event.to_bytes()[8..11], [8, 0, 2]);
     }

@@ -120,13 +120,17 @@ impl Rights {
         .union(Self::PATH_UNLINK_FILE)
         .union(Self::POLL_FD_READWRITE);
 
-    /// What makes sense for a stream that cannot seek: a pipe or a terminal. The C library takes a character
-    /// device without the rights to seek and to tell for a terminal.
-    pub const STREAM: Self =
-        Self::FD_READ.union(Self::FD_FDSTAT_SET_FLAGS).union(Self::FD_WRITE).union(Self::FD_FILESTAT_GET).union(Self::POLL_FD_READWRITE);
+    /// What makes sense for a stream that cannot seek: a pipe or a terminal. The C library takes a
+    /// character device without the rights to seek and to tell for a terminal.
+    pub const STREAM: Self = Self::FD_READ
+        .union(Self::FD_FDSTAT_SET_FLAGS)
+        .union(Self::FD_WRITE)
+        .union(Self::FD_FILESTAT_GET)
+        .union(Self::POLL_FD_READWRITE);
 
-    /// What makes sense for a standard stream that is read. The offset can be told and not moved: what lies before and behind it was not
-    /// lent, and others who have the stream share the offset.
+    /// What makes sense for a standard stream that is read. The offset can be told and not moved:
+    /// what lies before and behind it was not lent, and others who have the stream share the
+    /// offset.
     pub const INPUT: Self = Self::FD_READ
         .union(Self::FD_TELL)
         .union(Self::FD_FDSTAT_SET_FLAGS)
@@ -145,9 +149,13 @@ impl Rights {
         .union(Self::POLL_FD_READWRITE);
 
     /// What a file is opened for writing for.
-    pub const WRITING: Self = Self::FD_WRITE.union(Self::FD_DATASYNC).union(Self::FD_ALLOCATE).union(Self::FD_FILESTAT_SET_SIZE);
+    pub const WRITING: Self = Self::FD_WRITE
+        .union(Self::FD_DATASYNC)
+        .union(Self::FD_ALLOCATE)
+        .union(Self::FD_FILESTAT_SET_SIZE);
 
-    /// What can change a file system, or lead to what can: a file that is linked or moved elsewhere may be written there.
+    /// What can change a file system, or lead to what can: a file that is linked or moved elsewhere
+    /// may be written there.
     pub const CHANGING: Self = Self::FD_WRITE
         .union(Self::FD_ALLOCATE)
         .union(Self::FD_FILESTAT_SET_SIZE)
@@ -169,15 +177,22 @@ impl Rights {
 }
 
 impl RightsPair {
-    /// The most that a file of this type can have. Of what a pair holds beyond it, nothing reaches a descriptor.
+    /// The most that a file of this type can have. Of what a pair holds beyond it, nothing reaches
+    /// a descriptor.
     #[must_use]
     pub fn of(filetype: Filetype, terminal: bool) -> Self {
         let (base, inheriting) = match filetype {
-            Filetype::RegularFile | Filetype::SymbolicLink => (Rights::REGULAR_FILE, Rights::empty()),
-            Filetype::Directory => (Rights::DIRECTORY, Rights::DIRECTORY.union(Rights::REGULAR_FILE)),
+            Filetype::RegularFile | Filetype::SymbolicLink => {
+                (Rights::REGULAR_FILE, Rights::empty())
+            }
+            Filetype::Directory => {
+                (Rights::DIRECTORY, Rights::DIRECTORY.union(Rights::REGULAR_FILE))
+            }
             Filetype::CharacterDevice if terminal => (Rights::STREAM, Rights::empty()),
             Filetype::SocketStream | Filetype::SocketDgram => (Rights::SOCKET, Rights::all()),
-            Filetype::BlockDevice | Filetype::CharacterDevice | Filetype::Unknown => (Rights::all(), Rights::all()),
+            Filetype::BlockDevice | Filetype::CharacterDevice | Filetype::Unknown => {
+                (Rights::all(), Rights::all())
+            }
         };
         Self { base, inheriting }
     }

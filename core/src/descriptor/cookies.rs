@@ -1,8 +1,10 @@
 //! The cookies that a guest gets for the entries of one open directory.
 //!
-//! Many guests have room for 31 bits of a cookie: `telldir` of a 32-bit C library gives a `long`. Cookies of file systems are longer, as ext4's,
-//! which are hashes. So a guest gets the numbers of positions, 1 for the first, and a table here says which cookie of the host stands for each.
-//! A number stands for its position as long as the table is there, whatever is created or removed meanwhile.
+//! Many guests have room for 31 bits of a cookie: `telldir` of a 32-bit C library gives a `long`.
+//! Cookies of file systems are longer, as ext4's, which are hashes. So a guest gets the numbers of
+//! positions, 1 for the first, and a table here says which cookie of the host stands for each. A
+//! number stands for its position as long as the table is there, whatever is created or removed
+//! meanwhile.
 
 use crate::abi::Errno;
 use crate::host::{Budget, Lease, Result};
@@ -12,24 +14,28 @@ use std::sync::Arc;
 /// The largest cookie of a guest.
 const LAST: u32 = i32::MAX.unsigned_abs();
 
-/// A table with more numbers than this is dropped when a listing begins anew, so that it does not grow without end in a directory that changes
-/// all the time. A smaller one stays: threads may list by one descriptor.
+/// A table with more numbers than this is dropped when a listing begins anew, so that it does not
+/// grow without end in a directory that changes all the time. A smaller one stays: threads may list
+/// by one descriptor.
 const KEPT: usize = 1 << 16;
 
 /// The room for numbers that a table has first.
 const ROOM_LEAST: usize = 32;
 
-/// What a number takes in the map from cookies of the host, in bytes, with what a hash map leaves free.
+/// What a number takes in the map from cookies of the host, in bytes, with what a hash map leaves
+/// free.
 const PLACE_SIZE: usize = 40;
 
 /// The cookies of one open directory.
 #[derive(Default)]
 pub struct Cookies {
-    /// So many numbers, from 1 on, are the host's own cookies, as those of hosts are that count entries. They take no room.
+    /// So many numbers, from 1 on, are the host's own cookies, as those of hosts are that count
+    /// entries. They take no room.
     same: u32,
     /// The host's cookies for the numbers after those.
     others: Vec<u64>,
-    /// The numbers of the host's cookies in `others`, once a listing did not meet what the one before it had met.
+    /// The numbers of the host's cookies in `others`, once a listing did not meet what the one
+    /// before it had met.
     places: Option<HashMap<u64, u32>>,
     lease: Option<Lease>,
 }
@@ -58,7 +64,8 @@ impl Cookies {
         self.others.get(index).copied()
     }
 
-    /// The number for the host's cookie behind an entry. `before` is the number of the entry's own position.
+    /// The number for the host's cookie behind an entry. `before` is the number of the entry's own
+    /// position.
     ///
     /// # Errors
     /// - `nomem`: the listings of the instance have taken what they may.
@@ -78,7 +85,8 @@ impl Cookies {
             return u32::try_from(host).map_err(|_| Errno::Io);
         }
         if before != last || self.places.is_some() {
-            // What was created, removed, or listed from elsewhere: the position may have its number.
+            // What was created, removed, or listed from elsewhere: the position may have its
+            // number.
             self.make_places(budget)?;
             if let Some(number) = self.places.as_ref().and_then(|places| places.get(&host)) {
                 return Ok(*number);
@@ -92,7 +100,9 @@ impl Cookies {
         if self.others.len() == self.others.capacity() {
             let room = self.others.capacity().saturating_mul(2).max(ROOM_LEAST);
             self.hold(room, self.places.is_some(), budget)?;
-            self.others.try_reserve_exact(room.saturating_sub(self.others.len())).map_err(|_| Errno::Nomem)?;
+            self.others
+                .try_reserve_exact(room.saturating_sub(self.others.len()))
+                .map_err(|_| Errno::Nomem)?;
         }
         self.others.push(host);
         if let Some(places) = &mut self.places {
@@ -117,7 +127,8 @@ impl Cookies {
 
     /// Takes what a table with so much room takes.
     fn hold(&mut self, room: usize, places: bool, budget: &Arc<Budget>) -> Result<()> {
-        let each = if places { PLACE_SIZE.saturating_add(size_of::<u64>()) } else { size_of::<u64>() };
+        let each =
+            if places { PLACE_SIZE.saturating_add(size_of::<u64>()) } else { size_of::<u64>() };
         self.lease.get_or_insert_with(|| Lease::new(budget)).resize(room.saturating_mul(each))
     }
 }
@@ -152,7 +163,10 @@ mod tests {
         // One was removed, one created.
         assert_eq!(list(&mut cookies, &budget, 0, &[a, c, e, d]), [1, 3, 5, 4]);
         assert_eq!(list(&mut cookies, &budget, 5, &[d]), [4]);
-        assert_eq!((1..=6).map(|number| cookies.host(number)).collect::<Vec<_>>(), [Some(a), Some(b), Some(c), Some(d), Some(e), None]);
+        assert_eq!(
+            (1..=6).map(|number| cookies.host(number)).collect::<Vec<_>>(),
+            [Some(a), Some(b), Some(c), Some(d), Some(e), None]
+        );
     }
 
     #[test]
@@ -163,7 +177,10 @@ mod tests {
         // One that is missing is one that has to be noted.
         assert_eq!(cookies.after(100_000, 100_002, &budget), Err(Errno::Nomem));
         assert_eq!(list(&mut cookies, &budget, 5, &[8, 9]), [8, 9]);
-        assert_eq!((cookies.host(0), cookies.host(100_001), cookies.host(u32::MAX)), (Some(0), None, None));
+        assert_eq!(
+            (cookies.host(0), cookies.host(100_001), cookies.host(u32::MAX)),
+            (Some(0), None, None)
+        );
     }
 
     #[test]

@@ -39,7 +39,9 @@ impl Descriptor {
         Self {
             object,
             rights_base: AtomicU64::new(rights.base.intersection(most.base).bits()),
-            rights_inheriting: AtomicU64::new(rights.inheriting.intersection(most.inheriting).bits()),
+            rights_inheriting: AtomicU64::new(
+                rights.inheriting.intersection(most.inheriting).bits(),
+            ),
             flags: AtomicU16::new(flags.bits()),
             preopen_name: None,
             read_only: false,
@@ -54,10 +56,11 @@ impl Descriptor {
         Self::new(object, all, flags)
     }
 
-    /// A standard stream: with the rights of its role, as far as the host's descriptor has them too.
+    /// A standard stream: with the rights of its role, as far as the host's descriptor has them
+    /// too.
     ///
-    /// A directory can only be read: no descriptor of one is open for writing. A socket is listened on where it is the input, and what it
-    /// accepts is the guest's own.
+    /// A directory can only be read: no descriptor of one is open for writing. A socket is listened
+    /// on where it is the input, and what it accepts is the guest's own.
     #[must_use]
     pub fn standard(Stdio { object, flags, access }: Stdio, role: Role) -> Self {
         let Opened::File(file) = &object else { return Self::given(object, flags).read_only() };
@@ -79,11 +82,13 @@ impl Descriptor {
         Self { preopen_name: Some(name.into()), ..Self::given(object, Fdflags::empty()) }
     }
 
-    /// The same, where nothing is changed through it, nor through what is opened through it: whatever needs a right of
-    /// [`Rights::CHANGING`] is `rofs`, as on a file system that is mounted read-only.
+    /// The same, where nothing is changed through it, nor through what is opened through it:
+    /// whatever needs a right of [`Rights::CHANGING`] is `rofs`, as on a file system that is
+    /// mounted read-only.
     ///
-    /// Its rights stay what they are. C libraries ask only for rights that a directory passes on: had it none to write, a file to be
-    /// written would be opened without, and the program would not be told.
+    /// Its rights stay what they are. C libraries ask only for rights that a directory passes on:
+    /// had it none to write, a file to be written would be opened without, and the program would
+    /// not be told.
     #[must_use]
     pub fn read_only(self) -> Self {
         Self { read_only: true, ..self }
@@ -101,8 +106,9 @@ impl Descriptor {
         Self { read_only: self.read_only, ..Self::new(object, rights, flags) }
     }
 
-    /// What a descriptor opened through this one gets of the rights that were asked for: all, or none. Programs ask for more than they
-    /// use, some for all but to write: below a read-only directory they get those that change nothing, and pass on all.
+    /// What a descriptor opened through this one gets of the rights that were asked for: all, or
+    /// none. Programs ask for more than they use, some for all but to write: below a read-only
+    /// directory they get those that change nothing, and pass on all.
     ///
     /// # Errors
     /// - `notcapable`: one of them is not among the inheriting rights.
@@ -148,7 +154,8 @@ impl Descriptor {
         }
     }
 
-    /// The file to read, as [`Self::file`], but that POSIX has its own word for who reads a directory.
+    /// The file to read, as [`Self::file`], but that POSIX has its own word for who reads a
+    /// directory.
     ///
     /// # Errors
     /// - `isdir`: it is a directory.
@@ -183,9 +190,10 @@ impl Descriptor {
     #[inline]
     pub fn require(&self, rights: Rights) -> Result<()> {
         if rights.intersects(Rights::CHANGING) && self.read_only {
-            // To write to what was opened for reading is the same mistake everywhere: POSIX has EBADF for it, also where nothing can be
-            // written.
-            let was_opened_to_read = rights.contains(Rights::FD_WRITE) && !self.rights().base.contains(Rights::FD_WRITE);
+            // To write to what was opened for reading is the same mistake everywhere: POSIX has
+            // EBADF for it, also where nothing can be written.
+            let was_opened_to_read =
+                rights.contains(Rights::FD_WRITE) && !self.rights().base.contains(Rights::FD_WRITE);
             return Err(if was_opened_to_read { Errno::Notcapable } else { Errno::Rofs });
         }
         if self.rights().base.contains(rights) { Ok(()) } else { Err(Errno::Notcapable) }
@@ -200,7 +208,8 @@ impl Descriptor {
         }
     }
 
-    /// Takes all rights away but these. Each of the two sets only ever shrinks, also when threads do this at the same time.
+    /// Takes all rights away but these. Each of the two sets only ever shrinks, also when threads
+    /// do this at the same time.
     ///
     /// # Errors
     /// - `notcapable`: one of them is not there.
@@ -240,6 +249,11 @@ impl Descriptor {
                 file.filetype()
             }
         };
-        Ok(Fdstat { filetype, flags: self.flags(), rights_base: rights.base, rights_inheriting: rights.inheriting })
+        Ok(Fdstat {
+            filetype,
+            flags: self.flags(),
+            rights_base: rights.base,
+            rights_inheriting: rights.inheriting,
+        })
     }
 }

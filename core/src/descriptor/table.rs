@@ -41,10 +41,15 @@ impl Slots {
         }
         // A reserved number counts: it is neither free nor behind the end of the list.
         let taken = self.descriptors.len().saturating_sub(self.free.len());
-        if taken >= self.limit.unwrap_or(DESCRIPTOR_LIMIT).min(DESCRIPTOR_LIMIT) { Err(Errno::Mfile) } else { Ok(()) }
+        if taken >= self.limit.unwrap_or(DESCRIPTOR_LIMIT).min(DESCRIPTOR_LIMIT) {
+            Err(Errno::Mfile)
+        } else {
+            Ok(())
+        }
     }
 
-    /// Takes the lowest free number. It stands for nothing, as a free one does, until [`Self::fill`], and nobody else gets it.
+    /// Takes the lowest free number. It stands for nothing, as a free one does, until
+    /// [`Self::fill`], and nobody else gets it.
     fn reserve(&mut self) -> Result<Fd> {
         self.check_room()?;
         if let Some(Reverse(fd)) = self.free.pop() {
@@ -65,7 +70,7 @@ impl Slots {
     }
 
     /// Makes a reserved number a free one again.
-    fn give_back(&mut self, fd: Fd) {
+    fn release(&mut self, fd: Fd) {
         if !self.closed {
             self.free.push(Reverse(fd));
         }
@@ -101,8 +106,9 @@ impl Slots {
 
 /// A table that the threads of one guest share.
 ///
-/// The lock is held to look a descriptor up, never while something is done with it: a call that waits on one descriptor keeps
-/// no other call waiting, and a descriptor that is closed meanwhile stays open until the call is done.
+/// The lock is held to look a descriptor up, never while something is done with it: a call that
+/// waits on one descriptor keeps no other call waiting, and a descriptor that is closed meanwhile
+/// stays open until the call is done.
 #[derive(Clone, Default)]
 pub struct SharedTable(Arc<Mutex<Slots>>);
 
@@ -121,7 +127,8 @@ impl SharedTable {
 
 /// A guest's descriptors by number, as one thread sees them: its own, until it shares them.
 ///
-/// The guest of one thread, which is nearly every guest, pays for no lock and no count of references.
+/// The guest of one thread, which is nearly every guest, pays for no lock and no count of
+/// references.
 pub struct Table(RefCell<State>);
 
 enum State {
@@ -129,12 +136,13 @@ enum State {
     Shared(SharedTable),
 }
 
-/// The promise of a number for a descriptor that is yet to be opened, so that a call finds out before it acts that there is none. Dropped,
-/// it is given back.
+/// The promise of a number for a descriptor that is yet to be opened, so that a call finds out
+/// before it acts that there is none. Dropped, it is given back.
 #[must_use]
 pub struct Reservation<'a> {
     table: &'a Table,
-    /// The number, if other threads could take it meanwhile. A thread's own table does not change during a call.
+    /// The number, if other threads could take it meanwhile. A thread's own table does not change
+    /// during a call.
     fd: Option<Fd>,
 }
 
@@ -154,7 +162,7 @@ impl Reservation<'_> {
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         if let Some(fd) = self.fd.take() {
-            self.table.change(|slots| slots.give_back(fd));
+            self.table.change(|slots| slots.release(fd));
         }
     }
 }
@@ -246,7 +254,8 @@ impl Table {
 
     /// Reserves the lowest free number. Until it is filled, it is one that is not open.
     ///
-    /// Descriptors that were looked up may stay in use; they have to be let go before the number is filled.
+    /// Descriptors that were looked up may stay in use; they have to be let go before the number is
+    /// filled.
     ///
     /// # Errors
     /// - `mfile`: the guest has as many as it can have.
@@ -345,10 +354,20 @@ mod tests {
             assert_eq!(table.renumber(0, 0), Ok(()));
             assert_eq!(table.renumber(0, 2), Err(Errno::Badf));
             assert_eq!(table.renumber(2, 0), Err(Errno::Badf));
-            assert_eq!((flags_of(&table, 0), flags_of(&table, 1)), (Ok(Fdflags::APPEND), Ok(Fdflags::SYNC)));
+            assert_eq!(
+                (flags_of(&table, 0), flags_of(&table, 1)),
+                (Ok(Fdflags::APPEND), Ok(Fdflags::SYNC))
+            );
             assert_eq!(table.renumber(0, 1), Ok(()));
-            assert_eq!((flags_of(&table, 0), flags_of(&table, 1)), (Err(Errno::Badf), Ok(Fdflags::APPEND)));
-            assert_eq!(kept.flags(), Fdflags::SYNC, "who holds the one that was replaced still has it");
+            assert_eq!(
+                (flags_of(&table, 0), flags_of(&table, 1)),
+                (Err(Errno::Badf), Ok(Fdflags::APPEND))
+            );
+            assert_eq!(
+                kept.flags(),
+                Fdflags::SYNC,
+                "who holds the one that was replaced still has it"
+            );
             assert_eq!(Arc::strong_count(&kept), 1);
         }
     }
@@ -390,7 +409,11 @@ mod tests {
                 table.insert(descriptor(Fdflags::empty())).unwrap();
             }
             table.limit(2);
-            assert_eq!(table.insert(descriptor(Fdflags::empty())), Err(Errno::Mfile), "those that are open stay open");
+            assert_eq!(
+                table.insert(descriptor(Fdflags::empty())),
+                Err(Errno::Mfile),
+                "those that are open stay open"
+            );
             table.remove(0).unwrap();
             assert_eq!(table.insert(descriptor(Fdflags::empty())), Err(Errno::Mfile));
             table.remove(1).unwrap();
@@ -417,7 +440,11 @@ mod tests {
         assert_eq!(next.fill(descriptor(Fdflags::SYNC)), Ok(2));
         assert_eq!(flags_of(&table, 2), Ok(Fdflags::SYNC));
         drop(lowest);
-        assert_eq!(table.insert(descriptor(Fdflags::empty())), Ok(0), "what was not used is free again");
+        assert_eq!(
+            table.insert(descriptor(Fdflags::empty())),
+            Ok(0),
+            "what was not used is free again"
+        );
         assert_eq!(table.insert(descriptor(Fdflags::empty())), Ok(4), "and only once");
     }
 
@@ -433,13 +460,20 @@ mod tests {
             assert_eq!(table.reserve().map(drop), Err(Errno::Mfile));
             table.remove(0).unwrap();
             assert_eq!(table.reserve().unwrap().fill(descriptor(Fdflags::SYNC)), Ok(0));
-            assert_eq!((flags_of(&table, 0), flags_of(&table, 1)), (Ok(Fdflags::SYNC), Ok(Fdflags::APPEND)));
+            assert_eq!(
+                (flags_of(&table, 0), flags_of(&table, 1)),
+                (Ok(Fdflags::SYNC), Ok(Fdflags::APPEND))
+            );
         }
         let table = Table::default();
         table.share();
         table.limit(1);
         let reserved = table.reserve().unwrap();
-        assert_eq!(table.insert(descriptor(Fdflags::empty())), Err(Errno::Mfile), "another thread finds no room");
+        assert_eq!(
+            table.insert(descriptor(Fdflags::empty())),
+            Err(Errno::Mfile),
+            "another thread finds no room"
+        );
         drop(reserved);
         assert_eq!(table.insert(descriptor(Fdflags::empty())), Ok(0));
     }

@@ -1,15 +1,17 @@
-//! How much memory the listings of one instance may take, whatever the number of its open directories.
+//! How much memory the listings of one instance may take, whatever the number of its open
+//! directories.
 
 use super::Result;
 use crate::abi::Errno;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// What the listings of an instance may take together, in bytes: the cookies of four million entries, or about 900,000 sorted entries with
-/// names of twelve bytes.
+/// What the listings of an instance may take together, in bytes: the cookies of four million
+/// entries, or about 900,000 sorted entries with names of twelve bytes.
 const LIMIT: usize = 32 << 20;
 
-/// The memory that is left for listings. All open directories of an instance, in all of its threads, draw on it.
+/// The memory that is left for listings. All open directories of an instance, in all of its
+/// threads, draw on it.
 #[derive(Debug)]
 pub struct Budget {
     left: AtomicUsize,
@@ -34,11 +36,14 @@ impl Budget {
         self.left.load(Relaxed)
     }
 
-    fn take(&self, bytes: usize) -> Result<()> {
-        self.left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(bytes)).map(drop).map_err(|_| Errno::Nomem)
+    fn reserve(&self, bytes: usize) -> Result<()> {
+        self.left
+            .fetch_update(Relaxed, Relaxed, |left| left.checked_sub(bytes))
+            .map(drop)
+            .map_err(|_| Errno::Nomem)
     }
 
-    fn give(&self, bytes: usize) {
+    fn release(&self, bytes: usize) {
         let _ = self.left.fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_add(bytes)));
     }
 }
@@ -63,9 +68,9 @@ impl Lease {
     /// - `nomem`: the budget has no more.
     pub fn resize(&mut self, bytes: usize) -> Result<()> {
         if bytes > self.taken {
-            self.budget.take(bytes.saturating_sub(self.taken))?;
+            self.budget.reserve(bytes.saturating_sub(self.taken))?;
         } else {
-            self.budget.give(self.taken.saturating_sub(bytes));
+            self.budget.release(self.taken.saturating_sub(bytes));
         }
         self.taken = bytes;
         Ok(())
@@ -74,7 +79,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.budget.give(self.taken);
+        self.budget.release(self.taken);
     }
 }
 

@@ -49,7 +49,8 @@ impl SteppingClock {
     /// Lets time pass without waiting.
     pub fn pass(&self, duration: Timestamp) {
         if self.step > 0 {
-            let _ = self.next.fetch_update(Relaxed, Relaxed, |now| Some(now.saturating_add(duration)));
+            let _ =
+                self.next.fetch_update(Relaxed, Relaxed, |now| Some(now.saturating_add(duration)));
         }
     }
 }
@@ -69,7 +70,9 @@ impl VirtualClocks {
     pub fn get(&self, clock: Clockid) -> Option<&SteppingClock> {
         match clock {
             Clockid::Realtime => self.realtime.as_ref(),
-            Clockid::Monotonic | Clockid::ProcessCputimeId | Clockid::ThreadCputimeId => self.monotonic.as_ref(),
+            Clockid::Monotonic | Clockid::ProcessCputimeId | Clockid::ThreadCputimeId => {
+                self.monotonic.as_ref()
+            }
         }
     }
 }

@@ -1,17 +1,21 @@
-//! What the calls on paths mean, for every backend: which component of a path a call is about, what `.`, `..` and a slash at its end mean
-//! there, which symbolic links are followed, and which of two errors a guest sees.
+//! What the calls on paths mean, for every backend: which component of a path a call is about, what
+//! `.`, `..` and a slash at its end mean there, which symbolic links are followed, and which of two
+//! errors a guest sees.
 //!
-//! A backend has operations on one name in a held directory, none of which follows a link ([`Names`]), and the operations of an open
-//! directory itself ([`Backend`]). [`Contained`] is the [`Directory`] above them. Linux is the measure: its outcomes, in its order.
+//! A backend has operations on one name in a held directory, none of which follows a link
+//! ([`Names`]), and the operations of an open directory itself ([`Backend`]). [`Contained`] is the
+//! [`Directory`] above them. Linux is the measure: its outcomes, in its order.
 
 use super::walk::{Base, End, Lookup, Name, Walk};
-use super::{Directory, EntrySink, File, GuestPath, OpenOptions, Opened, Result, SetTime, SetTimes, Split};
+use super::{
+    Directory, EntrySink, File, GuestPath, OpenOptions, Opened, Result, SetTime, SetTimes, Split,
+};
 use crate::abi::{Errno, Filestat, Filetype};
 use std::any::Any;
 use std::ops::{Deref, DerefMut};
 
-/// How many times a call tries to open or to stat what a path leads to: once for each link that it may follow, and some for names that
-/// turned into links and back meanwhile.
+/// How many times a call tries to open or to stat what a path leads to: once for each link that it
+/// may follow, and some for names that turned into links and back meanwhile.
 const RACE_LIMIT: u32 = 64;
 
 /// What a name was opened as.
@@ -26,7 +30,8 @@ pub(super) enum Found<D> {
 
 /// Operations on one name in a held directory. None of them follows a symbolic link.
 pub(super) trait Names: Lookup + Sized {
-    /// What the last name of a file leaves behind. It is dropped when the names are no longer locked, as that may take long.
+    /// What the last name of a file leaves behind. It is dropped when the names are no longer
+    /// locked, as that may take long.
     type Removed;
 
     /// Whether a symbolic link is of one kind if it leads to a directory, and of another if not.
@@ -39,10 +44,20 @@ pub(super) trait Names: Lookup + Sized {
     fn stat_directory(&self, dir: &Self::Dir) -> Result<Filestat>;
 
     /// Opens what has a name. `options.create` is not set, and `options.follow` means nothing.
-    fn open(&self, dir: &Self::Dir, name: Name<'_>, options: OpenOptions) -> Result<Found<Self::Dir>>;
+    fn open(
+        &self,
+        dir: &Self::Dir,
+        name: Name<'_>,
+        options: OpenOptions,
+    ) -> Result<Found<Self::Dir>>;
 
     /// The same, where a file is made if nothing has the name.
-    fn create(&mut self, dir: &Self::Dir, name: Name<'_>, options: OpenOptions) -> Result<Found<Self::Dir>>;
+    fn create(
+        &mut self,
+        dir: &Self::Dir,
+        name: Name<'_>,
+        options: OpenOptions,
+    ) -> Result<Found<Self::Dir>>;
 
     /// Opens a directory once more, to be used by the guest.
     fn reopen(&self, dir: &Self::Dir, options: OpenOptions) -> Result<Self::Dir>;
@@ -56,10 +71,18 @@ pub(super) trait Names: Lookup + Sized {
     /// Makes a directory.
     fn create_directory(&mut self, dir: &Self::Dir, name: Name<'_>) -> Result<()>;
 
-    /// Makes a symbolic link. `to_directory` is whether it leads to a directory, where links have kinds.
-    fn create_link(&mut self, dir: &Self::Dir, name: Name<'_>, text: &[u8], to_directory: bool) -> Result<()>;
+    /// Makes a symbolic link. `to_directory` is whether it leads to a directory, where links have
+    /// kinds.
+    fn create_link(
+        &mut self,
+        dir: &Self::Dir,
+        name: Name<'_>,
+        text: &[u8],
+        to_directory: bool,
+    ) -> Result<()>;
 
-    /// Copies the text of a symbolic link, cut to the room, and returns how many bytes that are. Of anything else: `inval`.
+    /// Copies the text of a symbolic link, cut to the room, and returns how many bytes that are. Of
+    /// anything else: `inval`.
     fn link_text(&self, dir: &Self::Dir, name: Name<'_>, room: &mut [u8]) -> Result<usize>;
 
     /// Removes an empty directory. Of anything else: `notdir`.
@@ -69,19 +92,34 @@ pub(super) trait Names: Lookup + Sized {
     fn unlink(&mut self, dir: &Self::Dir, name: Name<'_>) -> Result<Self::Removed>;
 
     /// Renames a file, or a directory, to a name that nothing has or that may be replaced.
-    fn rename(&mut self, from: (&Self::Dir, Name<'_>), into: (&Walk<'_, Self>, Name<'_>)) -> Result<Self::Removed>;
+    fn rename(
+        &mut self,
+        from: (&Self::Dir, Name<'_>),
+        into: (&Walk<'_, Self>, Name<'_>),
+    ) -> Result<Self::Removed>;
 
     /// Gives a file, or a symbolic link, a second name. Of a directory: `perm`.
     fn link(&mut self, from: (&Self::Dir, Name<'_>), into: (&Self::Dir, Name<'_>)) -> Result<()>;
 
-    /// Opens what a path leads to, if the system keeps paths below a directory itself. `None`: it does not, so the path is walked.
-    fn open_below(&self, base: Base<'_, Self::Dir>, path: &[u8], options: OpenOptions) -> Option<Result<Found<Self::Dir>>> {
+    /// Opens what a path leads to, if the system keeps paths below a directory itself. `None`: it
+    /// does not, so the path is walked.
+    fn open_below(
+        &self,
+        base: Base<'_, Self::Dir>,
+        path: &[u8],
+        options: OpenOptions,
+    ) -> Option<Result<Found<Self::Dir>>> {
         let (_, _, _) = (base, path, options);
         None
     }
 
     /// The attributes of what a path leads to, in the same way.
-    fn stat_below(&self, base: Base<'_, Self::Dir>, path: &[u8], follow: bool) -> Option<Result<Filestat>> {
+    fn stat_below(
+        &self,
+        base: Base<'_, Self::Dir>,
+        path: &[u8],
+        follow: bool,
+    ) -> Option<Result<Filestat>> {
         let (_, _, _) = (base, path, follow);
         None
     }
@@ -157,8 +195,8 @@ pub(super) struct Contained<B> {
 }
 
 impl<B: Backend> Contained<B> {
-    /// With `root`, the directory is a root: `..` stays at the top, and absolute links resolve inside. With `no_symlinks`, no symbolic
-    /// link is followed or made.
+    /// With `root`, the directory is a root: `..` stays at the top, and absolute links resolve
+    /// inside. With `no_symlinks`, no symbolic link is followed or made.
     pub(super) fn new(backend: B, root: bool, no_symlinks: bool) -> Self {
         Self { backend, root, no_symlinks }
     }
@@ -174,7 +212,11 @@ impl<B: Backend> Contained<B> {
 
     /// A path that is one name, which leads nowhere else unless it is a link to follow.
     fn plain_name(path: GuestPath<'_>, is_new: bool) -> Result<Option<Name<'_>>> {
-        if path.is_plain_name() { Name::new::<B::Names>(path.as_bytes(), is_new).map(Some) } else { Ok(None) }
+        if path.is_plain_name() {
+            Name::new::<B::Names>(path.as_bytes(), is_new).map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     /// Goes to the directory that the walk's path leads to.
@@ -194,29 +236,44 @@ impl<B: Backend> Contained<B> {
         self.walk(split.parent.map_or(&[], GuestPath::as_bytes), End::Directory)
     }
 
-    /// Goes to the directory that holds a path's last component, and checks that. With `is_new`, something is to be made there.
-    fn last_name<'a>(&self, names: &B::Names, walk: &mut Walk<'_, B::Names>, split: &Split<'a>, is_new: bool) -> Result<Name<'a>> {
+    /// Goes to the directory that holds a path's last component, and checks that. With `is_new`,
+    /// something is to be made there.
+    fn last_name<'a>(
+        &self,
+        names: &B::Names,
+        walk: &mut Walk<'_, B::Names>,
+        split: &Split<'a>,
+        is_new: bool,
+    ) -> Result<Name<'a>> {
         if split.parent.is_some() {
             self.enter(names, walk)?;
         }
         Name::new::<B::Names>(split.name, is_new)
     }
 
-    /// For a path that can only be a directory's, in a call that is not for directories, or not for `.` and `..`: `errno`, unless the path
-    /// leads outside or nowhere.
+    /// For a path that can only be a directory's, in a call that is not for directories, or not for
+    /// `.` and `..`: `errno`, unless the path leads outside or nowhere.
     fn refuse(&self, names: &B::Names, path: GuestPath<'_>, errno: Errno) -> Errno {
         self.enter(names, &mut self.walk(path.as_bytes(), End::Directory)).err().unwrap_or(errno)
     }
 
-    /// What a trailing slash means where something other than a directory is to be made: whether anything stands there decides the errno.
-    /// The slash is never handed to the host, as some systems follow a link before it.
+    /// What a trailing slash means where something other than a directory is to be made: whether
+    /// anything stands there decides the errno. The slash is never handed to the host, as some
+    /// systems follow a link before it.
     fn refuse_slash(names: &B::Names, dir: &B::Dir, name: Name<'_>) -> Errno {
         names.stat(dir, name).err().unwrap_or(Errno::Exist)
     }
 
-    /// [`Directory::path_filestat`] of more than one name. Out of line, so that one name does not pay for the room of a walk.
+    /// [`Directory::path_filestat`] of more than one name. Out of line, so that one name does not
+    /// pay for the room of a walk.
     #[inline(never)]
-    fn stat_path(&self, names: &B::Names, path: GuestPath<'_>, follow: bool, is_link: bool) -> Result<Filestat> {
+    fn stat_path(
+        &self,
+        names: &B::Names,
+        path: GuestPath<'_>,
+        follow: bool,
+        is_link: bool,
+    ) -> Result<Filestat> {
         match names.stat_below(self.base(), path.as_bytes(), follow) {
             Some(stat) => stat,
             None => self.stat_by_walking(names, path, follow, is_link),
@@ -225,16 +282,26 @@ impl<B: Backend> Contained<B> {
 
     /// The other directory of an operation on two.
     ///
-    /// Where only one of them denies symbolic links, nothing goes from the one into the other: a link would come in, also later, through
-    /// a directory that was opened on the other side and then moved.
+    /// Where only one of them denies symbolic links, nothing goes from the one into the other: a
+    /// link would come in, also later, through a directory that was opened on the other side and
+    /// then moved.
     fn beside<'a>(&self, other: &'a dyn Directory) -> Result<&'a Self> {
         let other: &Self = other.as_any().downcast_ref().ok_or(Errno::Xdev)?;
-        if self.no_symlinks == other.no_symlinks && self.backend.has_files_of(&other.backend) { Ok(other) } else { Err(Errno::Xdev) }
+        if self.no_symlinks == other.no_symlinks && self.backend.has_files_of(&other.backend) {
+            Ok(other)
+        } else {
+            Err(Errno::Xdev)
+        }
     }
 
-    /// Refuses a symbolic link where there are to be none: one that the host has made says something else under another name.
+    /// Refuses a symbolic link where there are to be none: one that the host has made says
+    /// something else under another name.
     fn check_no_link(&self, stat: &Filestat) -> Result<()> {
-        if self.no_symlinks && stat.filetype == Filetype::SymbolicLink { Err(Errno::Perm) } else { Ok(()) }
+        if self.no_symlinks && stat.filetype == Filetype::SymbolicLink {
+            Err(Errno::Perm)
+        } else {
+            Ok(())
+        }
     }
 
     /// [`Directory::open`]. `open` opens one name.
@@ -261,7 +328,8 @@ impl<B: Backend> Contained<B> {
         self.opened(&names, found, options)
     }
 
-    /// The same, one name at a time. With `may_be_link`, it is known that the path is one name, and seems to be a symbolic link's.
+    /// The same, one name at a time. With `may_be_link`, it is known that the path is one name, and
+    /// seems to be a symbolic link's.
     pub(super) fn open_by_walking<G: Deref<Target = B::Names>>(
         &self,
         names: &mut G,
@@ -298,17 +366,34 @@ impl<B: Backend> Contained<B> {
         Err(Errno::Loop)
     }
 
-    fn opened(&self, names: &B::Names, found: Found<B::Dir>, options: OpenOptions) -> Result<Opened> {
+    fn opened(
+        &self,
+        names: &B::Names,
+        found: Found<B::Dir>,
+        options: OpenOptions,
+    ) -> Result<Opened> {
         match found {
             Found::File(file) => Ok(Opened::File(file)),
-            // Only the preopen is what the guest calls `/`: from a directory below it, `..` above that directory is refused.
-            Found::Directory(dir) => Ok(Opened::Directory(Box::new(Self::new(self.backend.open(names, dir), false, self.no_symlinks)))),
+            // Only the preopen is what the guest calls `/`: from a directory below it, `..` above
+            // that directory is refused.
+            Found::Directory(dir) => Ok(Opened::Directory(Box::new(Self::new(
+                self.backend.open(names, dir),
+                false,
+                self.no_symlinks,
+            )))),
             Found::Link => Err(if options.directory { Errno::Notdir } else { Errno::Loop }),
         }
     }
 
-    /// [`Directory::path_filestat`], one name at a time. With `is_link`, it is known that the path is one name, a symbolic link's.
-    pub(super) fn stat_by_walking(&self, names: &B::Names, path: GuestPath<'_>, follow: bool, mut is_link: bool) -> Result<Filestat> {
+    /// [`Directory::path_filestat`], one name at a time. With `is_link`, it is known that the path
+    /// is one name, a symbolic link's.
+    pub(super) fn stat_by_walking(
+        &self,
+        names: &B::Names,
+        path: GuestPath<'_>,
+        follow: bool,
+        mut is_link: bool,
+    ) -> Result<Filestat> {
         let mut walk = self.walk(path.as_bytes(), End::Any);
         walk.advance(names)?;
         for _ in 0..RACE_LIMIT {
@@ -325,8 +410,8 @@ impl<B: Backend> Contained<B> {
         Err(Errno::Loop)
     }
 
-    /// Whether a symbolic link with some text would lead to a directory, if it stood at `split`. What it leads to now counts, if that is
-    /// inside.
+    /// Whether a symbolic link with some text would lead to a directory, if it stood at `split`.
+    /// What it leads to now counts, if that is inside.
     fn leads_to_directory(&self, names: &B::Names, split: &Split<'_>, text: &[u8]) -> bool {
         let whole = match split.parent {
             Some(parent) if !text.starts_with(b"/") => [parent.as_bytes(), b"/", text].concat(),
@@ -340,8 +425,16 @@ impl<B: Backend> Directory for Contained<B> {
     fn open(&self, path: GuestPath<'_>, options: OpenOptions) -> Result<Opened> {
         match (options.create, options.directory) {
             (true, true) => Err(Errno::Inval),
-            (true, false) => self.open_path(self.backend.names_mut(), path, options, |names, dir, name| names.create(dir, name, options)),
-            (false, _) => self.open_path(self.backend.names(), path, options, |names, dir, name| names.open(dir, name, options)),
+            (true, false) => {
+                self.open_path(self.backend.names_mut(), path, options, |names, dir, name| {
+                    names.create(dir, name, options)
+                })
+            }
+            (false, _) => {
+                self.open_path(self.backend.names(), path, options, |names, dir, name| {
+                    names.open(dir, name, options)
+                })
+            }
         }
     }
 
@@ -402,7 +495,11 @@ impl<B: Backend> Directory for Contained<B> {
         let mut names = self.backend.names_mut();
         let split = path.split();
         if split.is_dots() {
-            return Err(self.refuse(&names, path, if split.name == b"." { Errno::Inval } else { Errno::Notempty }));
+            return Err(self.refuse(
+                &names,
+                path,
+                if split.name == b"." { Errno::Inval } else { Errno::Notempty },
+            ));
         }
         let mut walk = self.walk_to_parent(&split);
         let name = self.last_name(&names, &mut walk, &split, false)?;
@@ -421,7 +518,11 @@ impl<B: Backend> Directory for Contained<B> {
         let name = self.last_name(&names, &mut walk, &split, false)?;
         if split.trailing_slash {
             let stat = names.stat(walk.dir(), name)?;
-            return Err(if stat.filetype == Filetype::Directory { Errno::Isdir } else { Errno::Notdir });
+            return Err(if stat.filetype == Filetype::Directory {
+                Errno::Isdir
+            } else {
+                Errno::Notdir
+            });
         }
         let removed = names.unlink(walk.dir(), name);
         drop(names);
@@ -442,7 +543,8 @@ impl<B: Backend> Directory for Contained<B> {
         if split.trailing_slash {
             return Err(Self::refuse_slash(&names, walk.dir(), name));
         }
-        let to_directory = B::Names::LINKS_HAVE_KINDS && self.leads_to_directory(&names, &split, target);
+        let to_directory =
+            B::Names::LINKS_HAVE_KINDS && self.leads_to_directory(&names, &split, target);
         names.create_link(walk.dir(), name, target, to_directory)
     }
 
@@ -483,11 +585,18 @@ impl<B: Backend> Directory for Contained<B> {
         replaced.map(drop)
     }
 
-    fn link(&self, old: GuestPath<'_>, follow: bool, to: &dyn Directory, new: GuestPath<'_>) -> Result<()> {
+    fn link(
+        &self,
+        old: GuestPath<'_>,
+        follow: bool,
+        to: &dyn Directory,
+        new: GuestPath<'_>,
+    ) -> Result<()> {
         let to = self.beside(to)?;
         let mut names = self.backend.names_mut();
         let (from, into) = (old.split(), new.split());
-        // In Linux's order: the old name, the new name's directory, the new name, and last whether the file can have another name.
+        // In Linux's order: the old name, the new name's directory, the new name, and last whether
+        // the file can have another name.
         let mut place = self.walk(old.as_bytes(), End::Any);
         let is_directory = from.is_dots() || from.trailing_slash;
         if is_directory {
@@ -503,8 +612,10 @@ impl<B: Backend> Directory for Contained<B> {
             place.settle();
         }
         let source = if is_directory { None } else { place.name() };
-        // The old name is looked up here only where the new name is wrong: otherwise the link itself finds it missing.
-        let refuse = |errno| source.and_then(|name| names.stat(place.dir(), name).err()).unwrap_or(errno);
+        // The old name is looked up here only where the new name is wrong: otherwise the link
+        // itself finds it missing.
+        let refuse =
+            |errno| source.and_then(|name| names.stat(place.dir(), name).err()).unwrap_or(errno);
         if into.is_dots() {
             return Err(refuse(to.refuse(&names, new, Errno::Exist)));
         }

@@ -5,8 +5,9 @@ use crate::abi::Filestat;
 use std::any::Any;
 use std::sync::OnceLock;
 
-/// A directory that may not be there yet, or may not be openable: each call answers with what stands in the way, until it can be opened.
-/// From then on it is that directory, whatever becomes of its path.
+/// A directory that may not be there yet, or may not be openable: each call answers with what
+/// stands in the way, until it can be opened. From then on it is that directory, whatever becomes
+/// of its path.
 pub struct Lazy {
     open: Box<dyn Fn() -> Result<Box<dyn Directory>> + Send + Sync>,
     opened: OnceLock<Box<dyn Directory>>,
@@ -83,7 +84,13 @@ impl Directory for Lazy {
         self.inner()?.rename(old, Self::inner_of(to)?, new)
     }
 
-    fn link(&self, old: GuestPath<'_>, follow: bool, to: &dyn Directory, new: GuestPath<'_>) -> Result<()> {
+    fn link(
+        &self,
+        old: GuestPath<'_>,
+        follow: bool,
+        to: &dyn Directory,
+        new: GuestPath<'_>,
+    ) -> Result<()> {
         self.inner()?.link(old, follow, Self::inner_of(to)?, new)
     }
 
@@ -121,7 +128,11 @@ mod tests {
         });
         assert_eq!(attempts.load(Relaxed), 0);
         assert_eq!(lazy.filestat().err(), Some(Errno::Acces));
-        assert_eq!(lazy.path_filestat(path("file"), true).err(), Some(Errno::Noent), "it is tried again");
+        assert_eq!(
+            lazy.path_filestat(path("file"), true).err(),
+            Some(Errno::Noent),
+            "it is tried again"
+        );
         assert_eq!(lazy.path_filestat(path("file"), true).unwrap().size, 1);
         lazy.create_directory(path("made")).unwrap();
         assert_eq!(attempts.load(Relaxed), 3, "once it is open, it stays");
@@ -140,7 +151,10 @@ mod tests {
         plain.rename(path("one"), &lazy(), path("first")).unwrap();
         lazy().rename(path("two"), &*plain, path("second")).unwrap();
         lazy().link(path("second"), false, &lazy(), path("linked")).unwrap();
-        assert_eq!(tree.list_files("", &mut { usize::MAX }).unwrap(), ["first", "linked", "second"]);
+        assert_eq!(
+            tree.list_files("", &mut { usize::MAX }).unwrap(),
+            ["first", "linked", "second"]
+        );
         let closed = Lazy::new(|| Err(Errno::Acces));
         assert_eq!(lazy().rename(path("first"), &closed, path("x")), Err(Errno::Acces));
         assert_eq!(closed.rename(path("first"), &*plain, path("x")), Err(Errno::Acces));

@@ -1,42 +1,58 @@
 //! What the operating system does, sandboxed.
 //!
-//! The layers below speak to a [`File`] and a [`Directory`] and do not know which backend answers. Everything
-//! that depends on the platform stands in [`sys`].
+//! The layers below speak to a [`File`] and a [`Directory`] and do not know which backend answers.
+//! Everything that depends on the platform stands in [`sys`].
 
 mod budget;
 mod clock;
 mod directory;
 mod error;
 mod lazy;
+mod memfs;
 mod path;
 mod quota;
 mod random;
-mod single;
-mod sorted;
+mod single_file;
+mod sorted_directory;
 pub mod stream;
 pub mod sys;
-mod tree;
-mod turn;
 mod walk;
 
 pub use budget::{Budget, Lease};
 pub use clock::{SteppingClock, VirtualClocks, monotonic_now, resolution, time};
 pub use error::from_io;
 pub use lazy::Lazy;
+pub use memfs::{Clock, INODE_CHARGE, NAME_CHARGE, Tree, TreeOptions};
 use path::is_plain_name;
 pub use path::{GuestPath, PATH_LIMIT, PathBuffer, Split};
 pub use quota::Quota;
 pub use random::{SeededRandom, fill};
-pub use single::SingleFile;
-pub use sorted::Sorted;
+pub use single_file::SingleFile;
+pub use sorted_directory::SortedDirectory;
 pub use sys::{open_exact, open_preopen, stdio, wait};
-pub use tree::{Clock, INODE_CHARGE, NAME_CHARGE, Tree, TreeOptions};
-pub use turn::share_descriptors;
 
-use crate::abi::{Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Riflags, Roflags, Sdflags, Timestamp, Whence};
+use crate::abi::{
+    Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Riflags, Roflags, Sdflags, Timestamp,
+    Whence,
+};
 use crate::memory::Region;
 use std::any::Any;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// Set for good when a table of the process is shared between threads. Nearly no process has one,
+/// so a call knows from one load that it is alone with its descriptor.
+static SHARED: AtomicBool = AtomicBool::new(false);
+
+/// A table says so before a second thread can use its descriptors.
+pub fn share_descriptors() {
+    SHARED.store(true, Relaxed);
+}
+
+/// Whether two threads may use one descriptor.
+fn are_descriptors_shared() -> bool {
+    SHARED.load(Relaxed)
+}
 
 /// What a host operation gives: a value, or the errno that the guest sees.
 pub type Result<T> = std::result::Result<T, Errno>;
@@ -86,7 +102,8 @@ pub struct OpenOptions {
 /// How [`open_preopen`] opens.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PreopenOptions {
-    /// The directory is a root to the guest: `..` stays at the top, and absolute symbolic links resolve inside.
+    /// The directory is a root to the guest: `..` stays at the top, and absolute symbolic links
+    /// resolve inside.
     pub root: bool,
     /// No symbolic link is followed or made.
     pub no_symlinks: bool,
@@ -170,7 +187,8 @@ pub struct Wait<'a> {
 
 /// An open file that is not a directory.
 ///
-/// A call that would block answers `again`, whatever the flags: waiting is the caller's business. So does [`Directory::open`].
+/// A call that would block answers `again`, whatever the flags: waiting is the caller's business.
+/// So does [`Directory::open`].
 pub trait File: Send + Sync {
     /// The type of the file.
     fn filetype(&self) -> Filetype;
@@ -276,7 +294,8 @@ pub struct DirectoryEntry<'a> {
 /// What a listing gives its entries to.
 pub trait EntrySink {
     /// Takes an entry and says whether it wants more.
-    // Arguments pass in registers. A `DirectoryEntry` would pass through memory, which takes as long as all else that is done here.
+    // Arguments pass in registers. A `DirectoryEntry` would pass through memory, which takes as
+    // long as all else that is done here.
     fn entry(&mut self, name: &[u8], ino: u64, filetype: Filetype, next: u64) -> bool;
 }
 
@@ -289,11 +308,11 @@ impl<F: FnMut(DirectoryEntry<'_>) -> bool> EntrySink for F {
 
 /// An open directory, and what can be done below it.
 ///
-/// No path leads outside: an attempt is `notcapable`. A symbolic link in the middle of a path is followed below the
-/// directory; one in the last component where the operation says so.
+/// No path leads outside: an attempt is `notcapable`. A symbolic link in the middle of a path is
+/// followed below the directory; one in the last component where the operation says so.
 pub trait Directory: Send + Sync {
-    /// Opens or creates a file, or opens a directory. `again`: the host would wait, as for a reader of a named pipe that is to be written,
-    /// and `NONBLOCK` is not among the flags.
+    /// Opens or creates a file, or opens a directory. `again`: the host would wait, as for a reader
+    /// of a named pipe that is to be written, and `NONBLOCK` is not among the flags.
     fn open(&self, path: GuestPath<'_>, options: OpenOptions) -> Result<Opened>;
 
     /// The attributes of the directory itself.
@@ -308,8 +327,8 @@ pub trait Directory: Send + Sync {
     /// Sets times of the file at `path`.
     fn path_set_times(&self, path: GuestPath<'_>, follow: bool, times: SetTimes) -> Result<()>;
 
-    /// Gives the entries from `cookie` on to `sink` until it wants no more. 0 is the start, with a fresh look at the directory.
-    /// `capacity` is about how many bytes the sink takes.
+    /// Gives the entries from `cookie` on to `sink` until it wants no more. 0 is the start, with a
+    /// fresh look at the directory. `capacity` is about how many bytes the sink takes.
     fn entries(&self, cookie: u64, capacity: usize, sink: &mut dyn EntrySink) -> Result<()>;
 
     /// Creates a directory.
@@ -324,14 +343,21 @@ pub trait Directory: Send + Sync {
     /// Creates a symbolic link at `path` with the text `target`.
     fn symlink(&self, target: &[u8], path: GuestPath<'_>) -> Result<()>;
 
-    /// Copies the text of a symbolic link to `text`, cut to its size, and returns how many bytes that are.
+    /// Copies the text of a symbolic link to `text`, cut to its size, and returns how many bytes
+    /// that are.
     fn readlink(&self, path: GuestPath<'_>, text: &mut [u8]) -> Result<usize>;
 
     /// Renames the file at `old` to `new` below `to`.
     fn rename(&self, old: GuestPath<'_>, to: &dyn Directory, new: GuestPath<'_>) -> Result<()>;
 
     /// Makes `new` below `to` a hard link to the file at `old`.
-    fn link(&self, old: GuestPath<'_>, follow: bool, to: &dyn Directory, new: GuestPath<'_>) -> Result<()>;
+    fn link(
+        &self,
+        old: GuestPath<'_>,
+        follow: bool,
+        to: &dyn Directory,
+        new: GuestPath<'_>,
+    ) -> Result<()>;
 
     /// Writes the directory to the device.
     fn sync(&self) -> Result<()>;

@@ -62,7 +62,8 @@ pub(super) fn is_plain_name(path: &[u8]) -> bool {
     path != b"." && path != b".." && path.iter().all(|byte| *byte != b'/')
 }
 
-/// A guest's path: relative, not empty, without NUL, UTF-8. It may still hold any `..`: where it leads is for the resolver to say.
+/// A guest's path: relative, not empty, without NUL, UTF-8. It may still hold any `..`: where it
+/// leads is for the resolver to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GuestPath<'a>(&'a [u8]);
 
@@ -129,7 +130,8 @@ impl<'a> GuestPath<'a> {
 }
 
 impl Split<'_> {
-    /// Whether the last component is `.` or `..`: no name that something can be created or removed under.
+    /// Whether the last component is `.` or `..`: no name that something can be created or removed
+    /// under.
     #[must_use]
     pub fn is_dots(&self) -> bool {
         self.name == b"." || self.name == b".."
@@ -173,13 +175,25 @@ mod tests {
         ] {
             let split = GuestPath::new(path.as_bytes()).unwrap().split();
             let got = split.parent.map(|parent| str::from_utf8(parent.as_bytes()).unwrap());
-            assert_eq!((got, split.name, split.trailing_slash), (parent, name.as_bytes(), slash), "{path}");
+            assert_eq!(
+                (got, split.name, split.trailing_slash),
+                (parent, name.as_bytes(), slash),
+                "{path}"
+            );
         }
     }
 
     #[test]
     fn only_one_component_that_is_not_dots_is_plain() {
-        for (path, plain) in [("a", true), ("...", true), (".a", true), (".", false), ("..", false), ("a/", false), ("a/b", false)] {
+        for (path, plain) in [
+            ("a", true),
+            ("...", true),
+            (".a", true),
+            (".", false),
+            ("..", false),
+            ("a/", false),
+            ("a/b", false),
+        ] {
             assert_eq!(GuestPath::new(path.as_bytes()).unwrap().is_plain_name(), plain, "{path}");
         }
     }

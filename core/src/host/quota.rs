@@ -1,7 +1,9 @@
 //! Limits on what a guest writes and lists.
 
 use super::{File, Opened, Result, SetTimes, Source};
-use crate::abi::{Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Riflags, Roflags, Sdflags, Whence};
+use crate::abi::{
+    Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Riflags, Roflags, Sdflags, Whence,
+};
 use crate::host::stream::Input;
 use crate::memory::Region;
 use std::sync::Arc;
@@ -23,24 +25,27 @@ impl Quota {
     }
 
     /// Takes up to `wanted` and says how much there was.
-    fn take(left: &AtomicU64, wanted: u64) -> u64 {
-        let before = left.fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_sub(wanted))).unwrap_or_else(|left| left);
+    fn reserve(left: &AtomicU64, wanted: u64) -> u64 {
+        let before = left
+            .fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_sub(wanted)))
+            .unwrap_or_else(|left| left);
         before.min(wanted)
     }
 
-    fn give_back(left: &AtomicU64, amount: u64) {
+    fn release(left: &AtomicU64, amount: u64) {
         let _ = left.fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_add(amount)));
     }
 
-    /// Does something that stores `bytes`: names, files, texts of links. If it fails, it has stored nothing.
+    /// Does something that stores `bytes`: names, files, texts of links. If it fails, it has stored
+    /// nothing.
     ///
     /// # Errors
     /// - `dquot`: there is less left, and nothing was done.
     pub fn store<T>(&self, bytes: u64, act: impl FnOnce() -> Result<T>) -> Result<T> {
-        let granted = Self::take(&self.written_bytes, bytes);
+        let granted = Self::reserve(&self.written_bytes, bytes);
         let result = if granted < bytes { Err(Errno::Dquot) } else { act() };
         if result.is_err() {
-            Self::give_back(&self.written_bytes, granted);
+            Self::release(&self.written_bytes, granted);
         }
         result
     }
@@ -50,19 +55,21 @@ impl Quota {
     /// # Errors
     /// - `dquot`: there is none left.
     pub fn take_entry(&self) -> Result<()> {
-        if Self::take(&self.readdir_entries, 1) == 1 { Ok(()) } else { Err(Errno::Dquot) }
+        if Self::reserve(&self.readdir_entries, 1) == 1 { Ok(()) } else { Err(Errno::Dquot) }
     }
 
     /// Gives entries back that were not listed after all.
     pub fn give_entries_back(&self, entries: u64) {
-        Self::give_back(&self.readdir_entries, entries);
+        Self::release(&self.readdir_entries, entries);
     }
 
     /// Holds an open file to the quota.
     #[must_use]
     pub fn meter(self: &Arc<Self>, opened: Opened) -> Opened {
         match opened {
-            Opened::File(inner) => Opened::File(Box::new(Metered { inner, quota: Arc::clone(self) })),
+            Opened::File(inner) => {
+                Opened::File(Box::new(Metered { inner, quota: Arc::clone(self) }))
+            }
             directory @ Opened::Directory(_) => directory,
         }
     }
@@ -76,9 +83,13 @@ struct Metered {
 
 impl Metered {
     /// Writes what the quota allows of the buffers.
-    fn write_within(&self, bufs: &[Region<'_>], write: impl FnOnce(&[Region<'_>]) -> Result<usize>) -> Result<usize> {
+    fn write_within(
+        &self,
+        bufs: &[Region<'_>],
+        write: impl FnOnce(&[Region<'_>]) -> Result<usize>,
+    ) -> Result<usize> {
         let total = bufs.iter().fold(0_u64, |sum, buf| sum.saturating_add(buf.len() as u64));
-        let granted = Quota::take(&self.quota.written_bytes, total);
+        let granted = Quota::reserve(&self.quota.written_bytes, total);
         if granted == 0 && total > 0 {
             return Err(Errno::Dquot);
         }
@@ -98,7 +109,7 @@ impl Metered {
             write(&within)
         };
         let written = result.as_ref().map_or(0, |written| *written as u64);
-        Quota::give_back(&self.quota.written_bytes, granted.saturating_sub(written));
+        Quota::release(&self.quota.written_bytes, granted.saturating_sub(written));
         result
     }
 }
@@ -213,18 +224,18 @@ mod tests {
     #[test]
     fn a_quota_gives_what_it_has_and_takes_back() {
         let left = AtomicU64::new(10);
-        assert_eq!(Quota::take(&left, 4), 4);
-        assert_eq!(Quota::take(&left, 9), 6);
-        assert_eq!(Quota::take(&left, 1), 0);
-        Quota::give_back(&left, 3);
-        assert_eq!(Quota::take(&left, 5), 3);
+        assert_eq!(Quota::reserve(&left, 4), 4);
+        assert_eq!(Quota::reserve(&left, 9), 6);
+        assert_eq!(Quota::reserve(&left, 1), 0);
+        Quota::release(&left, 3);
+        assert_eq!(Quota::reserve(&left, 5), 3);
     }
 
     /// What a quota of 100 bytes has left after `act`.
     fn left_after(act: impl FnOnce(&Arc<Quota>)) -> u64 {
         let quota = Arc::new(Quota::new(Some(100), None));
         act(&quota);
-        Quota::take(&quota.written_bytes, u64::MAX)
+        Quota::reserve(&quota.written_bytes, u64::MAX)
     }
 
     #[test]
@@ -237,14 +248,24 @@ mod tests {
         let left = left_after(|quota| {
             let output = Arc::new(Output::default());
             let collector = Stream::Collector { output: Arc::clone(&output), cap: 30 };
-            let Opened::File(file) = quota.meter(Opened::File(Box::new(collector))) else { panic!() };
-            assert_eq!([write(&*file, 20), write(&*file, 20), write(&*file, 20)], [Ok(20), Ok(10), Err(Errno::Nospc)]);
+            let Opened::File(file) = quota.meter(Opened::File(Box::new(collector))) else {
+                panic!()
+            };
+            assert_eq!(
+                [write(&*file, 20), write(&*file, 20), write(&*file, 20)],
+                [Ok(20), Ok(10), Err(Errno::Nospc)]
+            );
             assert_eq!(output.copy().len(), 30);
         });
         assert_eq!(left, 70);
         let left = left_after(|quota| {
-            let Opened::File(file) = quota.meter(Opened::File(Box::new(Stream::Null))) else { panic!() };
-            assert_eq!([write(&*file, 64), write(&*file, 64), write(&*file, 1)], [Ok(64), Ok(36), Err(Errno::Dquot)]);
+            let Opened::File(file) = quota.meter(Opened::File(Box::new(Stream::Null))) else {
+                panic!()
+            };
+            assert_eq!(
+                [write(&*file, 64), write(&*file, 64), write(&*file, 1)],
+                [Ok(64), Ok(36), Err(Errno::Dquot)]
+            );
         });
         assert_eq!(left, 0);
     }
@@ -263,6 +284,9 @@ mod tests {
     #[test]
     fn entries_end() {
         let quota = Quota::new(None, Some(2));
-        assert_eq!([quota.take_entry(), quota.take_entry(), quota.take_entry()], [Ok(()), Ok(()), Err(Errno::Dquot)]);
+        assert_eq!(
+            [quota.take_entry(), quota.take_entry(), quota.take_entry()],
+            [Ok(()), Ok(()), Err(Errno::Dquot)]
+        );
     }
 }

@@ -11,15 +11,18 @@ use std::sync::{Mutex, PoisonError};
 /// The bytes that are made at once on the stack.
 const CHUNK: usize = 1024;
 
-/// A request of so many bytes or fewer has a smaller chunk, as to clear the large one takes longer than to fill it.
+/// A request of so many bytes or fewer has a smaller chunk, as to clear the large one takes longer
+/// than to fill it.
 const SMALL: usize = 64;
 
-/// How many small requests of a thread the operating system answers itself, where that is cheap. To set a generator up takes as long
-/// as twenty of them (it has to be seeded and to ask what the processor can do), and most programs want one seed.
+/// How many small requests of a thread the operating system answers itself, where that is cheap. To
+/// set a generator up takes as long as twenty of them (it has to be seeded and to ask what the
+/// processor can do), and most programs want one seed.
 const FROM_SYSTEM: u32 = 4;
 
-/// Fills a range with bytes from a `ChaCha` generator of the calling thread, seeded by the operating system and
-/// reseeded from it as it runs; the first small ranges with bytes of the operating system.
+/// Fills a range with bytes from a `ChaCha` generator of the calling thread, seeded by the
+/// operating system and reseeded from it as it runs; the first small ranges with bytes of the
+/// operating system.
 pub fn fill(region: Region<'_>) {
     if region.len() <= SMALL && is_early() {
         let mut bytes = [0; SMALL];
@@ -94,11 +97,15 @@ mod tests {
     fn every_byte_is_filled_and_none_beside_it() {
         // On a thread of its own, so that the first of these come from the system.
         std::thread::spawn(|| {
-            for len in [1, 8, SMALL, SMALL, SMALL, SMALL, SMALL + 1, CHUNK, CHUNK + 1, 3 * CHUNK + 7] {
+            for len in
+                [1, 8, SMALL, SMALL, SMALL, SMALL, SMALL + 1, CHUNK, CHUNK + 1, 3 * CHUNK + 7]
+            {
                 let mut seen = vec![0_u8; len];
                 let mut bytes = vec![0_u8; len + 2];
                 for _ in 0..16 {
-                    let region = GuestMemory::from_slice(&mut bytes).region(1, u32::try_from(len).unwrap()).unwrap();
+                    let region = GuestMemory::from_slice(&mut bytes)
+                        .region(1, u32::try_from(len).unwrap())
+                        .unwrap();
                     fill(region);
                     assert_eq!((bytes[0], bytes[len + 1]), (0, 0), "{len}");
                     for (seen, byte) in seen.iter_mut().zip(&bytes[1..]) {

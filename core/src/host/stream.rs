@@ -1,4 +1,5 @@
-//! Standard streams that are no descriptors of the host: nothing, bytes, a collector, and what JavaScript functions give and take.
+//! Standard streams that are no descriptors of the host: nothing, bytes, a collector, and what
+//! JavaScript functions give and take.
 
 use super::{File, Result, SetTimes, Source};
 use crate::abi::{Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Whence};
@@ -62,7 +63,8 @@ impl Output {
         lock(&self.bytes).clone()
     }
 
-    /// Whether a collector's cap has refused bytes of a write. What was refused may be written again, but is never taken.
+    /// Whether a collector's cap has refused bytes of a write. What was refused may be written
+    /// again, but is never taken.
     #[must_use]
     pub fn is_truncated(&self) -> bool {
         self.truncated.load(Relaxed)
@@ -217,7 +219,9 @@ impl File for Stream {
 
     fn pread(&self, bufs: &[Region<'_>], offset: Filesize) -> Result<usize> {
         match self {
-            Self::Bytes { bytes, .. } => Ok(Self::at(bytes, usize::try_from(offset).unwrap_or(usize::MAX), bufs)),
+            Self::Bytes { bytes, .. } => {
+                Ok(Self::at(bytes, usize::try_from(offset).unwrap_or(usize::MAX), bufs))
+            }
             _ => Err(Errno::Spipe),
         }
     }
@@ -237,7 +241,10 @@ impl File for Stream {
             Whence::Cur => *offset,
             Whence::End => bytes.len(),
         };
-        let to = i64::try_from(from).ok().and_then(|from| from.checked_add(delta)).ok_or(Errno::Overflow)?;
+        let to = i64::try_from(from)
+            .ok()
+            .and_then(|from| from.checked_add(delta))
+            .ok_or(Errno::Overflow)?;
         *offset = usize::try_from(to).map_err(|_| Errno::Inval)?;
         Ok(to.unsigned_abs())
     }
@@ -247,7 +254,16 @@ impl File for Stream {
             Self::Bytes { bytes, .. } => bytes.len() as u64,
             _ => 0,
         };
-        Ok(Filestat { dev: 0, ino: 0, filetype: self.filetype(), nlink: 1, size, atim: 0, mtim: 0, ctim: 0 })
+        Ok(Filestat {
+            dev: 0,
+            ino: 0,
+            filetype: self.filetype(),
+            nlink: 1,
+            size,
+            atim: 0,
+            mtim: 0,
+            ctim: 0,
+        })
     }
 
     fn set_size(&self, _: Filesize) -> Result<()> {
@@ -304,7 +320,10 @@ mod tests {
         bytes[32..35].copy_from_slice(&content[..3]);
         bytes[40..45].copy_from_slice(&content[3..]);
         let mut room = IoVecRoom::<IOVEC_LIMIT>::new();
-        let result = act(room.read(GuestMemory::from_slice(&mut bytes), GuestPtr::new(0), 2).unwrap().regions());
+        let result = act(room
+            .read(GuestMemory::from_slice(&mut bytes), GuestPtr::new(0), 2)
+            .unwrap()
+            .regions());
         let after = [&bytes[32..35], &bytes[40..45]].concat();
         (result, after)
     }
@@ -377,12 +396,18 @@ mod tests {
         assert_eq!(stream.seek(0, Whence::Cur), Ok(10));
         assert_eq!(with_bufs(&[0; 8], |bufs| stream.pread(bufs, 9)).0, Ok(1));
         assert_eq!(with_bufs(&[0; 8], |bufs| stream.pread(bufs, u64::MAX)).0, Ok(0));
-        assert_eq!(with_bufs(&[0; 8], |bufs| stream.write(bufs, Fdflags::empty())).0, Err(Errno::Badf));
+        assert_eq!(
+            with_bufs(&[0; 8], |bufs| stream.write(bufs, Fdflags::empty())).0,
+            Err(Errno::Badf)
+        );
     }
 
     #[test]
     fn nothing_takes_all_and_gives_its_end() {
-        assert_eq!(with_bufs(b"abcdefgh", |bufs| Stream::Null.write(bufs, Fdflags::empty())).0, Ok(8));
+        assert_eq!(
+            with_bufs(b"abcdefgh", |bufs| Stream::Null.write(bufs, Fdflags::empty())).0,
+            Ok(8)
+        );
         assert_eq!(with_bufs(b"abcdefgh", |bufs| Stream::Null.read(bufs)).0, Ok(0));
     }
 }

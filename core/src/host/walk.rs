@@ -1,11 +1,13 @@
 //! Where a path leads: found one name at a time, so that nothing leads outside.
 //!
-//! Every step is a look at one name in a directory that is held open, and the look follows nothing. The text of a symbolic link is read
-//! and walked; `..` goes back to the directory that the walk came from, not to wherever the parent is now. So a path stays below its
-//! directory also while the tree changes under the walk. The outcome is a name in a held directory, good for one no-follow call.
+//! Every step is a look at one name in a directory that is held open, and the look follows nothing.
+//! The text of a symbolic link is read and walked; `..` goes back to the directory that the walk
+//! came from, not to wherever the parent is now. So a path stays below its directory also while the
+//! tree changes under the walk. The outcome is a name in a held directory, good for one no-follow
+//! call.
 //!
-//! The files of every backend are found by this code. Where the kernel keeps a path below a directory itself (`openat2`), it is asked
-//! instead; the tests compare the two.
+//! The files of every backend are found by this code. Where the kernel keeps a path below a
+//! directory itself (`openat2`), it is asked instead; the tests compare the two.
 
 use super::Result;
 use crate::abi::Errno;
@@ -22,8 +24,8 @@ pub(super) trait Lookup {
     /// Whether a [`Walk`] keeps the directories above the last one.
     const KEEPS_WAY: bool = false;
 
-    /// Checks that a name, which is neither empty nor `.` nor `..`, is one of this file system. With `is_new`, something is to be made
-    /// under it.
+    /// Checks that a name, which is neither empty nor `.` nor `..`, is one of this file system.
+    /// With `is_new`, something is to be made under it.
     fn check(name: &[u8], is_new: bool) -> Result<()> {
         let (_, _) = (name, is_new);
         Ok(())
@@ -32,7 +34,8 @@ pub(super) trait Lookup {
     /// The symbolic link with this name. `None`: it is something else.
     fn read_link(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Option<Link>>;
 
-    /// Opens the directory with this name, unless a symbolic link has it. Anything else is `notdir`.
+    /// Opens the directory with this name, unless a symbolic link has it. Anything else is
+    /// `notdir`.
     fn enter(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Entered<Self::Dir>>;
 }
 
@@ -66,7 +69,8 @@ impl<'a> Name<'a> {
 pub(super) struct Link {
     /// Its text, with `/` between names.
     pub(super) text: Arc<[u8]>,
-    /// Whether it leads to a place that no guest has a name for, whatever its text looks like: to another drive.
+    /// Whether it leads to a place that no guest has a name for, whatever its text looks like: to
+    /// another drive.
     pub(super) has_drive: bool,
 }
 
@@ -82,7 +86,8 @@ pub(super) enum Entered<D> {
 pub(super) struct Base<'a, D> {
     /// The directory.
     pub(super) dir: &'a D,
-    /// Whether it is a root: `..` stays at the top, and absolute links resolve inside. Otherwise both are refused.
+    /// Whether it is a root: `..` stays at the top, and absolute links resolve inside. Otherwise
+    /// both are refused.
     pub(super) root: bool,
     /// Whether no symbolic link is followed, wherever it leads.
     pub(super) no_symlinks: bool,
@@ -198,10 +203,11 @@ fn skip_slashes(text: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// A way along a path, up to its last name. What that stands for has not been looked at: a no-follow call on it says whether it is a link,
-/// and then the walk can go on.
+/// A way along a path, up to its last name. What that stands for has not been looked at: a
+/// no-follow call on it says whether it is a link, and then the walk can go on.
 ///
-/// The place is good for such a call only. What the name stands for may change at any time, unless the backend is locked.
+/// The place is good for such a call only. What the name stands for may change at any time, unless
+/// the backend is locked.
 pub(super) struct Walk<'a, L: Lookup> {
     base: Base<'a, L::Dir>,
     /// The directories from the base on.
@@ -222,7 +228,17 @@ impl<'a, L: Lookup> Walk<'a, L> {
     /// A walk along a path that has not begun: [`Walk::advance`] goes to the last name.
     #[inline]
     pub(super) fn new(base: Base<'a, L::Dir>, path: &'a [u8], end: End) -> Self {
-        Self { base, way: Stack::new(), path, path_at: 0, text: None, outer: Vec::new(), name: None, end, links: 0 }
+        Self {
+            base,
+            way: Stack::new(),
+            path,
+            path_at: 0,
+            text: None,
+            outer: Vec::new(),
+            name: None,
+            end,
+            links: 0,
+        }
     }
 
     /// The path.
@@ -241,7 +257,8 @@ impl<'a, L: Lookup> Walk<'a, L> {
         self.way.last().unwrap_or(self.base.dir)
     }
 
-    /// The last name. `None` where the path leads to the directory itself, as `.`, `..` and a path with a trailing slash do.
+    /// The last name. `None` where the path leads to the directory itself, as `.`, `..` and a path
+    /// with a trailing slash do.
     #[inline]
     pub(super) fn name(&self) -> Option<Name<'_>> {
         let (start, end) = self.name?;
@@ -254,7 +271,8 @@ impl<'a, L: Lookup> Walk<'a, L> {
         std::iter::once(self.base.dir).chain(self.way.iter())
     }
 
-    /// Follows the symbolic link that the last name stands for, and walks on. `false`: it stands for something else, or for nothing.
+    /// Follows the symbolic link that the last name stands for, and walks on. `false`: it stands
+    /// for something else, or for nothing.
     pub(super) fn follow(&mut self, names: &L) -> Result<bool> {
         let Some(name) = self.name() else { return Ok(false) };
         match names.read_link(self.dir(), name) {
@@ -275,7 +293,8 @@ impl<'a, L: Lookup> Walk<'a, L> {
         Ok(())
     }
 
-    /// Closes the directories above the last one, unless the backend keeps them. The walk goes no further.
+    /// Closes the directories above the last one, unless the backend keeps them. The walk goes no
+    /// further.
     pub(super) fn settle(&mut self) {
         if !L::KEEPS_WAY
             && self.way.len > 1
@@ -337,7 +356,9 @@ impl<'a, L: Lookup> Walk<'a, L> {
     /// Whether nothing follows but slashes.
     #[inline]
     fn is_at_end(&self) -> bool {
-        self.path_at >= self.path.len() && self.outer.is_empty() && self.text.as_ref().is_none_or(Text::is_finished)
+        self.path_at >= self.path.len()
+            && self.outer.is_empty()
+            && self.text.as_ref().is_none_or(Text::is_finished)
     }
 
     /// Walks to the last name, or to the directory if the path ends in one.
@@ -397,15 +418,19 @@ mod tests {
 
     const LOOK: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-    /// Windows' rules for names, and its one look, which opens whatever has the name, on the files of this system.
+    /// Windows' rules for names, and its one look, which opens whatever has the name, on the files
+    /// of this system.
     struct AsOnWindows;
 
     /// What Windows' rules for names let pass.
     struct Anything;
 
     fn look(dir: &OwnedFd, name: Name<'_>) -> Result<Option<Entered<OwnedFd>>> {
-        let opened = rustix::fs::openat(dir, name.as_bytes(), LOOK, Mode::empty()).map_err(errno)?;
-        match rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&opened).map_err(errno)?.st_mode) {
+        let opened =
+            rustix::fs::openat(dir, name.as_bytes(), LOOK, Mode::empty()).map_err(errno)?;
+        match rustix::fs::FileType::from_raw_mode(
+            rustix::fs::fstat(&opened).map_err(errno)?.st_mode,
+        ) {
             rustix::fs::FileType::Directory => Ok(Some(Entered::Directory(opened))),
             rustix::fs::FileType::Symlink => {
                 let text = readlinkat(&opened, "", Vec::new()).map_err(errno)?.into_bytes();
@@ -444,7 +469,13 @@ mod tests {
         }
     }
 
-    fn arrive<'a, L: Lookup>(names: &L, base: Base<'a, L::Dir>, path: &'a [u8], follow: bool, create: bool) -> Result<Walk<'a, L>> {
+    fn arrive<'a, L: Lookup>(
+        names: &L,
+        base: Base<'a, L::Dir>,
+        path: &'a [u8],
+        follow: bool,
+        create: bool,
+    ) -> Result<Walk<'a, L>> {
         let mut walk = Walk::new(base, path, if create { End::New } else { End::Any });
         walk.advance(names)?;
         if follow {
@@ -469,7 +500,10 @@ mod tests {
         }
 
         fn new_at(name: &str) -> Self {
-            let path = std::env::temp_dir().canonicalize().unwrap().join(format!("wasi-rs-walk-{name}-{}", std::process::id()));
+            let path = std::env::temp_dir()
+                .canonicalize()
+                .unwrap()
+                .join(format!("wasi-rs-walk-{name}-{}", std::process::id()));
             for directory in ["", "top", "top/a", "top/a/b", "top/c", "outside"] {
                 fs::create_dir(path.join(directory)).unwrap();
             }
@@ -512,7 +546,8 @@ mod tests {
 
     /// The next of a row of numbers that look random and are always the same.
     fn next(state: &mut u64) -> u64 {
-        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        *state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         *state >> 33
     }
 
@@ -549,36 +584,58 @@ mod tests {
             "",
         ];
         let temp = Temp::new();
-        let top = rustix::fs::open(temp.0.join("top"), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        let top = rustix::fs::open(
+            temp.0.join("top"),
+            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .unwrap();
         let (mut state, mut found, mut refused) = (1, 0, 0);
         for _ in 0..40_000 {
             let count = 1 + next(&mut state) % 5;
-            let parts: Vec<&str> = (0..count).map(|_| PARTS[usize::try_from(next(&mut state)).unwrap() % PARTS.len()]).collect();
+            let parts: Vec<&str> = (0..count)
+                .map(|_| PARTS[usize::try_from(next(&mut state)).unwrap() % PARTS.len()])
+                .collect();
             let path = parts.join("/");
             if path.is_empty() || path.starts_with('/') {
                 continue;
             }
-            let (root, no_symlinks, follow) =
-                (next(&mut state).is_multiple_of(2), next(&mut state).is_multiple_of(4), next(&mut state).is_multiple_of(2));
-            let mut scope = ResolveFlags::NO_MAGICLINKS | if root { ResolveFlags::IN_ROOT } else { ResolveFlags::BENEATH };
+            let (root, no_symlinks, follow) = (
+                next(&mut state).is_multiple_of(2),
+                next(&mut state).is_multiple_of(4),
+                next(&mut state).is_multiple_of(2),
+            );
+            let mut scope = ResolveFlags::NO_MAGICLINKS
+                | if root { ResolveFlags::IN_ROOT } else { ResolveFlags::BENEATH };
             scope.set(ResolveFlags::NO_SYMLINKS, no_symlinks);
             let flags = if follow { LOOK - OFlags::NOFOLLOW } else { LOOK };
-            // The kernel says `again` where something was renamed anywhere meanwhile, by another test.
-            let kernel = (0..1000).map(|_| openat2(&top, path.as_str(), flags, Mode::empty(), scope).map_err(errno));
-            let kernel = kernel.into_iter().find(|opened| !matches!(opened, Err(Errno::Again))).unwrap().map(|opened| {
-                let stat = rustix::fs::fstat(opened).unwrap();
-                (stat.st_dev, stat.st_ino)
-            });
+            // The kernel says `again` where something was renamed anywhere meanwhile, by another
+            // test.
+            let kernel = (0..1000)
+                .map(|_| openat2(&top, path.as_str(), flags, Mode::empty(), scope).map_err(errno));
+            let kernel = kernel
+                .into_iter()
+                .find(|opened| !matches!(opened, Err(Errno::Again)))
+                .unwrap()
+                .map(|opened| {
+                    let stat = rustix::fs::fstat(opened).unwrap();
+                    (stat.st_dev, stat.st_ino)
+                });
             let base = Base { dir: &top, root, no_symlinks };
-            let walked = arrive(&Anything, base, path.as_bytes(), follow, false).and_then(|place| {
-                let name = place.name().map_or(&b"."[..], Name::as_bytes);
-                let stat = statat(place.dir(), name, AtFlags::SYMLINK_NOFOLLOW).map_err(errno)?;
-                Ok((stat.st_dev, stat.st_ino))
-            });
+            let walked =
+                arrive(&Anything, base, path.as_bytes(), follow, false).and_then(|place| {
+                    let name = place.name().map_or(&b"."[..], Name::as_bytes);
+                    let stat =
+                        statat(place.dir(), name, AtFlags::SYMLINK_NOFOLLOW).map_err(errno)?;
+                    Ok((stat.st_dev, stat.st_ino))
+                });
             match (kernel, walked) {
                 // Both stand in the way; which is met first differs.
                 (Err(one), Err(other)) if no_symlinks && [one, other].contains(&Errno::Loop) => {}
-                (kernel, walked) => assert_eq!(kernel, walked, "{path:?}, root: {root}, no links: {no_symlinks}, following: {follow}"),
+                (kernel, walked) => assert_eq!(
+                    kernel, walked,
+                    "{path:?}, root: {root}, no links: {no_symlinks}, following: {follow}"
+                ),
             }
             if walked.is_ok() { found += 1 } else { refused += 1 }
         }
@@ -588,14 +645,32 @@ mod tests {
     #[test]
     fn names_are_checked_wherever_they_stand() {
         let temp = Temp::new_at("names");
-        for (text, link) in [("nul", "to-device"), ("a/x:y", "to-stream"), ("a\\f", "to-backslash")] {
+        for (text, link) in [("nul", "to-device"), ("a/x:y", "to-stream"), ("a\\f", "to-backslash")]
+        {
             fs::write(temp.0.join("top").join(text.rsplit('/').next().unwrap()), "").unwrap();
             std::os::unix::fs::symlink(text, temp.0.join("top").join(link)).unwrap();
         }
-        let top = rustix::fs::open(temp.0.join("top"), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        let top = rustix::fs::open(
+            temp.0.join("top"),
+            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .unwrap();
         let base = Base { dir: &top, root: false, no_symlinks: false };
-        let walked = |path: &str, follow, create| arrive(&AsOnWindows, base, path.as_bytes(), follow, create).map(drop);
-        for path in ["nul", "NUL.txt/x", "a/x:y", "a\\f", "..\\outside", "to-device", "to-stream", "to-backslash", "a/../aux/../f"] {
+        let walked = |path: &str, follow, create| {
+            arrive(&AsOnWindows, base, path.as_bytes(), follow, create).map(drop)
+        };
+        for path in [
+            "nul",
+            "NUL.txt/x",
+            "a/x:y",
+            "a\\f",
+            "..\\outside",
+            "to-device",
+            "to-stream",
+            "to-backslash",
+            "a/../aux/../f",
+        ] {
             assert_eq!(walked(path, true, false), Err(Errno::Noent), "{path}");
         }
         for path in ["nul", "a/x:y", "a\\f", "to-device", "to-stream", "to-backslash"] {
@@ -605,9 +680,14 @@ mod tests {
             assert_eq!(walked(path, false, true), Err(Errno::Inval), "{path}");
             assert_eq!(walked(path, false, false), Err(Errno::Noent), "{path}");
         }
-        for (path, dirs) in [(&b"f"[..], 1), (b"a/b/../f", 2), (b"a/b/f", 3), (b"a/b/upper/a/f", 2)] {
+        for (path, dirs) in [(&b"f"[..], 1), (b"a/b/../f", 2), (b"a/b/f", 3), (b"a/b/upper/a/f", 2)]
+        {
             let place = arrive(&AsOnWindows, base, path, false, false);
-            assert_eq!(place.map(|place| place.dirs().count()), Ok(dirs), "the base and those behind it on the way of {path:?}");
+            assert_eq!(
+                place.map(|place| place.dirs().count()),
+                Ok(dirs),
+                "the base and those behind it on the way of {path:?}"
+            );
         }
         assert_eq!(walked("f/", false, true), Err(Errno::Isdir));
         assert_eq!(walked("absolute", true, false), Err(Errno::Notcapable));
@@ -617,24 +697,58 @@ mod tests {
     #[test]
     fn ghsa_vqjp_4c8c_hfgg_a_trailing_slash_leads_nowhere_else() {
         let temp = Temp::new_at("slashes");
-        for (text, link) in [("../outside/", "slash-out"), ("../", "slash-up"), ("out/", "chained-out"), ("a/../out//", "roundabout-out")] {
+        for (text, link) in [
+            ("../outside/", "slash-out"),
+            ("../", "slash-up"),
+            ("out/", "chained-out"),
+            ("a/../out//", "roundabout-out"),
+        ] {
             std::os::unix::fs::symlink(text, temp.0.join("top").join(link)).unwrap();
         }
-        let top = rustix::fs::open(temp.0.join("top"), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        let top = rustix::fs::open(
+            temp.0.join("top"),
+            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .unwrap();
         let walked = |path: &str, root, follow, create| {
-            arrive(&AsOnWindows, Base { dir: &top, root, no_symlinks: false }, path.as_bytes(), follow, create).map(drop)
+            arrive(
+                &AsOnWindows,
+                Base { dir: &top, root, no_symlinks: false },
+                path.as_bytes(),
+                follow,
+                create,
+            )
+            .map(drop)
         };
-        for link in ["out", "absolute-out", "slash-out", "slash-up", "chained-out", "roundabout-out", "a/../out"] {
+        for link in [
+            "out",
+            "absolute-out",
+            "slash-out",
+            "slash-up",
+            "chained-out",
+            "roundabout-out",
+            "a/../out",
+        ] {
             for end in ["/", "//", "/.", "/./", "/f", "//f", "/f/", "/new"] {
                 let path = format!("{link}{end}");
-                for (follow, create) in [(false, false), (true, false), (false, true), (true, true)] {
+                for (follow, create) in [(false, false), (true, false), (false, true), (true, true)]
+                {
                     let result = walked(&path, false, follow, create);
                     // No file is made under a name with a slash behind it, wherever that leads.
-                    let refused = result == Err(Errno::Isdir) && create && end.bytes().all(|byte| byte == b'/');
-                    assert!(result == Err(Errno::Notcapable) || refused, "{path}, {follow}, {create}: {result:?}");
+                    let refused = result == Err(Errno::Isdir)
+                        && create
+                        && end.bytes().all(|byte| byte == b'/');
+                    assert!(
+                        result == Err(Errno::Notcapable) || refused,
+                        "{path}, {follow}, {create}: {result:?}"
+                    );
                     // `..` and `/` stay below a root, where there is no such directory.
                     if !link.starts_with("slash-up") {
-                        assert!(walked(&path, true, follow, create).is_err(), "{path}, {follow}, {create}");
+                        assert!(
+                            walked(&path, true, follow, create).is_err(),
+                            "{path}, {follow}, {create}"
+                        );
                     }
                 }
             }
@@ -661,7 +775,9 @@ mod tests {
             }
         }
         for root in [false, true] {
-            let walked = |path, follow| arrive(&Only, Base { dir: &(), root, no_symlinks: false }, path, follow, false);
+            let walked = |path, follow| {
+                arrive(&Only, Base { dir: &(), root, no_symlinks: false }, path, follow, false)
+            };
             assert_eq!(walked(b"x", true).map(drop), Err(Errno::Notcapable));
             assert_eq!(walked(b"x/y", false).map(drop), Err(Errno::Notcapable));
             assert!(walked(b"x", false).is_ok_and(|place| place.name() == Some(Name(b"x"))));

@@ -1,7 +1,7 @@
 //! Command-line arguments.
 
 use super::{Call, Result};
-use crate::ctx::Strings;
+use crate::ctx::StringArray;
 use crate::memory::GuestPtr;
 
 /// Writes the arguments and a list of pointers to them.
@@ -20,8 +20,14 @@ pub(super) fn args_sizes_get(call: &Call<'_>) -> Result<(u32, u32)> {
     Ok(call.ctx.args.sizes())
 }
 
-/// Writes strings one behind the other, and a list of pointers to them. Both ranges are checked first.
-pub(super) fn write_strings(call: &Call<'_>, strings: &Strings, list: GuestPtr<u32>, buf: GuestPtr<u8>) -> Result<()> {
+/// Writes strings one behind the other, and a list of pointers to them. Both ranges are checked
+/// first.
+pub(super) fn write_strings(
+    call: &Call<'_>,
+    strings: &StringArray,
+    list: GuestPtr<u32>,
+    buf: GuestPtr<u8>,
+) -> Result<()> {
     let (count, len) = strings.sizes();
     let list = call.memory.array(list, count)?;
     let bytes = call.memory.region(buf.offset(), len)?;

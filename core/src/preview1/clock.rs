@@ -20,7 +20,8 @@ pub(super) fn clock_res_get(_: &Call<'_>, id: u32) -> Result<Timestamp> {
     Ok(host::resolution(clock(id)?)?)
 }
 
-/// The time of a clock in nanoseconds since its epoch, as precise as the host has it, whatever precision is asked for.
+/// The time of a clock in nanoseconds since its epoch, as precise as the host has it, whatever
+/// precision is asked for.
 ///
 /// POSIX: `clock_gettime`.
 ///

@@ -9,7 +9,11 @@ use crate::memory::GuestPtr;
 /// POSIX: `environ`.
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#environ_get>
-pub(super) fn environ_get(call: &Call<'_>, environ: GuestPtr<u32>, environ_buf: GuestPtr<u8>) -> Result<()> {
+pub(super) fn environ_get(
+    call: &Call<'_>,
+    environ: GuestPtr<u32>,
+    environ_buf: GuestPtr<u8>,
+) -> Result<()> {
     write_strings(call, &call.ctx.environ, environ, environ_buf)
 }
 

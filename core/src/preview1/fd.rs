@@ -1,11 +1,15 @@
 //! Descriptors.
 
-#![allow(clippy::cast_possible_truncation, reason = "of an i32 that stands for a shorter type, the upper bits mean nothing")]
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "of an i32 that stands for a shorter type, the upper bits mean nothing"
+)]
 
 use super::stream::{all, attempt, in_pieces};
-use super::{BufferArg, Call, IoVecsArg, Result, Stop};
+use super::{BufferArg, Call, CallError, IoVecsArg, Result};
 use crate::abi::{
-    Advice, Dirent, Errno, Fd, Fdflags, Fdstat, Filesize, Filestat, Fstflags, Prestat, Rights, RightsPair, Timestamp, Whence,
+    Advice, Dirent, Errno, Fd, Fdflags, Fdstat, Filesize, Filestat, Fstflags, Prestat, Rights,
+    RightsPair, Timestamp, Whence,
 };
 use crate::descriptor::Descriptor;
 use crate::host::{DirectoryEntry, Interest, Opened, SetTime, SetTimes};
@@ -25,7 +29,13 @@ fn count(bytes: usize) -> u32 {
 /// - `inval`: there is no such advice, or the offset or the length is beyond 2^63.
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_advise>
-pub(super) fn fd_advise(call: &Call<'_>, fd: Fd, offset: Filesize, len: Filesize, advice: u32) -> Result<()> {
+pub(super) fn fd_advise(
+    call: &Call<'_>,
+    fd: Fd,
+    offset: Filesize,
+    len: Filesize,
+    advice: u32,
+) -> Result<()> {
     let descriptor = call.descriptor(fd)?;
     let file = descriptor.file(Rights::FD_ADVISE)?;
     let advice = Advice::from_value(advice & 0xff).ok_or(Errno::Inval)?;
@@ -50,7 +60,8 @@ pub(super) fn fd_allocate(call: &Call<'_>, fd: Fd, offset: Filesize, len: Filesi
     Ok(descriptor.file(Rights::FD_ALLOCATE)?.allocate(offset, len)?)
 }
 
-/// Closes a descriptor. What it stood for is closed on the host, unless it is stdio: that is the host's.
+/// Closes a descriptor. What it stood for is closed on the host, unless it is stdio: that is the
+/// host's.
 ///
 /// POSIX: `close`.
 ///
@@ -113,7 +124,8 @@ pub(super) fn fd_fdstat_get(call: &Call<'_>, fd: Fd) -> Result<Fdstat> {
     Ok(call.descriptor(fd)?.fdstat()?)
 }
 
-/// Sets a file's flags. `APPEND` and `NONBLOCK` can be changed; of stdio, only the guest's view of them.
+/// Sets a file's flags. `APPEND` and `NONBLOCK` can be changed; of stdio, only the guest's view of
+/// them.
 ///
 /// POSIX: `fcntl(F_SETFL)`.
 ///
@@ -121,7 +133,8 @@ pub(super) fn fd_fdstat_get(call: &Call<'_>, fd: Fd) -> Result<Fdstat> {
 /// - `badf`: the descriptor is not open or is a directory.
 /// - `notcapable`: the right `fd_fdstat_set_flags` is missing.
 /// - `inval`: there is no such flag.
-/// - `notsup`: `DSYNC`, `RSYNC` or `SYNC` would change, or the host's stdout would have to stop appending.
+/// - `notsup`: `DSYNC`, `RSYNC` or `SYNC` would change, or the host's stdout would have to stop
+///   appending.
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_fdstat_set_flags>
 pub(super) fn fd_fdstat_set_flags(call: &Call<'_>, fd: Fd, flags: u32) -> Result<()> {
@@ -141,7 +154,12 @@ pub(super) fn fdflags(flags: u32) -> Result<Fdflags> {
 /// - `notcapable`: a right that it does not have is among them.
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_fdstat_set_rights>
-pub(super) fn fd_fdstat_set_rights(call: &Call<'_>, fd: Fd, base: u64, inheriting: u64) -> Result<()> {
+pub(super) fn fd_fdstat_set_rights(
+    call: &Call<'_>,
+    fd: Fd,
+    base: u64,
+    inheriting: u64,
+) -> Result<()> {
     let descriptor = call.descriptor(fd)?;
     Ok(descriptor.shrink_rights(rights(base, inheriting)?)?)
 }
@@ -203,7 +221,13 @@ pub(super) fn fd_filestat_set_size(call: &Call<'_>, fd: Fd, size: Filesize) -> R
 /// - `inval`: there is no such flag, or one time is to be set to two values.
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_filestat_set_times>
-pub(super) fn fd_filestat_set_times(call: &Call<'_>, fd: Fd, atim: Timestamp, mtim: Timestamp, flags: u32) -> Result<()> {
+pub(super) fn fd_filestat_set_times(
+    call: &Call<'_>,
+    fd: Fd,
+    atim: Timestamp,
+    mtim: Timestamp,
+    flags: u32,
+) -> Result<()> {
     let descriptor = call.descriptor(fd)?;
     descriptor.require(Rights::FD_FILESTAT_SET_TIMES)?;
     let times = set_times(atim, mtim, flags)?;
@@ -223,12 +247,16 @@ pub(super) fn set_times(atim: Timestamp, mtim: Timestamp, flags: u32) -> Result<
         (false, true) => Ok(SetTime::Now),
         (false, false) => Ok(SetTime::Keep),
     };
-    Ok(SetTimes { atim: one(Fstflags::ATIM, Fstflags::ATIM_NOW, atim)?, mtim: one(Fstflags::MTIM, Fstflags::MTIM_NOW, mtim)? })
+    Ok(SetTimes {
+        atim: one(Fstflags::ATIM, Fstflags::ATIM_NOW, atim)?,
+        mtim: one(Fstflags::MTIM, Fstflags::MTIM_NOW, mtim)?,
+    })
 }
 
 /// Reads from an offset without moving the descriptor's own.
 ///
-/// More than 64 MiB are moved in pieces, between which others may read and write; 2,147,479,552 bytes are moved at most.
+/// More than 64 MiB are moved in pieces, between which others may read and write; 2,147,479,552
+/// bytes are moved at most.
 ///
 /// POSIX: `preadv`.
 ///
@@ -283,9 +311,11 @@ pub(super) fn fd_prestat_dir_name(call: &Call<'_>, fd: Fd, path: BufferArg<'_>) 
     Ok(())
 }
 
-/// Writes at an offset without moving the descriptor's own. On Linux, a descriptor that appends writes at the end all the same.
+/// Writes at an offset without moving the descriptor's own. On Linux, a descriptor that appends
+/// writes at the end all the same.
 ///
-/// More than 64 MiB are moved in pieces, between which others may read and write; 2,147,479,552 bytes are moved at most.
+/// More than 64 MiB are moved in pieces, between which others may read and write; 2,147,479,552
+/// bytes are moved at most.
 ///
 /// POSIX: `pwritev`.
 ///
@@ -306,7 +336,8 @@ pub(super) fn fd_pwrite(call: &Call<'_>, fd: Fd, iovs: IoVecsArg, offset: Filesi
 
 /// Reads at the descriptor's offset. It waits for data unless the descriptor has `NONBLOCK`.
 ///
-/// More than 64 MiB are moved in pieces, between which others may read and write; 2,147,479,552 bytes are moved at most.
+/// More than 64 MiB are moved in pieces, between which others may read and write; 2,147,479,552
+/// bytes are moved at most.
 ///
 /// POSIX: `readv`.
 ///
@@ -328,21 +359,24 @@ pub(super) fn fd_read(call: &Call<'_>, fd: Fd, iovs: IoVecsArg) -> Result<u32> {
 /// How many bytes of entries are written at once.
 const LISTING_SLICE: usize = 1 << 20;
 
-/// Writes entries of a directory from a cookie on, `.` and `..` among them. The last entry is cut where the buffer ends; a
-/// buffer that is not full says that there are no more. A cookie is a number below 2^31 that the directory's entries have in the order in which
-/// they were listed first. It stays good while the directory changes, as long as the descriptor is open and no listing of more than 65,536
-/// entries begins anew; 0 is the start.
+/// Writes entries of a directory from a cookie on, `.` and `..` among them. The last entry is cut
+/// where the buffer ends; a buffer that is not full says that there are no more. A cookie is a
+/// number below 2^31 that the directory's entries have in the order in which they were listed
+/// first. It stays good while the directory changes, as long as the descriptor is open and no
+/// listing of more than 65,536 entries begins anew; 0 is the start.
 ///
 /// POSIX: `readdir`, `telldir`.
 ///
 /// # Errors
 /// - `badf`: the descriptor is not open.
-/// - `notcapable`: the right `fd_readdir` is missing, as it is where the descriptor is no directory.
+/// - `notcapable`: the right `fd_readdir` is missing, as it is where the descriptor is no
+///   directory.
 /// - `acces`: the host may search the directory but not read it.
 /// - `inval`: no entry was listed with this cookie.
-/// - `dquot`: the guest has listed as many entries as it may. Those before the one that is refused are not given either, and do not count:
-///   with a shorter buffer the guest gets them.
-/// - `nomem`: the listings of all of the guest's open directories have taken the memory that they may.
+/// - `dquot`: the guest has listed as many entries as it may. Those before the one that is refused
+///   are not given either, and do not count: with a shorter buffer the guest gets them.
+/// - `nomem`: the listings of all of the guest's open directories have taken the memory that they
+///   may.
 ///
 /// # Node
 /// `node:wasi` leaves `.` and `..` out and has 0 for every serial number.
@@ -371,7 +405,9 @@ pub(super) fn fd_readdir(call: &Call<'_>, fd: Fd, buf: BufferArg<'_>, cookie: u6
     let (mut refused, mut counted) = (None, 0_u64);
     let quota = call.ctx.quota.as_deref();
     directory.entries(from, end.saturating_sub(used), &mut |entry: DirectoryEntry<'_>| {
-        let next = quota.map_or(Ok(()), |quota| quota.take_entry().inspect(|()| counted = counted.saturating_add(1)));
+        let next = quota.map_or(Ok(()), |quota| {
+            quota.take_entry().inspect(|()| counted = counted.saturating_add(1))
+        });
         let next = next.and_then(|()| cookies.after(at, entry.next, &call.ctx.listings));
         let next = match next {
             Ok(next) => next,
@@ -380,7 +416,12 @@ pub(super) fn fd_readdir(call: &Call<'_>, fd: Fd, buf: BufferArg<'_>, cookie: u6
                 return false;
             }
         };
-        let head = Dirent { next: next.into(), ino: entry.ino, namlen: count(entry.name.len()), filetype: entry.filetype };
+        let head = Dirent {
+            next: next.into(),
+            ino: entry.ino,
+            namlen: count(entry.name.len()),
+            filetype: entry.filetype,
+        };
         let written = buf.put_with(used, &head, entry.name);
         used = used.wrapping_add(written);
         if written < size_of::<<Dirent as Record>::Bytes>().wrapping_add(entry.name.len()) {
@@ -402,7 +443,7 @@ pub(super) fn fd_readdir(call: &Call<'_>, fd: Fd, buf: BufferArg<'_>, cookie: u6
     }
     if used >= end && used < buf.len() {
         call.resume.set(u64::from(at) << u32::BITS | used as u64);
-        return Err(Stop::Again);
+        return Err(CallError::Again);
     }
     Ok(count(used))
 }
@@ -438,7 +479,11 @@ pub(super) fn fd_seek(call: &Call<'_>, fd: Fd, offset: i64, whence: u32) -> Resu
 #[inline]
 fn seek(descriptor: &Descriptor, offset: i64, whence: Whence) -> Result<Filesize> {
     let tells = whence == Whence::Cur && offset == 0;
-    let right = if tells && !descriptor.rights().base.contains(Rights::FD_SEEK) { Rights::FD_TELL } else { Rights::FD_SEEK };
+    let right = if tells && !descriptor.rights().base.contains(Rights::FD_SEEK) {
+        Rights::FD_TELL
+    } else {
+        Rights::FD_SEEK
+    };
     Ok(descriptor.file(right)?.seek(offset, whence)?)
 }
 
@@ -456,10 +501,11 @@ pub(super) fn fd_tell(call: &Call<'_>, fd: Fd) -> Result<Filesize> {
     seek(&*call.descriptor(fd)?, 0, Whence::Cur)
 }
 
-/// Writes at the descriptor's offset; with `APPEND`, at the end. A stream takes all of it, however long that
-/// takes, unless the descriptor has `NONBLOCK`.
+/// Writes at the descriptor's offset; with `APPEND`, at the end. A stream takes all of it, however
+/// long that takes, unless the descriptor has `NONBLOCK`.
 ///
-/// More than 64 MiB are moved in pieces, between which others may read and write; 2,147,479,552 bytes are moved at most.
+/// More than 64 MiB are moved in pieces, between which others may read and write; 2,147,479,552
+/// bytes are moved at most.
 ///
 /// POSIX: `writev`.
 ///
@@ -478,6 +524,8 @@ pub(super) fn fd_write(call: &Call<'_>, fd: Fd, iovs: IoVecsArg) -> Result<u32> 
     iovs.with(call.memory, |bufs| {
         let descriptor = call.descriptor(fd)?;
         let file = descriptor.file(Rights::FD_WRITE)?;
-        all(call, &descriptor, file, Interest::Write, bufs, |bufs| file.write(bufs, descriptor.flags()))
+        all(call, &descriptor, file, Interest::Write, bufs, |bufs| {
+            file.write(bufs, descriptor.flags())
+        })
     })
 }

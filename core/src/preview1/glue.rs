@@ -1,4 +1,4 @@
-//! From the lanes of a call frame to arguments, and from results to guest memory.
+//! From the core parameters of a call frame to arguments, and from results to guest memory.
 
 use super::{BufferArg, Call, IoVecsArg, PathArg, Result};
 use crate::memory::{GuestMemory, GuestPtr, Record, Region};
@@ -10,10 +10,11 @@ pub const SLOTS: usize = 10;
 pub struct Parameter {
     /// The specification's name. The length of a pointer is called `NAME_len`.
     pub name: &'static str,
-    /// The meaning of the value: `path`, or the name of a set of flags or an enumeration in [`crate::abi`], in lower case. Empty for a number.
+    /// The meaning of the value: `path`, or the name of a set of flags or an enumeration in
+    /// [`crate::abi`], in lower case. Empty for a number.
     pub kind: &'static str,
     /// Its wasm parameters: `i` is an i32, `I` an i64; `ii` is a pointer with its length.
-    pub lanes: &'static str,
+    pub core_params: &'static str,
 }
 
 /// A function of preview1.
@@ -25,7 +26,7 @@ pub struct Function {
     /// The names of its results. A pointer to each is passed after the parameters.
     pub results: &'static [&'static str],
     /// Its wasm parameters, piece by piece: `i` is an i32, `I` an i64. The result is always an i32.
-    pub lanes: &'static [&'static str],
+    pub core_params: &'static [&'static str],
     /// Calls it with one slot per wasm parameter.
     pub call: fn(&Call<'_>, &[u64; SLOTS]) -> Result<()>,
 }
@@ -34,7 +35,7 @@ impl Function {
     /// Its wasm parameters in one string.
     #[must_use]
     pub fn signature(&self) -> String {
-        self.lanes.concat()
+        self.core_params.concat()
     }
 }
 
@@ -44,11 +45,11 @@ pub(super) const fn kind_of(said: &'static str, by_type: &'static str) -> &'stat
 }
 
 /// The argument slots of a call, taken one after the other.
-pub(super) struct Lanes<'a> {
+pub(super) struct CoreParams<'a> {
     slots: std::slice::Iter<'a, u64>,
 }
 
-impl<'a> Lanes<'a> {
+impl<'a> CoreParams<'a> {
     pub(super) fn new(slots: &'a [u64; SLOTS]) -> Self {
         Self { slots: slots.iter() }
     }
@@ -66,64 +67,64 @@ impl<'a> Lanes<'a> {
 
 /// A parameter of a handler: one wasm parameter, or a pointer with its length.
 pub(super) trait Param<'m>: Sized {
-    const LANES: &'static str;
+    const CORE_PARAMS: &'static str;
     /// As [`Parameter::kind`], where the type says it.
     const KIND: &'static str = "";
-    fn take(lanes: &mut Lanes<'_>, memory: GuestMemory<'m>) -> Result<Self>;
+    fn take(core_params: &mut CoreParams<'_>, memory: GuestMemory<'m>) -> Result<Self>;
 }
 
 impl Param<'_> for u32 {
-    const LANES: &'static str = "i";
-    fn take(lanes: &mut Lanes<'_>, _: GuestMemory<'_>) -> Result<Self> {
-        Ok(lanes.i32())
+    const CORE_PARAMS: &'static str = "i";
+    fn take(core_params: &mut CoreParams<'_>, _: GuestMemory<'_>) -> Result<Self> {
+        Ok(core_params.i32())
     }
 }
 
 impl Param<'_> for u64 {
-    const LANES: &'static str = "I";
-    fn take(lanes: &mut Lanes<'_>, _: GuestMemory<'_>) -> Result<Self> {
-        Ok(lanes.i64())
+    const CORE_PARAMS: &'static str = "I";
+    fn take(core_params: &mut CoreParams<'_>, _: GuestMemory<'_>) -> Result<Self> {
+        Ok(core_params.i64())
     }
 }
 
 impl Param<'_> for i64 {
-    const LANES: &'static str = "I";
-    fn take(lanes: &mut Lanes<'_>, _: GuestMemory<'_>) -> Result<Self> {
-        Ok(lanes.i64().cast_signed())
+    const CORE_PARAMS: &'static str = "I";
+    fn take(core_params: &mut CoreParams<'_>, _: GuestMemory<'_>) -> Result<Self> {
+        Ok(core_params.i64().cast_signed())
     }
 }
 
 impl<T> Param<'_> for GuestPtr<T> {
-    const LANES: &'static str = "i";
-    fn take(lanes: &mut Lanes<'_>, _: GuestMemory<'_>) -> Result<Self> {
-        Ok(Self::new(lanes.i32()))
+    const CORE_PARAMS: &'static str = "i";
+    fn take(core_params: &mut CoreParams<'_>, _: GuestMemory<'_>) -> Result<Self> {
+        Ok(Self::new(core_params.i32()))
     }
 }
 
-fn region<'m>(lanes: &mut Lanes<'_>, memory: GuestMemory<'m>) -> Result<Region<'m>> {
-    let (offset, len) = (lanes.i32(), lanes.i32());
+fn region<'m>(core_params: &mut CoreParams<'_>, memory: GuestMemory<'m>) -> Result<Region<'m>> {
+    let (offset, len) = (core_params.i32(), core_params.i32());
     Ok(memory.region(offset, len)?)
 }
 
 impl<'m> Param<'m> for PathArg<'m> {
-    const LANES: &'static str = "ii";
+    const CORE_PARAMS: &'static str = "ii";
     const KIND: &'static str = "path";
-    fn take(lanes: &mut Lanes<'_>, memory: GuestMemory<'m>) -> Result<Self> {
-        region(lanes, memory).map(Self)
+    fn take(core_params: &mut CoreParams<'_>, memory: GuestMemory<'m>) -> Result<Self> {
+        region(core_params, memory).map(Self)
     }
 }
 
 impl<'m> Param<'m> for BufferArg<'m> {
-    const LANES: &'static str = "ii";
-    fn take(lanes: &mut Lanes<'_>, memory: GuestMemory<'m>) -> Result<Self> {
-        region(lanes, memory).map(Self)
+    const CORE_PARAMS: &'static str = "ii";
+    fn take(core_params: &mut CoreParams<'_>, memory: GuestMemory<'m>) -> Result<Self> {
+        region(core_params, memory).map(Self)
     }
 }
 
 impl Param<'_> for IoVecsArg {
-    const LANES: &'static str = "ii";
-    fn take(lanes: &mut Lanes<'_>, memory: GuestMemory<'_>) -> Result<Self> {
-        let arg = Self { list: GuestPtr::new(lanes.i32()), len: lanes.i32() };
+    const CORE_PARAMS: &'static str = "ii";
+    fn take(core_params: &mut CoreParams<'_>, memory: GuestMemory<'_>) -> Result<Self> {
+        let arg = Self { list: GuestPtr::new(core_params.i32()), len: core_params.i32() };
         memory.array(arg.list, arg.len)?;
         Ok(arg)
     }
@@ -131,26 +132,32 @@ impl Param<'_> for IoVecsArg {
 
 /// A handler's results, and the pointers they go to: the last wasm parameters.
 pub(super) trait Output<'m> {
-    const LANES: &'static str;
-    type Places;
-    fn places(lanes: &mut Lanes<'_>, memory: GuestMemory<'m>) -> Result<Self::Places>;
-    fn write(&self, places: Self::Places);
+    const CORE_PARAMS: &'static str;
+    type OutPointers;
+    fn out_pointers(
+        core_params: &mut CoreParams<'_>,
+        memory: GuestMemory<'m>,
+    ) -> Result<Self::OutPointers>;
+    fn write(&self, out_pointers: Self::OutPointers);
 }
 
 impl Output<'_> for () {
-    const LANES: &'static str = "";
-    type Places = ();
-    fn places(_: &mut Lanes<'_>, _: GuestMemory<'_>) -> Result<()> {
+    const CORE_PARAMS: &'static str = "";
+    type OutPointers = ();
+    fn out_pointers(_: &mut CoreParams<'_>, _: GuestMemory<'_>) -> Result<()> {
         Ok(())
     }
     fn write(&self, (): ()) {}
 }
 
 impl<'m, T: Record> Output<'m> for T {
-    const LANES: &'static str = "i";
-    type Places = Region<'m>;
-    fn places(lanes: &mut Lanes<'_>, memory: GuestMemory<'m>) -> Result<Region<'m>> {
-        Ok(memory.region(lanes.i32(), T::SIZE)?)
+    const CORE_PARAMS: &'static str = "i";
+    type OutPointers = Region<'m>;
+    fn out_pointers(
+        core_params: &mut CoreParams<'_>,
+        memory: GuestMemory<'m>,
+    ) -> Result<Region<'m>> {
+        Ok(memory.region(core_params.i32(), T::SIZE)?)
     }
     fn write(&self, place: Region<'m>) {
         place.put(self);
@@ -158,12 +165,15 @@ impl<'m, T: Record> Output<'m> for T {
 }
 
 impl<'m, A: Record, B: Record> Output<'m> for (A, B) {
-    const LANES: &'static str = "ii";
-    type Places = (Region<'m>, Region<'m>);
-    fn places(lanes: &mut Lanes<'_>, memory: GuestMemory<'m>) -> Result<Self::Places> {
-        Ok((memory.region(lanes.i32(), A::SIZE)?, memory.region(lanes.i32(), B::SIZE)?))
+    const CORE_PARAMS: &'static str = "ii";
+    type OutPointers = (Region<'m>, Region<'m>);
+    fn out_pointers(
+        core_params: &mut CoreParams<'_>,
+        memory: GuestMemory<'m>,
+    ) -> Result<Self::OutPointers> {
+        Ok((memory.region(core_params.i32(), A::SIZE)?, memory.region(core_params.i32(), B::SIZE)?))
     }
-    fn write(&self, (first, second): Self::Places) {
+    fn write(&self, (first, second): Self::OutPointers) {
         first.put(&self.0);
         second.put(&self.1);
     }
@@ -190,8 +200,8 @@ pub trait Visitor {
     fn visit<E: Entry>() -> Self::Made;
 }
 
-/// Makes the table of functions. A row has the specification's names of parameters and results. `as` names the flags or the enumeration that a
-/// number stands for.
+/// Makes the table of functions. A row has the specification's names of parameters and results.
+/// `as` names the flags or the enumeration that a number stands for.
 macro_rules! functions {
     ($($name:ident = $family:ident :: $handler:ident
         ($($param:ident: $type:ty $(as $kind:ident)?),*) -> ($($result:ident: $output:ty),*);)*) => {
@@ -207,20 +217,20 @@ macro_rules! functions {
                 parameters: &[$(glue::Parameter {
                     name: stringify!($param),
                     kind: glue::kind_of(concat!($(stringify!($kind))?), <$type as glue::Param<'_>>::KIND),
-                    lanes: <$type as glue::Param<'_>>::LANES,
+                    core_params: <$type as glue::Param<'_>>::CORE_PARAMS,
                 },)*],
                 results: &[$(stringify!($result),)*],
-                lanes: &[$(<$type as glue::Param<'_>>::LANES,)* <($($output),*) as glue::Output<'_>>::LANES],
+                core_params: &[$(<$type as glue::Param<'_>>::CORE_PARAMS,)* <($($output),*) as glue::Output<'_>>::CORE_PARAMS],
                 call: Self::call,
             };
 
             fn call(call: &Call<'_>, slots: &[u64; glue::SLOTS]) -> Result<()> {
                 #[allow(unused_mut, reason = "a function may have no parameters")]
-                let mut lanes = glue::Lanes::new(slots);
-                $(let $param = <$type as glue::Param<'_>>::take(&mut lanes, call.memory)?;)*
-                let places = <($($output),*) as glue::Output<'_>>::places(&mut lanes, call.memory)?;
+                let mut core_params = glue::CoreParams::new(slots);
+                $(let $param = <$type as glue::Param<'_>>::take(&mut core_params, call.memory)?;)*
+                let out_pointers = <($($output),*) as glue::Output<'_>>::out_pointers(&mut core_params, call.memory)?;
                 let output: ($($output),*) = $family::$handler(call, $($param),*)?;
-                glue::Output::write(&output, places);
+                glue::Output::write(&output, out_pointers);
                 Ok(())
             }
         })*

@@ -1,9 +1,13 @@
 //! The functions of preview1, one file per family, and the one table of their signatures.
 //!
-//! A handler takes checked arguments and returns its results; the glue here decodes the one and writes the other. Pointers to
-//! results are checked before the handler runs, so a bad pointer leaves no trace.
+//! A handler takes checked arguments and returns its results; the glue here decodes the one and
+//! writes the other. Pointers to results are checked before the handler runs, so a bad pointer
+//! leaves no trace.
 
-#![allow(clippy::unnecessary_wraps, reason = "handlers are of one shape, whether or not they can fail")]
+#![allow(
+    clippy::unnecessary_wraps,
+    reason = "handlers are of one shape, whether or not they can fail"
+)]
 
 mod args;
 mod clock;
@@ -25,7 +29,9 @@ use crate::abi::{Errno, Event, Fd, Fdstat, Filestat, Prestat, Subscription};
 use crate::ctx::Ctx;
 use crate::descriptor::DescriptorRef;
 use crate::host::{GuestPath, PathBuffer};
-use crate::memory::{GuestMemory, GuestPtr, IOVEC_LIMIT, IoVecRoom, IoVecs, IovecError, OutOfBounds, Region};
+use crate::memory::{
+    GuestMemory, GuestPtr, IOVEC_LIMIT, IoVecRoom, IoVecs, IovecError, OutOfBounds, Region,
+};
 use std::cell::Cell;
 
 /// One call of a function.
@@ -34,36 +40,39 @@ pub struct Call<'a> {
     pub ctx: &'a Ctx,
     /// Its memory.
     pub memory: GuestMemory<'a>,
-    /// What the function knows of its earlier slices when it has answered [`Stop::Again`]; otherwise 0.
+    /// What the function knows of its earlier slices when it has answered [`CallError::Again`];
+    /// otherwise 0.
     pub resume: &'a Cell<u64>,
 }
 
 /// Why a function has no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stop {
+pub enum CallError {
     /// It failed.
     Errno(Errno),
-    /// A pointer lies outside the memory as it is known here. Nothing has been done yet: if the memory has grown, the call can be made again.
+    /// A pointer lies outside the memory as it is known here. Nothing has been done yet: if the
+    /// memory has grown, the call can be made again.
     OutOfBounds,
-    /// It has waited for a slice of time without result: call again with the same arguments and `resume`.
+    /// It has waited for a slice of time without result: call again with the same arguments and
+    /// `resume`.
     Again,
     /// The guest wants to end with this code.
     Exit(u32),
 }
 
-impl From<Errno> for Stop {
+impl From<Errno> for CallError {
     fn from(errno: Errno) -> Self {
         Self::Errno(errno)
     }
 }
 
-impl From<OutOfBounds> for Stop {
+impl From<OutOfBounds> for CallError {
     fn from(OutOfBounds: OutOfBounds) -> Self {
         Self::OutOfBounds
     }
 }
 
-impl From<IovecError> for Stop {
+impl From<IovecError> for CallError {
     fn from(error: IovecError) -> Self {
         match error {
             IovecError::OutOfBounds => Self::OutOfBounds,
@@ -73,11 +82,12 @@ impl From<IovecError> for Stop {
 }
 
 /// What a function gives.
-pub type Result<T> = std::result::Result<T, Stop>;
+pub type Result<T> = std::result::Result<T, CallError>;
 
 impl Call<'_> {
     /// The descriptor with a number.
-    // Out of line, the result would pass through memory in pieces, which costs as much as the rest of a short call.
+    // Out of line, the result would pass through memory in pieces, which costs as much as the rest
+    // of a short call.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "measured: 13 ns a call")]
     fn descriptor(&self, fd: Fd) -> Result<DescriptorRef<'_>> {
@@ -113,11 +123,16 @@ pub struct IoVecsArg {
 
 impl IoVecsArg {
     /// Reads the list, once, checks every buffer, and does something with them.
-    // Nearly all lists have one buffer, and most of the others a few: room for many is so large that to have it on the stack costs more than the
-    // rest of the call. `act` is called in one place, as it would not be inlined into two.
+    // Nearly all lists have one buffer, and most of the others a few: room for many is so large
+    // that to have it on the stack costs more than the rest of the call. `act` is called in one
+    // place, as it would not be inlined into two.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "measured: 20 ns a call")]
-    fn with<'m, T>(self, memory: GuestMemory<'m>, act: impl FnOnce(IoVecs<'_, 'm>) -> Result<T>) -> Result<T> {
+    fn with<'m, T>(
+        self,
+        memory: GuestMemory<'m>,
+        act: impl FnOnce(IoVecs<'_, 'm>) -> Result<T>,
+    ) -> Result<T> {
         let (mut one, mut few, mut many);
         let bufs = match self.len {
             1 => {
@@ -141,7 +156,8 @@ impl IoVecsArg {
 #[derive(Debug, Clone, Copy)]
 pub struct BufferArg<'m>(Region<'m>);
 
-// In the order of `node:wasi`'s `wasiImport`. `npm run generate` makes JavaScript's imports and the page of functions from this table.
+// In the order of `node:wasi`'s `wasiImport`. `npm run generate` makes JavaScript's imports and the
+// page of functions from this table.
 glue::functions! {
     args_get = args::args_get(argv: GuestPtr<u32>, argv_buf: GuestPtr<u8>) -> ();
     args_sizes_get = args::args_sizes_get() -> (argc: u32, argv_buf_size: u32);

@@ -1,23 +1,33 @@
 //! Paths below a directory.
 
-#![allow(clippy::cast_possible_truncation, reason = "of an i32 that stands for a shorter type, the upper bits mean nothing")]
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "of an i32 that stands for a shorter type, the upper bits mean nothing"
+)]
 
 use super::fd::{fdflags, rights, set_times};
 use super::stream::nap;
 use super::{BufferArg, Call, PathArg, Result};
 use crate::abi::{Errno, Fd, Fdflags, Filestat, Filetype, Lookupflags, Oflags, Rights, Timestamp};
-use crate::host::{self, Directory, GuestPath, INODE_CHARGE, NAME_CHARGE, OpenOptions, Opened, PATH_LIMIT, PathBuffer, Quota};
+use crate::host::{
+    self, Directory, GuestPath, INODE_CHARGE, NAME_CHARGE, OpenOptions, Opened, PATH_LIMIT,
+    PathBuffer, Quota,
+};
 
 fn follow(flags: u32) -> Result<bool> {
     Ok(Lookupflags::from_bits(flags).ok_or(Errno::Inval)?.contains(Lookupflags::SYMLINK_FOLLOW))
 }
 
-// What comes before `rofs` below a read-only directory is as Linux has it on a file system that is mounted read-only, where that takes no
-// more than a look: programs that make what may be there already go on after `exist`.
+// What comes before `rofs` below a read-only directory is as Linux has it on a file system that is
+// mounted read-only, where that takes no more than a look: programs that make what may be there
+// already go on after `exist`.
 
 /// Why nothing is made at a path below a read-only directory where nothing is.
 fn refuse_to_make(directory: &dyn Directory, path: GuestPath<'_>) -> Errno {
-    path.split().parent.and_then(|parent| directory.path_filestat(parent, true).err()).unwrap_or(Errno::Rofs)
+    path.split()
+        .parent
+        .and_then(|parent| directory.path_filestat(parent, true).err())
+        .unwrap_or(Errno::Rofs)
 }
 
 /// Why no name is made at a path below a read-only directory.
@@ -30,9 +40,14 @@ fn refuse_name(directory: &dyn Directory, path: GuestPath<'_>) -> Errno {
     }
 }
 
-/// Opens below a read-only directory with options that could change something. The file is opened for reading, or not at all.
+/// Opens below a read-only directory with options that could change something. The file is opened
+/// for reading, or not at all.
 #[cold]
-fn open_unchanged(directory: &dyn Directory, path: GuestPath<'_>, options: OpenOptions) -> host::Result<Opened> {
+fn open_unchanged(
+    directory: &dyn Directory,
+    path: GuestPath<'_>,
+    options: OpenOptions,
+) -> host::Result<Opened> {
     let OpenOptions { create, exclusive, write, truncate, .. } = options;
     let found = match directory.path_filestat(path, options.follow && !(create && exclusive)) {
         Err(Errno::Noent) if create => return Err(refuse_to_make(directory, path)),
@@ -48,7 +63,8 @@ fn open_unchanged(directory: &dyn Directory, path: GuestPath<'_>, options: OpenO
     }
 }
 
-/// What the name at the end of a path takes of `limits.writtenBytes`: as much as in a tree in memory.
+/// What the name at the end of a path takes of `limits.writtenBytes`: as much as in a tree in
+/// memory.
 fn name_charge(path: GuestPath<'_>) -> u64 {
     NAME_CHARGE.saturating_add(path.split().name.len() as u64)
 }
@@ -70,7 +86,12 @@ fn make(
 }
 
 /// Opens a file, held to the quota, which counts one that is created.
-fn open_metered(directory: &dyn Directory, path: GuestPath<'_>, options: OpenOptions, quota: &Quota) -> host::Result<Opened> {
+fn open_metered(
+    directory: &dyn Directory,
+    path: GuestPath<'_>,
+    options: OpenOptions,
+    quota: &Quota,
+) -> host::Result<Opened> {
     if !options.create {
         return directory.open(path, options);
     }
@@ -84,7 +105,9 @@ fn open_metered(directory: &dyn Directory, path: GuestPath<'_>, options: OpenOpt
     }
     let open = || directory.open(path, options);
     match quota.store(INODE_CHARGE.saturating_add(name_charge(path)), open) {
-        Err(Errno::Dquot) if options.exclusive && directory.path_filestat(path, false).is_ok() => Err(Errno::Exist),
+        Err(Errno::Dquot) if options.exclusive && directory.path_filestat(path, false).is_ok() => {
+            Err(Errno::Exist)
+        }
         result => result,
     }
 }
@@ -106,7 +129,9 @@ pub(super) fn path_create_directory(call: &Call<'_>, fd: Fd, path: PathArg<'_>) 
     let mut buffer = PathBuffer::new();
     let descriptor = call.descriptor(fd)?;
     if descriptor.is_read_only() {
-        return Err(refuse_name(descriptor.directory(Rights::empty())?, path.read(&mut buffer)?).into());
+        return Err(
+            refuse_name(descriptor.directory(Rights::empty())?, path.read(&mut buffer)?).into()
+        );
     }
     let directory = descriptor.directory(Rights::PATH_CREATE_DIRECTORY)?;
     let path = path.read(&mut buffer)?;
@@ -127,7 +152,12 @@ pub(super) fn path_create_directory(call: &Call<'_>, fd: Fd, path: PathArg<'_>) 
 /// `node:wasi` cuts the times to seconds.
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#path_filestat_get>
-pub(super) fn path_filestat_get(call: &Call<'_>, fd: Fd, flags: u32, path: PathArg<'_>) -> Result<Filestat> {
+pub(super) fn path_filestat_get(
+    call: &Call<'_>,
+    fd: Fd,
+    flags: u32,
+    path: PathArg<'_>,
+) -> Result<Filestat> {
     let mut buffer = PathBuffer::new();
     let descriptor = call.descriptor(fd)?;
     let directory = descriptor.directory(Rights::PATH_FILESTAT_GET)?;
@@ -160,7 +190,9 @@ pub(super) fn path_filestat_set_times(
     let times = set_times(atim, mtim, fst_flags);
     if descriptor.is_read_only() {
         times?;
-        descriptor.directory(Rights::empty())?.path_filestat(path.read(&mut buffer)?, follow(flags)?)?;
+        descriptor
+            .directory(Rights::empty())?
+            .path_filestat(path.read(&mut buffer)?, follow(flags)?)?;
     }
     let directory = descriptor.directory(Rights::PATH_FILESTAT_SET_TIMES)?;
     let times = times?;
@@ -173,11 +205,13 @@ pub(super) fn path_filestat_set_times(
 ///
 /// # Errors
 /// - `badf`: a descriptor is not open.
-/// - `notcapable`: the right `path_link_source` or `path_link_target` is missing, or a path leads outside.
+/// - `notcapable`: the right `path_link_source` or `path_link_target` is missing, or a path leads
+///   outside.
 /// - `noent`: there is no such file.
 /// - `exist`: the new name is taken.
 /// - `perm`: it is a directory, or a symbolic link where there are to be none.
-/// - `xdev`: the two directories are not of one backend or file system, or symbolic links are denied in one of them only.
+/// - `xdev`: the two directories are not of one backend or file system, or symbolic links are
+///   denied in one of them only.
 /// - `rofs`: a descriptor is read-only.
 /// - `nospc`, `dquot`: there is no room.
 ///
@@ -192,30 +226,34 @@ pub(super) fn path_link(
 ) -> Result<()> {
     let (mut old_buffer, mut new_buffer) = (PathBuffer::new(), PathBuffer::new());
     let (old, new) = (call.descriptor(old_fd)?, call.descriptor(new_fd)?);
-    let (from, to) = (old.directory(Rights::PATH_LINK_SOURCE)?, new.directory(Rights::PATH_LINK_TARGET)?);
-    let (old_path, follow, new_path) = (old_path.read(&mut old_buffer)?, follow(old_flags)?, new_path.read(&mut new_buffer)?);
+    let (from, to) =
+        (old.directory(Rights::PATH_LINK_SOURCE)?, new.directory(Rights::PATH_LINK_TARGET)?);
+    let (old_path, follow, new_path) =
+        (old_path.read(&mut old_buffer)?, follow(old_flags)?, new_path.read(&mut new_buffer)?);
     Ok(make(call, to, new_path, 0, || from.link(old_path, follow, to, new_path))?)
 }
 
-/// Opens a file or a directory and gives it the lowest free number. The new descriptor has the rights asked for, less those that make
-/// no sense for what was opened.
+/// Opens a file or a directory and gives it the lowest free number. The new descriptor has the
+/// rights asked for, less those that make no sense for what was opened.
 ///
 /// POSIX: `openat`.
 ///
 /// # Errors
 /// - `badf`: the descriptor is not open.
-/// - `notcapable`: a right that the call needs is missing, a right asked for is not among the directory's inheriting ones, or the path leads outside.
+/// - `notcapable`: a right that the call needs is missing, a right asked for is not among the
+///   directory's inheriting ones, or the path leads outside.
 /// - `noent`: there is no such file, and `CREAT` was not given.
 /// - `exist`: there is, and `EXCL` was.
 /// - `isdir`: it is a directory, and is to be written.
 /// - `notdir`: it is not, and `DIRECTORY` was given.
 /// - `loop`: it is a symbolic link, and `SYMLINK_FOLLOW` was not given.
 /// - `inval`: there is no such flag, or both `CREAT` and `DIRECTORY`.
-/// - `nxio`: a named pipe that nobody reads is to be written, and `NONBLOCK` was given; without it, the call waits for the reader. Or it is a
-///   socket.
+/// - `nxio`: a named pipe that nobody reads is to be written, and `NONBLOCK` was given; without it,
+///   the call waits for the reader. Or it is a socket.
 /// - `again`: another process holds a lease on the file, and `NONBLOCK` was given.
 /// - `mfile`, `nfile`: too many files are open. Nothing was created or cut.
-/// - `rofs`: the descriptor is read-only, and the right `fd_write` or `TRUNC` was given, or `CREAT` and there is no such file.
+/// - `rofs`: the descriptor is read-only, and the right `fd_write` or `TRUNC` was given, or `CREAT`
+///   and there is no such file.
 /// - `nospc`, `dquot`: there is no room.
 ///
 /// # Node
@@ -244,11 +282,12 @@ pub(super) fn path_open(
     let mut needed = Rights::PATH_OPEN;
     let asked = rights(rights_base, rights_inheriting);
     let read_only = descriptor.is_read_only();
-    // Below a read-only directory, what stands there decides how these two are refused, or whether there is anything to refuse.
+    // Below a read-only directory, what stands there decides how these two are refused, or whether
+    // there is anything to refuse.
     if !read_only {
         needed.set(Rights::PATH_CREATE_FILE, oflags.contains(Oflags::CREAT));
-        // Who may set the size of what is opened may cut it at once: some C libraries open directories without the right to, and files
-        // below them with all.
+        // Who may set the size of what is opened may cut it at once: some C libraries open
+        // directories without the right to, and files below them with all.
         let may_resize = asked.is_ok_and(|asked| asked.base.contains(Rights::FD_FILESTAT_SET_SIZE));
         needed.set(Rights::PATH_FILESTAT_SET_SIZE, oflags.contains(Oflags::TRUNC) && !may_resize);
     }
@@ -293,8 +332,11 @@ pub(super) fn path_open(
         open_unchanged(directory, path, options)
     } else {
         match open(options) {
-            // Go asks for the right to set the size of what it only reads, and the host does not let everything be written.
-            Err(Errno::Acces | Errno::Perm | Errno::Rofs | Errno::Txtbsy) if options.write && !means_to_write && !options.truncate => {
+            // Go asks for the right to set the size of what it only reads, and the host does not
+            // let everything be written.
+            Err(Errno::Acces | Errno::Perm | Errno::Rofs | Errno::Txtbsy)
+                if options.write && !means_to_write && !options.truncate =>
+            {
                 given.base.remove(Rights::FD_ALLOCATE.union(Rights::FD_FILESTAT_SET_SIZE));
                 open(OpenOptions { write: false, ..options })
             }
@@ -329,7 +371,12 @@ pub(super) fn path_open(
 /// `node:wasi` counts a terminator and refuses a short buffer.
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#path_readlink>
-pub(super) fn path_readlink(call: &Call<'_>, fd: Fd, path: PathArg<'_>, buf: BufferArg<'_>) -> Result<u32> {
+pub(super) fn path_readlink(
+    call: &Call<'_>,
+    fd: Fd,
+    path: PathArg<'_>,
+    buf: BufferArg<'_>,
+) -> Result<u32> {
     const SHORT: usize = 256;
 
     let mut buffer = PathBuffer::new();
@@ -337,10 +384,18 @@ pub(super) fn path_readlink(call: &Call<'_>, fd: Fd, path: PathArg<'_>, buf: Buf
     let directory = descriptor.directory(Rights::PATH_READLINK)?;
     let path = path.read(&mut buffer)?;
     // To clear room for the longest text takes a fifth of the call.
-    if buf.0.len() <= SHORT { read_link::<SHORT>(directory, path, buf) } else { read_link::<PATH_LIMIT>(directory, path, buf) }
+    if buf.0.len() <= SHORT {
+        read_link::<SHORT>(directory, path, buf)
+    } else {
+        read_link::<PATH_LIMIT>(directory, path, buf)
+    }
 }
 
-fn read_link<const ROOM: usize>(directory: &dyn Directory, path: GuestPath<'_>, buf: BufferArg<'_>) -> Result<u32> {
+fn read_link<const ROOM: usize>(
+    directory: &dyn Directory,
+    path: GuestPath<'_>,
+    buf: BufferArg<'_>,
+) -> Result<u32> {
     let mut text = [0; ROOM];
     let room = text.get_mut(..buf.0.len().min(ROOM)).unwrap_or_default();
     let len = directory.readlink(path, room)?;
@@ -374,20 +429,29 @@ pub(super) fn path_remove_directory(call: &Call<'_>, fd: Fd, path: PathArg<'_>) 
 ///
 /// # Errors
 /// - `badf`: a descriptor is not open.
-/// - `notcapable`: the right `path_rename_source` or `path_rename_target` is missing, or a path leads outside.
+/// - `notcapable`: the right `path_rename_source` or `path_rename_target` is missing, or a path
+///   leads outside.
 /// - `noent`: there is no such file.
 /// - `notempty`, `isdir`, `notdir`: what has the new name cannot be replaced.
 /// - `busy`: a path ends in `.` or `..`.
 /// - `perm`: it is a symbolic link where there are to be none.
-/// - `xdev`: the two directories are not of one backend or file system, or symbolic links are denied in one of them only.
+/// - `xdev`: the two directories are not of one backend or file system, or symbolic links are
+///   denied in one of them only.
 /// - `rofs`: a descriptor is read-only.
 /// - `nospc`, `dquot`: there is no room.
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#path_rename>
-pub(super) fn path_rename(call: &Call<'_>, fd: Fd, old_path: PathArg<'_>, new_fd: Fd, new_path: PathArg<'_>) -> Result<()> {
+pub(super) fn path_rename(
+    call: &Call<'_>,
+    fd: Fd,
+    old_path: PathArg<'_>,
+    new_fd: Fd,
+    new_path: PathArg<'_>,
+) -> Result<()> {
     let (mut old_buffer, mut new_buffer) = (PathBuffer::new(), PathBuffer::new());
     let (old, new) = (call.descriptor(fd)?, call.descriptor(new_fd)?);
-    let (from, to) = (old.directory(Rights::PATH_RENAME_SOURCE)?, new.directory(Rights::PATH_RENAME_TARGET)?);
+    let (from, to) =
+        (old.directory(Rights::PATH_RENAME_SOURCE)?, new.directory(Rights::PATH_RENAME_TARGET)?);
     let (old_path, new_path) = (old_path.read(&mut old_buffer)?, new_path.read(&mut new_buffer)?);
     let rename = || from.rename(old_path, to, new_path);
     let Some(quota) = &call.ctx.quota else { return Ok(rename()?) };
@@ -409,11 +473,20 @@ pub(super) fn path_rename(call: &Call<'_>, fd: Fd, old_path: PathArg<'_>, new_fd
 /// - `nospc`, `dquot`: there is no room.
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#path_symlink>
-pub(super) fn path_symlink(call: &Call<'_>, old_path: PathArg<'_>, fd: Fd, new_path: PathArg<'_>) -> Result<()> {
+pub(super) fn path_symlink(
+    call: &Call<'_>,
+    old_path: PathArg<'_>,
+    fd: Fd,
+    new_path: PathArg<'_>,
+) -> Result<()> {
     let (mut text_buffer, mut buffer) = (PathBuffer::new(), PathBuffer::new());
     let descriptor = call.descriptor(fd)?;
     if descriptor.is_read_only() {
-        return Err(refuse_name(descriptor.directory(Rights::empty())?, new_path.read(&mut buffer)?).into());
+        return Err(refuse_name(
+            descriptor.directory(Rights::empty())?,
+            new_path.read(&mut buffer)?,
+        )
+        .into());
     }
     let directory = descriptor.directory(Rights::PATH_SYMLINK)?;
     let (text, path) = (old_path.read_text(&mut text_buffer)?, new_path.read(&mut buffer)?);

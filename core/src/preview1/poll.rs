@@ -1,8 +1,11 @@
 //! Waiting for events.
 
 use super::stream::SLICE;
-use super::{Call, Result, Stop};
-use crate::abi::{Clockid, Errno, Event, Eventrwflags, Eventtype, Fd, Rights, Subclockflags, Subscription, SubscriptionKind, Timestamp};
+use super::{Call, CallError, Result};
+use crate::abi::{
+    Clockid, Errno, Event, Eventrwflags, Eventtype, Fd, Rights, Subclockflags, Subscription,
+    SubscriptionKind, Timestamp,
+};
 use crate::descriptor::Descriptor;
 use crate::host::{self, File, Opened, Readiness, Source, VirtualClocks, Wait};
 use crate::memory::{GuestPtr, Record, Region};
@@ -11,8 +14,9 @@ use std::collections::btree_map::Entry;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-/// A descriptor that is waited on. There is one for each descriptor however many subscriptions name it, so that what
-/// a call allocates is bounded by the guest's open descriptors, not by its subscriptions.
+/// A descriptor that is waited on. There is one for each descriptor however many subscriptions name
+/// it, so that what a call allocates is bounded by the guest's open descriptors, not by its
+/// subscriptions.
 struct Polled {
     descriptor: Arc<Descriptor>,
     read: bool,
@@ -21,16 +25,19 @@ struct Polled {
     writable: Readiness,
 }
 
-/// How many subscriptions are gone through at once: many millions take seconds, in which nobody could end the guest.
+/// How many subscriptions are gone through at once: many millions take seconds, in which nobody
+/// could end the guest.
 const AT_ONCE: u32 = 65_536;
 
-/// How far a call is: it notes what all of its subscriptions wait for, waits, and tells which of them have happened. If none has, it begins again.
+/// How far a call is: it notes what all of its subscriptions wait for, waits, and tells which of
+/// them have happened. If none has, it begins again.
 #[derive(Default)]
 struct Round {
     polled: BTreeMap<Fd, Polled>,
     /// When the first timer is due, by the monotonic clock. `None`: there is none yet.
     wake: Option<Timestamp>,
-    /// The monotonic clock after the wait. `None`: the call has not waited yet, and `next` is the next subscription to note.
+    /// The monotonic clock after the wait. `None`: the call has not waited yet, and `next` is the
+    /// next subscription to note.
     waited: Option<Timestamp>,
     /// The next subscription to note or to tell.
     next: u32,
@@ -39,8 +46,9 @@ struct Round {
 }
 
 impl Round {
-    /// What the last slice of a call has left. The first slice of a call with so many subscriptions drops what an earlier call has left, which was
-    /// given up: what is found later is the call's own.
+    /// What the last slice of a call has left. The first slice of a call with so many subscriptions
+    /// drops what an earlier call has left, which was given up: what is found later is the call's
+    /// own.
     fn resume(call: &Call<'_>, count: u32) -> Self {
         if count <= AT_ONCE {
             return Self::default();
@@ -93,8 +101,14 @@ struct Clocks<'a> {
 }
 
 impl Clocks<'_> {
-    /// How long until a clock's subscription is due, in nanoseconds. One to a clock that the embedder sets always is: nothing waits for it.
-    fn due_in(&self, id: std::result::Result<Clockid, u32>, timeout: Timestamp, flags: Subclockflags) -> host::Result<Timestamp> {
+    /// How long until a clock's subscription is due, in nanoseconds. One to a clock that the
+    /// embedder sets always is: nothing waits for it.
+    fn due_in(
+        &self,
+        id: std::result::Result<Clockid, u32>,
+        timeout: Timestamp,
+        flags: Subclockflags,
+    ) -> host::Result<Timestamp> {
         let id = id.map_err(|_| Errno::Inval)?;
         if self.set.is_some_and(|clocks| clocks.get(id).is_some()) {
             return Ok(0);
@@ -103,7 +117,9 @@ impl Clocks<'_> {
             (Clockid::Realtime, true) => Ok(timeout.saturating_sub(host::time(Clockid::Realtime)?)),
             (Clockid::Monotonic, true) => Ok(timeout.saturating_sub(self.monotonic)),
             // A duration does not change when the host's time is set.
-            (Clockid::Realtime | Clockid::Monotonic, false) => Ok(self.start.saturating_add(timeout).saturating_sub(self.monotonic)),
+            (Clockid::Realtime | Clockid::Monotonic, false) => {
+                Ok(self.start.saturating_add(timeout).saturating_sub(self.monotonic))
+            }
             // A thread that waits uses no CPU time.
             (Clockid::ProcessCputimeId | Clockid::ThreadCputimeId, _) => Err(Errno::Notsup),
         }
@@ -112,7 +128,8 @@ impl Clocks<'_> {
 
 /// Waits until at least one of the subscribed events has happened and writes those that have.
 ///
-/// A regular file is always ready. A descriptor that is not open, and a clock that cannot be waited for, are events with an error.
+/// A regular file is always ready. A descriptor that is not open, and a clock that cannot be waited
+/// for, are events with an error.
 ///
 /// POSIX: `ppoll`, `clock_nanosleep`.
 ///
@@ -121,10 +138,16 @@ impl Clocks<'_> {
 /// - `notcapable`: a descriptor lacks the right `poll_fd_readwrite`, or the one to read or write.
 ///
 /// # Node
-/// `node:wasi` fails for regular files, never returns for an absolute time in the past, and reports one of two timers that are due.
+/// `node:wasi` fails for regular files, never returns for an absolute time in the past, and reports
+/// one of two timers that are due.
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#poll_oneoff>
-pub(super) fn poll_oneoff(call: &Call<'_>, subscriptions: GuestPtr<Subscription>, events: GuestPtr<Event>, count: u32) -> Result<u32> {
+pub(super) fn poll_oneoff(
+    call: &Call<'_>,
+    subscriptions: GuestPtr<Subscription>,
+    events: GuestPtr<Event>,
+    count: u32,
+) -> Result<u32> {
     poll(call, subscriptions, events, count)
 }
 
@@ -138,7 +161,11 @@ pub(super) fn poll<S: Record + Into<Subscription>>(
     if count == 0 {
         return Err(Errno::Inval.into());
     }
-    let subscriptions = Subscriptions { array: call.memory.array(subscriptions, count)?, count, layout: PhantomData::<S> };
+    let subscriptions = Subscriptions {
+        array: call.memory.array(subscriptions, count)?,
+        count,
+        layout: PhantomData::<S>,
+    };
     let events = call.memory.array(events, count)?;
 
     let now = host::monotonic_now();
@@ -148,7 +175,7 @@ pub(super) fn poll<S: Record + Into<Subscription>>(
     let again = || {
         // Zero says that there was no earlier slice; the monotonic clock is past it.
         call.resume.set(start.max(1));
-        Stop::Again
+        CallError::Again
     };
 
     let monotonic = if let Some(monotonic) = round.waited {
@@ -158,9 +185,15 @@ pub(super) fn poll<S: Record + Into<Subscription>>(
         let mut timeout = Timestamp::MAX;
         for subscription in subscriptions.some(round.next) {
             let due_in = match subscription.kind.ok_or(Errno::Inval)? {
-                SubscriptionKind::Clock { id, timeout, flags } => clocks.due_in(id, timeout, flags).unwrap_or(0),
-                SubscriptionKind::FdRead(fd) => subscribe(call, &mut round.polled, fd, Rights::FD_READ)?,
-                SubscriptionKind::FdWrite(fd) => subscribe(call, &mut round.polled, fd, Rights::FD_WRITE)?,
+                SubscriptionKind::Clock { id, timeout, flags } => {
+                    clocks.due_in(id, timeout, flags).unwrap_or(0)
+                }
+                SubscriptionKind::FdRead(fd) => {
+                    subscribe(call, &mut round.polled, fd, Rights::FD_READ)?
+                }
+                SubscriptionKind::FdWrite(fd) => {
+                    subscribe(call, &mut round.polled, fd, Rights::FD_WRITE)?
+                }
             };
             timeout = timeout.min(due_in);
         }
@@ -182,22 +215,30 @@ pub(super) fn poll<S: Record + Into<Subscription>>(
         // Another thread may have changed it meanwhile: then it is judged as it is now.
         let event = match subscription.kind {
             None => None,
-            Some(SubscriptionKind::Clock { id, timeout, flags }) => match clocks.due_in(id, timeout, flags) {
-                Ok(0) => {
-                    if let Some(clock) = id.ok().and_then(|id| virtual_clocks?.get(id)) {
-                        if flags.contains(Subclockflags::ABSTIME) { clock.pass_until(timeout) } else { clock.pass(timeout) }
+            Some(SubscriptionKind::Clock { id, timeout, flags }) => {
+                match clocks.due_in(id, timeout, flags) {
+                    Ok(0) => {
+                        if let Some(clock) = id.ok().and_then(|id| virtual_clocks?.get(id)) {
+                            if flags.contains(Subclockflags::ABSTIME) {
+                                clock.pass_until(timeout);
+                            } else {
+                                clock.pass(timeout);
+                            }
+                        }
+                        Some((Eventtype::Clock, Ok(Occurrence::default())))
                     }
-                    Some((Eventtype::Clock, Ok(Occurrence::default())))
+                    Ok(_) => None,
+                    Err(errno) => Some((Eventtype::Clock, Err(errno))),
                 }
-                Ok(_) => None,
-                Err(errno) => Some((Eventtype::Clock, Err(errno))),
-            },
+            }
             Some(SubscriptionKind::FdRead(fd)) => match round.polled.get(&fd) {
-                Some(polled) => occurrence(polled, polled.readable, true).map(|found| (Eventtype::FdRead, found)),
+                Some(polled) => occurrence(polled, polled.readable, true)
+                    .map(|found| (Eventtype::FdRead, found)),
                 None => Some((Eventtype::FdRead, Err(Errno::Badf))),
             },
             Some(SubscriptionKind::FdWrite(fd)) => match round.polled.get(&fd) {
-                Some(polled) => occurrence(polled, polled.writable, false).map(|found| (Eventtype::FdWrite, found)),
+                Some(polled) => occurrence(polled, polled.writable, false)
+                    .map(|found| (Eventtype::FdWrite, found)),
                 None => Some((Eventtype::FdWrite, Err(Errno::Badf))),
             },
         };
@@ -221,13 +262,25 @@ pub(super) fn poll<S: Record + Into<Subscription>>(
     Ok(round.happened)
 }
 
-/// Notes a descriptor to wait on, and says how long a wait may take as far as this one is concerned.
-fn subscribe(call: &Call<'_>, polled: &mut BTreeMap<Fd, Polled>, fd: Fd, right: Rights) -> Result<Timestamp> {
+/// Notes a descriptor to wait on, and says how long a wait may take as far as this one is
+/// concerned.
+fn subscribe(
+    call: &Call<'_>,
+    polled: &mut BTreeMap<Fd, Polled>,
+    fd: Fd,
+    right: Rights,
+) -> Result<Timestamp> {
     let entry = match polled.entry(fd) {
         Entry::Occupied(entry) => entry.into_mut(),
         Entry::Vacant(place) => {
             let Ok(descriptor) = call.ctx.table.get_arc(fd) else { return Ok(0) };
-            place.insert(Polled { descriptor, read: false, write: false, readable: Readiness::default(), writable: Readiness::default() })
+            place.insert(Polled {
+                descriptor,
+                read: false,
+                write: false,
+                readable: Readiness::default(),
+                writable: Readiness::default(),
+            })
         }
     };
     entry.descriptor.require(Rights::POLL_FD_READWRITE | right)?;
@@ -255,7 +308,16 @@ fn wait(polled: &mut BTreeMap<Fd, Polled>, timeout: Timestamp) -> Result<()> {
     for (fd, entry) in &*polled {
         if let Some(Source::Host(handle)) = file(&entry.descriptor).map(File::source) {
             let unknown = Readiness::default();
-            waits.push((*fd, Wait { handle, read: entry.read, write: entry.write, readable: unknown, writable: unknown }));
+            waits.push((
+                *fd,
+                Wait {
+                    handle,
+                    read: entry.read,
+                    write: entry.write,
+                    readable: unknown,
+                    writable: unknown,
+                },
+            ));
         }
     }
     if waits.is_empty() && timeout == 0 {
@@ -263,7 +325,8 @@ fn wait(polled: &mut BTreeMap<Fd, Polled>, timeout: Timestamp) -> Result<()> {
     }
     let (fds, mut waits): (Vec<Fd>, Vec<Wait<'_>>) = waits.into_iter().unzip();
     host::wait(&mut waits, timeout)?;
-    let found: Vec<(Fd, Readiness, Readiness)> = fds.into_iter().zip(waits).map(|(fd, wait)| (fd, wait.readable, wait.writable)).collect();
+    let found: Vec<(Fd, Readiness, Readiness)> =
+        fds.into_iter().zip(waits).map(|(fd, wait)| (fd, wait.readable, wait.writable)).collect();
     for (fd, readable, writable) in found {
         if let Some(entry) = polled.get_mut(&fd) {
             (entry.readable, entry.writable) = (readable, writable);
@@ -279,7 +342,11 @@ struct Occurrence {
 }
 
 /// What happened to a descriptor, if anything did.
-fn occurrence(polled: &Polled, readiness: Readiness, read: bool) -> Option<host::Result<Occurrence>> {
+fn occurrence(
+    polled: &Polled,
+    readiness: Readiness,
+    read: bool,
+) -> Option<host::Result<Occurrence>> {
     let Some(file) = file(&polled.descriptor) else { return Some(Err(Errno::Badf)) };
     if matches!(file.source(), Source::Ready) {
         let nbytes = if read { file.available() } else { 0 };

@@ -1,6 +1,6 @@
 //! The process, as the guest imagines it.
 
-use super::{Call, Result, Stop};
+use super::{Call, CallError, Result};
 use crate::abi::Errno;
 
 /// Ends the guest with a code.
@@ -12,7 +12,7 @@ use crate::abi::Errno;
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#proc_exit>
 pub(super) fn proc_exit(_: &Call<'_>, code: u32) -> Result<()> {
-    Err(Stop::Exit(code))
+    Err(CallError::Exit(code))
 }
 
 /// Answers that there are no signals.

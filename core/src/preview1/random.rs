@@ -1,10 +1,10 @@
 //! Randomness.
 
-use super::{BufferArg, Call, Result, Stop};
+use super::{BufferArg, Call, CallError, Result};
 use crate::host;
 
-/// How many bytes are filled at once: a gigabyte takes seconds, in which nobody could end the guest. A multiple of what the generators make at
-/// once, so that a seed gives the same bytes.
+/// How many bytes are filled at once: a gigabyte takes seconds, in which nobody could end the
+/// guest. A multiple of what the generators make at once, so that a seed gives the same bytes.
 const SLICE: usize = 4 << 20;
 
 /// Fills a buffer with random bytes fit for keys, unless the embedder has set a seed.
@@ -23,7 +23,7 @@ pub(super) fn random_get(call: &Call<'_>, buf: BufferArg<'_>) -> Result<()> {
     }
     if slice.len() < rest.len() {
         call.resume.set(done.saturating_add(slice.len()) as u64);
-        return Err(Stop::Again);
+        return Err(CallError::Again);
     }
     Ok(())
 }

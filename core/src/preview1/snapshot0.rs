@@ -1,4 +1,5 @@
-//! The functions that snapshot 0, `wasi_unstable`, has with other layouts. All others are those of preview1.
+//! The functions that snapshot 0, `wasi_unstable`, has with other layouts. All others are those of
+//! preview1.
 //!
 //! <https://github.com/WebAssembly/WASI/blob/wasi-0.1/legacy/preview0/docs.md>
 
@@ -15,7 +16,10 @@ glue::functions! {
 }
 
 mod own {
-    use super::{Call, Event, Fd, Filesize, Filestat0, GuestPtr, PathArg, Result, Subscription0, fd as family, path as paths, poll};
+    use super::{
+        Call, Event, Fd, Filesize, Filestat0, GuestPtr, PathArg, Result, Subscription0,
+        fd as family, path as paths, poll,
+    };
 
     /// [`fd_filestat_get`](family::fd_filestat_get), with a shorter count of links.
     pub(super) fn fd_filestat_get(call: &Call<'_>, fd: Fd) -> Result<Filestat0> {
@@ -34,12 +38,22 @@ mod own {
     }
 
     /// [`path_filestat_get`](paths::path_filestat_get), with a shorter count of links.
-    pub(super) fn path_filestat_get(call: &Call<'_>, fd: Fd, flags: u32, path: PathArg<'_>) -> Result<Filestat0> {
+    pub(super) fn path_filestat_get(
+        call: &Call<'_>,
+        fd: Fd,
+        flags: u32,
+        path: PathArg<'_>,
+    ) -> Result<Filestat0> {
         paths::path_filestat_get(call, fd, flags, path).map(Filestat0)
     }
 
     /// [`poll_oneoff`](poll::poll_oneoff), with an identifier in subscriptions to clocks.
-    pub(super) fn poll_oneoff(call: &Call<'_>, subscriptions: GuestPtr<Subscription0>, events: GuestPtr<Event>, count: u32) -> Result<u32> {
+    pub(super) fn poll_oneoff(
+        call: &Call<'_>,
+        subscriptions: GuestPtr<Subscription0>,
+        events: GuestPtr<Event>,
+        count: u32,
+    ) -> Result<u32> {
         poll::poll(call, subscriptions, events, count)
     }
 }

@@ -1,6 +1,9 @@
 //! Sockets that the embedder gave to the guest, and those accepted from them.
 
-#![allow(clippy::cast_possible_truncation, reason = "of an i32 that stands for a shorter type, the upper bits mean nothing")]
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "of an i32 that stands for a shorter type, the upper bits mean nothing"
+)]
 
 use super::fd::fdflags;
 use super::stream::{all, attempt};
@@ -9,7 +12,8 @@ use crate::abi::{Errno, Fd, Fdflags, Filetype, Riflags, Rights, RightsPair, Rofl
 use crate::descriptor::Descriptor;
 use crate::host::{File, Interest, Opened};
 
-/// The socket, if it is one and the descriptor has `rights`. That it is no socket comes before what it may.
+/// The socket, if it is one and the descriptor has `rights`. That it is no socket comes before what
+/// it may.
 fn socket(descriptor: &Descriptor, rights: Rights) -> Result<&dyn File> {
     let Opened::File(file) = descriptor.object() else { return Err(Errno::Notsock.into()) };
     if !file.is_socket() {
@@ -48,8 +52,8 @@ pub(super) fn sock_accept(call: &Call<'_>, fd: Fd, flags: u32) -> Result<Fd> {
     Ok(number.fill(Descriptor::new(Opened::File(accepted), rights, flags))?)
 }
 
-/// Receives a message. It waits for one unless the descriptor has `NONBLOCK`; with `RECV_WAITALL`, until the buffers are full. Of a stream,
-/// no buffers get nothing at once.
+/// Receives a message. It waits for one unless the descriptor has `NONBLOCK`; with `RECV_WAITALL`,
+/// until the buffers are full. Of a stream, no buffers get nothing at once.
 ///
 /// POSIX: `recvmsg`.
 ///
@@ -61,7 +65,12 @@ pub(super) fn sock_accept(call: &Call<'_>, fd: Fd, flags: u32) -> Result<Fd> {
 /// - `again`: there is nothing to receive, and the descriptor has `NONBLOCK`.
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#sock_recv>
-pub(super) fn sock_recv(call: &Call<'_>, fd: Fd, ri_data: IoVecsArg, ri_flags: u32) -> Result<(u32, u16)> {
+pub(super) fn sock_recv(
+    call: &Call<'_>,
+    fd: Fd,
+    ri_data: IoVecsArg,
+    ri_flags: u32,
+) -> Result<(u32, u16)> {
     let flags = Riflags::from_bits(ri_flags as u16).ok_or(Errno::Inval)?;
     ri_data.with(call.memory, |bufs| {
         let descriptor = call.descriptor(fd)?;
@@ -73,15 +82,19 @@ pub(super) fn sock_recv(call: &Call<'_>, fd: Fd, ri_data: IoVecsArg, ri_flags: u
         }
         let waits_for_all = flags == Riflags::RECV_WAITALL && is_stream;
         if waits_for_all && !descriptor.flags().contains(Fdflags::NONBLOCK) {
-            let received = all(call, &descriptor, file, Interest::Read, bufs, |bufs| file.recv(bufs, flags).map(|(received, _)| received))?;
+            let received = all(call, &descriptor, file, Interest::Read, bufs, |bufs| {
+                file.recv(bufs, flags).map(|(received, _)| received)
+            })?;
             return Ok((received, Roflags::empty().bits()));
         }
-        let (received, roflags) = attempt(&descriptor, file, Interest::Read, file.recv(bufs.regions(), flags))?;
+        let (received, roflags) =
+            attempt(&descriptor, file, Interest::Read, file.recv(bufs.regions(), flags))?;
         Ok((u32::try_from(received).unwrap_or(u32::MAX), roflags.bits()))
     })
 }
 
-/// Sends a message. A stream takes all of it, however long that takes, unless the descriptor has `NONBLOCK`.
+/// Sends a message. A stream takes all of it, however long that takes, unless the descriptor has
+/// `NONBLOCK`.
 ///
 /// POSIX: `sendmsg`.
 ///
@@ -111,7 +124,8 @@ pub(super) fn sock_send(call: &Call<'_>, fd: Fd, si_data: IoVecsArg, si_flags: u
 ///
 /// # Errors
 /// - `badf`: the descriptor is not open.
-/// - `notsock`: it is not a socket, or it is the host's own standard output or standard error, which the guest may use but not end.
+/// - `notsock`: it is not a socket, or it is the host's own standard output or standard error,
+///   which the guest may use but not end.
 /// - `notcapable`: the right `sock_shutdown` is missing.
 /// - `inval`: there is no such flag, or none was given.
 /// - `notconn`: it is not connected.

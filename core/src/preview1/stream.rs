@@ -1,9 +1,10 @@
 //! Waiting for streams, in slices.
 //!
-//! A host file never blocks: it answers `again`. If the guest has not asked for that, the call waits for a slice of time and then
-//! answers [`Stop::Again`], so that whoever drives it can stop it between two slices. No lock is held meanwhile.
+//! A host file never blocks: it answers `again`. If the guest has not asked for that, the call
+//! waits for a slice of time and then answers [`CallError::Again`], so that whoever drives it can
+//! stop it between two slices. No lock is held meanwhile.
 
-use super::{Call, Result, Stop};
+use super::{Call, CallError, Result};
 use crate::abi::{Clockid, Errno, Fdflags, Timestamp};
 use crate::descriptor::Descriptor;
 use crate::host::{self, File, Interest, Readiness, Source, Wait};
@@ -15,13 +16,16 @@ pub(super) const SLICE: Timestamp = if cfg!(fuzzing) { 100_000 } else { 50_000_0
 /// How long a call sleeps at once that nothing tells when to go on, in nanoseconds.
 const NAP: Timestamp = if SLICE < 10_000_000 { SLICE } else { 10_000_000 };
 
-/// How many bytes are moved at once: a gigabyte takes a second or more, in which nobody could end the guest.
+/// How many bytes are moved at once: a gigabyte takes a second or more, in which nobody could end
+/// the guest.
 const PIECE: u64 = 64 << 20;
 
-/// How many bytes a call moves at most, as on Linux. A list of buffers may name the same memory over and over.
+/// How many bytes a call moves at most, as on Linux. A list of buffers may name the same memory
+/// over and over.
 const MOST: u64 = 0x7fff_f000;
 
-/// Leaves in the buffers what is next: behind the `done` bytes of earlier slices, [`PIECE`] bytes. The number of bytes if more follow.
+/// Leaves in the buffers what is next: behind the `done` bytes of earlier slices, [`PIECE`] bytes.
+/// The number of bytes if more follow.
 #[inline]
 fn next_piece(bufs: &mut IoVecs<'_, '_>, done: u64) -> Option<u64> {
     if done > 0 {
@@ -32,8 +36,9 @@ fn next_piece(bufs: &mut IoVecs<'_, '_>, done: u64) -> Option<u64> {
     (is_cut && done.saturating_add(piece) < MOST).then_some(piece)
 }
 
-/// Moves what the file gives or takes at once, in pieces. `transfer` gets the next piece and how many bytes have been moved before it.
-/// An error after the first piece is not lost: the next call meets it.
+/// Moves what the file gives or takes at once, in pieces. `transfer` gets the next piece and how
+/// many bytes have been moved before it. An error after the first piece is not lost: the next call
+/// meets it.
 #[inline]
 pub(super) fn in_pieces<'m>(
     call: &Call<'_>,
@@ -45,17 +50,17 @@ pub(super) fn in_pieces<'m>(
     match transfer(bufs.regions(), done) {
         Ok(moved) if piece == Some(moved as u64) => {
             call.resume.set(done.saturating_add(moved as u64));
-            Err(Stop::Again)
+            Err(CallError::Again)
         }
         Ok(moved) => Ok(count(done.saturating_add(moved as u64))),
-        Err(Stop::Errno(_) | Stop::Again) if done > 0 => Ok(count(done)),
+        Err(CallError::Errno(_) | CallError::Again) if done > 0 => Ok(count(done)),
         Err(stop) => Err(stop),
     }
 }
 
 /// Sleeps a little, and gives what the call answers then.
-pub(super) fn nap() -> Stop {
-    host::wait(&mut [], NAP).err().map_or(Stop::Again, Stop::from)
+pub(super) fn nap() -> CallError {
+    host::wait(&mut [], NAP).err().map_or(CallError::Again, CallError::from)
 }
 
 /// Waits for `timeout` nanoseconds, or until the file is ready.
@@ -68,18 +73,23 @@ fn wait(file: &dyn File, interest: Interest, timeout: Timestamp) -> Result<()> {
 }
 
 /// Makes an attempt; where it would block, the answer is that of the descriptor's `NONBLOCK` flag.
-pub(super) fn attempt<T>(descriptor: &Descriptor, file: &dyn File, interest: Interest, result: host::Result<T>) -> Result<T> {
+pub(super) fn attempt<T>(
+    descriptor: &Descriptor,
+    file: &dyn File,
+    interest: Interest,
+    result: host::Result<T>,
+) -> Result<T> {
     match result {
         Err(Errno::Again) if !descriptor.flags().contains(Fdflags::NONBLOCK) => {
             wait(file, interest, SLICE)?;
-            Err(Stop::Again)
+            Err(CallError::Again)
         }
         result => Ok(result?),
     }
 }
 
-/// Moves all of the buffers' bytes, in as many slices as that takes, as a blocking call of POSIX would. An error after the
-/// first byte is not lost: the next call meets it.
+/// Moves all of the buffers' bytes, in as many slices as that takes, as a blocking call of POSIX
+/// would. An error after the first byte is not lost: the next call meets it.
 #[inline]
 pub(super) fn all(
     call: &Call<'_>,
@@ -102,7 +112,7 @@ pub(super) fn all(
     match (piece, result) {
         (Some(piece), Ok(moved)) if u64::from(moved) == done.saturating_add(piece) => {
             call.resume.set(moved.into());
-            Err(Stop::Again)
+            Err(CallError::Again)
         }
         (_, result) => result,
     }
@@ -118,7 +128,8 @@ fn rest(
     transfer: &mut dyn FnMut(&[Region<'_>]) -> host::Result<usize>,
     mut result: host::Result<usize>,
 ) -> Result<u32> {
-    let once = descriptor.flags().contains(Fdflags::NONBLOCK) || matches!(file.source(), Source::Ready);
+    let once =
+        descriptor.flags().contains(Fdflags::NONBLOCK) || matches!(file.source(), Source::Ready);
     let mut done = call.resume.get();
     let mut end = None;
     loop {
@@ -139,7 +150,7 @@ fn rest(
         let now = host::time(Clockid::Monotonic)?;
         let end = *end.get_or_insert(now.saturating_add(SLICE));
         if now >= end {
-            return Err(Stop::Again);
+            return Err(CallError::Again);
         }
         wait(file, interest, end.saturating_sub(now))?;
         result = transfer(bufs.regions());

@@ -1,4 +1,5 @@
-//! Holes of another host that were made public, as tests of this one. Run once more without `openat2`.
+//! Holes of another host that were made public, as tests of this one. Run once more without
+//! `openat2`.
 
 use crate::support::{BOX, Guest, Open, Setup, fails, preopen};
 use wasi_rs_core::abi::{Errno, Oflags, Rights};
@@ -27,22 +28,49 @@ fn ghsa_vqjp_4c8c_hfgg_a_trailing_slash_leads_nowhere_else() {
     guest.temp.create_dir("outside/dir");
     guest.temp.create_dir("box/dir");
     // Those of the host, and those that a guest can make itself.
-    for (text, link) in
-        [("../outside", "a"), ("../outside/", "b"), ("../outside//", "c"), ("..", "d"), ("../", "e"), ("dir/../../outside/", "f")]
-    {
+    for (text, link) in [
+        ("../outside", "a"),
+        ("../outside/", "b"),
+        ("../outside//", "c"),
+        ("..", "d"),
+        ("../", "e"),
+        ("dir/../../outside/", "f"),
+    ] {
         guest.temp.symlink(text, &format!("box/{link}"));
         guest.symlink(text, BOX, format!("own-{link}")).unwrap();
     }
-    for (text, link) in [(&*outside, "g"), (&format!("{outside}/"), "h"), (&file, "i"), ("/", "j")] {
+    for (text, link) in [(&*outside, "g"), (&format!("{outside}/"), "h"), (&file, "i"), ("/", "j")]
+    {
         guest.temp.symlink(text, &format!("box/{link}"));
     }
-    for (text, link) in [("a/", "k"), ("own-b/", "l"), ("dir/../a//", "m"), ("../outside/secret/", "n"), ("a/dir/", "o")] {
+    for (text, link) in [
+        ("a/", "k"),
+        ("own-b/", "l"),
+        ("dir/../a//", "m"),
+        ("../outside/secret/", "n"),
+        ("a/dir/", "o"),
+    ] {
         guest.symlink(text, BOX, link).unwrap();
     }
-    let links: Vec<String> = ('a'..='o').map(String::from).chain(('a'..='f').map(|link| format!("own-{link}"))).collect();
+    let links: Vec<String> = ('a'..='o')
+        .map(String::from)
+        .chain(('a'..='f').map(|link| format!("own-{link}")))
+        .collect();
     let before = guest.temp.tree("outside");
     for link in &links {
-        for end in ["/", "//", "/.", "/./", "/secret", "//secret", "/secret/", "/dir/", "/new", "/../box", "/outside/secret"] {
+        for end in [
+            "/",
+            "//",
+            "/.",
+            "/./",
+            "/secret",
+            "//secret",
+            "/secret/",
+            "/dir/",
+            "/new",
+            "/../box",
+            "/outside/secret",
+        ] {
             let path = format!("{link}{end}");
             for how in [
                 Open::reading(),
@@ -79,7 +107,8 @@ fn ghsa_vqjp_4c8c_hfgg_a_trailing_slash_leads_nowhere_else() {
     }
 }
 
-/// A file that may only be read is linked or moved to where it may be written: `GHSA-4ch3-9j33-3pmj`.
+/// A file that may only be read is linked or moved to where it may be written:
+/// `GHSA-4ch3-9j33-3pmj`.
 #[test]
 fn ghsa_4ch3_9j33_3pmj_what_is_read_only_gets_no_name_where_it_could_be_written() {
     let mut guest = reader();
@@ -87,14 +116,28 @@ fn ghsa_4ch3_9j33_3pmj_what_is_read_only_gets_no_name_where_it_could_be_written(
     let most = Open { base: Rights::DIRECTORY, inheriting: passed, ..Open::directory() };
     let (dir, top) = (guest.open(BOX, "dir", most).unwrap(), guest.open(BOX, ".", most).unwrap());
     let before = guest.temp.tree("");
-    for (from, path) in
-        [(BOX, "file"), (BOX, "link"), (BOX, "dir/inner"), (BOX, "dir/../file"), (BOX, "dir"), (dir, "inner"), (top, "file")]
-    {
+    for (from, path) in [
+        (BOX, "file"),
+        (BOX, "link"),
+        (BOX, "dir/inner"),
+        (BOX, "dir/../file"),
+        (BOX, "dir"),
+        (dir, "inner"),
+        (top, "file"),
+    ] {
         for follow in [false, true] {
-            assert_eq!(guest.link(from, path, follow, WRITABLE, "taken"), fails(Errno::Rofs), "{path}");
+            assert_eq!(
+                guest.link(from, path, follow, WRITABLE, "taken"),
+                fails(Errno::Rofs),
+                "{path}"
+            );
         }
         assert_eq!(guest.rename(from, path, WRITABLE, "taken"), fails(Errno::Rofs), "{path}");
-        assert_eq!(guest.link(WRITABLE, "missing", false, from, "new"), fails(Errno::Rofs), "{path}");
+        assert_eq!(
+            guest.link(WRITABLE, "missing", false, from, "new"),
+            fails(Errno::Rofs),
+            "{path}"
+        );
         assert_eq!(guest.open(WRITABLE, "taken", Open::default().follow()), fails(Errno::Noent));
     }
     // Nor is there a way by a link, which leads outside from there.
@@ -110,7 +153,9 @@ fn ghsa_4ch3_9j33_3pmj_what_is_read_only_gets_no_name_where_it_could_be_written(
     }
     guest.unlink(WRITABLE, "file").unwrap();
     guest.unlink(WRITABLE, "box").unwrap();
-    let inside = |tree: crate::support::Tree| tree.into_iter().filter(|(path, _)| path.starts_with("box")).collect::<Vec<_>>();
+    let inside = |tree: crate::support::Tree| {
+        tree.into_iter().filter(|(path, _)| path.starts_with("box")).collect::<Vec<_>>()
+    };
     assert_eq!(inside(guest.temp.tree("")), inside(before));
 }
 
@@ -131,7 +176,13 @@ fn ghsa_2r75_cxrj_cmph_what_is_read_only_is_not_cut() {
             Rights::REGULAR_FILE,
             Rights::REGULAR_FILE.difference(Rights::FD_WRITE),
         ] {
-            for (fd, path) in [(BOX, "file"), (BOX, "link"), (BOX, "dir/inner"), (BOX, "dir/../file"), (dir, "inner")] {
+            for (fd, path) in [
+                (BOX, "file"),
+                (BOX, "link"),
+                (BOX, "dir/inner"),
+                (BOX, "dir/../file"),
+                (dir, "inner"),
+            ] {
                 let how = Open { oflags, base, ..Open::default().follow() };
                 assert_eq!(guest.open(fd, path, how), fails(Errno::Rofs), "{path} with {base:?}");
             }

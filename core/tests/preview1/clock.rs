@@ -7,7 +7,8 @@ use wasi_rs_core::abi::Errno;
 #[test]
 fn the_realtime_clock_is_the_hosts_in_nanoseconds() {
     let mut guest = Guest::new();
-    let now = || u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos()).unwrap();
+    let now =
+        || u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos()).unwrap();
     let (before, time, after) = (now(), guest.clock(0).unwrap(), now());
     assert!((before..=after).contains(&time), "{before} {time} {after}");
 }

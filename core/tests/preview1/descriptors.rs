@@ -70,7 +70,9 @@ fn renumbering_moves_a_descriptor_with_all_that_it_is() {
     let one = guest.open(BOX, "file", Open::default().flags(Fdflags::APPEND)).unwrap();
     let other = guest.open(BOX, "other", Open::default()).unwrap();
     guest.seek(one, 3, 0).unwrap();
-    guest.set_rights(one, Rights::REGULAR_FILE.difference(Rights::FD_ADVISE), Rights::empty()).unwrap();
+    guest
+        .set_rights(one, Rights::REGULAR_FILE.difference(Rights::FD_ADVISE), Rights::empty())
+        .unwrap();
     let before = guest.fdstat(one).unwrap();
     assert_eq!(guest.renumber(one, other), Ok(()));
     assert_eq!(guest.fdstat(one), fails(Errno::Badf));
@@ -121,7 +123,10 @@ fn a_preopens_name_goes_with_the_descriptor() {
 
 #[test]
 fn a_preopen_tells_its_name() {
-    let setup = Setup { preopens: &[("box", "box"), ("/", "box"), ("ünï", "outside"), ("", "outside")], ..Setup::default() };
+    let setup = Setup {
+        preopens: &[("box", "box"), ("/", "box"), ("ünï", "outside"), ("", "outside")],
+        ..Setup::default()
+    };
     let mut guest = setup.guest();
     for (fd, name) in (3..).zip(["box", "/", "ünï", ""]) {
         assert_eq!(guest.prestat(fd), Ok(name.len() as u32));
@@ -196,7 +201,11 @@ fn threads_of_a_guest_share_the_table() {
                         if round % 10 == 0 {
                             kept.push(fd);
                         } else {
-                            assert_eq!(thread.read(fd, &[2]), Ok(b"01".to_vec()), "nobody else reads from it");
+                            assert_eq!(
+                                thread.read(fd, &[2]),
+                                Ok(b"01".to_vec()),
+                                "nobody else reads from it"
+                            );
                             thread.close(fd).unwrap();
                         }
                     }
@@ -225,7 +234,7 @@ fn a_read_that_waits_learns_that_its_descriptor_was_closed() {
     let (list, _) = thread.vectors(&[&[0; 5]]);
     let count = thread.room(4);
     let args = [0, list, 1, count];
-    assert_eq!(thread.slice("fd_read", &args), Err(wasi_rs_core::preview1::Stop::Again));
+    assert_eq!(thread.slice("fd_read", &args), Err(wasi_rs_core::preview1::CallError::Again));
     assert_eq!(guest.close(0), Ok(()));
     std::io::Write::write_all(&mut &write, b"hello").unwrap();
     assert_eq!(thread.slice("fd_read", &args), fails(Errno::Badf));

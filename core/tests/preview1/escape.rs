@@ -83,8 +83,16 @@ const WAYS_OUT: &[&str] = &[
 ];
 
 /// Where one function means the link, and another what it leads to.
-const LINKS_WITH_A_SLASH: &[&str] =
-    &["out/", "absolute-out/", "chained-out///", "up/", "composed/", "slash/", "magic-directory/", "out-file/"];
+const LINKS_WITH_A_SLASH: &[&str] = &[
+    "out/",
+    "absolute-out/",
+    "chained-out///",
+    "up/",
+    "composed/",
+    "slash/",
+    "magic-directory/",
+    "out-file/",
+];
 
 /// Links that lead outside, or count as if they did.
 const LINKS_OUT: &[&str] = &[
@@ -115,7 +123,11 @@ fn no_function_goes_a_way_that_leads_outside() {
     let before = guest.temp.tree("");
     for path in WAYS_OUT {
         for (name, act) in ACTS {
-            assert_eq!(act(&mut guest, BOX, path.as_bytes()), fails(Errno::Notcapable), "{name} with {path}");
+            assert_eq!(
+                act(&mut guest, BOX, path.as_bytes()),
+                fails(Errno::Notcapable),
+                "{name} with {path}"
+            );
         }
         assert_eq!(guest.temp.tree(""), before, "{path}");
     }
@@ -140,7 +152,9 @@ fn no_function_does_anything_to_a_link_with_a_slash() {
 
 #[test]
 fn no_function_follows_a_link_that_leads_outside() {
-    let follows = |name: &str| name.contains("following") || name.contains("to write") || name.contains("to append");
+    let follows = |name: &str| {
+        name.contains("following") || name.contains("to write") || name.contains("to append")
+    };
     let mut guest = world();
     let mut before = guest.temp.tree("");
     for path in LINKS_OUT {
@@ -151,10 +165,16 @@ fn no_function_follows_a_link_that_leads_outside() {
                 assert_eq!(result, fails(Errno::Notcapable), "{name} with {path}");
                 assert_eq!(after, before, "{name} with {path}");
             }
-            assert!(result.is_err() || !name.starts_with("path_open"), "{name} with {path} opened something");
-            let outside = |tree: Tree| tree.into_iter().filter(|(file, _)| !file.starts_with("box")).collect::<Tree>();
+            assert!(
+                result.is_err() || !name.starts_with("path_open"),
+                "{name} with {path} opened something"
+            );
+            let outside = |tree: Tree| {
+                tree.into_iter().filter(|(file, _)| !file.starts_with("box")).collect::<Tree>()
+            };
             if after != before {
-                // The link itself was changed, moved, removed or replaced: what is outside is not touched.
+                // The link itself was changed, moved, removed or replaced: what is outside is not
+                // touched.
                 assert_eq!(outside(after), outside(before), "{name} with {path}");
                 guest = world();
                 before = guest.temp.tree("");
@@ -175,10 +195,18 @@ fn links_that_a_guest_makes_do_not_lead_outside() {
     let mut guest = Guest::new();
     guest.mkdir(BOX, "a").unwrap();
     guest.mkdir(BOX, "a/b").unwrap();
-    for (text, path) in [(".", "x"), ("x/..", "y"), ("a/b", "deep"), ("deep/../../..", "z"), ("../outside", "w")] {
+    for (text, path) in
+        [(".", "x"), ("x/..", "y"), ("a/b", "deep"), ("deep/../../..", "z"), ("../outside", "w")]
+    {
         guest.symlink(text, BOX, path).unwrap();
     }
-    for path in ["y/outside/secret", "x/../outside/secret", "z/outside/secret", "w/secret", "deep/../../../outside/secret"] {
+    for path in [
+        "y/outside/secret",
+        "x/../outside/secret",
+        "z/outside/secret",
+        "w/secret",
+        "deep/../../../outside/secret",
+    ] {
         for follow in [Open::reading(), Open::reading().follow()] {
             assert_eq!(guest.open(BOX, path, follow), fails(Errno::Notcapable), "{path}");
         }
@@ -190,7 +218,11 @@ fn links_that_a_guest_makes_do_not_lead_outside() {
     // Or linked there.
     guest.symlink("../..", BOX, "a/b/up").unwrap();
     if cfg!(windows) {
-        assert_eq!(guest.link(BOX, "a/b/up", false, BOX, "a/up"), fails(Errno::Perm), "a link to a directory is a directory of a kind");
+        assert_eq!(
+            guest.link(BOX, "a/b/up", false, BOX, "a/up"),
+            fails(Errno::Perm),
+            "a link to a directory is a directory of a kind"
+        );
         return;
     }
     guest.link(BOX, "a/b/up", false, BOX, "a/up").unwrap();
@@ -203,7 +235,11 @@ fn a_directory_below_is_a_sandbox_of_its_own() {
     let dir = guest.open(BOX, "dir", Open::directory()).unwrap();
     for path in ["..", "../file", "nested/../../file", "out/secret", "../dir/nested", "/file"] {
         for (name, act) in ACTS {
-            assert_eq!(act(&mut guest, dir, path.as_bytes()), fails(Errno::Notcapable), "{name} with {path}");
+            assert_eq!(
+                act(&mut guest, dir, path.as_bytes()),
+                fails(Errno::Notcapable),
+                "{name} with {path}"
+            );
         }
     }
     assert!(guest.open(dir, "nested/..", Open::directory()).is_ok());
@@ -217,14 +253,21 @@ fn a_directory_that_is_moved_outside_leads_nowhere_else() {
     std::fs::rename(guest.temp.path("box/dir"), guest.temp.path("outside/moved")).unwrap();
     for path in ["..", "../..", "../../secret", "../../../outside/secret"] {
         for (name, act) in ACTS {
-            assert_eq!(act(&mut guest, nested, path.as_bytes()), fails(Errno::Notcapable), "{name} with {path}");
+            assert_eq!(
+                act(&mut guest, nested, path.as_bytes()),
+                fails(Errno::Notcapable),
+                "{name} with {path}"
+            );
         }
     }
     // And what was put in its place is another.
     guest.temp.symlink("../outside", "box/dir");
     assert_eq!(guest.open(BOX, "dir/secret", Open::reading()), fails(Errno::Notcapable));
     assert!(guest.open(nested, "new", Open::creating()).is_ok());
-    assert!(guest.temp.there("outside/moved/nested/new"), "the directory is the one that was opened");
+    assert!(
+        guest.temp.there("outside/moved/nested/new"),
+        "the directory is the one that was opened"
+    );
 }
 
 #[test]
@@ -247,26 +290,39 @@ fn nothing_is_renamed_or_linked_out_of_one_preopen_through_another() {
 #[test]
 fn links_of_proc_are_not_what_they_seem() {
     use crate::support::{Filestat, Outcome};
-    let mut guest = Setup { preopens: &[("process", "/proc/self"), ("/", "/proc/self")], ..Setup::default() }.guest();
-    // A root is what an absolute text starts at, so that of `root` leads to the preopen itself, as may that of `cwd`.
+    let mut guest =
+        Setup { preopens: &[("process", "/proc/self"), ("/", "/proc/self")], ..Setup::default() }
+            .guest();
+    // A root is what an absolute text starts at, so that of `root` leads to the preopen itself, as
+    // may that of `cwd`.
     let itself = guest.filestat(4).unwrap().ino;
     for fd in [3, 4] {
         for path in ["cwd", "root", "exe", "fd/0", "task/../cwd"] {
-            let inside = |stat: Outcome<Filestat>| stat.is_err() || (fd == 4 && stat.unwrap().ino == itself);
-            for how in [Open::reading().follow(), Open::directory().follow(), Open::default().follow()] {
+            let inside =
+                |stat: Outcome<Filestat>| stat.is_err() || (fd == 4 && stat.unwrap().ino == itself);
+            for how in
+                [Open::reading().follow(), Open::directory().follow(), Open::default().follow()]
+            {
                 if let Ok(opened) = guest.open(fd, path, how) {
                     assert!(inside(guest.filestat(opened)), "{path} was opened through {fd}");
                 }
             }
             assert!(inside(guest.path_filestat(fd, path, true)), "{path} through {fd}");
-            assert!(inside(guest.path_filestat(fd, format!("{path}/."), false)), "{path} through {fd}");
-            assert!(guest.readlink(fd, format!("{path}/etc/hostname"), 9).is_err(), "{path} through {fd}");
+            assert!(
+                inside(guest.path_filestat(fd, format!("{path}/."), false)),
+                "{path} through {fd}"
+            );
+            assert!(
+                guest.readlink(fd, format!("{path}/etc/hostname"), 9).is_err(),
+                "{path} through {fd}"
+            );
         }
         assert!(guest.path_filestat(fd, "status", true).is_ok());
     }
 }
 
-/// Another process exchanges a directory and a file with links to outside, while the guest goes there over and over.
+/// Another process exchanges a directory and a file with links to outside, while the guest goes
+/// there over and over.
 #[cfg(any(target_os = "linux", target_vendor = "apple"))]
 #[test]
 fn a_race_is_not_won() {
@@ -276,7 +332,8 @@ fn a_race_is_not_won() {
     let guest = world();
     guest.temp.write("box/dir/secret", "harmless");
     guest.temp.write("box/plain", "harmless");
-    let pairs = [("box/dir", "box/out"), ("box/plain", "box/out-file")].map(|(one, other)| (guest.temp.path(one), guest.temp.path(other)));
+    let pairs = [("box/dir", "box/out"), ("box/plain", "box/out-file")]
+        .map(|(one, other)| (guest.temp.path(one), guest.temp.path(other)));
     let outside = guest.temp.tree("outside");
     let over = AtomicBool::new(false);
     let (mut inside, mut refused) = (0, 0);
@@ -296,7 +353,11 @@ fn a_race_is_not_won() {
                 match thread.open(BOX, path, Open::default().follow()) {
                     Ok(fd) => {
                         inside += 1;
-                        assert_eq!(thread.pread(fd, &[50], 0), Ok(b"harmless".to_vec()), "{path} led outside");
+                        assert_eq!(
+                            thread.pread(fd, &[50], 0),
+                            Ok(b"harmless".to_vec()),
+                            "{path} led outside"
+                        );
                         thread.close(fd).unwrap();
                     }
                     Err(_) => refused += 1,
@@ -324,7 +385,8 @@ fn a_race_is_not_won() {
     assert_eq!(after, outside);
 }
 
-/// A guest with a preopen that denies symbolic links and one that does not, in whose directories the host has made some.
+/// A guest with a preopen that denies symbolic links and one that does not, in whose directories
+/// the host has made some.
 fn denied() -> Guest {
     use wasi_rs_core::descriptor::Descriptor;
     use wasi_rs_core::host::{PreopenOptions, open_preopen};
@@ -337,7 +399,11 @@ fn denied() -> Guest {
     guest.temp.symlink("../../outside/secret", "scratch/sub/link");
     guest.temp.symlink("../file", "box/dir/link");
     for (name, no_symlinks) in [("box", true), ("scratch", false), ("outside", true)] {
-        let object = open_preopen(&guest.temp.path(name), PreopenOptions { no_symlinks, ..PreopenOptions::default() }).unwrap();
+        let object = open_preopen(
+            &guest.temp.path(name),
+            PreopenOptions { no_symlinks, ..PreopenOptions::default() },
+        )
+        .unwrap();
         guest.ctx.table.insert(Descriptor::preopen(object, name.as_bytes())).unwrap();
     }
     guest
@@ -352,7 +418,8 @@ fn no_link_comes_in_where_links_are_denied() {
     let passed = guest.fdstat(BOX).unwrap().inheriting;
     let most = Open { base: Rights::DIRECTORY, inheriting: passed, ..Open::directory() };
     // Descriptors keep what they were opened with.
-    let (sub, dir) = (guest.open(SCRATCH, "sub", most).unwrap(), guest.open(BOX, "dir", most).unwrap());
+    let (sub, dir) =
+        (guest.open(SCRATCH, "sub", most).unwrap(), guest.open(BOX, "dir", most).unwrap());
     let before = guest.temp.tree("");
     for to in [BOX, dir] {
         for from in [SCRATCH, sub] {
@@ -368,8 +435,13 @@ fn no_link_comes_in_where_links_are_denied() {
         assert_eq!(guest.symlink("file", to, "new"), fails(Errno::Perm));
     }
     // One that the host has made says something else under another name.
-    for (from, old, to) in [(BOX, "dir/link", BOX), (dir, "link", BOX), (BOX, "dir/link", dir), (dir, "link", dir), (dir, "link", OUTSIDE)]
-    {
+    for (from, old, to) in [
+        (BOX, "dir/link", BOX),
+        (dir, "link", BOX),
+        (BOX, "dir/link", dir),
+        (dir, "link", dir),
+        (dir, "link", OUTSIDE),
+    ] {
         assert_eq!(guest.rename(from, old, to, "new"), fails(Errno::Perm));
         assert_eq!(guest.link(from, old, false, to, "new"), fails(Errno::Perm));
     }

@@ -3,7 +3,7 @@
 use crate::support::host::{MetadataExt, TICK, nanoseconds};
 use crate::support::{BOX, Guest, Open, Setup, fails};
 use wasi_rs_core::abi::{Errno, Fdflags, Oflags, Rights};
-use wasi_rs_core::preview1::Stop;
+use wasi_rs_core::preview1::CallError;
 
 const CONTENTS: &[u8] = b"0123456789";
 const SET: u32 = 0;
@@ -66,7 +66,8 @@ fn an_empty_buffer_may_point_anywhere() {
 #[test]
 fn many_buffers_in_one_call() {
     let (mut guest, fd) = opened(Open::default());
-    let bytes: Vec<[u8; 3]> = (0..1024_u32).map(|index| [index as u8, (index >> 8) as u8, 0x55]).collect();
+    let bytes: Vec<[u8; 3]> =
+        (0..1024_u32).map(|index| [index as u8, (index >> 8) as u8, 0x55]).collect();
     let buffers: Vec<&[u8]> = bytes.iter().map(<[u8; 3]>::as_slice).collect();
     assert_eq!(guest.write(fd, &buffers), Ok(3072));
     assert_eq!(contents(&guest), bytes.concat());
@@ -127,7 +128,8 @@ fn a_file_opened_for_one_thing_does_not_do_the_other() {
     let (mut guest, fd) = opened(Open::default().base(Rights::FD_READ | Rights::FD_SEEK));
     assert_eq!(guest.write(fd, &[b"x"]), fails(Errno::Notcapable));
     assert_eq!(guest.write(fd, &[b""]), fails(Errno::Notcapable));
-    let fd = guest.open(BOX, "file", Open::default().base(Rights::FD_WRITE | Rights::FD_SEEK)).unwrap();
+    let fd =
+        guest.open(BOX, "file", Open::default().base(Rights::FD_WRITE | Rights::FD_SEEK)).unwrap();
     assert_eq!(guest.read(fd, &[1]), fails(Errno::Notcapable));
     assert_eq!(guest.write(fd, &[b"x"]), Ok(1));
     assert_eq!(contents(&guest), b"x123456789");
@@ -148,7 +150,9 @@ fn seeking_to_and_fro() {
     assert_eq!(guest.seek(fd, 1, CUR), fails(Errno::Overflow));
     assert_eq!(guest.seek(fd, i64::MAX, END), fails(Errno::Overflow));
     assert_eq!(guest.seek(fd, 0, SET), Ok(0));
-    for (delta, whence) in [(-1, SET), (-1, CUR), (-11, END), (i64::MIN, SET), (i64::MIN, CUR), (i64::MIN, END)] {
+    for (delta, whence) in
+        [(-1, SET), (-1, CUR), (-11, END), (i64::MIN, SET), (i64::MIN, CUR), (i64::MIN, END)]
+    {
         assert_eq!(guest.seek(fd, delta, whence), fails(Errno::Inval), "{delta} {whence}");
     }
     assert_eq!(guest.tell(fd), Ok(0), "an offset that is refused is not taken");
@@ -195,7 +199,11 @@ fn threads_that_read_one_descriptor_get_different_bytes() {
                         if bytes.is_empty() {
                             return seen;
                         }
-                        seen.extend(bytes.chunks_exact(4).map(|number| u32::from_le_bytes(number.try_into().unwrap())));
+                        seen.extend(
+                            bytes
+                                .chunks_exact(4)
+                                .map(|number| u32::from_le_bytes(number.try_into().unwrap())),
+                        );
                     }
                 })
             })
@@ -270,7 +278,11 @@ fn flags_that_the_host_fixes_at_opening_cannot_change() {
     assert_eq!(guest.set_flags(fd, Fdflags::SYNC | Fdflags::APPEND), Ok(()));
     assert_eq!(guest.fdstat(fd).unwrap().flags, 17);
     for flags in [32, 0x8000, 0xffff] {
-        assert_eq!(guest.call("fd_fdstat_set_flags", &[fd.into(), flags]), fails(Errno::Inval), "{flags:#x}");
+        assert_eq!(
+            guest.call("fd_fdstat_set_flags", &[fd.into(), flags]),
+            fails(Errno::Inval),
+            "{flags:#x}"
+        );
     }
     // Of an i32 that stands for 16 bits, the upper ones mean nothing.
     assert_eq!(guest.call("fd_fdstat_set_flags", &[fd.into(), 0xffff_0010]), Ok(()));
@@ -279,7 +291,14 @@ fn flags_that_the_host_fixes_at_opening_cannot_change() {
 
 #[test]
 fn every_flag_at_opening_is_reported() {
-    for flags in [Fdflags::APPEND, Fdflags::DSYNC, Fdflags::NONBLOCK, Fdflags::RSYNC, Fdflags::SYNC, Fdflags::all()] {
+    for flags in [
+        Fdflags::APPEND,
+        Fdflags::DSYNC,
+        Fdflags::NONBLOCK,
+        Fdflags::RSYNC,
+        Fdflags::SYNC,
+        Fdflags::all(),
+    ] {
         let (mut guest, fd) = opened(Open::default().flags(flags));
         assert_eq!(guest.fdstat(fd).unwrap().flags, flags.bits());
         assert_eq!(guest.write(fd, &[b"x"]), Ok(1), "{flags:?}");
@@ -290,7 +309,10 @@ fn every_flag_at_opening_is_reported() {
 fn fdstat_tells_the_type_and_the_rights() {
     let (mut guest, fd) = opened(Open::default());
     let file = guest.fdstat(fd).unwrap();
-    assert_eq!((file.filetype, file.flags, file.base, file.inheriting), (4, 0, Rights::REGULAR_FILE, Rights::empty()));
+    assert_eq!(
+        (file.filetype, file.flags, file.base, file.inheriting),
+        (4, 0, Rights::REGULAR_FILE, Rights::empty())
+    );
     assert_eq!(guest.fdstat(BOX).unwrap().filetype, 3);
     assert_eq!(guest.fdstat(BOX).unwrap().flags, 0);
     // The exact bytes.
@@ -351,15 +373,20 @@ fn a_size_beyond_what_the_host_has_files_of_is_refused() {
 #[test]
 fn allocating_grows_and_never_shrinks() {
     let (mut guest, fd) = opened(Open::default());
-    for (offset, len, size) in [(0, 5, 10), (0, 100, 100), (10, 10, 100), (90, 20, 110), (200, 50, 250), (500, 0, 250)] {
+    for (offset, len, size) in
+        [(0, 5, 10), (0, 100, 100), (10, 10, 100), (90, 20, 110), (200, 50, 250), (500, 0, 250)]
+    {
         assert_eq!(guest.allocate(fd, offset, len), Ok(()), "{offset} {len}");
         assert_eq!(guest.filestat(fd).unwrap().size, size, "{offset} {len}");
     }
     assert_eq!(contents(&guest)[..10], *CONTENTS);
     assert!(contents(&guest)[10..].iter().all(|byte| *byte == 0));
-    for (offset, len, errno) in
-        [(1 << 63, 1, Errno::Inval), (0, 1 << 63, Errno::Inval), (u64::MAX, u64::MAX, Errno::Inval), (1 << 62, 1 << 62, Errno::Fbig)]
-    {
+    for (offset, len, errno) in [
+        (1 << 63, 1, Errno::Inval),
+        (0, 1 << 63, Errno::Inval),
+        (u64::MAX, u64::MAX, Errno::Inval),
+        (1 << 62, 1 << 62, Errno::Fbig),
+    ] {
         assert_eq!(guest.allocate(fd, offset, len), fails(errno), "{offset} {len}");
     }
     assert_eq!(guest.allocate(BOX, 0, 1), fails(Errno::Badf));
@@ -447,7 +474,10 @@ fn one_time_cannot_be_set_to_two_values() {
 
 #[test]
 fn times_can_be_set_through_a_descriptor_for_reading() {
-    let (mut guest, fd) = opened(Open::default().base(Rights::FD_READ | Rights::FD_FILESTAT_SET_TIMES | Rights::FD_FILESTAT_GET));
+    let (mut guest, fd) = opened(
+        Open::default()
+            .base(Rights::FD_READ | Rights::FD_FILESTAT_SET_TIMES | Rights::FD_FILESTAT_GET),
+    );
     assert_eq!(guest.set_times(fd, 11 * TICK, 12 * TICK, ATIM | MTIM), Ok(()));
     assert_eq!(guest.filestat(fd).unwrap().mtim, 12 * TICK);
 }
@@ -468,7 +498,10 @@ fn creating_truncating_and_excluding() {
     let creating = Open::default().oflags(Oflags::CREAT);
     let fd = guest.open(BOX, "new", creating).unwrap();
     assert_eq!(guest.write(fd, &[b"hello"]), Ok(5));
-    assert_eq!(guest.open(BOX, "new", creating.oflags(Oflags::CREAT | Oflags::EXCL)), fails(Errno::Exist));
+    assert_eq!(
+        guest.open(BOX, "new", creating.oflags(Oflags::CREAT | Oflags::EXCL)),
+        fails(Errno::Exist)
+    );
     let fd = guest.open(BOX, "new", creating).unwrap();
     assert_eq!(guest.read(fd, &[9]), Ok(b"hello".to_vec()), "creating leaves what is there");
     let fd = guest.open(BOX, "new", creating.oflags(Oflags::CREAT | Oflags::TRUNC)).unwrap();
@@ -478,7 +511,15 @@ fn creating_truncating_and_excluding() {
     assert_eq!(guest.temp.stat("box/newer").mode() & 0o7111, 0);
     // Truncating needs neither the right to write nor to set the size of the new descriptor.
     guest.temp.write("box/new", "again");
-    assert!(guest.open(BOX, "new", Open { oflags: Oflags::TRUNC, base: Rights::empty(), ..Open::default() }).is_ok());
+    assert!(
+        guest
+            .open(
+                BOX,
+                "new",
+                Open { oflags: Oflags::TRUNC, base: Rights::empty(), ..Open::default() }
+            )
+            .is_ok()
+    );
     assert_eq!(guest.temp.read("box/new"), b"");
 }
 
@@ -496,7 +537,8 @@ fn an_open_file_outlives_its_name() {
 
 #[test]
 fn a_device_reads_and_writes() {
-    let zero = if cfg!(unix) { Some(std::fs::File::open("/dev/zero").unwrap().into()) } else { None };
+    let zero =
+        if cfg!(unix) { Some(std::fs::File::open("/dev/zero").unwrap().into()) } else { None };
     let mut guest = Setup { stdin: zero, ..Setup::default() }.guest();
     assert_eq!(guest.read(0, &[3, 2]), Ok(if cfg!(unix) { vec![0; 5] } else { Vec::new() }));
     assert_eq!(guest.write(1, &[b"to nowhere"]), Ok(10));
@@ -512,10 +554,10 @@ fn a_device_reads_and_writes() {
 const PIECE: usize = 64 << 20;
 
 /// Makes a call to its end: what it has moved, and in how many slices.
-fn moved_in_slices(guest: &mut Guest, name: &str, args: &[u64]) -> (Result<u32, Stop>, usize) {
+fn moved_in_slices(guest: &mut Guest, name: &str, args: &[u64]) -> (Result<u32, CallError>, usize) {
     for slice in 1..100 {
         match guest.slice(name, args) {
-            Err(Stop::Again) => {}
+            Err(CallError::Again) => {}
             result => return (result.map(|()| guest.u32(*args.last().unwrap())), slice),
         }
     }
@@ -527,12 +569,17 @@ fn many_megabytes_are_moved_in_pieces() {
     let mut guest = Guest::new();
     guest.memory.resize(2 * PIECE + 65_536, 0);
     guest.fresh();
-    let fd = u64::from(guest.open(BOX, "file", Open { oflags: Oflags::CREAT, ..Open::default() }).unwrap());
+    let fd = u64::from(
+        guest.open(BOX, "file", Open { oflags: Oflags::CREAT, ..Open::default() }).unwrap(),
+    );
     guest.fresh();
     // Two buffers: the first piece ends in the second.
     let (first, second) = (1_000_003, 2 * PIECE - 1_000_000);
     let (one, other) = (guest.room(first), guest.room(second));
-    let list: Vec<u8> = [one, first as u64, other, second as u64].into_iter().flat_map(|number| (number as u32).to_le_bytes()).collect();
+    let list: Vec<u8> = [one, first as u64, other, second as u64]
+        .into_iter()
+        .flat_map(|number| (number as u32).to_le_bytes())
+        .collect();
     let (list, count, offset) = (guest.put(&list), guest.room(4), guest.room(8));
     let bytes: Vec<u8> = (0..first + second).map(|index| (index % 251) as u8).collect();
     let fill = |guest: &mut Guest, bytes: &[u8]| {
@@ -557,7 +604,10 @@ fn many_megabytes_are_moved_in_pieces() {
         guest.temp.write("box/file", &bytes[..len]);
         fill(&mut guest, &vec![0; bytes.len()]);
         guest.call("fd_seek", &[fd, 0, SET.into(), offset]).unwrap();
-        assert_eq!(moved_in_slices(&mut guest, "fd_read", &[fd, list, 2, count]), (Ok(len as u32), slices));
+        assert_eq!(
+            moved_in_slices(&mut guest, "fd_read", &[fd, list, 2, count]),
+            (Ok(len as u32), slices)
+        );
         assert!(is_there(&guest, len), "{len}");
     }
 }
@@ -568,7 +618,11 @@ fn a_call_moves_as_much_as_one_of_linux_at_most() {
     guest.memory.resize(PIECE + 65_536, 0);
     guest.fresh();
     let buffer = guest.room(PIECE) as u32;
-    let list: Vec<u8> = (0..40).flat_map(|_| [buffer, PIECE as u32]).flat_map(u32::to_le_bytes).collect();
+    let list: Vec<u8> =
+        (0..40).flat_map(|_| [buffer, PIECE as u32]).flat_map(u32::to_le_bytes).collect();
     let (list, count) = (guest.put(&list), guest.room(4));
-    assert_eq!(moved_in_slices(&mut guest, "fd_write", &[1, list, 40, count]), (Ok(0x7fff_f000), 32));
+    assert_eq!(
+        moved_in_slices(&mut guest, "fd_write", &[1, list, 40, count]),
+        (Ok(0x7fff_f000), 32)
+    );
 }

@@ -27,9 +27,15 @@ fn a_guest_has_no_more_descriptors_than_it_may() {
 /// Whatever is asked of a guest that has no number left, it is refused, and nothing has been done.
 fn check_nothing_is_opened(guest: &mut Guest, fd: u32, look: &dyn Fn(&Guest) -> String) {
     let before = look(guest);
-    for oflags in [Oflags::TRUNC, Oflags::CREAT, Oflags::CREAT | Oflags::TRUNC, Oflags::CREAT | Oflags::EXCL] {
+    for oflags in
+        [Oflags::TRUNC, Oflags::CREAT, Oflags::CREAT | Oflags::TRUNC, Oflags::CREAT | Oflags::EXCL]
+    {
         for path in ["file", "new", "dir/new", "link"] {
-            let how = Open { oflags, base: Rights::FD_READ | Rights::FD_WRITE, ..Open::default().follow() };
+            let how = Open {
+                oflags,
+                base: Rights::FD_READ | Rights::FD_WRITE,
+                ..Open::default().follow()
+            };
             assert_eq!(guest.open(fd, path, how), fails(Errno::Mfile), "{path} with {oflags:?}");
             assert_eq!(look(guest), before, "{path} with {oflags:?}");
         }
@@ -54,7 +60,9 @@ fn an_open_that_finds_no_number_has_created_and_cut_nothing() {
             guest = guest.thread();
         }
         check_nothing_is_opened(&mut guest, BOX, &|guest| format!("{:?}", guest.temp.tree("")));
-        let look = move |_: &Guest| format!("{:?} {:?}", tree.list_files("", &mut { usize::MAX }), tree.read_file("file"));
+        let look = move |_: &Guest| {
+            format!("{:?} {:?}", tree.list_files("", &mut { usize::MAX }), tree.read_file("file"))
+        };
         check_nothing_is_opened(&mut guest, memory, &look);
         // What is wrong with the call itself comes first, as there is nothing to be opened.
         assert_eq!(guest.open(BOX, "", Open::creating()), fails(Errno::Noent));
@@ -98,12 +106,16 @@ fn a_connection_waits_on_where_there_is_no_number_for_it() {
         guest.close(2).unwrap();
         guest.fresh();
         let at = guest.room(4);
-        assert_eq!(guest.slice("sock_accept", &[0, 0, at]), Err(wasi_rs_core::preview1::Stop::Again));
+        assert_eq!(
+            guest.slice("sock_accept", &[0, 0, at]),
+            Err(wasi_rs_core::preview1::CallError::Again)
+        );
         assert!(guest.ctx.table.reserve().is_ok());
     }
 }
 
-/// Threads that open and close at the edge of what may be open never get a number twice, nor lose one.
+/// Threads that open and close at the edge of what may be open never get a number twice, nor lose
+/// one.
 #[test]
 fn threads_share_the_last_numbers() {
     let guest = Guest::new();
@@ -120,7 +132,11 @@ fn threads_share_the_last_numbers() {
                     match thread.open(BOX, &name, Open::creating()) {
                         Ok(fd) => {
                             assert!((4..6).contains(&fd), "{fd}");
-                            assert_eq!(thread.write(fd, &[name.as_bytes()]), Ok(name.len() as u32), "nobody else has it");
+                            assert_eq!(
+                                thread.write(fd, &[name.as_bytes()]),
+                                Ok(name.len() as u32),
+                                "nobody else has it"
+                            );
                             assert_eq!(thread.close(fd), Ok(()));
                             assert_eq!(thread.temp.read(&format!("box/{name}")), name.as_bytes());
                         }

@@ -1,6 +1,7 @@
 //! The functions of preview1 through their raw ABI, without Node.
 //!
-//! Where Windows differs, a test says so by `cfg_attr(windows, ignore = ..)`, or by `cfg(unix)` where it needs what only Unix has.
+//! Where Windows differs, a test says so by `cfg_attr(windows, ignore = ..)`, or by `cfg(unix)`
+//! where it needs what only Unix has.
 
 #![allow(
     missing_docs,

@@ -3,9 +3,10 @@
 use crate::support::host::{MetadataExt, TICK, nanoseconds};
 use crate::support::{BOX, Guest, Open, Outcome, fails};
 use wasi_rs_core::abi::{Errno, Fdflags, Oflags, Rights};
-use wasi_rs_core::preview1::Stop;
+use wasi_rs_core::preview1::CallError;
 
-/// `file`, `dir/nested/deep`, `dir/inner`, an empty `empty`, and links: `link` to the file, `dirlink` to the directory, `dangling`, `loop`.
+/// `file`, `dir/nested/deep`, `dir/inner`, an empty `empty`, and links: `link` to the file,
+/// `dirlink` to the directory, `dangling`, `loop`.
 fn world() -> Guest {
     let guest = Guest::new();
     let temp = &guest.temp;
@@ -15,36 +16,65 @@ fn world() -> Guest {
     }
     temp.write("box/dir/inner", "inner");
     temp.write("box/dir/nested/deep", "deep");
-    for (text, link) in [("file", "link"), ("dir", "dirlink"), ("missing", "dangling"), ("loop", "loop"), ("../file", "dir/back")] {
+    for (text, link) in [
+        ("file", "link"),
+        ("dir", "dirlink"),
+        ("missing", "dangling"),
+        ("loop", "loop"),
+        ("../file", "dir/back"),
+    ] {
         temp.symlink(text, &format!("box/{link}"));
     }
     guest
 }
 
-/// Every function that takes a path, each of its paths, with and without following a link at the end.
+/// Every function that takes a path, each of its paths, with and without following a link at the
+/// end.
 pub type Act = fn(&mut Guest, u32, &[u8]) -> Outcome<()>;
 pub const ACTS: &[(&str, Act)] = &[
     ("path_create_directory", |guest, fd, path| guest.mkdir(fd, path)),
     ("path_filestat_get", |guest, fd, path| guest.path_filestat(fd, path, false).map(drop)),
-    ("path_filestat_get following", |guest, fd, path| guest.path_filestat(fd, path, true).map(drop)),
+    ("path_filestat_get following", |guest, fd, path| {
+        guest.path_filestat(fd, path, true).map(drop)
+    }),
     ("path_filestat_set_times", |guest, fd, path| guest.path_set_times(fd, path, false, 1, 2, 5)),
-    ("path_filestat_set_times following", |guest, fd, path| guest.path_set_times(fd, path, true, 1, 2, 5)),
+    ("path_filestat_set_times following", |guest, fd, path| {
+        guest.path_set_times(fd, path, true, 1, 2, 5)
+    }),
     ("path_link from", |guest, fd, path| guest.link(fd, path, false, BOX, "linked")),
     ("path_link from, following", |guest, fd, path| guest.link(fd, path, true, BOX, "linked")),
     ("path_link to", |guest, fd, path| guest.link(BOX, "file", false, fd, path)),
     ("path_open", |guest, fd, path| guest.open(fd, path, Open::reading()).map(drop)),
-    ("path_open following", |guest, fd, path| guest.open(fd, path, Open::reading().follow()).map(drop)),
-    ("path_open to write", |guest, fd, path| guest.open(fd, path, Open::default().follow()).map(drop)),
-    ("path_open to append", |guest, fd, path| guest.open(fd, path, Open::default().flags(Fdflags::APPEND).follow()).map(drop)),
-    ("path_open with CREAT", |guest, fd, path| guest.open(fd, path, Open::creating()).map(drop)),
-    ("path_open with CREAT, following", |guest, fd, path| guest.open(fd, path, Open::creating().follow()).map(drop)),
-    ("path_open with CREAT and EXCL", |guest, fd, path| {
-        guest.open(fd, path, Open::default().oflags(Oflags::CREAT | Oflags::EXCL).follow()).map(drop)
+    ("path_open following", |guest, fd, path| {
+        guest.open(fd, path, Open::reading().follow()).map(drop)
     }),
-    ("path_open with TRUNC", |guest, fd, path| guest.open(fd, path, Open::default().oflags(Oflags::TRUNC)).map(drop)),
-    ("path_open with TRUNC, following", |guest, fd, path| guest.open(fd, path, Open::default().oflags(Oflags::TRUNC).follow()).map(drop)),
-    ("path_open with DIRECTORY", |guest, fd, path| guest.open(fd, path, Open::directory()).map(drop)),
-    ("path_open with DIRECTORY, following", |guest, fd, path| guest.open(fd, path, Open::directory().follow()).map(drop)),
+    ("path_open to write", |guest, fd, path| {
+        guest.open(fd, path, Open::default().follow()).map(drop)
+    }),
+    ("path_open to append", |guest, fd, path| {
+        guest.open(fd, path, Open::default().flags(Fdflags::APPEND).follow()).map(drop)
+    }),
+    ("path_open with CREAT", |guest, fd, path| guest.open(fd, path, Open::creating()).map(drop)),
+    ("path_open with CREAT, following", |guest, fd, path| {
+        guest.open(fd, path, Open::creating().follow()).map(drop)
+    }),
+    ("path_open with CREAT and EXCL", |guest, fd, path| {
+        guest
+            .open(fd, path, Open::default().oflags(Oflags::CREAT | Oflags::EXCL).follow())
+            .map(drop)
+    }),
+    ("path_open with TRUNC", |guest, fd, path| {
+        guest.open(fd, path, Open::default().oflags(Oflags::TRUNC)).map(drop)
+    }),
+    ("path_open with TRUNC, following", |guest, fd, path| {
+        guest.open(fd, path, Open::default().oflags(Oflags::TRUNC).follow()).map(drop)
+    }),
+    ("path_open with DIRECTORY", |guest, fd, path| {
+        guest.open(fd, path, Open::directory()).map(drop)
+    }),
+    ("path_open with DIRECTORY, following", |guest, fd, path| {
+        guest.open(fd, path, Open::directory().follow()).map(drop)
+    }),
     ("path_readlink", |guest, fd, path| guest.readlink(fd, path, 99).map(drop)),
     ("path_remove_directory", |guest, fd, path| guest.rmdir(fd, path)),
     ("path_rename from", |guest, fd, path| guest.rename(fd, path, BOX, "renamed")),
@@ -76,7 +106,12 @@ fn what_is_no_path_is_refused_by_every_function() {
         let mut guest = world();
         let before = guest.temp.tree("");
         for (name, act) in ACTS {
-            assert_eq!(act(&mut guest, BOX, path), fails(errno), "{name} with {:?}", String::from_utf8_lossy(path));
+            assert_eq!(
+                act(&mut guest, BOX, path),
+                fails(errno),
+                "{name} with {:?}",
+                String::from_utf8_lossy(path)
+            );
         }
         assert_eq!(guest.temp.tree(""), before);
     }
@@ -111,7 +146,11 @@ fn a_name_that_is_too_long_is_refused() {
     for (name, act) in ACTS {
         let mut guest = world();
         assert_eq!(act(&mut guest, BOX, too_long.as_bytes()), fails(Errno::Nametoolong), "{name}");
-        assert_eq!(act(&mut guest, BOX, format!("{too_long}/x").as_bytes()), fails(Errno::Nametoolong), "{name}");
+        assert_eq!(
+            act(&mut guest, BOX, format!("{too_long}/x").as_bytes()),
+            fails(Errno::Nametoolong),
+            "{name}"
+        );
     }
     let mut guest = world();
     assert!(guest.open(BOX, &longest, Open::creating()).is_ok());
@@ -135,16 +174,29 @@ fn any_way_that_stays_inside_leads_there() {
         "empty/../dirlink/nested/deep",
     ] {
         for follow in [false, true] {
-            assert_eq!(guest.path_filestat(BOX, path, follow).map(|stat| stat.ino), Ok(deep), "{path}");
+            assert_eq!(
+                guest.path_filestat(BOX, path, follow).map(|stat| stat.ino),
+                Ok(deep),
+                "{path}"
+            );
         }
         let fd = guest.open(BOX, path, Open::default()).unwrap();
         assert_eq!(guest.read(fd, &[9]), Ok(b"deep".to_vec()));
         guest.close(fd).unwrap();
     }
     let dir = guest.temp.stat("box/dir").ino();
-    for path in
-        ["dir", "dir/", "dir///", "dir/.", "./dir/./", "dir/nested/..", "dir/nested/../", "dirlink/", "dirlink/.", "dirlink/nested/.."]
-    {
+    for path in [
+        "dir",
+        "dir/",
+        "dir///",
+        "dir/.",
+        "./dir/./",
+        "dir/nested/..",
+        "dir/nested/../",
+        "dirlink/",
+        "dirlink/.",
+        "dirlink/nested/..",
+    ] {
         assert_eq!(guest.path_filestat(BOX, path, false).map(|stat| stat.ino), Ok(dir), "{path}");
         let fd = guest.open(BOX, path, Open::directory()).unwrap();
         assert_eq!(guest.filestat(fd).map(|stat| stat.ino), Ok(dir), "{path}");
@@ -161,7 +213,8 @@ fn names_are_any_unicode() {
     let mut guest = world();
     let elsewhere = [" ", "\n", "\\", "...", "a..", "*", "a:b", "nul"];
     let everywhere = ["ünïcödé", "日本語", "🦀", "..a", "-", "\u{7f}", "\u{202e}x"];
-    let (names, refused) = if cfg!(windows) { (&[][..], &elsewhere[..]) } else { (&elsewhere[..], &[][..]) };
+    let (names, refused) =
+        if cfg!(windows) { (&[][..], &elsewhere[..]) } else { (&elsewhere[..], &[][..]) };
     for name in refused {
         assert_eq!(guest.open(BOX, name, Open::creating()), fails(Errno::Inval), "{name}");
         assert_eq!(guest.mkdir(BOX, name), fails(Errno::Inval), "{name}");
@@ -169,7 +222,11 @@ fn names_are_any_unicode() {
         assert_eq!(guest.link(BOX, "file", false, BOX, name), fails(Errno::Inval), "{name}");
         assert_eq!(guest.symlink("file", BOX, name), fails(Errno::Inval), "{name}");
         assert_eq!(guest.open(BOX, name, Open::reading()), fails(Errno::Noent), "{name}");
-        assert_eq!(guest.open(BOX, format!("{name}/x"), Open::creating()), fails(Errno::Noent), "{name}");
+        assert_eq!(
+            guest.open(BOX, format!("{name}/x"), Open::creating()),
+            fails(Errno::Noent),
+            "{name}"
+        );
         assert_eq!(guest.path_filestat(BOX, name, true), fails(Errno::Noent), "{name}");
         assert_eq!(guest.unlink(BOX, name), fails(Errno::Noent), "{name}");
         assert_eq!(guest.readlink(BOX, name, 9), fails(Errno::Noent), "{name}");
@@ -197,12 +254,35 @@ fn a_name_of_the_hosts_that_is_no_utf_8_can_be_listed_and_read_as_it_is() {
 #[test]
 fn directories_are_created() {
     let mut guest = world();
-    for path in ["new", "new/inner", "dir/new", "dirlink/linked", "dir/nested/../other", "slash/", "slashes///", "./dot"] {
+    for path in [
+        "new",
+        "new/inner",
+        "dir/new",
+        "dirlink/linked",
+        "dir/nested/../other",
+        "slash/",
+        "slashes///",
+        "./dot",
+    ] {
         assert_eq!(guest.mkdir(BOX, path), Ok(()), "{path}");
         assert!(guest.temp.stat(&format!("box/{path}")).is_dir());
         assert_eq!(guest.mkdir(BOX, path), fails(Errno::Exist), "{path}");
     }
-    for path in ["file", "dir", "dir/", "link", "dirlink", "dirlink/", "dangling", "loop", ".", "./", "dir/.", "dir/..", "dirlink/.."] {
+    for path in [
+        "file",
+        "dir",
+        "dir/",
+        "link",
+        "dirlink",
+        "dirlink/",
+        "dangling",
+        "loop",
+        ".",
+        "./",
+        "dir/.",
+        "dir/..",
+        "dirlink/..",
+    ] {
         assert_eq!(guest.mkdir(BOX, path), fails(Errno::Exist), "{path}");
     }
     assert_eq!(guest.temp.stat("box/new").mode() & 0o7000, 0);
@@ -257,7 +337,10 @@ fn files_and_links_are_unlinked() {
         assert_eq!(guest.unlink(BOX, path), Ok(()), "{path}");
         assert!(!guest.temp.there(&format!("box/{path}")));
     }
-    assert!(guest.temp.there("box/file") && guest.temp.there("box/dir/inner"), "the link goes, not what it leads to");
+    assert!(
+        guest.temp.there("box/file") && guest.temp.there("box/dir/inner"),
+        "the link goes, not what it leads to"
+    );
     assert_eq!(guest.unlink(BOX, "dir/back"), Ok(()));
     assert_eq!(guest.unlink(BOX, "dir/../file"), Ok(()));
     assert!(!guest.temp.there("box/file"));
@@ -282,10 +365,22 @@ fn attributes_of_a_link_or_of_what_it_leads_to() {
     ] {
         let host = guest.temp.stat(&format!("box/{below}"));
         let stat = guest.path_filestat(BOX, path, follow).unwrap();
-        assert_eq!((stat.dev, stat.ino, stat.filetype), (host.dev(), host.ino(), filetype), "{path} {follow}");
+        assert_eq!(
+            (stat.dev, stat.ino, stat.filetype),
+            (host.dev(), host.ino(), filetype),
+            "{path} {follow}"
+        );
         assert_eq!((stat.nlink, stat.size), (host.nlink(), host.size()), "{path} {follow}");
-        let times = [(host.atime(), host.atime_nsec()), (host.mtime(), host.mtime_nsec()), (host.ctime(), host.ctime_nsec())];
-        assert_eq!([stat.atim, stat.mtim, stat.ctim], times.map(|(seconds, nanos)| nanoseconds(seconds, nanos)), "{path} {follow}");
+        let times = [
+            (host.atime(), host.atime_nsec()),
+            (host.mtime(), host.mtime_nsec()),
+            (host.ctime(), host.ctime_nsec()),
+        ];
+        assert_eq!(
+            [stat.atim, stat.mtim, stat.ctim],
+            times.map(|(seconds, nanos)| nanoseconds(seconds, nanos)),
+            "{path} {follow}"
+        );
     }
     for (path, follow, errno) in [
         ("missing", false, Errno::Noent),
@@ -338,14 +433,20 @@ fn times_are_set_of_a_link_or_of_what_it_leads_to() {
         ("dirlink/back", true, "file"),
     ] {
         let mut guest = world();
-        assert_eq!(guest.path_set_times(BOX, path, follow, 42 * TICK, at, TIMES), Ok(()), "{path} {follow}");
-        let set: Vec<&str> = [".", "file", "dir", "dir/nested/deep", "link", "dirlink", "dangling", "loop"]
-            .into_iter()
-            .filter(|below| {
-                let host = guest.temp.stat(&format!("box/{below}"));
-                nanoseconds(host.mtime(), host.mtime_nsec()) == at && nanoseconds(host.atime(), host.atime_nsec()) == 42 * TICK
-            })
-            .collect();
+        assert_eq!(
+            guest.path_set_times(BOX, path, follow, 42 * TICK, at, TIMES),
+            Ok(()),
+            "{path} {follow}"
+        );
+        let set: Vec<&str> =
+            [".", "file", "dir", "dir/nested/deep", "link", "dirlink", "dangling", "loop"]
+                .into_iter()
+                .filter(|below| {
+                    let host = guest.temp.stat(&format!("box/{below}"));
+                    nanoseconds(host.mtime(), host.mtime_nsec()) == at
+                        && nanoseconds(host.atime(), host.atime_nsec()) == 42 * TICK
+                })
+                .collect();
         assert_eq!(set, [changed], "{path} {follow}");
     }
     let mut guest = world();
@@ -359,7 +460,11 @@ fn times_are_set_of_a_link_or_of_what_it_leads_to() {
         ("file", true, 4 | 8, Errno::Inval),
         ("file", true, 16, Errno::Inval),
     ] {
-        assert_eq!(guest.path_set_times(BOX, path, follow, 1, 1, flags), fails(errno), "{path} {flags}");
+        assert_eq!(
+            guest.path_set_times(BOX, path, follow, 1, 1, flags),
+            fails(errno),
+            "{path} {flags}"
+        );
     }
     assert_eq!(guest.temp.tree("box"), before);
     // To now, and one alone.
@@ -372,10 +477,18 @@ fn times_are_set_of_a_link_or_of_what_it_leads_to() {
 #[test]
 fn hard_links_are_made() {
     let mut guest = world();
-    for (old, new) in [("file", "one"), ("dir/inner", "two"), ("file", "dir/three"), ("dirlink/inner", "dirlink/four"), ("file", "./five")]
-    {
+    for (old, new) in [
+        ("file", "one"),
+        ("dir/inner", "two"),
+        ("file", "dir/three"),
+        ("dirlink/inner", "dirlink/four"),
+        ("file", "./five"),
+    ] {
         assert_eq!(guest.link(BOX, old, false, BOX, new), Ok(()), "{old} {new}");
-        assert_eq!(guest.temp.stat(&format!("box/{new}")).ino(), guest.temp.stat(&format!("box/{old}")).ino());
+        assert_eq!(
+            guest.temp.stat(&format!("box/{new}")).ino(),
+            guest.temp.stat(&format!("box/{old}")).ino()
+        );
     }
     assert_eq!(guest.path_filestat(BOX, "file", false).unwrap().nlink, 4);
     // Of a link itself, or of what it leads to.
@@ -460,7 +573,11 @@ fn files_and_directories_are_renamed() {
         let mut guest = world();
         let moved = guest.temp.stat(&format!("box/{}", old.trim_end_matches('/'))).ino();
         assert_eq!(guest.rename(BOX, old, BOX, new), Ok(()), "{old} to {new}");
-        assert_eq!(guest.temp.stat(&format!("box/{}", new.trim_end_matches('/'))).ino(), moved, "{old} to {new}");
+        assert_eq!(
+            guest.temp.stat(&format!("box/{}", new.trim_end_matches('/'))).ino(),
+            moved,
+            "{old} to {new}"
+        );
         assert!(old == new || !guest.temp.there(&format!("box/{}", old.trim_end_matches('/'))));
     }
     let mut guest = world();
@@ -507,7 +624,11 @@ fn symbolic_links_are_made_and_read() {
     ] {
         assert_eq!(guest.symlink(text, BOX, path), Ok(()), "{text} at {path}");
         let made = std::fs::read_link(guest.temp.path(&format!("box/{path}"))).unwrap();
-        assert_eq!(made.to_str().unwrap().replace('\\', "/"), text, "the host has its own separators");
+        assert_eq!(
+            made.to_str().unwrap().replace('\\', "/"),
+            text,
+            "the host has its own separators"
+        );
         assert_eq!(guest.readlink(BOX, path, 99), Ok(text.as_bytes().to_vec()));
     }
     let longest = "t".repeat(4095);
@@ -542,7 +663,9 @@ fn symbolic_links_are_made_and_read() {
 #[test]
 fn the_text_of_a_link_is_cut_to_the_buffer() {
     let mut guest = world();
-    for (len, text) in [(0, ""), (1, "m"), (6, "missin"), (7, "missing"), (8, "missing"), (5000, "missing")] {
+    for (len, text) in
+        [(0, ""), (1, "m"), (6, "missin"), (7, "missing"), (8, "missing"), (5000, "missing")]
+    {
         assert_eq!(guest.readlink(BOX, "dangling", len), Ok(text.as_bytes().to_vec()), "{len}");
     }
     for len in [0, 10] {
@@ -567,10 +690,19 @@ fn the_text_of_a_link_is_cut_to_the_buffer() {
 #[test]
 fn a_long_text_of_a_link_is_cut_to_the_buffer() {
     let mut guest = Guest::new();
-    let text: String = (0..400).map(|at| if at % 80 == 79 { '/' } else { char::from(b'a' + u8::try_from(at % 23).unwrap()) }).collect();
+    let text: String =
+        (0..400)
+            .map(|at| {
+                if at % 80 == 79 { '/' } else { char::from(b'a' + u8::try_from(at % 23).unwrap()) }
+            })
+            .collect();
     guest.symlink(&text, BOX, "long").unwrap();
     for len in [1, 255, 256, 257, 399, 400, 401, 4095, 4096, 5000] {
-        assert_eq!(guest.readlink(BOX, "long", len), Ok(text.as_bytes()[..len.min(400)].to_vec()), "{len}");
+        assert_eq!(
+            guest.readlink(BOX, "long", len),
+            Ok(text.as_bytes()[..len.min(400)].to_vec()),
+            "{len}"
+        );
     }
 }
 
@@ -626,8 +758,16 @@ fn what_was_opened_is_what_it_is_however_it_was_opened() {
         let fd = guest.open(BOX, path, how).unwrap_or_else(|error| panic!("{path}: {error:?}"));
         assert_eq!(guest.fdstat(fd).unwrap().filetype, filetype, "{path}");
         let stat = guest.filestat(fd).unwrap();
-        assert_eq!((stat.filetype, stat), (filetype, guest.path_filestat(BOX, path, true).unwrap()), "{path}");
-        assert_eq!(guest.readdir(fd, 4096, 0).is_ok(), filetype == DIRECTORY && how.base.contains(Rights::FD_READDIR), "{path}");
+        assert_eq!(
+            (stat.filetype, stat),
+            (filetype, guest.path_filestat(BOX, path, true).unwrap()),
+            "{path}"
+        );
+        assert_eq!(
+            guest.readdir(fd, 4096, 0).is_ok(),
+            filetype == DIRECTORY && how.base.contains(Rights::FD_READDIR),
+            "{path}"
+        );
         if filetype == REGULAR && how.base.contains(Rights::FD_WRITE) {
             assert_eq!(guest.write(fd, &[b"abcd"]), Ok(4), "{path}");
             assert_eq!(guest.tell(fd), Ok(4), "{path}");
@@ -640,7 +780,11 @@ fn what_was_opened_is_what_it_is_however_it_was_opened() {
         #[cfg(unix)]
         "fifo",
     ] {
-        assert_eq!(guest.open(BOX, path, Open::directory().follow()), fails(Errno::Notdir), "{path}");
+        assert_eq!(
+            guest.open(BOX, path, Open::directory().follow()),
+            fails(Errno::Notdir),
+            "{path}"
+        );
     }
 }
 
@@ -648,7 +792,8 @@ fn what_was_opened_is_what_it_is_however_it_was_opened() {
 fn opening_says_what_is_wrong() {
     let mut guest = world();
     let write = Open::default();
-    let (create, exclusive) = (Open::creating(), Open::default().oflags(Oflags::CREAT | Oflags::EXCL));
+    let (create, exclusive) =
+        (Open::creating(), Open::default().oflags(Oflags::CREAT | Oflags::EXCL));
     let truncate = Open::default().oflags(Oflags::TRUNC);
     let both = Open::directory().base(Rights::FD_READ | Rights::FD_WRITE);
     let before = guest.temp.tree("box");
@@ -678,17 +823,31 @@ fn opening_says_what_is_wrong() {
         ("missing", Open::directory(), Errno::Noent),
         ("new", Open::directory().oflags(Oflags::CREAT | Oflags::DIRECTORY), Errno::Inval),
     ] {
-        assert_eq!(guest.open(BOX, path, how), fails(errno), "{path} {:?} {:?}", how.oflags, how.base);
+        assert_eq!(
+            guest.open(BOX, path, how),
+            fails(errno),
+            "{path} {:?} {:?}",
+            how.oflags,
+            how.base
+        );
     }
     // Nothing can be created under a name with a slash behind it.
     for path in ["new/", "file/"] {
         let result = guest.open(BOX, path, create);
-        assert!([fails(Errno::Isdir), fails(Errno::Noent), fails(Errno::Notdir)].contains(&result), "{path}: {result:?}");
+        assert!(
+            [fails(Errno::Isdir), fails(Errno::Noent), fails(Errno::Notdir)].contains(&result),
+            "{path}: {result:?}"
+        );
     }
-    for (oflags, fdflags) in [(16, 0), (0x8000, 0), (0xffff, 0), (1, 32), (1, 0x8000), (1, 0xffff)] {
+    for (oflags, fdflags) in [(16, 0), (0x8000, 0), (0xffff, 0), (1, 32), (1, 0x8000), (1, 0xffff)]
+    {
         guest.fresh();
         let (path, fd) = (guest.put(b"new"), guest.room(4));
-        assert_eq!(guest.call("path_open", &[3, 0, path, 3, oflags, 2, 0, fdflags, fd]), fails(Errno::Inval), "{oflags:#x} {fdflags:#x}");
+        assert_eq!(
+            guest.call("path_open", &[3, 0, path, 3, oflags, 2, 0, fdflags, fd]),
+            fails(Errno::Inval),
+            "{oflags:#x} {fdflags:#x}"
+        );
     }
     assert_eq!(guest.temp.tree("box"), before);
 }
@@ -739,8 +898,16 @@ fn a_directory_stays_the_directory_when_it_is_renamed_or_removed() {
     guest.rmdir(dir, "nested").unwrap();
     // Windows does not say why.
     let refusals = if cfg!(windows) { &[Errno::Noent, Errno::Acces][..] } else { &[Errno::Noent] };
-    assert!(guest.open(nested, "new", Open::creating()).is_err_and(|stop| refusals.iter().any(|errno| stop == Stop::Errno(*errno))));
-    assert!(guest.mkdir(nested, "new").is_err_and(|stop| refusals.iter().any(|errno| stop == Stop::Errno(*errno))));
+    assert!(
+        guest
+            .open(nested, "new", Open::creating())
+            .is_err_and(|stop| refusals.iter().any(|errno| stop == CallError::Errno(*errno)))
+    );
+    assert!(
+        guest
+            .mkdir(nested, "new")
+            .is_err_and(|stop| refusals.iter().any(|errno| stop == CallError::Errno(*errno)))
+    );
 }
 
 #[test]
@@ -804,7 +971,10 @@ fn permissions_of_the_host_hold() {
         assert_eq!(guest.open(BOX, "unreadable", Open::reading()), fails(Errno::Acces));
         assert_eq!(guest.open(BOX, "unwritable", Open::default()), fails(Errno::Acces));
         assert!(guest.open(BOX, "unwritable", Open::reading()).is_ok());
-        assert_eq!(guest.open(BOX, "unwritable", Open::reading().oflags(Oflags::TRUNC)), fails(Errno::Acces));
+        assert_eq!(
+            guest.open(BOX, "unwritable", Open::reading().oflags(Oflags::TRUNC)),
+            fails(Errno::Acces)
+        );
         for (name, act) in ACTS {
             assert_eq!(act(guest, BOX, b"locked/file"), fails(Errno::Acces), "{name}");
         }
@@ -828,13 +998,23 @@ fn permissions_of_the_host_hold() {
 fn nothing_is_linked_or_renamed_across_file_systems() {
     use crate::support::TempDir;
     let here = TempDir::new();
-    let Some(there) = TempDir::inside("/dev/shm").filter(|there| there.stat("").dev() != here.stat("").dev()) else {
+    let Some(there) =
+        TempDir::inside("/dev/shm").filter(|there| there.stat("").dev() != here.stat("").dev())
+    else {
         return crate::support::host::skipped("no second file system");
     };
     let mut guest = world();
     there.write("other", "x");
-    let object = wasi_rs_core::host::open_preopen(&there.path(""), wasi_rs_core::host::PreopenOptions::default()).unwrap();
-    let fd = guest.ctx.table.insert(wasi_rs_core::descriptor::Descriptor::preopen(object, b"there")).unwrap();
+    let object = wasi_rs_core::host::open_preopen(
+        &there.path(""),
+        wasi_rs_core::host::PreopenOptions::default(),
+    )
+    .unwrap();
+    let fd = guest
+        .ctx
+        .table
+        .insert(wasi_rs_core::descriptor::Descriptor::preopen(object, b"there"))
+        .unwrap();
     assert_eq!(guest.link(BOX, "file", false, fd, "new"), fails(Errno::Xdev));
     assert_eq!(guest.rename(BOX, "file", fd, "new"), fails(Errno::Xdev));
     assert_eq!(guest.rename(fd, "other", BOX, "new"), fails(Errno::Xdev));

@@ -1,10 +1,11 @@
-//! Every pointer of every function, where it must not point: no result, no byte written, nothing done.
+//! Every pointer of every function, where it must not point: no result, no byte written, nothing
+//! done.
 
 use super::signatures::SIGNATURES;
 use crate::support::host::{Stream, stream_pair};
 use crate::support::{BOX, Event, Fdstat, Guest, Open, Outcome, PAGE, Setup, Subscribe, Tree};
 use wasi_rs_core::abi::{Errno, Oflags, Rights};
-use wasi_rs_core::preview1::Stop;
+use wasi_rs_core::preview1::CallError;
 
 /// What an argument is.
 #[derive(Debug, Clone, Copy)]
@@ -55,9 +56,25 @@ const CALLS: &[(&str, &[Kind])] = &[
     ("fd_write", &[Value(FILE), Iovecs("xyz"), Length, Record(4)]),
     ("path_create_directory", &[Value(DIR), Bytes("new"), Length]),
     ("path_filestat_get", &[Value(DIR), Value(0), Bytes("file"), Length, Record(64)]),
-    ("path_filestat_set_times", &[Value(DIR), Value(0), Bytes("file"), Length, Value(1), Value(2), Value(5)]),
+    (
+        "path_filestat_set_times",
+        &[Value(DIR), Value(0), Bytes("file"), Length, Value(1), Value(2), Value(5)],
+    ),
     ("path_link", &[Value(DIR), Value(0), Bytes("file"), Length, Value(DIR), Bytes("new"), Length]),
-    ("path_open", &[Value(DIR), Value(0), Bytes("new"), Length, Value(1), Value(0x42), Value(0), Value(0), Record(4)]),
+    (
+        "path_open",
+        &[
+            Value(DIR),
+            Value(0),
+            Bytes("new"),
+            Length,
+            Value(1),
+            Value(0x42),
+            Value(0),
+            Value(0),
+            Record(4),
+        ],
+    ),
     ("path_readlink", &[Value(DIR), Bytes("link"), Length, Room(2), Length, Record(4)]),
     ("path_remove_directory", &[Value(DIR), Bytes("dir"), Length]),
     ("path_rename", &[Value(DIR), Bytes("file"), Length, Value(DIR), Bytes("new"), Length]),
@@ -157,18 +174,43 @@ fn bad_pointers(size: u64) -> Vec<u64> {
 
 /// Pointers and lengths that are not all inside.
 fn bad_ranges() -> Vec<(u64, u64)> {
-    let mut ranges = vec![(0, END + 1), (1, END), (1, LAST), (LAST, 1), (LAST, LAST), (HALF, HALF), (HALF, 1), (END - 1, 2)];
+    let mut ranges = vec![
+        (0, END + 1),
+        (1, END),
+        (1, LAST),
+        (LAST, 1),
+        (LAST, LAST),
+        (HALF, HALF),
+        (HALF, 1),
+        (END - 1, 2),
+    ];
     // Also an empty range has to begin inside.
     ranges.extend([(END, 0), (END, 1), (LAST, 0), (HALF, 0)]);
     ranges
 }
 
-/// Pointers and counts of records of `size` bytes that are not all inside: also where the product wraps around 2^32 to
-/// something small.
+/// Pointers and counts of records of `size` bytes that are not all inside: also where the product
+/// wraps around 2^32 to something small.
 fn bad_arrays(at: u64, size: u64) -> Vec<(u64, u64)> {
     let wrapping = (1_u64 << 32).div_ceil(size);
-    let mut arrays = vec![(at, END / size + 1), (at, wrapping), (at, wrapping + 1), (at, HALF), (at, LAST), (at, LAST / size)];
-    arrays.extend([(END - size + 1, 1), (END - 1, 1), (END, 1), (LAST, 1), (HALF, 1), (LAST - size + 2, 1), (END, 0), (LAST, 0)]);
+    let mut arrays = vec![
+        (at, END / size + 1),
+        (at, wrapping),
+        (at, wrapping + 1),
+        (at, HALF),
+        (at, LAST),
+        (at, LAST / size),
+    ];
+    arrays.extend([
+        (END - size + 1, 1),
+        (END - 1, 1),
+        (END, 1),
+        (LAST, 1),
+        (HALF, 1),
+        (LAST - size + 2, 1),
+        (END, 0),
+        (LAST, 0),
+    ]);
     arrays
 }
 
@@ -180,7 +222,11 @@ fn every_function_with_a_pointer_is_here() {
             assert_eq!(kinds.len(), signature.len(), "{name}");
         }
     }
-    let without: Vec<&str> = SIGNATURES.iter().map(|(name, _)| *name).filter(|name| !CALLS.iter().any(|(with, _)| with == name)).collect();
+    let without: Vec<&str> = SIGNATURES
+        .iter()
+        .map(|(name, _)| *name)
+        .filter(|name| !CALLS.iter().any(|(with, _)| with == name))
+        .collect();
     assert_eq!(
         without,
         [
@@ -208,9 +254,15 @@ fn the_calls_succeed_as_they_are() {
         let mut world = World::new();
         let args = world.args(kinds);
         // No listener: what counts is that the call got that far.
-        let wanted = if *name == "sock_accept" { Err(Stop::Errno(Errno::Inval)) } else { Ok(()) };
+        let wanted =
+            if *name == "sock_accept" { Err(CallError::Errno(Errno::Inval)) } else { Ok(()) };
         let result = world.guest.slice(name, &args);
-        assert!(result == wanted || (*name == "sock_accept" && matches!(result, Err(Stop::Errno(_) | Stop::Again))), "{name}: {result:?}");
+        assert!(
+            result == wanted
+                || (*name == "sock_accept"
+                    && matches!(result, Err(CallError::Errno(_) | CallError::Again))),
+            "{name}: {result:?}"
+        );
     }
 }
 
@@ -222,12 +274,21 @@ fn a_bad_pointer_leaves_no_trace() {
         for (index, kind) in kinds.iter().enumerate() {
             let cases: Vec<Vec<(usize, u64)>> = match *kind {
                 Value(_) | Length => continue,
-                Record(size) => bad_pointers(size).into_iter().map(|at| vec![(index, at)]).collect(),
+                Record(size) => {
+                    bad_pointers(size).into_iter().map(|at| vec![(index, at)]).collect()
+                }
                 Events => bad_pointers(32).into_iter().map(|at| vec![(index, at)]).collect(),
-                Bytes(_) | Room(_) => bad_ranges().into_iter().map(|(at, len)| vec![(index, at), (index + 1, len)]).collect(),
-                Iovecs(_) => bad_arrays(64, 8).into_iter().map(|(at, len)| vec![(index, at), (index + 1, len)]).collect(),
-                // The events are checked with the same count: what is too many for these may not be for those, so the
-                // subscriptions decide. None at all is `inval` before anything else.
+                Bytes(_) | Room(_) => bad_ranges()
+                    .into_iter()
+                    .map(|(at, len)| vec![(index, at), (index + 1, len)])
+                    .collect(),
+                Iovecs(_) => bad_arrays(64, 8)
+                    .into_iter()
+                    .map(|(at, len)| vec![(index, at), (index + 1, len)])
+                    .collect(),
+                // The events are checked with the same count: what is too many for these may not be
+                // for those, so the subscriptions decide. None at all is `inval` before anything
+                // else.
                 Subscription => bad_arrays(64, 48)
                     .into_iter()
                     .filter(|(_, count)| *count > 0)
@@ -239,7 +300,11 @@ fn a_bad_pointer_leaves_no_trace() {
                 for (index, value) in &case {
                     args[*index] = *value;
                 }
-                assert_eq!(world.guest.slice(name, &args), Err(Stop::OutOfBounds), "{name}{args:x?}, {case:x?}");
+                assert_eq!(
+                    world.guest.slice(name, &args),
+                    Err(CallError::OutOfBounds),
+                    "{name}{args:x?}, {case:x?}"
+                );
             }
         }
         assert_eq!(world.state(), before, "{name}");
@@ -256,10 +321,17 @@ fn a_bad_iovec_leaves_no_trace() {
             let mut args = world.args(kinds);
             // A good one before it and one behind it.
             let good = world.guest.put(b"good");
-            let list: Vec<u8> = [good as u32, 4, at as u32, len as u32, good as u32, 4].into_iter().flat_map(u32::to_le_bytes).collect();
+            let list: Vec<u8> = [good as u32, 4, at as u32, len as u32, good as u32, 4]
+                .into_iter()
+                .flat_map(u32::to_le_bytes)
+                .collect();
             args[index] = world.guest.put(&list);
             args[index + 1] = 3;
-            assert_eq!(world.guest.slice(name, &args), Err(Stop::OutOfBounds), "{name}, {at:x} {len:x}");
+            assert_eq!(
+                world.guest.slice(name, &args),
+                Err(CallError::OutOfBounds),
+                "{name}, {at:x} {len:x}"
+            );
         }
         assert_eq!(world.state(), before, "{name}");
     }
@@ -284,7 +356,7 @@ fn a_record_may_stand_at_the_very_end() {
             args[index] = to as u64;
             let result = world.guest.slice(name, &args);
             if *name == "sock_accept" {
-                assert_ne!(result, Err(Stop::OutOfBounds));
+                assert_ne!(result, Err(CallError::OutOfBounds));
             } else {
                 assert_eq!(result, Ok(()), "{name}, argument {index}");
             }
@@ -298,7 +370,7 @@ fn a_memory_of_no_bytes_has_no_place_for_anything() {
         let mut world = World::new();
         let args = world.args(kinds);
         world.guest.memory = Vec::new();
-        assert_eq!(world.guest.slice(name, &args), Err(Stop::OutOfBounds), "{name}");
+        assert_eq!(world.guest.slice(name, &args), Err(CallError::OutOfBounds), "{name}");
     }
 }
 
@@ -311,7 +383,7 @@ fn path_open_with_a_bad_pointer_opens_and_creates_nothing() {
     let read = Rights::FD_READ.bits();
     for at in bad_pointers(4) {
         let args = [DIR, 0, path, 3, Oflags::CREAT.bits().into(), read, 0, 0, at];
-        assert_eq!(guest.call("path_open", &args), Err(Stop::OutOfBounds));
+        assert_eq!(guest.call("path_open", &args), Err(CallError::OutOfBounds));
     }
     assert!(!guest.temp.there("box/new"));
     #[cfg(target_os = "linux")]
@@ -332,7 +404,8 @@ fn results_may_overlap_each_other_and_the_arguments() {
     // Two iovecs over the same bytes: the second wins.
     guest.fresh();
     let buffer = guest.room(4);
-    let list: Vec<u8> = [buffer as u32, 4, buffer as u32 + 2, 2].into_iter().flat_map(u32::to_le_bytes).collect();
+    let list: Vec<u8> =
+        [buffer as u32, 4, buffer as u32 + 2, 2].into_iter().flat_map(u32::to_le_bytes).collect();
     let (list, count) = (guest.put(&list), guest.room(4));
     assert_eq!(guest.call("fd_read", &[4, list, 2, count]), Ok(()));
     assert_eq!((guest.u32(count), guest.bytes(buffer, 4)), (6, &b"0145"[..]));

@@ -6,7 +6,7 @@ use std::io::{PipeReader, PipeWriter, Write, pipe};
 use std::thread;
 use std::time::{Duration, Instant};
 use wasi_rs_core::abi::{Errno, Fdflags, Rights};
-use wasi_rs_core::preview1::Stop;
+use wasi_rs_core::preview1::CallError;
 
 const REALTIME: u32 = 0;
 const MONOTONIC: u32 = 1;
@@ -36,7 +36,12 @@ fn failed(index: u64, kind: u8, errno: Errno) -> Event {
 
 fn with_pipes() -> (Guest, PipeWriter, PipeReader) {
     let ((stdin, writer), (reader, stdout)) = (pipe().unwrap(), pipe().unwrap());
-    let setup = Setup { stdin: Some(stdin.into()), stdout: Some(stdout.into()), preopens: &[("box", "box")], ..Setup::default() };
+    let setup = Setup {
+        stdin: Some(stdin.into()),
+        stdout: Some(stdout.into()),
+        preopens: &[("box", "box")],
+        ..Setup::default()
+    };
     (setup.guest(), writer, reader)
 }
 
@@ -53,7 +58,10 @@ fn a_relative_timeout_sleeps_that_long() {
             let wanted = [Subscribe::Clock { id, timeout, flags: 0 }];
             let (events, slept) = timed(|| guest.poll(&wanted));
             assert_eq!(events, Ok(vec![clock_event(0)]));
-            assert!(slept >= Duration::from_nanos(timeout) && slept < Duration::from_secs(5), "{timeout} ns took {slept:?}");
+            assert!(
+                slept >= Duration::from_nanos(timeout) && slept < Duration::from_secs(5),
+                "{timeout} ns took {slept:?}"
+            );
         }
     }
 }
@@ -87,7 +95,7 @@ fn no_timeout_is_too_long() {
     for (id, flags) in [(REALTIME, 0), (MONOTONIC, 0), (REALTIME, ABSTIME), (MONOTONIC, ABSTIME)] {
         for timeout in [u64::MAX, u64::MAX - 1, 1 << 63] {
             let ever = Subscribe::Clock { id, timeout, flags };
-            assert_eq!(guest.poll_slice(&[ever]), Err(Stop::Again), "{timeout}");
+            assert_eq!(guest.poll_slice(&[ever]), Err(CallError::Again), "{timeout}");
             assert_eq!(guest.poll(&[ever, after(MS)]), Ok(vec![clock_event(1)]), "{timeout}");
         }
     }
@@ -97,7 +105,7 @@ fn no_timeout_is_too_long() {
 fn a_long_wait_is_made_of_short_ones() {
     let mut guest = Guest::new();
     let (result, slept) = timed(|| guest.poll_slice(&[after(3_600_000 * MS)]));
-    assert_eq!(result, Err(Stop::Again));
+    assert_eq!(result, Err(CallError::Again));
     assert!(slept >= Duration::from_millis(20) && slept < Duration::from_secs(2), "{slept:?}");
 }
 
@@ -115,7 +123,9 @@ fn all_timers_that_are_due_are_told() {
 fn a_clock_that_cannot_be_waited_for_is_an_event_with_an_error() {
     let mut guest = Guest::new();
     for flags in [0, ABSTIME] {
-        for (id, errno) in [(2, Errno::Notsup), (3, Errno::Notsup), (4, Errno::Inval), (u32::MAX, Errno::Inval)] {
+        for (id, errno) in
+            [(2, Errno::Notsup), (3, Errno::Notsup), (4, Errno::Inval), (u32::MAX, Errno::Inval)]
+        {
             let wanted = [after(60_000 * MS), Subscribe::Clock { id, timeout: 60_000 * MS, flags }];
             assert_eq!(guest.poll_slice(&wanted), Ok(vec![failed(1, 0, errno)]), "{id}");
         }
@@ -149,7 +159,10 @@ fn a_pipe_is_ready_when_there_are_data() {
     let (mut guest, mut writer, _reader) = with_pipes();
     assert_eq!(guest.poll(&[Subscribe::Read(0), after(70 * MS)]), Ok(vec![clock_event(1)]));
     writer.write_all(b"hello").unwrap();
-    assert_eq!(guest.poll(&[Subscribe::Read(0), after(60_000 * MS)]), Ok(vec![read_event(0, 5, 0)]));
+    assert_eq!(
+        guest.poll(&[Subscribe::Read(0), after(60_000 * MS)]),
+        Ok(vec![read_event(0, 5, 0)])
+    );
     guest.read(0, &[2]).unwrap();
     assert_eq!(guest.poll(&[Subscribe::Read(0)]), Ok(vec![read_event(0, 3, 0)]));
     // Data that come while it waits.
@@ -200,10 +213,17 @@ fn a_file_is_always_ready() {
     let wanted = [Subscribe::Read(fd), after(60_000 * MS), Subscribe::Write(fd)];
     assert_eq!(guest.poll_slice(&wanted), Ok(vec![read_event(0, 6, 0), write_event(2, 0)]));
     guest.seek(fd, 100, 0).unwrap();
-    assert_eq!(guest.poll_slice(&[Subscribe::Read(fd)]), Ok(vec![read_event(0, 0, 0)]), "also at its end");
+    assert_eq!(
+        guest.poll_slice(&[Subscribe::Read(fd)]),
+        Ok(vec![read_event(0, 0, 0)]),
+        "also at its end"
+    );
 }
 
-#[cfg_attr(windows, ignore = "the two are TCP sockets, of which one learns of the other's end in time")]
+#[cfg_attr(
+    windows,
+    ignore = "the two are TCP sockets, of which one learns of the other's end in time"
+)]
 #[test]
 fn a_socket_tells_both_of_its_sides() {
     let (socket, mut peer) = stream_pair();
@@ -222,7 +242,10 @@ fn a_peer_that_will_send_no_more_is_a_hangup() {
     let (socket, peer) = stream_pair();
     let mut guest = Setup { stdin: Some(socket.into()), whole: true, ..Setup::default() }.guest();
     peer.shutdown(std::net::Shutdown::Write).unwrap();
-    assert_eq!(guest.poll(&[Subscribe::Read(0), after(60_000 * MS)]), Ok(vec![read_event(0, 0, HANGUP)]));
+    assert_eq!(
+        guest.poll(&[Subscribe::Read(0), after(60_000 * MS)]),
+        Ok(vec![read_event(0, 0, HANGUP)])
+    );
     // It still takes data.
     assert_eq!(guest.poll(&[Subscribe::Write(0)]), Ok(vec![write_event(0, 0)]));
 }
@@ -233,7 +256,13 @@ fn several_descriptors_at_once() {
     guest.temp.write("box/file", "0123");
     let fd = guest.open(BOX, "file", Open::default()).unwrap();
     // Stderr is /dev/null.
-    let wanted = [Subscribe::Read(0), Subscribe::Write(1), Subscribe::Write(2), Subscribe::Read(fd), after(60_000 * MS)];
+    let wanted = [
+        Subscribe::Read(0),
+        Subscribe::Write(1),
+        Subscribe::Write(2),
+        Subscribe::Read(fd),
+        after(60_000 * MS),
+    ];
     let quiet = vec![write_event(1, 0), write_event(2, 0), read_event(3, 4, 0)];
     assert_eq!(guest.poll(&wanted), Ok(quiet));
     writer.write_all(b"!").unwrap();
@@ -241,15 +270,24 @@ fn several_descriptors_at_once() {
     assert_eq!(guest.poll(&wanted), Ok(all));
     // One descriptor several times.
     let wanted = [Subscribe::Read(0), Subscribe::Read(0), after(0)];
-    assert_eq!(guest.poll(&wanted), Ok(vec![read_event(0, 1, 0), read_event(1, 1, 0), clock_event(2)]));
+    assert_eq!(
+        guest.poll(&wanted),
+        Ok(vec![read_event(0, 1, 0), read_event(1, 1, 0), clock_event(2)])
+    );
 }
 
 #[test]
 fn a_descriptor_that_is_not_open_is_an_event_with_an_error() {
     let mut guest = Guest::new();
     for fd in [4, 99, u32::MAX] {
-        assert_eq!(guest.poll_slice(&[after(60_000 * MS), Subscribe::Read(fd)]), Ok(vec![failed(1, 1, Errno::Badf)]));
-        assert_eq!(guest.poll_slice(&[Subscribe::Write(fd), after(60_000 * MS)]), Ok(vec![failed(0, 2, Errno::Badf)]));
+        assert_eq!(
+            guest.poll_slice(&[after(60_000 * MS), Subscribe::Read(fd)]),
+            Ok(vec![failed(1, 1, Errno::Badf)])
+        );
+        assert_eq!(
+            guest.poll_slice(&[Subscribe::Write(fd), after(60_000 * MS)]),
+            Ok(vec![failed(0, 2, Errno::Badf)])
+        );
     }
 }
 
@@ -265,7 +303,9 @@ fn a_directory_is_nothing_to_wait_for() {
 fn a_descriptor_needs_the_right_to_be_waited_for() {
     let (mut guest, _writer, _reader) = with_pipes();
     guest.set_rights(0, Rights::FD_READ, Rights::empty()).unwrap();
-    guest.set_rights(1, Rights::FD_FILESTAT_GET | Rights::POLL_FD_READWRITE, Rights::empty()).unwrap();
+    guest
+        .set_rights(1, Rights::FD_FILESTAT_GET | Rights::POLL_FD_READWRITE, Rights::empty())
+        .unwrap();
     for wanted in [Subscribe::Read(0), Subscribe::Write(1)] {
         assert_eq!(guest.poll(&[after(0), wanted]), fails(Errno::Notcapable));
     }
@@ -278,8 +318,13 @@ fn a_fifo_is_ready_once_somebody_has_written() {
     guest.temp.fifo("box/fifo");
     let base = Rights::FD_READ | Rights::POLL_FD_READWRITE;
     let fd = guest.open(BOX, "fifo", Open::default().base(base)).unwrap();
-    assert_eq!(guest.poll(&[Subscribe::Read(fd), after(60 * MS)]), Ok(vec![clock_event(1)]), "no writer yet is no hangup");
-    let mut writer = std::fs::OpenOptions::new().write(true).open(guest.temp.path("box/fifo")).unwrap();
+    assert_eq!(
+        guest.poll(&[Subscribe::Read(fd), after(60 * MS)]),
+        Ok(vec![clock_event(1)]),
+        "no writer yet is no hangup"
+    );
+    let mut writer =
+        std::fs::OpenOptions::new().write(true).open(guest.temp.path("box/fifo")).unwrap();
     writer.write_all(b"ab").unwrap();
     assert_eq!(guest.poll(&[Subscribe::Read(fd)]), Ok(vec![read_event(0, 2, 0)]));
 }
@@ -289,9 +334,19 @@ fn a_thousand_subscriptions() {
     let (mut guest, _writer, _reader) = with_pipes();
     guest.memory.resize(256 * 1024, 0);
     let wanted: Vec<Subscribe> =
-        (0..1000).map(|index| if index % 2 == 0 { Subscribe::Read(0) } else { after(index * 60_000 * MS + 30 * MS) }).collect();
-    assert_eq!(guest.poll_slice(&wanted), Err(Stop::Again));
-    let wanted: Vec<Subscribe> = (0..1000).map(|index| if index == 777 { Subscribe::Write(1) } else { Subscribe::Read(0) }).collect();
+        (0..1000)
+            .map(|index| {
+                if index % 2 == 0 {
+                    Subscribe::Read(0)
+                } else {
+                    after(index * 60_000 * MS + 30 * MS)
+                }
+            })
+            .collect();
+    assert_eq!(guest.poll_slice(&wanted), Err(CallError::Again));
+    let wanted: Vec<Subscribe> = (0..1000)
+        .map(|index| if index == 777 { Subscribe::Write(1) } else { Subscribe::Read(0) })
+        .collect();
     assert_eq!(guest.poll(&wanted), Ok(vec![write_event(777, 0)]));
 }
 
@@ -317,7 +372,8 @@ fn many_polls_that_are_due_cost_no_time() {
     assert!(took < Duration::from_secs(5), "{took:?}");
 }
 
-/// A guest with this many subscriptions in its memory: where they stand, the events, and the place of their count.
+/// A guest with this many subscriptions in its memory: where they stand, the events, and the place
+/// of their count.
 fn with_many(guest: &mut Guest, count: u64, wanted: impl Fn(u64) -> Subscribe) -> [u64; 4] {
     guest.memory.resize(usize::try_from(count * 80 + 4096).unwrap(), 0);
     guest.fresh();
@@ -327,10 +383,10 @@ fn with_many(guest: &mut Guest, count: u64, wanted: impl Fn(u64) -> Subscribe) -
 }
 
 /// Makes a call to its end: what it gives, and in how many slices.
-fn slices(guest: &mut Guest, args: [u64; 4]) -> (Result<(), Stop>, usize) {
+fn slices(guest: &mut Guest, args: [u64; 4]) -> (Result<(), CallError>, usize) {
     for slice in 1..1000 {
         match guest.slice("poll_oneoff", &args) {
-            Err(Stop::Again) => {}
+            Err(CallError::Again) => {}
             result => return (result, slice),
         }
     }
@@ -346,7 +402,12 @@ fn told(guest: &Guest, [_, events, _, count]: [u64; 4]) -> Vec<u64> {
 fn a_million_subscriptions_are_gone_through_in_slices() {
     let mut guest = Guest::new();
     let count = 1_000_000;
-    let args = with_many(&mut guest, count, |index| if index % 3 == 1 { after(0) } else { after(3_600_000 * MS) });
+    let args =
+        with_many(
+            &mut guest,
+            count,
+            |index| if index % 3 == 1 { after(0) } else { after(3_600_000 * MS) },
+        );
     let (result, slices) = slices(&mut guest, args);
     assert_eq!(result, Ok(()));
     // Each is looked at twice, before the wait and after it.
@@ -357,7 +418,9 @@ fn a_million_subscriptions_are_gone_through_in_slices() {
 #[test]
 fn a_wait_with_many_subscriptions_lasts_from_its_first_slice() {
     let mut guest = Guest::new();
-    let args = with_many(&mut guest, 70_000, |index| if index == 69_000 { after(600 * MS) } else { after(3_600_000 * MS) });
+    let args = with_many(&mut guest, 70_000, |index| {
+        if index == 69_000 { after(600 * MS) } else { after(3_600_000 * MS) }
+    });
     let ((result, slices), slept) = timed(|| slices(&mut guest, args));
     assert_eq!(result, Ok(()));
     assert!(slices > 3, "more than one round: {slices}");
@@ -372,10 +435,12 @@ fn many_subscriptions_that_were_given_up_leave_nothing_for_the_next_call() {
         writer.write_all(b"abc").unwrap();
         let args = with_many(&mut guest, 200_000, |_| Subscribe::Read(0));
         for _ in 0..done {
-            assert_eq!(guest.slice("poll_oneoff", &args), Err(Stop::Again));
+            assert_eq!(guest.slice("poll_oneoff", &args), Err(CallError::Again));
         }
         guest.give_up();
-        let args = with_many(&mut guest, 200_000, |index| if index < 100_000 { after(3_600_000 * MS) } else { Subscribe::Write(1) });
+        let args = with_many(&mut guest, 200_000, |index| {
+            if index < 100_000 { after(3_600_000 * MS) } else { Subscribe::Write(1) }
+        });
         assert_eq!(slices(&mut guest, args).0, Ok(()));
         assert!(told(&guest, args).into_iter().eq(100_000..200_000), "after {done} slices");
         assert_eq!(guest.bytes(args[1] + 10, 1), [2]);
@@ -387,7 +452,9 @@ fn the_last_of_many_subscriptions_can_fail_the_call() {
     let mut guest = Guest::new();
     guest.temp.write("box/file", "");
     let fd = guest.open(BOX, "file", Open::default().base(Rights::FD_READ)).unwrap();
-    let args = with_many(&mut guest, 200_000, |index| if index == 199_999 { Subscribe::Read(fd) } else { after(0) });
+    let args = with_many(&mut guest, 200_000, |index| {
+        if index == 199_999 { Subscribe::Read(fd) } else { after(0) }
+    });
     let before = guest.memory.clone();
     let (result, slices) = slices(&mut guest, args);
     assert_eq!(result, fails(Errno::Notcapable));

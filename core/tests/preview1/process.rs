@@ -2,13 +2,13 @@
 
 use crate::support::{Guest, PAGE, PATTERN, fails};
 use wasi_rs_core::abi::Errno;
-use wasi_rs_core::preview1::Stop;
+use wasi_rs_core::preview1::CallError;
 
 #[test]
 fn an_exit_is_a_value() {
     let mut guest = Guest::new();
     for code in [0, 1, 33, 255, 256, u32::MAX] {
-        assert_eq!(guest.call("proc_exit", &[code.into()]), Err(Stop::Exit(code)));
+        assert_eq!(guest.call("proc_exit", &[code.into()]), Err(CallError::Exit(code)));
     }
 }
 
@@ -74,12 +74,19 @@ fn many_random_bytes_are_filled_in_slices() {
     let mut guest = crate::support::Guest::new();
     guest.ctx.random = Some(std::sync::Arc::new(wasi_rs_core::host::SeededRandom::new([7; 32])));
     let mut expected = vec![0; 9 << 20];
-    let whole = wasi_rs_core::memory::GuestMemory::from_slice(&mut expected).region(0, 9 << 20).unwrap();
+    let whole =
+        wasi_rs_core::memory::GuestMemory::from_slice(&mut expected).region(0, 9 << 20).unwrap();
     wasi_rs_core::host::SeededRandom::new([7; 32]).fill(whole);
     guest.memory.resize(10 << 20, crate::support::PATTERN);
     let len = 9_u64 << 20;
-    assert_eq!(guest.slice("random_get", &[100, len]), Err(wasi_rs_core::preview1::Stop::Again));
-    assert_eq!(guest.slice("random_get", &[100, len]), Err(wasi_rs_core::preview1::Stop::Again));
+    assert_eq!(
+        guest.slice("random_get", &[100, len]),
+        Err(wasi_rs_core::preview1::CallError::Again)
+    );
+    assert_eq!(
+        guest.slice("random_get", &[100, len]),
+        Err(wasi_rs_core::preview1::CallError::Again)
+    );
     assert_eq!(guest.slice("random_get", &[100, len]), Ok(()));
     assert!(guest.memory[100..100 + expected.len()] == expected[..]);
 }

@@ -1,11 +1,14 @@
-//! Preopens that the embedder lends read-only: programs read below them as anywhere, and whatever would change something is `rofs`, in the
-//! order that Linux has on a file system that is mounted read-only. Of every kind alike.
+//! Preopens that the embedder lends read-only: programs read below them as anywhere, and whatever
+//! would change something is `rofs`, in the order that Linux has on a file system that is mounted
+//! read-only. Of every kind alike.
 
 use crate::path::ACTS;
 use crate::support::{ALL, BOX, Guest, Open, Outcome, Setup, fails};
 use wasi_rs_core::abi::{Errno, Oflags, Rights};
 use wasi_rs_core::descriptor::Descriptor;
-use wasi_rs_core::host::{Directory, GuestPath, Opened, PreopenOptions, SingleFile, Sorted, Tree, open_preopen};
+use wasi_rs_core::host::{
+    Directory, GuestPath, Opened, PreopenOptions, SingleFile, SortedDirectory, Tree, open_preopen,
+};
 
 /// A preopen of the same kind beside it, where everything may be changed.
 const WRITABLE: u32 = 4;
@@ -19,7 +22,8 @@ const GO_READS: Rights = ALL
     .difference(Rights::SOCK_SHUTDOWN)
     .difference(Rights::SOCK_ACCEPT);
 
-/// What wasi-libc asks for with `O_RDONLY`, before it leaves out what the directory does not pass on.
+/// What wasi-libc asks for with `O_RDONLY`, before it leaves out what the directory does not pass
+/// on.
 const LIBC_READS: Rights = ALL.difference(Rights::WRITING);
 
 const KINDS: [&str; 3] = ["a directory", "a sorted directory", "a tree in memory"];
@@ -52,18 +56,27 @@ impl World {
         tree.root_directory(false).symlink(b"nowhere", path("dangling")).unwrap();
         for (name, is_read_only) in [("box", true), ("outside", false)] {
             let host = || {
-                let Opened::Directory(directory) = open_preopen(&guest.temp.path(name), PreopenOptions::default()).unwrap() else {
+                let Opened::Directory(directory) =
+                    open_preopen(&guest.temp.path(name), PreopenOptions::default()).unwrap()
+                else {
                     unreachable!()
                 };
                 directory
             };
             let object = match kind {
                 "a directory" => host(),
-                "a sorted directory" => Box::new(Sorted::new(host(), &std::sync::Arc::new(wasi_rs_core::host::Budget::new(1 << 20)))),
+                "a sorted directory" => Box::new(SortedDirectory::new(
+                    host(),
+                    &std::sync::Arc::new(wasi_rs_core::host::Budget::new(1 << 20)),
+                )),
                 _ => tree.root_directory(false),
             };
             let preopen = Descriptor::preopen(opened(object), name.as_bytes());
-            guest.ctx.table.insert(if is_read_only { preopen.read_only() } else { preopen }).unwrap();
+            guest
+                .ctx
+                .table
+                .insert(if is_read_only { preopen.read_only() } else { preopen })
+                .unwrap();
         }
         Self { kind, guest, tree }
     }
@@ -72,11 +85,20 @@ impl World {
         let files = self.tree.list_files("", &mut { usize::MAX }).unwrap();
         let bytes: Vec<_> = files.iter().map(|file| self.tree.read_file(file)).collect();
         let times = |path: &str, follow| {
-            let stat = self.tree.root_directory(false).path_filestat(GuestPath::new(path.as_bytes()).unwrap(), follow).unwrap();
+            let stat = self
+                .tree
+                .root_directory(false)
+                .path_filestat(GuestPath::new(path.as_bytes()).unwrap(), follow)
+                .unwrap();
             (stat.mtim, stat.nlink, stat.size)
         };
-        let stats = [".", "file", "dir", "dir/inner", "link", "dangling"].map(|path| times(path, false));
-        format!("{:?} {files:?} {bytes:?} {stats:?} {}", self.guest.temp.tree(""), self.tree.used_bytes())
+        let stats =
+            [".", "file", "dir", "dir/inner", "link", "dangling"].map(|path| times(path, false));
+        format!(
+            "{:?} {files:?} {bytes:?} {stats:?} {}",
+            self.guest.temp.tree(""),
+            self.tree.used_bytes()
+        )
     }
 
     /// Makes a call that must change nothing.
@@ -116,38 +138,80 @@ const REFUSED: &[(&str, Errno, Act)] = &[
     ("link in", Errno::Rofs, |guest, fd| guest.link(WRITABLE, "secret", false, fd, "new")),
     ("rename", Errno::Rofs, |guest, fd| guest.rename(fd, "file", fd, "new")),
     ("rename out", Errno::Rofs, |guest, fd| guest.rename(fd, "file", WRITABLE, "new")),
-    ("rename of a directory out", Errno::Rofs, |guest, fd| guest.rename(fd, "dir", WRITABLE, "new")),
+    ("rename of a directory out", Errno::Rofs, |guest, fd| {
+        guest.rename(fd, "dir", WRITABLE, "new")
+    }),
     ("rename in", Errno::Rofs, |guest, fd| guest.rename(WRITABLE, "secret", fd, "new")),
     ("rename onto", Errno::Rofs, |guest, fd| guest.rename(WRITABLE, "secret", fd, "file")),
     ("set_times", Errno::Rofs, |guest, fd| guest.path_set_times(fd, "file", false, 1, 1, 5)),
-    ("set_times, following", Errno::Rofs, |guest, fd| guest.path_set_times(fd, "link", true, 1, 1, 5)),
-    ("set_times of nothing", Errno::Noent, |guest, fd| guest.path_set_times(fd, "missing", false, 1, 1, 5)),
-    ("set_times of two values", Errno::Inval, |guest, fd| guest.path_set_times(fd, "file", false, 1, 1, 3)),
+    ("set_times, following", Errno::Rofs, |guest, fd| {
+        guest.path_set_times(fd, "link", true, 1, 1, 5)
+    }),
+    ("set_times of nothing", Errno::Noent, |guest, fd| {
+        guest.path_set_times(fd, "missing", false, 1, 1, 5)
+    }),
+    ("set_times of two values", Errno::Inval, |guest, fd| {
+        guest.path_set_times(fd, "file", false, 1, 1, 3)
+    }),
     ("set_times of the directory", Errno::Rofs, |guest, fd| guest.set_times(fd, 1, 1, 5)),
     ("open to write", Errno::Rofs, |guest, fd| open(guest, fd, "file", Oflags::empty(), WRITES)),
-    ("open to read and write", Errno::Rofs, |guest, fd| open(guest, fd, "dir/inner", Oflags::empty(), READS | WRITES)),
-    ("open with all rights", Errno::Rofs, |guest, fd| open(guest, fd, "file", Oflags::empty(), Rights::REGULAR_FILE)),
-    ("open of a link to write", Errno::Rofs, |guest, fd| open(guest, fd, "link", Oflags::empty(), WRITES)),
-    ("open of a link to write, not following", Errno::Loop, |guest, fd| guest.open(fd, "link", Open::default()).map(drop)),
-    ("open of nothing to write", Errno::Noent, |guest, fd| open(guest, fd, "missing", Oflags::empty(), WRITES)),
-    ("open of a directory to write", Errno::Isdir, |guest, fd| open(guest, fd, "dir", Oflags::empty(), WRITES)),
-    ("open outside to write", Errno::Notcapable, |guest, fd| open(guest, fd, "../outside/secret", Oflags::empty(), WRITES)),
+    ("open to read and write", Errno::Rofs, |guest, fd| {
+        open(guest, fd, "dir/inner", Oflags::empty(), READS | WRITES)
+    }),
+    ("open with all rights", Errno::Rofs, |guest, fd| {
+        open(guest, fd, "file", Oflags::empty(), Rights::REGULAR_FILE)
+    }),
+    ("open of a link to write", Errno::Rofs, |guest, fd| {
+        open(guest, fd, "link", Oflags::empty(), WRITES)
+    }),
+    ("open of a link to write, not following", Errno::Loop, |guest, fd| {
+        guest.open(fd, "link", Open::default()).map(drop)
+    }),
+    ("open of nothing to write", Errno::Noent, |guest, fd| {
+        open(guest, fd, "missing", Oflags::empty(), WRITES)
+    }),
+    ("open of a directory to write", Errno::Isdir, |guest, fd| {
+        open(guest, fd, "dir", Oflags::empty(), WRITES)
+    }),
+    ("open outside to write", Errno::Notcapable, |guest, fd| {
+        open(guest, fd, "../outside/secret", Oflags::empty(), WRITES)
+    }),
     ("TRUNC", Errno::Rofs, |guest, fd| open(guest, fd, "file", Oflags::TRUNC, WRITES)),
     ("TRUNC, for reading", Errno::Rofs, |guest, fd| open(guest, fd, "file", Oflags::TRUNC, READS)),
-    ("TRUNC, with Go's rights", Errno::Rofs, |guest, fd| open(guest, fd, "file", Oflags::TRUNC, Rights::REGULAR_FILE.difference(WRITES))),
+    ("TRUNC, with Go's rights", Errno::Rofs, |guest, fd| {
+        open(guest, fd, "file", Oflags::TRUNC, Rights::REGULAR_FILE.difference(WRITES))
+    }),
     ("TRUNC of a link", Errno::Rofs, |guest, fd| open(guest, fd, "link", Oflags::TRUNC, READS)),
-    ("TRUNC of nothing", Errno::Noent, |guest, fd| open(guest, fd, "missing", Oflags::TRUNC, READS)),
+    ("TRUNC of nothing", Errno::Noent, |guest, fd| {
+        open(guest, fd, "missing", Oflags::TRUNC, READS)
+    }),
     ("CREAT", Errno::Rofs, |guest, fd| open(guest, fd, "new", Oflags::CREAT, READS)),
     ("CREAT to write", Errno::Rofs, |guest, fd| open(guest, fd, "new", Oflags::CREAT, WRITES)),
-    ("CREAT behind a link", Errno::Rofs, |guest, fd| open(guest, fd, "dangling", Oflags::CREAT, READS)),
-    ("CREAT in what is not there", Errno::Noent, |guest, fd| open(guest, fd, "missing/new", Oflags::CREAT, READS)),
-    ("CREAT of what is there, to write", Errno::Rofs, |guest, fd| open(guest, fd, "file", Oflags::CREAT, WRITES)),
-    ("CREAT of a directory", Errno::Isdir, |guest, fd| open(guest, fd, "dir", Oflags::CREAT, READS)),
-    ("CREAT and TRUNC", Errno::Rofs, |guest, fd| open(guest, fd, "file", Oflags::CREAT | Oflags::TRUNC, READS)),
+    ("CREAT behind a link", Errno::Rofs, |guest, fd| {
+        open(guest, fd, "dangling", Oflags::CREAT, READS)
+    }),
+    ("CREAT in what is not there", Errno::Noent, |guest, fd| {
+        open(guest, fd, "missing/new", Oflags::CREAT, READS)
+    }),
+    ("CREAT of what is there, to write", Errno::Rofs, |guest, fd| {
+        open(guest, fd, "file", Oflags::CREAT, WRITES)
+    }),
+    ("CREAT of a directory", Errno::Isdir, |guest, fd| {
+        open(guest, fd, "dir", Oflags::CREAT, READS)
+    }),
+    ("CREAT and TRUNC", Errno::Rofs, |guest, fd| {
+        open(guest, fd, "file", Oflags::CREAT | Oflags::TRUNC, READS)
+    }),
     ("CREAT and EXCL", Errno::Rofs, |guest, fd| open(guest, fd, "new", NEW, WRITES)),
-    ("CREAT and EXCL of what is there", Errno::Exist, |guest, fd| open(guest, fd, "file", NEW, WRITES)),
-    ("CREAT and EXCL of a link to nowhere", Errno::Exist, |guest, fd| open(guest, fd, "dangling", NEW, WRITES)),
-    ("CREAT outside", Errno::Notcapable, |guest, fd| open(guest, fd, "../outside/new", Oflags::CREAT, WRITES)),
+    ("CREAT and EXCL of what is there", Errno::Exist, |guest, fd| {
+        open(guest, fd, "file", NEW, WRITES)
+    }),
+    ("CREAT and EXCL of a link to nowhere", Errno::Exist, |guest, fd| {
+        open(guest, fd, "dangling", NEW, WRITES)
+    }),
+    ("CREAT outside", Errno::Notcapable, |guest, fd| {
+        open(guest, fd, "../outside/new", Oflags::CREAT, WRITES)
+    }),
 ];
 
 #[test]
@@ -155,9 +219,25 @@ fn whatever_would_change_something_is_refused() {
     for kind in KINDS {
         let mut world = World::new(kind);
         for (name, errno, act) in REFUSED {
-            assert_eq!(world.unchanged(|guest| act(guest, BOX)), fails(*errno), "{name} below {kind}");
+            assert_eq!(
+                world.unchanged(|guest| act(guest, BOX)),
+                fails(*errno),
+                "{name} below {kind}"
+            );
         }
-        for path in ["file", "link", "dangling", "dir", "dir/inner", "new", "dir/new", "dir/../file", ".", "dir/", "new/"] {
+        for path in [
+            "file",
+            "link",
+            "dangling",
+            "dir",
+            "dir/inner",
+            "new",
+            "dir/new",
+            "dir/../file",
+            ".",
+            "dir/",
+            "new/",
+        ] {
             for (_, act) in ACTS {
                 // Reading may succeed.
                 let _ = world.unchanged(|guest| act(guest, BOX, path.as_bytes()));
@@ -172,7 +252,12 @@ fn whatever_would_change_something_is_refused() {
 #[test]
 fn nor_is_it_through_a_directory_that_was_opened_there() {
     for kind in KINDS {
-        for (path, asked) in [(".", LIBC_READS), (".", GO_READS), ("dir/..", Rights::DIRECTORY), (".", Rights::PATH_OPEN)] {
+        for (path, asked) in [
+            (".", LIBC_READS),
+            (".", GO_READS),
+            ("dir/..", Rights::DIRECTORY),
+            (".", Rights::PATH_OPEN),
+        ] {
             let mut world = World::new(kind);
             // As a C library does.
             let passed = world.guest.fdstat(BOX).unwrap().inheriting;
@@ -180,12 +265,18 @@ fn nor_is_it_through_a_directory_that_was_opened_there() {
             let dir = world.guest.open(BOX, path, how).unwrap();
             let stat = world.guest.fdstat(dir).unwrap();
             assert!(!stat.base.intersects(Rights::CHANGING), "{:?}", stat.base);
-            assert!(stat.inheriting.contains(Rights::FD_WRITE), "what is to be written is asked for, and refused");
+            assert!(
+                stat.inheriting.contains(Rights::FD_WRITE),
+                "what is to be written is asked for, and refused"
+            );
             for (name, errno, act) in REFUSED {
                 let result = world.unchanged(|guest| act(guest, dir));
                 // What it was not given the right to look at is refused for that.
                 let lacks = asked == Rights::PATH_OPEN && result == fails(Errno::Notcapable);
-                assert!(result == fails(*errno) || lacks, "{name} below {path} of {kind}: {result:?}");
+                assert!(
+                    result == fails(*errno) || lacks,
+                    "{name} below {path} of {kind}: {result:?}"
+                );
             }
         }
     }
@@ -194,21 +285,48 @@ fn nor_is_it_through_a_directory_that_was_opened_there() {
 #[test]
 fn programs_read_there_with_the_rights_that_their_runtimes_ask_for() {
     for kind in KINDS {
-        for asked in [GO_READS, LIBC_READS, GO_READS | Rights::FD_ALLOCATE | Rights::FD_DATASYNC, Rights::FD_READ] {
+        for asked in [
+            GO_READS,
+            LIBC_READS,
+            GO_READS | Rights::FD_ALLOCATE | Rights::FD_DATASYNC,
+            Rights::FD_READ,
+        ] {
             let mut world = World::new(kind);
             let stat = world.guest.fdstat(BOX).unwrap();
-            assert_eq!((stat.base, stat.inheriting), (Rights::DIRECTORY, Rights::DIRECTORY | Rights::REGULAR_FILE), "{kind}");
+            assert_eq!(
+                (stat.base, stat.inheriting),
+                (Rights::DIRECTORY, Rights::DIRECTORY | Rights::REGULAR_FILE),
+                "{kind}"
+            );
             for oflags in [Oflags::empty(), Oflags::CREAT] {
-                let how = Open { oflags, base: asked & stat.inheriting, inheriting: stat.inheriting, ..Open::default().follow() };
+                let how = Open {
+                    oflags,
+                    base: asked & stat.inheriting,
+                    inheriting: stat.inheriting,
+                    ..Open::default().follow()
+                };
                 let fd = world.guest.open(BOX, "link", how).unwrap();
                 assert_eq!(world.guest.read(fd, &[4]), Ok(b"0123".to_vec()), "{kind}");
                 let stat = world.guest.fdstat(fd).unwrap();
-                assert_eq!(stat.base, asked & Rights::REGULAR_FILE.difference(Rights::CHANGING), "{kind}");
-                let grabs = world.guest.set_rights(fd, stat.base | Rights::FD_WRITE, stat.inheriting);
+                assert_eq!(
+                    stat.base,
+                    asked & Rights::REGULAR_FILE.difference(Rights::CHANGING),
+                    "{kind}"
+                );
+                let grabs =
+                    world.guest.set_rights(fd, stat.base | Rights::FD_WRITE, stat.inheriting);
                 assert_eq!(grabs, fails(Errno::Notcapable));
                 // As of any file that was opened for reading.
-                assert_eq!(world.unchanged(|guest| guest.write(fd, &[b"x"])), fails(Errno::Notcapable), "{kind}");
-                assert_eq!(world.unchanged(|guest| guest.pwrite(fd, &[b"x"], 0)), fails(Errno::Notcapable), "{kind}");
+                assert_eq!(
+                    world.unchanged(|guest| guest.write(fd, &[b"x"])),
+                    fails(Errno::Notcapable),
+                    "{kind}"
+                );
+                assert_eq!(
+                    world.unchanged(|guest| guest.pwrite(fd, &[b"x"], 0)),
+                    fails(Errno::Notcapable),
+                    "{kind}"
+                );
                 for refused in [
                     world.unchanged(|guest| guest.set_size(fd, 0)),
                     world.unchanged(|guest| guest.set_size(fd, 100)),
@@ -237,11 +355,20 @@ fn a_guest_may_give_away_its_rights_there_too() {
         let stat = world.guest.fdstat(BOX).unwrap();
         assert_eq!(world.guest.set_rights(BOX, stat.base, stat.inheriting), Ok(()));
         world.guest.set_rights(BOX, Rights::PATH_OPEN, Rights::FD_READ | Rights::FD_SEEK).unwrap();
-        assert_eq!(world.guest.open(BOX, "file", Open::reading().base(GO_READS)), fails(Errno::Notcapable));
-        assert_eq!(world.guest.open(BOX, "file", Open::default().base(WRITES)), fails(Errno::Notcapable));
+        assert_eq!(
+            world.guest.open(BOX, "file", Open::reading().base(GO_READS)),
+            fails(Errno::Notcapable)
+        );
+        assert_eq!(
+            world.guest.open(BOX, "file", Open::default().base(WRITES)),
+            fails(Errno::Notcapable)
+        );
         assert!(world.guest.open(BOX, "file", Open::default().base(READS)).is_ok());
         world.guest.set_rights(BOX, Rights::empty(), Rights::empty()).unwrap();
-        assert_eq!(world.guest.open(BOX, "file", Open::default().base(Rights::empty())), fails(Errno::Notcapable));
+        assert_eq!(
+            world.guest.open(BOX, "file", Open::default().base(Rights::empty())),
+            fails(Errno::Notcapable)
+        );
     }
 }
 
@@ -249,9 +376,17 @@ fn a_guest_may_give_away_its_rights_there_too() {
 fn a_single_file_is_read_only_as_well() {
     let mut guest = Setup::default().guest();
     guest.temp.write("box/file", "0123456789");
-    let Opened::Directory(parent) = open_preopen(&guest.temp.path("box"), PreopenOptions::default()).unwrap() else { unreachable!() };
+    let Opened::Directory(parent) =
+        open_preopen(&guest.temp.path("box"), PreopenOptions::default()).unwrap()
+    else {
+        unreachable!()
+    };
     let file = SingleFile::new(parent, b"file".to_vec()).unwrap();
-    guest.ctx.table.insert(Descriptor::preopen(opened(Box::new(file)), b"file").read_only()).unwrap();
+    guest
+        .ctx
+        .table
+        .insert(Descriptor::preopen(opened(Box::new(file)), b"file").read_only())
+        .unwrap();
     let object = open_preopen(&guest.temp.path("outside"), PreopenOptions::default()).unwrap();
     guest.ctx.table.insert(Descriptor::preopen(object, b"outside")).unwrap();
     let before = guest.temp.tree("");
@@ -277,7 +412,9 @@ fn a_single_file_is_read_only_as_well() {
         assert_eq!(result, fails(errno));
     }
     for oflags in [Oflags::empty(), Oflags::CREAT] {
-        let fd = guest.open(BOX, ".", Open::default().oflags(oflags).base(GO_READS & Rights::REGULAR_FILE)).unwrap();
+        let fd = guest
+            .open(BOX, ".", Open::default().oflags(oflags).base(GO_READS & Rights::REGULAR_FILE))
+            .unwrap();
         assert_eq!(guest.read(fd, &[4]), Ok(b"0123".to_vec()));
         assert_eq!(guest.write(fd, &[b"x"]), fails(Errno::Notcapable));
         assert_eq!(guest.set_size(fd, 0), fails(Errno::Rofs));
@@ -299,9 +436,17 @@ fn what_the_host_lets_nobody_write_can_be_read_with_gos_rights() {
         let fd = thread.open(BOX, "file", asked).unwrap();
         assert_eq!(thread.read(fd, &[4]), Ok(b"0123".to_vec()));
         let base = thread.fdstat(fd).unwrap().base;
-        assert!(base.contains(Rights::FD_READ) && !base.intersects(Rights::FD_FILESTAT_SET_SIZE | Rights::FD_ALLOCATE), "{base:?}");
+        assert!(
+            base.contains(Rights::FD_READ)
+                && !base.intersects(Rights::FD_FILESTAT_SET_SIZE | Rights::FD_ALLOCATE),
+            "{base:?}"
+        );
         assert_eq!(thread.set_size(fd, 0), fails(Errno::Notcapable));
-        assert_eq!(thread.open(BOX, "file", Open::default()), fails(Errno::Acces), "whoever asks to write is told");
+        assert_eq!(
+            thread.open(BOX, "file", Open::default()),
+            fails(Errno::Acces),
+            "whoever asks to write is told"
+        );
         assert_eq!(thread.open(BOX, "file", asked.oflags(Oflags::TRUNC)), fails(Errno::Acces));
         assert_eq!(thread.temp.read("box/file"), b"0123456789");
     });
@@ -312,7 +457,11 @@ fn what_the_host_lets_nobody_write_can_be_read_with_gos_rights() {
 fn a_file_that_is_lent_read_only_is_not_written() {
     let mut guest = Guest::new();
     guest.temp.write("box/file", "0123456789");
-    let Opened::Directory(directory) = open_preopen(&guest.temp.path("box"), PreopenOptions::default()).unwrap() else { unreachable!() };
+    let Opened::Directory(directory) =
+        open_preopen(&guest.temp.path("box"), PreopenOptions::default()).unwrap()
+    else {
+        unreachable!()
+    };
     let options = wasi_rs_core::host::OpenOptions {
         create: false,
         exclusive: false,

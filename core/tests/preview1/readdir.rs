@@ -15,13 +15,17 @@ fn with_files(count: usize) -> Guest {
 }
 
 fn names(entries: &[Dirent]) -> BTreeSet<String> {
-    let names: BTreeSet<String> = entries.iter().map(|entry| String::from_utf8(entry.name.clone()).unwrap()).collect();
+    let names: BTreeSet<String> =
+        entries.iter().map(|entry| String::from_utf8(entry.name.clone()).unwrap()).collect();
     assert_eq!(names.len(), entries.len(), "no entry comes twice");
     names
 }
 
 fn expected(count: usize) -> BTreeSet<String> {
-    (0..count).map(|index| format!("file-{index:06}")).chain([".".to_owned(), "..".to_owned()]).collect()
+    (0..count)
+        .map(|index| format!("file-{index:06}"))
+        .chain([".".to_owned(), "..".to_owned()])
+        .collect()
 }
 
 #[test]
@@ -50,7 +54,8 @@ fn every_entry_has_its_type_and_serial_number() {
             _ => unreachable!(),
         };
         assert_eq!(*filetype, wanted, "{name}");
-        // What lies above is outside: as in the root of a file system, `..` is the directory itself.
+        // What lies above is outside: as in the root of a file system, `..` is the directory
+        // itself.
         let below = if name == ".." { "box".to_owned() } else { format!("box/{name}") };
         assert_eq!(*ino, guest.temp.stat(&below).ino(), "{name}");
     }
@@ -157,7 +162,14 @@ fn cookies_have_31_bits_and_only_those_given_lead_anywhere() {
     let last = all.last().unwrap().next;
     assert_eq!(guest.readdir(BOX, 4096, last), Ok((Vec::new(), true)));
     let given: BTreeSet<u64> = all.iter().map(|entry| entry.next).collect();
-    for cookie in (0..64).map(|bit| 1_u64 << bit).chain([12_345, u64::MAX >> 1, (1 << 62) - 1, u64::MAX, last + 1, last | 1 << 32]) {
+    for cookie in (0..64).map(|bit| 1_u64 << bit).chain([
+        12_345,
+        u64::MAX >> 1,
+        (1 << 62) - 1,
+        u64::MAX,
+        last + 1,
+        last | 1 << 32,
+    ]) {
         let result = guest.readdir(BOX, 8192, cookie);
         if given.contains(&cookie) {
             assert!(result.is_ok(), "{cookie:#x}");
@@ -244,8 +256,16 @@ fn the_entry_that_is_too_many_is_refused_and_a_cut_one_is_not_counted() {
         assert_eq!(guest.readdir(BOX, two + 30, 0).unwrap().0, all[..2], "two whole and one cut");
     }
     assert_eq!(guest.readdir(BOX, 4096, 0).unwrap(), (all.clone(), true), "12 more make 18");
-    assert_eq!(guest.readdir(BOX, 4096, 0), fails(Errno::Dquot), "which is not as if there were two entries");
-    assert_eq!(guest.readdir(BOX, two + 30, 0), fails(Errno::Dquot), "a piece of a third is one too many");
+    assert_eq!(
+        guest.readdir(BOX, 4096, 0),
+        fails(Errno::Dquot),
+        "which is not as if there were two entries"
+    );
+    assert_eq!(
+        guest.readdir(BOX, two + 30, 0),
+        fails(Errno::Dquot),
+        "a piece of a third is one too many"
+    );
     assert_eq!(guest.readdir(BOX, two, 0).unwrap().0, all[..2], "what was refused did not count");
     assert_eq!(guest.readdir(BOX, two, 0), fails(Errno::Dquot));
 }
@@ -344,7 +364,9 @@ fn a_directory_that_was_removed_has_nothing_left() {
     let fd = guest.open(BOX, "dir", Open::directory()).unwrap();
     guest.rmdir(BOX, "dir").unwrap();
     match guest.readdir(fd, 4096, 0) {
-        Ok((entries, end)) => assert!(end && entries.iter().all(|entry| [&b"."[..], b".."].contains(&entry.name.as_slice()))),
+        Ok((entries, end)) => assert!(
+            end && entries.iter().all(|entry| [&b"."[..], b".."].contains(&entry.name.as_slice()))
+        ),
         result => assert_eq!(result, fails(Errno::Noent)),
     }
 }

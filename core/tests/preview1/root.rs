@@ -33,7 +33,19 @@ fn world() -> Guest {
 fn the_parent_of_the_top_is_the_top() {
     let mut guest = world();
     let top = guest.temp.stat("box").ino();
-    for path in ["..", "../", "../..", "../../../..", "dir/../..", "dir/../../..", "up", "up/..", "top", "top/..", "./../."] {
+    for path in [
+        "..",
+        "../",
+        "../..",
+        "../../../..",
+        "dir/../..",
+        "dir/../../..",
+        "up",
+        "up/..",
+        "top",
+        "top/..",
+        "./../.",
+    ] {
         assert_eq!(guest.path_filestat(BOX, path, true).map(|stat| stat.ino), Ok(top), "{path}");
         let fd = guest.open(BOX, path, Open::directory().follow()).unwrap();
         assert_eq!(guest.filestat(fd).map(|stat| stat.ino), Ok(top), "{path}");
@@ -91,7 +103,10 @@ fn every_function_stays_inside() {
     assert_eq!(guest.rmdir(BOX, "top/made-dir"), Ok(()));
     assert_eq!(guest.readlink(BOX, "../link-above", 9), Ok(b"x".to_vec()));
     assert_eq!(guest.temp.tree("outside"), outside);
-    assert!(guest.open(BOX, "passwd", Open::creating().follow()).is_err(), "there is no /etc inside");
+    assert!(
+        guest.open(BOX, "passwd", Open::creating().follow()).is_err(),
+        "there is no /etc inside"
+    );
 }
 
 #[test]
@@ -109,7 +124,11 @@ fn an_absolute_path_is_refused_as_everywhere() {
     let mut guest = world();
     for (name, act) in crate::path::ACTS {
         for path in ["/", "/file", "//file", "/../file"] {
-            assert_eq!(act(&mut guest, BOX, path.as_bytes()), fails(Errno::Notcapable), "{name} with {path}");
+            assert_eq!(
+                act(&mut guest, BOX, path.as_bytes()),
+                fails(Errno::Notcapable),
+                "{name} with {path}"
+            );
         }
     }
     for text in ["/", "/file", "//"] {
@@ -122,12 +141,19 @@ fn a_directory_below_is_no_root() {
     let mut guest = world();
     let dir = guest.open(BOX, "dir", Open::directory()).unwrap();
     for path in ["..", "../file", "nested/../../dir/inner", "absolute-nested/x"] {
-        assert_eq!(guest.open(dir, path, Open::reading().follow()), fails(Errno::Notcapable), "{path}");
+        assert_eq!(
+            guest.open(dir, path, Open::reading().follow()),
+            fails(Errno::Notcapable),
+            "{path}"
+        );
         assert_eq!(guest.path_filestat(dir, path, true), fails(Errno::Notcapable), "{path}");
         assert_eq!(guest.unlink(dir, path), fails(Errno::Notcapable), "{path}");
     }
     // Nor is the top itself, opened anew.
     let top = guest.open(BOX, ".", Open::directory()).unwrap();
     assert_eq!(guest.open(top, "../file", Open::reading()), fails(Errno::Notcapable));
-    assert_eq!(guest.open(top, "absolute-file", Open::reading().follow()), fails(Errno::Notcapable));
+    assert_eq!(
+        guest.open(top, "absolute-file", Open::reading().follow()),
+        fails(Errno::Notcapable)
+    );
 }

@@ -55,8 +55,10 @@ pub const SIGNATURES: [(&str, &str); 46] = [
 
 #[test]
 fn all_functions_have_the_specifications_signatures() {
-    let table: Vec<(&str, String)> = FUNCTIONS.iter().map(|function| (function.name, function.signature())).collect();
-    let wanted: Vec<(&str, String)> = SIGNATURES.iter().map(|(name, signature)| (*name, (*signature).to_owned())).collect();
+    let table: Vec<(&str, String)> =
+        FUNCTIONS.iter().map(|function| (function.name, function.signature())).collect();
+    let wanted: Vec<(&str, String)> =
+        SIGNATURES.iter().map(|(name, signature)| (*name, (*signature).to_owned())).collect();
     assert_eq!(table, wanted);
 }
 

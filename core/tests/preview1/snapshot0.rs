@@ -15,7 +15,8 @@ fn opened() -> (Guest, u64) {
 
 #[test]
 fn four_functions_differ_and_have_the_same_signatures() {
-    let table: Vec<(&str, String)> = FUNCTIONS.iter().map(|function| (function.name, function.signature())).collect();
+    let table: Vec<(&str, String)> =
+        FUNCTIONS.iter().map(|function| (function.name, function.signature())).collect();
     let wanted = ["fd_filestat_get", "fd_seek", "path_filestat_get", "poll_oneoff"].map(|name| {
         let later = super::signatures::SIGNATURES.iter().find(|(later, _)| *later == name).unwrap();
         (name, later.1.to_owned())
@@ -45,7 +46,12 @@ fn seeking_counts_from_other_places() {
     let (mut guest, fd) = opened();
     let at = guest.room(8);
     let mut seek = |delta: i64, whence: u64| {
-        let result = guest.call_of(FUNCTIONS, "fd_seek", &[fd, delta.cast_unsigned(), whence, at], &[(at, 8)]);
+        let result = guest.call_of(
+            FUNCTIONS,
+            "fd_seek",
+            &[fd, delta.cast_unsigned(), whence, at],
+            &[(at, 8)],
+        );
         result.map(|()| guest.u64(at))
     };
     assert_eq!(seek(4, 2), Ok(4), "2 is the start");
@@ -76,9 +82,15 @@ fn subscriptions_to_clocks_have_an_identifier() {
     assert_eq!(guest.call_of(FUNCTIONS, "poll_oneoff", &args, &[(events, 64), (count, 4)]), Ok(()));
     assert_eq!(guest.u32(count), 2);
     assert_eq!((guest.u64(events), guest.bytes(events + 8, 3)), (11, &[0, 0, 0][..]));
-    assert_eq!((guest.u64(events + 32), guest.bytes(events + 40, 3), guest.u64(events + 48)), (12, &[0, 0, 1][..], 10));
+    assert_eq!(
+        (guest.u64(events + 32), guest.bytes(events + 40, 3), guest.u64(events + 48)),
+        (12, &[0, 0, 1][..], 10)
+    );
     // The longer records are what is checked.
     let end = guest.memory.len() as u64;
     let args = [end - 48, events, 1, count];
-    assert_eq!(guest.call_of(FUNCTIONS, "poll_oneoff", &args, &[]), Err(wasi_rs_core::preview1::Stop::OutOfBounds));
+    assert_eq!(
+        guest.call_of(FUNCTIONS, "poll_oneoff", &args, &[]),
+        Err(wasi_rs_core::preview1::CallError::OutOfBounds)
+    );
 }

@@ -7,7 +7,7 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
 use wasi_rs_core::abi::{Errno, Fdflags, Rights};
-use wasi_rs_core::preview1::Stop;
+use wasi_rs_core::preview1::CallError;
 
 const PEEK: u32 = 1;
 const WAITALL: u32 = 2;
@@ -16,7 +16,13 @@ const WR: u32 = 2;
 
 /// A guest that has all rights to a socket, at 0.
 fn guest_with(socket: impl Into<Lent>) -> Guest {
-    Setup { stdin: Some(socket.into()), whole: true, preopens: &[("box", "box")], ..Setup::default() }.guest()
+    Setup {
+        stdin: Some(socket.into()),
+        whole: true,
+        preopens: &[("box", "box")],
+        ..Setup::default()
+    }
+    .guest()
 }
 
 fn pair() -> (Guest, Stream) {
@@ -150,7 +156,7 @@ fn receiving_waits_in_slices() {
     let (list, _) = guest.vectors(&[b"....."]);
     let (count, flags) = (guest.room(4), guest.room(2));
     let start = Instant::now();
-    assert_eq!(guest.slice("sock_recv", &[0, list, 1, 0, count, flags]), Err(Stop::Again));
+    assert_eq!(guest.slice("sock_recv", &[0, list, 1, 0, count, flags]), Err(CallError::Again));
     assert!(start.elapsed() < Duration::from_secs(2));
 }
 
@@ -167,7 +173,11 @@ fn flags_that_do_not_exist_are_refused() {
     for how in [0, 4, 7, 128, 255] {
         assert_eq!(guest.shutdown(0, how), fails(Errno::Inval), "{how}");
     }
-    assert_eq!(guest.recv(0, &[9], 0), Ok((b"hello".to_vec(), 0)), "nothing was received or sent meanwhile");
+    assert_eq!(
+        guest.recv(0, &[9], 0),
+        Ok((b"hello".to_vec(), 0)),
+        "nothing was received or sent meanwhile"
+    );
     guest.close(0).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut guest = guest_with(listener);
@@ -228,7 +238,8 @@ fn a_message_longer_than_the_buffers_is_cut_and_said_to_be() {
 
 #[test]
 fn udp_sockets_work() {
-    let (socket, peer) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+    let (socket, peer) =
+        (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
     socket.connect(peer.local_addr().unwrap()).unwrap();
     peer.connect(socket.local_addr().unwrap()).unwrap();
     let mut guest = guest_with(socket);
@@ -249,7 +260,10 @@ fn a_listener_accepts() {
     let fd = guest.accept(0, Fdflags::NONBLOCK).unwrap();
     assert_eq!(fd, 4, "the lowest free number");
     let stat = guest.fdstat(fd).unwrap();
-    assert_eq!((stat.filetype, stat.flags, stat.base), (6, Fdflags::NONBLOCK.bits(), Rights::SOCKET));
+    assert_eq!(
+        (stat.filetype, stat.flags, stat.base),
+        (6, Fdflags::NONBLOCK.bits(), Rights::SOCKET)
+    );
     assert_eq!(guest.recv(fd, &[5], 0), fails(Errno::Again));
     peer.write_all(b"hello").unwrap();
     guest.poll(&[Subscribe::Read(fd)]).unwrap();
@@ -271,7 +285,7 @@ fn accepting_waits_unless_told_not_to() {
     guest.set_flags(0, Fdflags::empty()).unwrap();
     guest.fresh();
     let at = guest.room(4);
-    assert_eq!(guest.slice("sock_accept", &[0, 0, at]), Err(Stop::Again));
+    assert_eq!(guest.slice("sock_accept", &[0, 0, at]), Err(CallError::Again));
     let late = thread::spawn(move || {
         thread::sleep(Duration::from_millis(100));
         TcpStream::connect(address)
@@ -298,7 +312,12 @@ fn an_accepted_socket_has_the_rights_that_the_listener_passes_on() {
 #[test]
 fn what_is_no_socket_is_said_to_be_none() {
     let (reader, writer) = std::io::pipe().unwrap();
-    let setup = Setup { stdin: Some(reader.into()), stdout: Some(writer.into()), preopens: &[("box", "box")], ..Setup::default() };
+    let setup = Setup {
+        stdin: Some(reader.into()),
+        stdout: Some(writer.into()),
+        preopens: &[("box", "box")],
+        ..Setup::default()
+    };
     let mut guest = setup.guest();
     guest.temp.write("box/file", "0123456789");
     let file = guest.open(BOX, "file", crate::support::Open::default()).unwrap();
@@ -307,7 +326,10 @@ fn what_is_no_socket_is_said_to_be_none() {
         assert_eq!(guest.send(fd, &[b"x"], 0), fails(Errno::Notsock), "{fd}");
         assert_eq!(guest.shutdown(fd, WR), fails(Errno::Notsock), "{fd}");
         let accepted = guest.accept(fd, Fdflags::empty());
-        assert!([fails(Errno::Notsock), fails(Errno::Notcapable)].contains(&accepted), "{fd}: {accepted:?}");
+        assert!(
+            [fails(Errno::Notsock), fails(Errno::Notcapable)].contains(&accepted),
+            "{fd}: {accepted:?}"
+        );
     }
     for fd in [5, 10, u32::MAX] {
         assert_eq!(guest.recv(fd, &[1], 0), fails(Errno::Badf));

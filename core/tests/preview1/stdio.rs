@@ -11,12 +11,17 @@ use std::time::{Duration, Instant};
 use wasi_rs_core::abi::{Errno, Fdflags, Rights};
 #[cfg(unix)]
 use wasi_rs_core::descriptor::Descriptor;
-use wasi_rs_core::preview1::Stop;
+use wasi_rs_core::preview1::CallError;
 
 /// A guest with a pipe as its stdin and one as its stdout, and their other ends.
 fn with_pipes() -> (Guest, PipeWriter, PipeReader) {
     let ((stdin, writer), (reader, stdout)) = (pipe().unwrap(), pipe().unwrap());
-    let setup = Setup { stdin: Some(stdin.into()), stdout: Some(stdout.into()), preopens: &[("box", "box")], ..Setup::default() };
+    let setup = Setup {
+        stdin: Some(stdin.into()),
+        stdout: Some(stdout.into()),
+        preopens: &[("box", "box")],
+        ..Setup::default()
+    };
     (setup.guest(), writer, reader)
 }
 
@@ -47,7 +52,14 @@ fn renumbering_onto_stdio_closes_nothing_of_the_hosts() {
     assert_eq!(guest.temp.read("box/file"), b"into the file");
     assert_eq!(guest.fdstat(1).unwrap().filetype, 4);
     // The host's stdout is as open as it was.
-    guest.ctx.table.insert(Descriptor::given(wasi_rs_core::host::Opened::File(clone_of(&stdout)), Fdflags::empty())).unwrap();
+    guest
+        .ctx
+        .table
+        .insert(Descriptor::given(
+            wasi_rs_core::host::Opened::File(clone_of(&stdout)),
+            Fdflags::empty(),
+        ))
+        .unwrap();
     assert_eq!(guest.write(fd, &[b"into the pipe"]), Ok(13));
     let mut bytes = [0; 13];
     reader.read_exact(&mut bytes).unwrap();
@@ -75,7 +87,9 @@ fn the_flags_of_stdio_are_the_guests_alone() {
     let host = stdout.try_clone().unwrap();
     let mut guest = Setup { stdout: Some(stdout.into()), ..Setup::default() }.guest();
     let before = status_flags(&host);
-    for flags in [Fdflags::NONBLOCK, Fdflags::APPEND, Fdflags::NONBLOCK | Fdflags::APPEND, Fdflags::empty()] {
+    for flags in
+        [Fdflags::NONBLOCK, Fdflags::APPEND, Fdflags::NONBLOCK | Fdflags::APPEND, Fdflags::empty()]
+    {
         let result = guest.set_flags(1, flags);
         if result == Ok(()) {
             assert_eq!(guest.fdstat(1).unwrap().flags, flags.bits());
@@ -98,7 +112,11 @@ fn that_the_hosts_descriptor_does_not_block_is_not_the_guests_affair() {
     guest.fresh();
     let (list, _) = guest.vectors(&[b"....."]);
     let count = guest.room(4);
-    assert_eq!(guest.slice("fd_read", &[0, list, 1, count]), Err(Stop::Again), "it waits all the same");
+    assert_eq!(
+        guest.slice("fd_read", &[0, list, 1, count]),
+        Err(CallError::Again),
+        "it waits all the same"
+    );
 }
 
 #[test]
@@ -122,9 +140,16 @@ fn a_slow_reader_gets_all_of_one_write() {
                 }
             }
         });
-        assert_eq!(guest.write(1, &[&bytes[..1], &bytes[1..200_001], b"", &bytes[200_001..]]), Ok(600_000));
+        assert_eq!(
+            guest.write(1, &[&bytes[..1], &bytes[1..200_001], b"", &bytes[200_001..]]),
+            Ok(600_000)
+        );
         drop(guest);
-        assert_eq!(slow.join().unwrap(), bytes, "with a host's descriptor that is nonblocking: {nonblocking}");
+        assert_eq!(
+            slow.join().unwrap(),
+            bytes,
+            "with a host's descriptor that is nonblocking: {nonblocking}"
+        );
     }
 }
 
@@ -173,9 +198,12 @@ fn a_read_waits_in_slices_for_data_and_takes_what_there_is() {
     let args = [0, list, 2, count];
     for _ in 0..3 {
         let start = Instant::now();
-        assert_eq!(guest.slice("fd_read", &args), Err(Stop::Again));
+        assert_eq!(guest.slice("fd_read", &args), Err(CallError::Again));
         let waited = start.elapsed();
-        assert!(waited >= Duration::from_millis(20) && waited < Duration::from_secs(2), "{waited:?}");
+        assert!(
+            waited >= Duration::from_millis(20) && waited < Duration::from_secs(2),
+            "{waited:?}"
+        );
     }
     let late = thread::spawn(move || {
         thread::sleep(Duration::from_millis(100));
@@ -183,7 +211,10 @@ fn a_read_waits_in_slices_for_data_and_takes_what_there_is() {
         writer
     });
     assert_eq!(guest.call("fd_read", &args), Ok(()));
-    assert_eq!((guest.u32(count), guest.bytes(buffers[0], 5), guest.bytes(buffers[1], 5)), (7, &b"12345"[..], &b"67..."[..]));
+    assert_eq!(
+        (guest.u32(count), guest.bytes(buffers[0], 5), guest.bytes(buffers[1], 5)),
+        (7, &b"12345"[..], &b"67..."[..])
+    );
     drop(late.join().unwrap());
     assert_eq!(guest.read(0, &[5]), Ok(Vec::new()));
 }
@@ -254,7 +285,13 @@ fn a_pipes_ends_are_good_for_one_thing_each() {
     assert_eq!(guest.read(1, &[1]), fails(Errno::Notcapable));
     // Nor does any right make up for what the host's descriptor cannot do.
     let (reader, writer) = pipe().unwrap();
-    let mut guest = Setup { stdin: Some(writer.into()), stdout: Some(reader.into()), whole: true, ..Setup::default() }.guest();
+    let mut guest = Setup {
+        stdin: Some(writer.into()),
+        stdout: Some(reader.into()),
+        whole: true,
+        ..Setup::default()
+    }
+    .guest();
     assert_eq!(guest.read(0, &[1]), fails(Errno::Badf));
     assert_eq!(guest.write(1, &[b"x"]), fails(Errno::Badf));
 }
@@ -283,8 +320,8 @@ fn lendable(files: &Guest) -> Vec<(&'static str, std::os::fd::OwnedFd)> {
 /// Whether a call was refused because it is not what the stream is for.
 #[cfg(unix)]
 #[allow(clippy::needless_pass_by_value, reason = "shorter where it is used")]
-fn refused<T>(result: Result<T, Stop>) -> bool {
-    matches!(result, Err(Stop::Errno(Errno::Notcapable | Errno::Notsock)))
+fn refused<T>(result: Result<T, CallError>) -> bool {
+    matches!(result, Err(CallError::Errno(Errno::Notcapable | Errno::Notsock)))
 }
 
 #[cfg(unix)]
@@ -294,12 +331,18 @@ fn an_output_is_written_and_nothing_else() {
     for (kind, fd) in lendable(&files) {
         let stdout = fd.try_clone().unwrap();
         let before = rustix::fs::fstat(&fd).unwrap();
-        let mut guest = Setup { stdout: Some(stdout), stderr: Some(fd), ..Setup::default() }.guest();
+        let mut guest =
+            Setup { stdout: Some(stdout), stderr: Some(fd), ..Setup::default() }.guest();
         for fd in [1, 2] {
             let rights = guest.fdstat(fd).unwrap();
-            let mut wanted = Rights::FD_WRITE | Rights::FD_FILESTAT_GET | Rights::POLL_FD_READWRITE | Rights::FD_FDSTAT_SET_FLAGS;
+            let mut wanted = Rights::FD_WRITE
+                | Rights::FD_FILESTAT_GET
+                | Rights::POLL_FD_READWRITE
+                | Rights::FD_FDSTAT_SET_FLAGS;
             match kind {
-                "file" | "device" => wanted |= Rights::FD_TELL | Rights::FD_SYNC | Rights::FD_DATASYNC,
+                "file" | "device" => {
+                    wanted |= Rights::FD_TELL | Rights::FD_SYNC | Rights::FD_DATASYNC;
+                }
                 _ => {}
             }
             assert_eq!((rights.base, rights.inheriting), (wanted, Rights::empty()), "{kind}");
@@ -320,13 +363,20 @@ fn an_output_is_written_and_nothing_else() {
             assert!(refused(guest.readdir(fd, 100, 0)), "{kind}");
             assert!(refused(guest.poll(&[crate::support::Subscribe::Read(fd)])), "{kind}");
             assert!(guest.filestat(fd).is_ok(), "{kind}");
-            assert_eq!(guest.poll(&[crate::support::Subscribe::Write(fd)]).unwrap().len(), 1, "{kind}");
+            assert_eq!(
+                guest.poll(&[crate::support::Subscribe::Write(fd)]).unwrap().len(),
+                1,
+                "{kind}"
+            );
             assert_eq!(guest.set_flags(fd, Fdflags::NONBLOCK), Ok(()), "{kind}");
             if kind == "file" {
                 assert_eq!(guest.tell(fd), Ok(0));
                 assert_eq!(guest.seek(fd, 0, 1), Ok(0), "as a C library tells");
                 let now = rustix::fs::fstat(guest.lent(fd)).unwrap();
-                assert_eq!((now.st_size, now.st_mtime, now.st_mtime_nsec), (before.st_size, before.st_mtime, before.st_mtime_nsec));
+                assert_eq!(
+                    (now.st_size, now.st_mtime, now.st_mtime_nsec),
+                    (before.st_size, before.st_mtime, before.st_mtime_nsec)
+                );
             } else if kind == "device" {
                 assert!(guest.tell(fd).is_ok());
             } else {
@@ -349,7 +399,10 @@ fn an_input_is_read_and_nothing_else() {
     for (kind, fd) in lendable(&files) {
         let mut guest = Setup { stdin: Some(fd), ..Setup::default() }.guest();
         let rights = guest.fdstat(0).unwrap();
-        let mut wanted = Rights::FD_READ | Rights::FD_FILESTAT_GET | Rights::POLL_FD_READWRITE | Rights::FD_FDSTAT_SET_FLAGS;
+        let mut wanted = Rights::FD_READ
+            | Rights::FD_FILESTAT_GET
+            | Rights::POLL_FD_READWRITE
+            | Rights::FD_FDSTAT_SET_FLAGS;
         let mut inheriting = Rights::empty();
         match kind {
             "file" | "device" => wanted |= Rights::FD_TELL,
@@ -400,8 +453,14 @@ fn a_stream_can_do_no_more_than_the_hosts_descriptor() {
     // One that is good for nothing but paths.
     #[cfg(target_os = "linux")]
     {
-        let nothing = rustix::fs::open(&path, rustix::fs::OFlags::PATH, rustix::fs::Mode::empty()).unwrap();
-        let mut guest = Setup { stdin: Some(nothing.try_clone().unwrap()), stdout: Some(nothing), ..Setup::default() }.guest();
+        let nothing =
+            rustix::fs::open(&path, rustix::fs::OFlags::PATH, rustix::fs::Mode::empty()).unwrap();
+        let mut guest = Setup {
+            stdin: Some(nothing.try_clone().unwrap()),
+            stdout: Some(nothing),
+            ..Setup::default()
+        }
+        .guest();
         assert!(refused(guest.read(0, &[4])));
         assert!(refused(guest.write(1, &[b"x"])));
     }
@@ -437,13 +496,16 @@ fn a_regular_file_as_stdio_shares_its_offset_with_the_host() {
     let guest = Guest::new();
     guest.temp.write("outside/input", "0123456789");
     let mut host = OpenOptions::new().read(true).open(guest.temp.path("outside/input")).unwrap();
-    let mut guest = Setup { stdin: Some(host.try_clone().unwrap().into()), ..Setup::default() }.guest();
+    let mut guest =
+        Setup { stdin: Some(host.try_clone().unwrap().into()), ..Setup::default() }.guest();
     assert_eq!(guest.read(0, &[2, 2]), Ok(b"0123".to_vec()));
     assert_eq!(host.stream_position().unwrap(), 4);
     host.seek(std::io::SeekFrom::Start(7)).unwrap();
     assert_eq!(guest.tell(0), Ok(7));
     assert_eq!(guest.read(0, &[9]), Ok(b"789".to_vec()));
-    let mut guest = Setup { stdin: Some(host.try_clone().unwrap().into()), whole: true, ..Setup::default() }.guest();
+    let mut guest =
+        Setup { stdin: Some(host.try_clone().unwrap().into()), whole: true, ..Setup::default() }
+            .guest();
     assert_eq!(guest.seek(0, -4, 2), Ok(6));
     assert_eq!(guest.seek(0, -7, 1), fails(Errno::Inval));
     assert_eq!(guest.seek(0, -1, 0), fails(Errno::Inval));
@@ -518,7 +580,11 @@ fn a_directory_as_a_stream_is_read_only() {
         files.temp.write("box/file", "inside");
         let before = files.temp.tree("box");
         let lent = Some(open_directory(&files.temp.path("box")).into());
-        let setup = if fd == 0 { Setup { stdin: lent, ..Setup::default() } } else { Setup { stdout: lent, ..Setup::default() } };
+        let setup = if fd == 0 {
+            Setup { stdin: lent, ..Setup::default() }
+        } else {
+            Setup { stdout: lent, ..Setup::default() }
+        };
         let mut guest = setup.guest();
         let reading = guest.open(fd, "file", Open::reading()).unwrap();
         assert_eq!(guest.read(reading, &[9]), Ok(b"inside".to_vec()));
@@ -531,7 +597,10 @@ fn a_directory_as_a_stream_is_read_only() {
             guest.symlink("file", fd, "new"),
             guest.path_set_times(fd, "file", false, 1, 2, 5),
         ] {
-            assert!([fails(Errno::Notcapable), fails(Errno::Rofs)].contains(&refused), "{refused:?}");
+            assert!(
+                [fails(Errno::Notcapable), fails(Errno::Rofs)].contains(&refused),
+                "{refused:?}"
+            );
         }
         assert_eq!(files.temp.tree("box"), before);
     }
@@ -569,8 +638,15 @@ pub fn terminal() -> (std::os::fd::OwnedFd, File) {
     use std::os::fd::{FromRawFd, OwnedFd};
     let (mut person, mut program) = (-1, -1);
     // SAFETY: the pointers are to locals, or null where that is allowed.
-    let result =
-        unsafe { libc::openpty(&raw mut person, &raw mut program, std::ptr::null_mut(), std::ptr::null_mut(), std::ptr::null_mut()) };
+    let result = unsafe {
+        libc::openpty(
+            &raw mut person,
+            &raw mut program,
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+        )
+    };
     assert_eq!(result, 0);
     // SAFETY: both were just opened and belong to nobody else.
     unsafe { (OwnedFd::from_raw_fd(program), File::from_raw_fd(person)) }
@@ -580,11 +656,19 @@ pub fn terminal() -> (std::os::fd::OwnedFd, File) {
 #[test]
 fn a_terminal_is_one_to_the_guest() {
     let (program, mut person) = terminal();
-    let mut guest = Setup { stdin: Some(program.try_clone().unwrap()), stdout: Some(program), ..Setup::default() }.guest();
+    let mut guest = Setup {
+        stdin: Some(program.try_clone().unwrap()),
+        stdout: Some(program),
+        ..Setup::default()
+    }
+    .guest();
     for fd in [0, 1] {
         let stat = guest.fdstat(fd).unwrap();
         assert_eq!(stat.filetype, 2);
-        assert!(!stat.base.intersects(Rights::FD_SEEK | Rights::FD_TELL), "as the C library tells a terminal");
+        assert!(
+            !stat.base.intersects(Rights::FD_SEEK | Rights::FD_TELL),
+            "as the C library tells a terminal"
+        );
     }
     assert_eq!(guest.write(1, &[b"hello", b"!"]), Ok(6));
     let mut seen = [0; 6];
@@ -600,9 +684,11 @@ fn a_terminal_is_one_to_the_guest() {
 }
 
 #[cfg(unix)]
-const READ: Rights = Rights::FD_READ.union(Rights::POLL_FD_READWRITE).union(Rights::FD_FDSTAT_SET_FLAGS);
+const READ: Rights =
+    Rights::FD_READ.union(Rights::POLL_FD_READWRITE).union(Rights::FD_FDSTAT_SET_FLAGS);
 #[cfg(unix)]
-const WRITE: Rights = Rights::FD_WRITE.union(Rights::POLL_FD_READWRITE).union(Rights::FD_FDSTAT_SET_FLAGS);
+const WRITE: Rights =
+    Rights::FD_WRITE.union(Rights::POLL_FD_READWRITE).union(Rights::FD_FDSTAT_SET_FLAGS);
 
 #[cfg(unix)]
 #[test]
@@ -627,7 +713,8 @@ fn opening_a_fifo_that_is_not_to_block_does_not_wait_for_its_other_end() {
 fn a_fifo_waits_for_its_first_writer() {
     let mut guest = Guest::new();
     guest.temp.fifo("box/fifo");
-    let reader = guest.open(BOX, "fifo", Open::default().base(READ).flags(Fdflags::NONBLOCK)).unwrap();
+    let reader =
+        guest.open(BOX, "fifo", Open::default().base(READ).flags(Fdflags::NONBLOCK)).unwrap();
     assert_eq!(guest.read(reader, &[9]), fails(Errno::Again));
     guest.set_flags(reader, Fdflags::empty()).unwrap();
     let path = guest.temp.path("box/fifo");

@@ -1,14 +1,24 @@
 //! Arguments and environment.
 
 use crate::support::{PAGE, Setup};
-use wasi_rs_core::preview1::Stop;
+use wasi_rs_core::preview1::CallError;
 
 #[test]
 fn arguments_and_environment_arrive() {
-    let setup = Setup { args: &["program", "-x", "", "ünïcödé"], environ: &["A=b", "EMPTY=", "C=d=e\n"], ..Setup::default() };
+    let setup = Setup {
+        args: &["program", "-x", "", "ünïcödé"],
+        environ: &["A=b", "EMPTY=", "C=d=e\n"],
+        ..Setup::default()
+    };
     let mut guest = setup.guest();
-    assert_eq!(guest.strings("args_get", "args_sizes_get"), ["program", "-x", "", "ünïcödé"].map(|text| text.as_bytes().to_vec()));
-    assert_eq!(guest.strings("environ_get", "environ_sizes_get"), ["A=b", "EMPTY=", "C=d=e\n"].map(|text| text.as_bytes().to_vec()));
+    assert_eq!(
+        guest.strings("args_get", "args_sizes_get"),
+        ["program", "-x", "", "ünïcödé"].map(|text| text.as_bytes().to_vec())
+    );
+    assert_eq!(
+        guest.strings("environ_get", "environ_sizes_get"),
+        ["A=b", "EMPTY=", "C=d=e\n"].map(|text| text.as_bytes().to_vec())
+    );
 }
 
 #[test]
@@ -38,11 +48,11 @@ fn neither_is_written_where_one_does_not_fit() {
     let end = PAGE as u64;
     for (list, buffer) in [(end - 7, 0), (0, end - 4), (end, 0), (0, end)] {
         guest.fresh();
-        assert_eq!(guest.call("args_get", &[list, buffer]), Err(Stop::OutOfBounds));
+        assert_eq!(guest.call("args_get", &[list, buffer]), Err(CallError::OutOfBounds));
     }
     for (list, buffer) in [(end - 3, 0), (0, end - 3)] {
         guest.fresh();
-        assert_eq!(guest.call("environ_get", &[list, buffer]), Err(Stop::OutOfBounds));
+        assert_eq!(guest.call("environ_get", &[list, buffer]), Err(CallError::OutOfBounds));
     }
     guest.fresh();
     assert_eq!(guest.call("args_get", &[end - 8, 0]), Ok(()));

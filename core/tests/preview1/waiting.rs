@@ -1,4 +1,5 @@
-//! No call waits in the kernel for whoever is at the other end, whatever the host has lent and whoever else uses it.
+//! No call waits in the kernel for whoever is at the other end, whatever the host has lent and
+//! whoever else uses it.
 
 use crate::support::host::{Lent, status_flags, without_privileges};
 use crate::support::{BOX, Guest, Open, Outcome, Setup, fails};
@@ -14,7 +15,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 use wasi_rs_core::abi::{Errno, Fdflags, Oflags, Rights};
-use wasi_rs_core::preview1::Stop;
+use wasi_rs_core::preview1::CallError;
 
 /// How long something may take that takes no time.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -44,16 +45,19 @@ fn terminal() -> (OwnedFd, File) {
     let (program, person) = crate::stdio::terminal();
     let mut attributes = rustix::termios::tcgetattr(&program).unwrap();
     attributes.make_raw();
-    rustix::termios::tcsetattr(&program, rustix::termios::OptionalActions::Now, &attributes).unwrap();
+    rustix::termios::tcsetattr(&program, rustix::termios::OptionalActions::Now, &attributes)
+        .unwrap();
     (program, person)
 }
 
-/// Makes it impossible to open what a descriptor stands for once more, as it is after the process has become another user's.
+/// Makes it impossible to open what a descriptor stands for once more, as it is after the process
+/// has become another user's.
 fn lock(fd: &impl AsFd) {
     rustix::fs::fchmod(fd, Mode::empty()).unwrap();
 }
 
-/// One slice of a write of so many bytes to stdout, with what is left to write: the guest, how it went and how long it took.
+/// One slice of a write of so many bytes to stdout, with what is left to write: the guest, how it
+/// went and how long it took.
 fn write_slice(mut guest: Guest, bytes: usize) -> (Guest, Outcome<()>) {
     guest.memory.resize(bytes + 100_000, 0);
     guest.fresh();
@@ -63,12 +67,16 @@ fn write_slice(mut guest: Guest, bytes: usize) -> (Guest, Outcome<()>) {
     (guest, result)
 }
 
-/// Whether a thread is in a call that takes something, and stays there. That it waits by `ppoll` is as it should be.
+/// Whether a thread is in a call that takes something, and stays there. That it waits by `ppoll` is
+/// as it should be.
 fn is_stuck(thread: i32) -> bool {
-    let now = || std::fs::read_to_string(format!("/proc/self/task/{thread}/syscall")).unwrap_or_default();
+    let now =
+        || std::fs::read_to_string(format!("/proc/self/task/{thread}/syscall")).unwrap_or_default();
     let takes = |text: &str| {
         let number = text.split(' ').next().and_then(|number| number.parse().ok());
-        number.is_some_and(|number: i64| [libc::SYS_read, libc::SYS_readv, libc::SYS_accept4].contains(&number))
+        number.is_some_and(|number: i64| {
+            [libc::SYS_read, libc::SYS_readv, libc::SYS_accept4].contains(&number)
+        })
     };
     // Another byte would let it go, so none is sent meanwhile.
     (0..20).all(|_| {
@@ -82,19 +90,28 @@ fn is_stuck(thread: i32) -> bool {
 
 /// Whether a thread waits to be told that there is something.
 fn is_polling(thread: i32) -> bool {
-    let text = std::fs::read_to_string(format!("/proc/self/task/{thread}/syscall")).unwrap_or_default();
+    let text =
+        std::fs::read_to_string(format!("/proc/self/task/{thread}/syscall")).unwrap_or_default();
     text.split(' ').next().and_then(|number| number.parse().ok()) == Some(libc::SYS_ppoll)
 }
 
-/// Three threads of one guest, and a thread of the host that does not wait, compete for what comes to stdin. Each slice of the guest's calls
-/// must come back, whoever gets what. `act` makes a slice and says whether the guest got something; `feed` gives and `steal` takes one more.
-fn compete(guest: &Guest, act: fn(&mut Guest) -> bool, rounds: u32, mut feed: impl FnMut(), steal: impl FnMut() -> bool + Send + 'static) {
+/// Three threads of one guest, and a thread of the host that does not wait, compete for what comes
+/// to stdin. Each slice of the guest's calls must come back, whoever gets what. `act` makes a slice
+/// and says whether the guest got something; `feed` gives and `steal` takes one more.
+fn compete(
+    guest: &Guest,
+    act: fn(&mut Guest) -> bool,
+    rounds: u32,
+    mut feed: impl FnMut(),
+    steal: impl FnMut() -> bool + Send + 'static,
+) {
     let mut steal = steal;
     let over = Arc::new(AtomicBool::new(false));
     let taken = Arc::new(AtomicU32::new(0));
     let (mut running, mut numbers): (Vec<Receiver<()>>, Vec<i32>) = Default::default();
     for mut thread in [guest.thread(), guest.thread(), guest.thread()] {
-        let (over, taken, (sender, receiver), (tell, told)) = (Arc::clone(&over), Arc::clone(&taken), channel(), channel());
+        let (over, taken, (sender, receiver), (tell, told)) =
+            (Arc::clone(&over), Arc::clone(&taken), channel(), channel());
         running.push(receiver);
         thread::spawn(move || {
             tell.send(rustix::thread::gettid().as_raw_pid()).unwrap();
@@ -132,10 +149,17 @@ fn compete(guest: &Guest, act: fn(&mut Guest) -> bool, rounds: u32, mut feed: im
         feed();
         let start = Instant::now();
         while taken.load(Relaxed) < round {
-            assert!(start.elapsed() < PATIENCE, "{round} were sent and {} taken", taken.load(Relaxed));
+            assert!(
+                start.elapsed() < PATIENCE,
+                "{round} were sent and {} taken",
+                taken.load(Relaxed)
+            );
             thread::yield_now();
         }
-        assert!(!numbers.iter().any(|number| is_stuck(*number)), "after {round}, a thread of the guest waits in the kernel");
+        assert!(
+            !numbers.iter().any(|number| is_stuck(*number)),
+            "after {round}, a thread of the guest waits in the kernel"
+        );
     }
     over.store(true, Relaxed);
     host.join().unwrap();
@@ -151,7 +175,7 @@ fn read_one(guest: &mut Guest) -> bool {
     let count = guest.room(4);
     match guest.slice("fd_read", &[0, list, 1, count]) {
         Ok(()) => guest.u32(count) == 1,
-        Err(Stop::Again) => false,
+        Err(CallError::Again) => false,
         result => panic!("{result:?}"),
     }
 }
@@ -165,7 +189,11 @@ fn compete_for_a_fifo(is_locked: bool, rounds: u32) {
     let files = Guest::new();
     let mut both = fifo(&files, "outside/fifo");
     let stdin = lent(&files, "outside/fifo", false);
-    let thief = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(files.temp.path("outside/fifo")).unwrap();
+    let thief = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(files.temp.path("outside/fifo"))
+        .unwrap();
     if is_locked {
         lock(&stdin);
     }
@@ -173,7 +201,8 @@ fn compete_for_a_fifo(is_locked: bool, rounds: u32) {
     let flags = status_flags(guest.lent(0));
     // Who cannot open the pipe anew is safe from other threads of the guest only.
     let steal = stealing(thief);
-    let steal: Box<dyn FnMut() -> bool + Send> = if is_locked { Box::new(|| false) } else { Box::new(steal) };
+    let steal: Box<dyn FnMut() -> bool + Send> =
+        if is_locked { Box::new(|| false) } else { Box::new(steal) };
     let watched = guest.thread();
     compete(&guest, read_one, rounds, move || both.write_all(b"x").unwrap(), steal);
     assert_eq!(status_flags(watched.lent(0)), flags, "the host's descriptor is as it was");
@@ -194,7 +223,11 @@ fn readers_of_a_terminal_do_not_wait_for_what_another_took() {
     let (program, mut person) = terminal();
     let guest = Setup { stdin: Some(program), ..Setup::default() }.guest();
     let path = rustix::termios::ttyname(guest.lent(0), Vec::new()).unwrap();
-    let thief = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path.to_str().unwrap()).unwrap();
+    let thief = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path.to_str().unwrap())
+        .unwrap();
     compete(&guest, read_one, 1000, move || person.write_all(b"x").unwrap(), stealing(thief));
 }
 
@@ -210,7 +243,7 @@ fn threads_that_accept_do_not_wait_for_a_connection_that_another_took() {
         let at = guest.room(4);
         match guest.slice("sock_accept", &[0, 0, at]) {
             Ok(()) => guest.close(guest.u32(at)).is_ok(),
-            Err(Stop::Again) => false,
+            Err(CallError::Again) => false,
             result => panic!("{result:?}"),
         }
     };
@@ -223,7 +256,7 @@ fn a_write_to_a_terminal_that_nobody_reads_is_made_of_slices() {
     let (program, mut person) = terminal();
     let guest = Setup { stdout: Some(program), ..Setup::default() }.guest();
     let (mut guest, result) = returns("a write to a terminal", move || write_slice(guest, 1 << 20));
-    assert_eq!(result, Err(Stop::Again));
+    assert_eq!(result, Err(CallError::Again));
     guest.set_flags(1, Fdflags::NONBLOCK).unwrap();
     assert_eq!(guest.write(1, &[b"more"]), fails(Errno::Again));
     // As soon as somebody reads, it goes on.
@@ -239,8 +272,9 @@ fn nor_does_one_wait_that_may_not_open_the_terminal_anew() {
         let (program, _person) = terminal();
         lock(&program);
         let guest = Setup { stdout: Some(program), ..Setup::default() }.guest();
-        let (_guest, result) = returns("a write to a terminal", move || write_slice(guest, 1 << 20));
-        assert_eq!(result, Err(Stop::Again));
+        let (_guest, result) =
+            returns("a write to a terminal", move || write_slice(guest, 1 << 20));
+        assert_eq!(result, Err(CallError::Again));
     });
 }
 
@@ -255,8 +289,9 @@ fn a_write_to_a_named_pipe_that_nobody_reads_is_made_of_slices() {
                 lock(&stdout);
             }
             let guest = Setup { stdout: Some(stdout), ..Setup::default() }.guest();
-            let (mut guest, result) = returns("a write to a pipe", move || write_slice(guest, 1 << 20));
-            assert_eq!(result, Err(Stop::Again), "locked: {is_locked}");
+            let (mut guest, result) =
+                returns("a write to a pipe", move || write_slice(guest, 1 << 20));
+            assert_eq!(result, Err(CallError::Again), "locked: {is_locked}");
             guest.set_flags(1, Fdflags::NONBLOCK).unwrap();
             let full = returns("a write to a pipe", move || (guest.write(1, &[b"x"]), guest));
             assert_eq!(full.0, fails(Errno::Again), "locked: {is_locked}");
@@ -272,14 +307,18 @@ fn whoever_reads_sees_the_end_when_the_host_has_closed() {
     let files = Guest::new();
     // A named pipe: the guest is in the middle of a write when the host closes.
     files.temp.fifo("outside/fifo");
-    let mut reader = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(files.temp.path("outside/fifo")).unwrap();
+    let mut reader = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(files.temp.path("outside/fifo"))
+        .unwrap();
     let writer = lent(&files, "outside/fifo", true);
     // Numbers that no other test's descriptors get.
     let lent = rustix::io::fcntl_dupfd_cloexec(&writer, 910).unwrap();
     drop(writer);
     let guest = guest_of(&lent, 1);
     let (guest, result) = write_slice(guest, 1 << 20);
-    assert_eq!(result, Err(Stop::Again));
+    assert_eq!(result, Err(CallError::Again));
     drop(lent);
     let mut all = Vec::new();
     reader.read_to_end(&mut all).expect("the end, and not that there may be more");
@@ -292,7 +331,7 @@ fn whoever_reads_sees_the_end_when_the_host_has_closed() {
     drop(program);
     let guest = guest_of(&lent, 1);
     let (guest, result) = write_slice(guest, 1 << 20);
-    assert_eq!(result, Err(Stop::Again));
+    assert_eq!(result, Err(CallError::Again));
     drop(lent);
     let end = returns("a read of a terminal", move || {
         let mut room = [0; 1 << 14];
@@ -307,7 +346,8 @@ fn whoever_reads_sees_the_end_when_the_host_has_closed() {
     drop(guest);
 
     // And whoever writes learns that nobody reads.
-    let writer = OpenOptions::new().read(true).write(true).open(files.temp.path("outside/fifo")).unwrap();
+    let writer =
+        OpenOptions::new().read(true).write(true).open(files.temp.path("outside/fifo")).unwrap();
     let reader = File::from(self::lent(&files, "outside/fifo", false));
     let lent = rustix::io::fcntl_dupfd_cloexec(&reader, 930).unwrap();
     drop(reader);
@@ -316,7 +356,10 @@ fn whoever_reads_sees_the_end_when_the_host_has_closed() {
     let mut guest = guest_of(&lent, 0);
     assert!(!read_one(&mut guest));
     drop(lent);
-    assert_eq!(writing.write(b"x").map_err(|error| error.kind()), Err(std::io::ErrorKind::BrokenPipe));
+    assert_eq!(
+        writing.write(b"x").map_err(|error| error.kind()),
+        Err(std::io::ErrorKind::BrokenPipe)
+    );
 }
 
 /// A guest that has a descriptor as one of its streams, without keeping it open.
@@ -373,7 +416,9 @@ fn open_arguments(guest: &mut Guest, oflags: Oflags) -> [u64; 9] {
 
 #[test]
 fn opening_a_named_pipe_to_write_waits_for_its_reader_in_slices() {
-    for (oflags, by_link) in [(Oflags::empty(), false), (Oflags::CREAT | Oflags::TRUNC, false), (Oflags::empty(), true)] {
+    for (oflags, by_link) in
+        [(Oflags::empty(), false), (Oflags::CREAT | Oflags::TRUNC, false), (Oflags::empty(), true)]
+    {
         let mut guest = Guest::new();
         if by_link {
             guest.temp.fifo("box/target");
@@ -385,7 +430,7 @@ fn opening_a_named_pipe_to_write_waits_for_its_reader_in_slices() {
         let before = guest.temp.open_descriptors();
         for _ in 0..3 {
             let start = Instant::now();
-            assert_eq!(guest.slice("path_open", &args), Err(Stop::Again));
+            assert_eq!(guest.slice("path_open", &args), Err(CallError::Again));
             assert!((Duration::from_millis(1)..Duration::from_secs(2)).contains(&start.elapsed()));
         }
         assert_eq!(guest.temp.open_descriptors(), before, "nothing is left behind");
@@ -419,7 +464,12 @@ fn only_a_named_pipe_has_a_reader_to_wait_for() {
 fn a_pipe_that_does_not_wait_is_used_as_it_is() {
     let files = Guest::new();
     let mut both = fifo(&files, "outside/fifo");
-    let stdin: Lent = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(files.temp.path("outside/fifo")).unwrap().into();
+    let stdin: Lent = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(files.temp.path("outside/fifo"))
+        .unwrap()
+        .into();
     let mut guest = Setup { stdin: Some(stdin), ..Setup::default() }.guest();
     assert!(!read_one(&mut guest));
     both.write_all(b"x").unwrap();

@@ -23,13 +23,15 @@ fn writer(host: bool, bytes: u64) -> Guest {
 
 #[test]
 fn names_links_and_directories_are_written_bytes() {
-    type Act = fn(&mut Guest) -> Result<(), wasi_rs_core::preview1::Stop>;
+    type Act = fn(&mut Guest) -> Result<(), wasi_rs_core::preview1::CallError>;
     let file = INODE_CHARGE + NAME_CHARGE;
     let acts: [(&str, u64, Act); 6] = [
         ("mkdir", file + 3, |guest| guest.mkdir(BOX, "dir")),
         ("symlink", file + 4 + 7, |guest| guest.symlink("nowhere", BOX, "link")),
         ("open", file + 4, |guest| guest.open(BOX, "file", Open::creating()).map(drop)),
-        ("open EXCL", file + 4, |guest| guest.open(BOX, "excl", Open::creating().oflags(Oflags::CREAT | Oflags::EXCL)).map(drop)),
+        ("open EXCL", file + 4, |guest| {
+            guest.open(BOX, "excl", Open::creating().oflags(Oflags::CREAT | Oflags::EXCL)).map(drop)
+        }),
         ("link", NAME_CHARGE + 5, |guest| guest.link(BOX, "old", false, BOX, "other")),
         ("rename", 4, |guest| guest.rename(BOX, "old", BOX, "renamed")),
     ];
@@ -66,7 +68,9 @@ fn a_guest_that_may_write_nothing_makes_nothing() {
             guest.mkdir(BOX, "dir"),
             guest.symlink("nowhere", BOX, "link"),
             guest.open(BOX, "file", Open::creating()).map(drop),
-            guest.open(BOX, "file", Open::creating().oflags(Oflags::CREAT | Oflags::EXCL)).map(drop),
+            guest
+                .open(BOX, "file", Open::creating().oflags(Oflags::CREAT | Oflags::EXCL))
+                .map(drop),
         ] {
             assert_eq!(refused, fails(Errno::Dquot));
         }

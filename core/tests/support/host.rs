@@ -1,4 +1,5 @@
-//! The host's side of a test: a temporary directory and looks at it that do not go through the code under test.
+//! The host's side of a test: a temporary directory and looks at it that do not go through the code
+//! under test.
 
 #[cfg(unix)]
 #[path = "host/unix.rs"]
@@ -19,7 +20,8 @@ pub struct TempDir {
     path: PathBuf,
 }
 
-/// All that stands below a directory, by its path from the temporary one: the type, the permissions and the contents of each file, and its modification time in nanoseconds.
+/// All that stands below a directory, by its path from the temporary one: the type, the permissions
+/// and the contents of each file, and its modification time in nanoseconds.
 pub type Tree = BTreeMap<PathBuf, (u32, Vec<u8>, i128)>;
 
 impl TempDir {
@@ -64,7 +66,8 @@ impl TempDir {
 
     #[cfg(unix)]
     pub fn fifo(&self, below: &str) {
-        let status = std::process::Command::new("mkfifo").args(["-m", "600"]).arg(self.path(below)).status();
+        let status =
+            std::process::Command::new("mkfifo").args(["-m", "600"]).arg(self.path(below)).status();
         assert!(status.unwrap().success());
     }
 
@@ -94,7 +97,14 @@ impl TempDir {
                 pending.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
             }
             let path = path.strip_prefix(&self.path).unwrap().to_owned();
-            tree.insert(path, (stat.mode(), contents, i128::from(stat.mtime()) * 1_000_000_000 + i128::from(stat.mtime_nsec())));
+            tree.insert(
+                path,
+                (
+                    stat.mode(),
+                    contents,
+                    i128::from(stat.mtime()) * 1_000_000_000 + i128::from(stat.mtime_nsec()),
+                ),
+            );
         }
         tree
     }
@@ -102,7 +112,9 @@ impl TempDir {
     /// The descriptors that this process has open on something below.
     #[cfg(target_os = "linux")]
     pub fn open_descriptors(&self) -> usize {
-        let links = fs::read_dir("/proc/self/fd").unwrap().filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+        let links = fs::read_dir("/proc/self/fd")
+            .unwrap()
+            .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
         links.filter(|target| target.starts_with(&self.path)).count()
     }
 }
@@ -138,14 +150,17 @@ pub fn nanoseconds(seconds: i64, nanoseconds: i64) -> u64 {
     u64::try_from(seconds).unwrap() * 1_000_000_000 + u64::try_from(nanoseconds).unwrap()
 }
 
-/// Runs a test in a thread that has no more of a superuser than a normal user: file permissions hold for it.
+/// Runs a test in a thread that has no more of a superuser than a normal user: file permissions
+/// hold for it.
 #[cfg(target_os = "linux")]
 pub fn without_privileges(test: impl FnOnce() + Send) {
     use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
     std::thread::scope(|scope| {
         scope
             .spawn(|| {
-                let over = CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH | CapabilitySet::FOWNER;
+                let over = CapabilitySet::DAC_OVERRIDE
+                    | CapabilitySet::DAC_READ_SEARCH
+                    | CapabilitySet::FOWNER;
                 let mut sets = capabilities(None).unwrap();
                 sets.effective -= over;
                 sets.permitted -= over;

@@ -1,7 +1,9 @@
-//! A guest without an engine: a byte vector as its memory, and the functions called through their table as the binding calls them.
+//! A guest without an engine: a byte vector as its memory, and the functions called through their
+//! table as the binding calls them.
 //!
-//! [`Guest::slice`] compares the memory whole before and after every call: a byte that the call was not meant to write must not change.
-//! What a call is meant to write is said here once more, in [`writes`], independently of the code under test.
+//! [`Guest::slice`] compares the memory whole before and after every call: a byte that the call was
+//! not meant to write must not change. What a call is meant to write is said here once more, in
+//! [`writes`], independently of the code under test.
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
@@ -14,11 +16,11 @@ use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 use wasi_rs_core::abi::{Errno, Fdflags, Oflags, Rights};
-use wasi_rs_core::ctx::{Ctx, Strings};
+use wasi_rs_core::ctx::{Ctx, StringArray};
 use wasi_rs_core::descriptor::{Descriptor, Role};
 use wasi_rs_core::host::PreopenOptions;
 use wasi_rs_core::memory::GuestMemory;
-use wasi_rs_core::preview1::{Call, FUNCTIONS, Function, SLOTS, Stop};
+use wasi_rs_core::preview1::{Call, CallError, FUNCTIONS, Function, SLOTS};
 
 /// What every byte of the memory holds that nobody has written.
 pub const PATTERN: u8 = 0xaa;
@@ -32,11 +34,11 @@ pub const BOX: u32 = 3;
 /// How many slices a call may take: each waits up to 50 ms.
 const SLICES: u32 = 400;
 
-pub type Outcome<T> = Result<T, Stop>;
+pub type Outcome<T> = Result<T, CallError>;
 
 /// What a call that fails gives.
 pub fn fails<T>(errno: Errno) -> Outcome<T> {
-    Err(Stop::Errno(errno))
+    Err(CallError::Errno(errno))
 }
 
 /// `fs_rights_*` of a descriptor that may do everything.
@@ -60,14 +62,17 @@ pub struct Setup {
     pub stdin: Option<Lent>,
     pub stdout: Option<Lent>,
     pub stderr: Option<Lent>,
-    /// Whether the guest may do with its stdio all that can be done, as with what it has accepted or opened.
+    /// Whether the guest may do with its stdio all that can be done, as with what it has accepted
+    /// or opened.
     pub whole: bool,
     /// The guest's names and the host's, below the temporary directory.
     pub preopens: &'static [(&'static str, &'static str)],
 }
 
-fn terminated(strings: &[&str]) -> Strings {
-    Strings::from_terminated(strings.iter().flat_map(|string| [string.as_bytes(), &[0]].concat()).collect())
+fn terminated(strings: &[&str]) -> StringArray {
+    StringArray::from_terminated(
+        strings.iter().flat_map(|string| [string.as_bytes(), &[0]].concat()).collect(),
+    )
 }
 
 /// A directory of the host under the guest's name for it.
@@ -83,11 +88,19 @@ impl Setup {
         temp.create_dir("box");
         temp.create_dir("outside");
         temp.write("outside/secret", "secret");
-        let ctx = Ctx { args: terminated(self.args).into(), environ: terminated(self.environ).into(), ..Ctx::default() };
+        let ctx = Ctx {
+            args: terminated(self.args).into(),
+            environ: terminated(self.environ).into(),
+            ..Ctx::default()
+        };
         let lent = [self.stdin, self.stdout, self.stderr].map(|fd| fd.unwrap_or_else(host::null));
         for (fd, role) in lent.iter().zip([Role::Input, Role::Output, Role::Output]) {
             let stdio = host::lend(fd).unwrap();
-            let descriptor = if self.whole { Descriptor::given(stdio.object, stdio.flags) } else { Descriptor::standard(stdio, role) };
+            let descriptor = if self.whole {
+                Descriptor::given(stdio.object, stdio.flags)
+            } else {
+                Descriptor::standard(stdio, role)
+            };
             ctx.table.insert(descriptor).unwrap();
         }
         for (name, path) in self.preopens {
@@ -98,16 +111,26 @@ impl Setup {
             .unwrap();
             ctx.table.insert(Descriptor::preopen(object, name.as_bytes())).unwrap();
         }
-        Guest { memory: vec![PATTERN; PAGE], ctx, temp: Arc::new(temp), resume: Cell::new(0), next: 0, lent: Arc::new(lent) }
+        Guest {
+            memory: vec![PATTERN; PAGE],
+            ctx,
+            temp: Arc::new(temp),
+            resume: Cell::new(0),
+            next: 0,
+            lent: Arc::new(lent),
+        }
     }
 }
 
-/// A list of iovecs that the function fills or empties: where it stands in the memory, and how many there are.
+/// A list of iovecs that the function fills or empties: where it stands in the memory, and how many
+/// there are.
 fn iovecs(memory: &[u8], list: u64, count: u64) -> Vec<(usize, usize)> {
     (0..count)
         .filter_map(|index| {
             let at = usize::try_from(list + 8 * index).unwrap();
-            let number = |at: usize| Some(u32::from_le_bytes(memory.get(at..at + 4)?.try_into().unwrap()) as usize);
+            let number = |at: usize| {
+                Some(u32::from_le_bytes(memory.get(at..at + 4)?.try_into().unwrap()) as usize)
+            };
             Some((number(at)?, number(at + 4)?))
         })
         .collect()
@@ -118,9 +141,16 @@ fn number(memory: &[u8], at: u64) -> usize {
     u32::from_le_bytes(memory[at..at + 4].try_into().unwrap()) as usize
 }
 
-/// The ranges that a function writes: on success its results, on failure nothing. In the middle of a call that waits, the buffers
-/// that it fills.
-fn writes(name: &str, args: &[u64], result: Outcome<()>, before: &[u8], after: &[u8], ctx: &Ctx) -> Vec<(usize, usize)> {
+/// The ranges that a function writes: on success its results, on failure nothing. In the middle of
+/// a call that waits, the buffers that it fills.
+fn writes(
+    name: &str,
+    args: &[u64],
+    result: Outcome<()>,
+    before: &[u8],
+    after: &[u8],
+    ctx: &Ctx,
+) -> Vec<(usize, usize)> {
     let at = |index: usize| usize::try_from(args[index]).unwrap();
     let filled = |list: usize, count: Option<usize>| {
         let mut left = count.map_or(usize::MAX, |count| number(after, args[count]));
@@ -129,19 +159,28 @@ fn writes(name: &str, args: &[u64], result: Outcome<()>, before: &[u8], after: &
             ranges.push((start, len.min(left)));
             left -= len.min(left);
         }
-        ranges.retain(|(start, len)| start.checked_add(*len).is_some_and(|end| end <= before.len()));
+        ranges
+            .retain(|(start, len)| start.checked_add(*len).is_some_and(|end| end <= before.len()));
         ranges
     };
     match result {
         Ok(()) => {}
-        Err(Stop::Again) if matches!(name, "fd_read" | "fd_pread" | "sock_recv") => return filled(1, None),
-        Err(Stop::Again) if name == "poll_oneoff" => return vec![(at(1), 32 * at(2))],
-        Err(Stop::Again) if name == "random_get" => return vec![(at(0), at(1))],
+        Err(CallError::Again) if matches!(name, "fd_read" | "fd_pread" | "sock_recv") => {
+            return filled(1, None);
+        }
+        Err(CallError::Again) if name == "poll_oneoff" => return vec![(at(1), 32 * at(2))],
+        Err(CallError::Again) if name == "random_get" => return vec![(at(0), at(1))],
         // Also where an entry is refused after others have been written.
-        Err(Stop::Again | Stop::Errno(Errno::Dquot | Errno::Nomem)) if name == "fd_readdir" => return vec![(at(1), at(2))],
+        Err(CallError::Again | CallError::Errno(Errno::Dquot | Errno::Nomem))
+            if name == "fd_readdir" =>
+        {
+            return vec![(at(1), at(2))];
+        }
         Err(_) => return Vec::new(),
     }
-    let strings = |strings: &Strings| vec![(at(0), 4 * strings.starts().len()), (at(1), strings.bytes().len())];
+    let strings = |strings: &StringArray| {
+        vec![(at(0), 4 * strings.starts().len()), (at(1), strings.bytes().len())]
+    };
     match name {
         "args_get" => strings(&ctx.args),
         "environ_get" => strings(&ctx.environ),
@@ -151,7 +190,10 @@ fn writes(name: &str, args: &[u64], result: Outcome<()>, before: &[u8], after: &
         "fd_filestat_get" => vec![(at(1), 64)],
         "fd_pread" => [filled(1, Some(4)), vec![(at(4), 4)]].concat(),
         "clock_res_get" | "fd_prestat_get" | "fd_tell" => vec![(at(1), 8)],
-        "fd_prestat_dir_name" => vec![(at(1), at(2).min(ctx.table.get(args[0] as u32).unwrap().preopen_name().unwrap().len()))],
+        "fd_prestat_dir_name" => vec![(
+            at(1),
+            at(2).min(ctx.table.get(args[0] as u32).unwrap().preopen_name().unwrap().len()),
+        )],
         "fd_read" => [filled(1, Some(3)), vec![(at(3), 4)]].concat(),
         "fd_readdir" => vec![(at(1), number(after, args[4])), (at(4), 4)],
         "fd_seek" => vec![(at(3), 8)],
@@ -169,7 +211,8 @@ fn writes(name: &str, args: &[u64], result: Outcome<()>, before: &[u8], after: &
 }
 
 impl Guest {
-    /// A guest with one preopen, `box`, at 3, and a device that takes everything and has nothing as its stdio.
+    /// A guest with one preopen, `box`, at 3, and a device that takes everything and has nothing as
+    /// its stdio.
     pub fn new() -> Self {
         Setup { preopens: &[("box", "box")], ..Setup::default() }.guest()
     }
@@ -209,9 +252,13 @@ impl Guest {
             *slot = arg | stale;
         }
         let before = self.memory.clone();
-        let call = Call { ctx: &self.ctx, memory: GuestMemory::from_slice(&mut self.memory), resume: &self.resume };
+        let call = Call {
+            ctx: &self.ctx,
+            memory: GuestMemory::from_slice(&mut self.memory),
+            resume: &self.resume,
+        };
         let result = (function.call)(&call, &slots);
-        if result != Err(Stop::Again) {
+        if result != Err(CallError::Again) {
             self.resume.set(0);
         }
         let mut expected = before.clone();
@@ -220,7 +267,10 @@ impl Guest {
         }
         if expected != self.memory {
             let at = expected.iter().zip(&self.memory).position(|(a, b)| a != b).unwrap();
-            panic!("{name}{args:x?} gave {result:?} and wrote {:#x} at {at:#x}, where it has no business", self.memory[at]);
+            panic!(
+                "{name}{args:x?} gave {result:?} and wrote {:#x} at {at:#x}, where it has no business",
+                self.memory[at]
+            );
         }
         result
     }
@@ -230,16 +280,31 @@ impl Guest {
         self.resume.set(0);
     }
 
-    /// Makes a call of another snapshot's function, which must not wait. What it wrote is for the caller to check.
-    pub fn call_of(&mut self, functions: &[Function], name: &str, args: &[u64], written: &[(u64, usize)]) -> Outcome<()> {
+    /// Makes a call of another snapshot's function, which must not wait. What it wrote is for the
+    /// caller to check.
+    pub fn call_of(
+        &mut self,
+        functions: &[Function],
+        name: &str,
+        args: &[u64],
+        written: &[(u64, usize)],
+    ) -> Outcome<()> {
         let function = functions.iter().find(|function| function.name == name).unwrap();
         let mut slots = [0; SLOTS];
         slots[..args.len()].copy_from_slice(args);
         let mut expected = self.memory.clone();
-        let result =
-            (function.call)(&Call { ctx: &self.ctx, memory: GuestMemory::from_slice(&mut self.memory), resume: &self.resume }, &slots);
+        let result = (function.call)(
+            &Call {
+                ctx: &self.ctx,
+                memory: GuestMemory::from_slice(&mut self.memory),
+                resume: &self.resume,
+            },
+            &slots,
+        );
         self.resume.set(0);
-        for (at, len) in written.iter().map(|(at, len)| (*at as usize, *len)).filter(|_| result == Ok(())) {
+        for (at, len) in
+            written.iter().map(|(at, len)| (*at as usize, *len)).filter(|_| result == Ok(()))
+        {
             expected[at..at + len].copy_from_slice(&self.memory[at..at + len]);
         }
         assert!(expected == self.memory, "{name} wrote where it has no business");
@@ -250,7 +315,7 @@ impl Guest {
     pub fn call(&mut self, name: &str, args: &[u64]) -> Outcome<()> {
         for _ in 0..SLICES {
             match self.slice(name, args) {
-                Err(Stop::Again) => {}
+                Err(CallError::Again) => {}
                 result => return result,
             }
         }
@@ -267,7 +332,10 @@ impl Guest {
     pub fn room(&mut self, len: usize) -> u64 {
         let at = (self.next + 16) | 1;
         self.next = at + u32::try_from(len).unwrap();
-        assert!(self.next as usize <= self.memory.len() - 16, "the memory is too small for the test");
+        assert!(
+            self.next as usize <= self.memory.len() - 16,
+            "the memory is too small for the test"
+        );
         at.into()
     }
 
@@ -298,7 +366,10 @@ impl Guest {
     pub fn vectors(&mut self, buffers: &[&[u8]]) -> (u64, Vec<u64>) {
         let addresses: Vec<u64> = buffers.iter().map(|buffer| self.put(buffer)).collect();
         let pairs = addresses.iter().zip(buffers);
-        let list: Vec<u8> = pairs.flat_map(|(at, buffer)| [*at as u32, buffer.len() as u32]).flat_map(u32::to_le_bytes).collect();
+        let list: Vec<u8> = pairs
+            .flat_map(|(at, buffer)| [*at as u32, buffer.len() as u32])
+            .flat_map(u32::to_le_bytes)
+            .collect();
         (self.put(&list), addresses)
     }
 
@@ -397,14 +468,26 @@ pub struct Open {
 
 impl Default for Open {
     fn default() -> Self {
-        Self { follow: false, oflags: Oflags::empty(), base: Rights::REGULAR_FILE, inheriting: Rights::empty(), flags: Fdflags::empty() }
+        Self {
+            follow: false,
+            oflags: Oflags::empty(),
+            base: Rights::REGULAR_FILE,
+            inheriting: Rights::empty(),
+            flags: Fdflags::empty(),
+        }
     }
 }
 
 impl Open {
     /// For reading, whatever it is.
     pub fn reading() -> Self {
-        Self { base: Rights::FD_READ.union(Rights::FD_SEEK).union(Rights::FD_TELL).union(Rights::FD_FILESTAT_GET), ..Self::default() }
+        Self {
+            base: Rights::FD_READ
+                .union(Rights::FD_SEEK)
+                .union(Rights::FD_TELL)
+                .union(Rights::FD_FILESTAT_GET),
+            ..Self::default()
+        }
     }
 
     pub fn creating() -> Self {
@@ -449,7 +532,11 @@ impl Guest {
         let mut at = buffer;
         let mut strings = Vec::new();
         for index in 0..count as u64 {
-            assert_eq!(u64::from(self.u32(list + 4 * index)), at, "the strings stand one behind the other");
+            assert_eq!(
+                u64::from(self.u32(list + 4 * index)),
+                at,
+                "the strings stand one behind the other"
+            );
             let len = self.memory[at as usize..].iter().position(|byte| *byte == 0).unwrap();
             strings.push(self.bytes(at, len).to_vec());
             at += len as u64 + 1;
@@ -560,7 +647,8 @@ impl Guest {
     }
 
     fn gather(&self, buffers: &[u64], lens: &[usize], count: u64) -> Vec<u8> {
-        let mut bytes: Vec<u8> = buffers.iter().zip(lens).flat_map(|(at, len)| self.bytes(*at, *len).to_vec()).collect();
+        let mut bytes: Vec<u8> =
+            buffers.iter().zip(lens).flat_map(|(at, len)| self.bytes(*at, *len).to_vec()).collect();
         let count = self.u32(count) as usize;
         assert!(count <= bytes.len());
         bytes.truncate(count);
@@ -618,7 +706,12 @@ impl Guest {
             let namlen = u32::from_le_bytes(head[16..20].try_into().unwrap()) as usize;
             assert_eq!(head[21..24], [0; 3]);
             let Some((name, tail)) = tail.split_at_checked(namlen) else { break };
-            entries.push(Dirent { next: number(0), ino: number(8), filetype: head[20], name: name.to_vec() });
+            entries.push(Dirent {
+                next: number(0),
+                ino: number(8),
+                filetype: head[20],
+                name: name.to_vec(),
+            });
             rest = tail;
         }
         Ok((entries, bytes.len() < len))
@@ -688,7 +781,12 @@ impl Guest {
         self.on_path("path_unlink_file", fd, path)
     }
 
-    pub fn path_filestat(&mut self, fd: u32, path: impl AsRef<[u8]>, follow: bool) -> Outcome<Filestat> {
+    pub fn path_filestat(
+        &mut self,
+        fd: u32,
+        path: impl AsRef<[u8]>,
+        follow: bool,
+    ) -> Outcome<Filestat> {
         let path = path.as_ref();
         self.fresh();
         let (at, stat) = (self.put(path), self.room(64));
@@ -696,29 +794,69 @@ impl Guest {
         Ok(self.filestat_at(stat))
     }
 
-    pub fn path_set_times(&mut self, fd: u32, path: impl AsRef<[u8]>, follow: bool, atim: u64, mtim: u64, flags: u32) -> Outcome<()> {
+    pub fn path_set_times(
+        &mut self,
+        fd: u32,
+        path: impl AsRef<[u8]>,
+        follow: bool,
+        atim: u64,
+        mtim: u64,
+        flags: u32,
+    ) -> Outcome<()> {
         let path = path.as_ref();
         self.fresh();
         let at = self.put(path);
-        self.call("path_filestat_set_times", &[fd.into(), follow.into(), at, path.len() as u64, atim, mtim, flags.into()])
+        self.call(
+            "path_filestat_set_times",
+            &[fd.into(), follow.into(), at, path.len() as u64, atim, mtim, flags.into()],
+        )
     }
 
-    pub fn link(&mut self, old_fd: u32, old: impl AsRef<[u8]>, follow: bool, new_fd: u32, new: impl AsRef<[u8]>) -> Outcome<()> {
+    pub fn link(
+        &mut self,
+        old_fd: u32,
+        old: impl AsRef<[u8]>,
+        follow: bool,
+        new_fd: u32,
+        new: impl AsRef<[u8]>,
+    ) -> Outcome<()> {
         let (old, new) = (old.as_ref(), new.as_ref());
         self.fresh();
         let (old_at, new_at) = (self.put(old), self.put(new));
-        let args = [old_fd.into(), follow.into(), old_at, old.len() as u64, new_fd.into(), new_at, new.len() as u64];
+        let args = [
+            old_fd.into(),
+            follow.into(),
+            old_at,
+            old.len() as u64,
+            new_fd.into(),
+            new_at,
+            new.len() as u64,
+        ];
         self.call("path_link", &args)
     }
 
-    pub fn rename(&mut self, old_fd: u32, old: impl AsRef<[u8]>, new_fd: u32, new: impl AsRef<[u8]>) -> Outcome<()> {
+    pub fn rename(
+        &mut self,
+        old_fd: u32,
+        old: impl AsRef<[u8]>,
+        new_fd: u32,
+        new: impl AsRef<[u8]>,
+    ) -> Outcome<()> {
         let (old, new) = (old.as_ref(), new.as_ref());
         self.fresh();
         let (old_at, new_at) = (self.put(old), self.put(new));
-        self.call("path_rename", &[old_fd.into(), old_at, old.len() as u64, new_fd.into(), new_at, new.len() as u64])
+        self.call(
+            "path_rename",
+            &[old_fd.into(), old_at, old.len() as u64, new_fd.into(), new_at, new.len() as u64],
+        )
     }
 
-    pub fn symlink(&mut self, text: impl AsRef<[u8]>, fd: u32, path: impl AsRef<[u8]>) -> Outcome<()> {
+    pub fn symlink(
+        &mut self,
+        text: impl AsRef<[u8]>,
+        fd: u32,
+        path: impl AsRef<[u8]>,
+    ) -> Outcome<()> {
         let (text, path) = (text.as_ref(), path.as_ref());
         self.fresh();
         let (text_at, at) = (self.put(text), self.put(path));
@@ -757,7 +895,11 @@ impl Guest {
     /// One slice of `poll_oneoff`, or all of it. The userdata are 1000, 1001, ...
     fn poll_with(&mut self, wanted: &[Subscribe], whole: bool) -> Outcome<Vec<Event>> {
         self.fresh();
-        let subscriptions: Vec<u8> = wanted.iter().zip(1000..).flat_map(|(wanted, userdata)| wanted.bytes(userdata)).collect();
+        let subscriptions: Vec<u8> = wanted
+            .iter()
+            .zip(1000..)
+            .flat_map(|(wanted, userdata)| wanted.bytes(userdata))
+            .collect();
         let subscriptions = self.put(&subscriptions);
         let (events, count) = (self.room(32 * wanted.len()), self.room(4));
         let args = [subscriptions, events, wanted.len() as u64, count];
@@ -803,7 +945,10 @@ impl Guest {
         self.fresh();
         let (list, buffers) = self.rooms(lens);
         let (count, roflags) = (self.room(4), self.room(2));
-        self.call("sock_recv", &[fd.into(), list, lens.len() as u64, flags.into(), count, roflags])?;
+        self.call(
+            "sock_recv",
+            &[fd.into(), list, lens.len() as u64, flags.into(), count, roflags],
+        )?;
         Ok((self.gather(&buffers, lens, count), self.u16(roflags)))
     }
 

@@ -1,4 +1,5 @@
-//! Takes a system call away from the whole test program, as an old kernel or a container's filter does.
+//! Takes a system call away from the whole test program, as an old kernel or a container's filter
+//! does.
 
 #![allow(unsafe_code, reason = "there is no other way to ask the kernel for a filter")]
 
@@ -30,26 +31,50 @@ fn openat2() -> io::Result<()> {
     // `struct open_how`: flags, mode and resolve.
     let how = [u64::try_from(libc::O_PATH).unwrap(), 0, 0];
     // SAFETY: the pointers are to a string that ends in NUL and to a local, whose size is given.
-    let fd = unsafe { libc::syscall(libc::SYS_openat2, libc::AT_FDCWD, c".".as_ptr(), how.as_ptr(), size_of_val(&how)) };
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_openat2,
+            libc::AT_FDCWD,
+            c".".as_ptr(),
+            how.as_ptr(),
+            size_of_val(&how),
+        )
+    };
     if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 fn install(errno: i32) {
-    let statement = |code: u32, k: u32| libc::sock_filter { code: u16::try_from(code).unwrap(), jt: 0, jf: 0, k };
+    let statement = |code: u32, k: u32| libc::sock_filter {
+        code: u16::try_from(code).unwrap(),
+        jt: 0,
+        jf: 0,
+        k,
+    };
     let call = u32::try_from(libc::SYS_openat2).unwrap();
     let filter = [
         // The number of the call, which `struct seccomp_data` begins with.
         statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0),
-        libc::sock_filter { jt: 0, jf: 1, ..statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, call) },
+        libc::sock_filter {
+            jt: 0,
+            jf: 1,
+            ..statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, call)
+        },
         statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_USER_NOTIF),
         statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW),
     ];
-    let program = libc::sock_fprog { len: u16::try_from(filter.len()).unwrap(), filter: filter.as_ptr().cast_mut() };
-    let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_TSYNC | libc::SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
+    let program = libc::sock_fprog {
+        len: u16::try_from(filter.len()).unwrap(),
+        filter: filter.as_ptr().cast_mut(),
+    };
+    let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER
+        | libc::SECCOMP_FILTER_FLAG_TSYNC
+        | libc::SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
     // SAFETY: the arguments are numbers.
     assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
     // SAFETY: the program and its statements are locals that outlive the call.
-    let listener = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program) };
+    let listener = unsafe {
+        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program)
+    };
     assert!(listener >= 0, "seccomp: {}", io::Error::last_os_error());
     let listener = i32::try_from(listener).unwrap();
     std::thread::spawn(move || answer(listener, errno));
@@ -59,8 +84,11 @@ fn install(errno: i32) {
 fn answer(listener: i32, errno: i32) {
     loop {
         let mut notice = [0_u64; NOTICE / 8];
-        // SAFETY: the kernel writes a `struct seccomp_notif`, which fits, and wants zeros there before.
-        if unsafe { libc::ioctl(listener, libc::SECCOMP_IOCTL_NOTIF_RECV, notice.as_mut_ptr()) } != 0 {
+        // SAFETY: the kernel writes a `struct seccomp_notif`, which fits, and wants zeros there
+        // before.
+        if unsafe { libc::ioctl(listener, libc::SECCOMP_IOCTL_NOTIF_RECV, notice.as_mut_ptr()) }
+            != 0
+        {
             continue;
         }
         CALLS.fetch_add(1, Relaxed);

@@ -1,4 +1,5 @@
-//! The platform: all `cfg(target)` of the crate, and every call that names libc, rustix or windows-sys.
+//! The platform: all `cfg(target)` of the crate, and every call that names libc, rustix or
+//! windows-sys.
 
 #[cfg(unix)]
 mod unix;
@@ -16,9 +17,11 @@ pub(super) mod names;
 pub use unix::pretend_openat2;
 #[cfg(unix)]
 pub use unix::{
-    Handle, clock_resolution, clock_time, end_process, errno_from_raw, open_exact, open_preopen, random, stdio, wait, yield_now,
+    Handle, clock_resolution, clock_time, end_process, errno_from_raw, open_exact, open_preopen,
+    random, stdio, wait, yield_now,
 };
 #[cfg(windows)]
 pub use windows::{
-    Handle, clock_resolution, clock_time, end_process, errno_from_raw, lend, open_exact, open_preopen, random, stdio, wait, yield_now,
+    Handle, clock_resolution, clock_time, end_process, errno_from_raw, lend, open_exact,
+    open_preopen, random, stdio, wait, yield_now,
 };

@@ -65,7 +65,8 @@ pub fn datagram_pair() -> (UnixDatagram, UnixDatagram) {
 
 /// A socket for a connection that there is none of.
 pub fn unconnected() -> Lent {
-    rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM, None).unwrap()
+    rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM, None)
+        .unwrap()
 }
 
 /// A directory, open.

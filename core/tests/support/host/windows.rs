@@ -8,12 +8,15 @@ use std::mem::ManuallyDrop;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::ops::Deref;
 use std::os::windows::fs::OpenOptionsExt;
-use std::os::windows::io::{AsRawHandle, AsRawSocket, FromRawHandle, FromRawSocket, OwnedHandle, OwnedSocket};
+use std::os::windows::io::{
+    AsRawHandle, AsRawSocket, FromRawHandle, FromRawSocket, OwnedHandle, OwnedSocket,
+};
 use std::path::Path;
 use wasi_rs_core::host::Stdio;
 use windows_sys::Win32::Storage::FileSystem::{
-    BY_HANDLE_FILE_INFORMATION, FILE_BASIC_INFO, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, FileBasicInfo,
-    GetFileInformationByHandle, GetFileInformationByHandleEx,
+    BY_HANDLE_FILE_INFORMATION, FILE_BASIC_INFO, FILE_FLAG_BACKUP_SEMANTICS,
+    FILE_FLAG_OPEN_REPARSE_POINT, FileBasicInfo, GetFileInformationByHandle,
+    GetFileInformationByHandleEx,
 };
 
 pub use std::net::TcpStream as Stream;
@@ -48,7 +51,9 @@ lent! {
 
 pub fn lend(lent: &Lent) -> io::Result<Stdio> {
     match lent {
-        Lent::Handle(handle) => wasi_rs_core::host::sys::lend(handle.as_raw_handle().expose_provenance()),
+        Lent::Handle(handle) => {
+            wasi_rs_core::host::sys::lend(handle.as_raw_handle().expose_provenance())
+        }
         Lent::Socket(socket) => wasi_rs_core::host::sys::lend(socket.as_raw_socket() as usize),
     }
 }
@@ -93,7 +98,15 @@ pub fn metadata(path: &Path) -> io::Result<Metadata> {
     unsafe {
         assert_ne!(GetFileInformationByHandle(file.as_raw_handle(), &raw mut info), 0);
         let size = size_of::<FILE_BASIC_INFO>() as u32;
-        assert_ne!(GetFileInformationByHandleEx(file.as_raw_handle(), FileBasicInfo, (&raw mut times).cast(), size), 0);
+        assert_ne!(
+            GetFileInformationByHandleEx(
+                file.as_raw_handle(),
+                FileBasicInfo,
+                (&raw mut times).cast(),
+                size
+            ),
+            0
+        );
     }
     Ok(Metadata { std: file.metadata()?, info, changed: times.ChangeTime })
 }
@@ -165,7 +178,11 @@ impl MetadataExt for Metadata {
 pub fn symlink(text: &str, path: &Path) {
     let target = path.parent().unwrap().join(text);
     let text = text.replace('/', "\\");
-    let made = if target.is_dir() { std::os::windows::fs::symlink_dir(text, path) } else { std::os::windows::fs::symlink_file(text, path) };
+    let made = if target.is_dir() {
+        std::os::windows::fs::symlink_dir(text, path)
+    } else {
+        std::os::windows::fs::symlink_file(text, path)
+    };
     made.unwrap();
 }
 
@@ -185,7 +202,8 @@ pub fn look_at(open: &impl AsRawHandle) -> ManuallyDrop<File> {
 
 /// Two sockets for messages that are connected to each other.
 pub fn datagram_pair() -> (UdpSocket, UdpSocket) {
-    let (one, other) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+    let (one, other) =
+        (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
     one.connect(other.local_addr().unwrap()).unwrap();
     other.connect(one.local_addr().unwrap()).unwrap();
     (one, other)
@@ -197,7 +215,9 @@ pub fn unconnected() -> Lent {
     // What sockets need to be started is started by std.
     drop(UdpSocket::bind("127.0.0.1:0").unwrap());
     // SAFETY: the call has no preconditions, and nobody else owns what it makes.
-    Lent::Socket(unsafe { OwnedSocket::from_raw_socket(socket(AF_INET.into(), SOCK_STREAM, IPPROTO_TCP) as u64) })
+    Lent::Socket(unsafe {
+        OwnedSocket::from_raw_socket(socket(AF_INET.into(), SOCK_STREAM, IPPROTO_TCP) as u64)
+    })
 }
 
 /// A directory, open.

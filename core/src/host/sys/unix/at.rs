@@ -1,7 +1,9 @@
-//! One name in a held directory, by the system's `*at` calls; and whole paths where the kernel keeps them below a directory.
+//! One name in a held directory, by the system's `*at` calls; and whole paths where the kernel
+//! keeps them below a directory.
 //!
-//! On Linux the kernel resolves: `openat2` with `RESOLVE_BENEATH`, or `RESOLVE_IN_ROOT` below a root. Where it is not to be had (an old
-//! kernel, a seccomp filter, another system), the path is [walked](crate::host::walk).
+//! On Linux the kernel resolves: `openat2` with `RESOLVE_BENEATH`, or `RESOLVE_IN_ROOT` below a
+//! root. Where it is not to be had (an old kernel, a seccomp filter, another system), the path is
+//! [walked](crate::host::walk).
 
 use super::errno::from_rustix;
 use super::file::{HostFile, Owned, Ownership};
@@ -42,7 +44,8 @@ fn open_flags(options: OpenOptions) -> (OFlags, Mode) {
         (false, true) => OFlags::WRONLY,
         (true, true) => OFlags::RDWR,
     };
-    // Opening a pipe must not wait for its other end; waiting is done where a thread can be stopped.
+    // Opening a pipe must not wait for its other end; waiting is done where a thread can be
+    // stopped.
     flags |= OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
     flags.set(OFlags::CREATE, options.create);
     flags.set(OFlags::EXCL, options.exclusive);
@@ -57,10 +60,15 @@ fn open_flags(options: OpenOptions) -> (OFlags, Mode) {
     (flags, if options.create { Mode::from_raw_mode(0o666) } else { Mode::empty() })
 }
 
-/// Whether a pipe is to be waited for that has no reader yet. Other files with this error have no device.
+/// Whether a pipe is to be waited for that has no reader yet. Other files with this error have no
+/// device.
 #[cold]
 #[inline(never)]
-fn waits_for_reader(error: Errno, options: OpenOptions, stat: impl FnOnce() -> Option<Result<Stat>>) -> bool {
+fn waits_for_reader(
+    error: Errno,
+    options: OpenOptions,
+    stat: impl FnOnce() -> Option<Result<Stat>>,
+) -> bool {
     error == Errno::Nxio
         && options.write
         && !options.flags.contains(Fdflags::NONBLOCK)
@@ -69,7 +77,8 @@ fn waits_for_reader(error: Errno, options: OpenOptions, stat: impl FnOnce() -> O
 
 /// What a directory is opened with that may be searched and not read: it is still good for paths.
 fn search_flags(options: OpenOptions) -> Option<OFlags> {
-    (options.directory && !options.write).then(|| DIRECTORY | if options.follow { OFlags::empty() } else { OFlags::NOFOLLOW })
+    (options.directory && !options.write)
+        .then(|| DIRECTORY | if options.follow { OFlags::empty() } else { OFlags::NOFOLLOW })
 }
 
 /// What was opened.
@@ -93,8 +102,12 @@ fn open(dir: &Owned, name: Name<'_>, options: OpenOptions) -> Result<Found<Owned
     let options = OpenOptions { follow: false, ..options };
     let (flags, mode) = open_flags(options);
     let open = |flags, mode| {
-        let attempts = (0..RACE_LIMIT).map(|_| platform::open_name(dir, name.as_bytes(), flags, mode));
-        attempts.into_iter().find(|opened| !matches!(opened, Err(Host::INTR))).unwrap_or(Err(Host::INTR))
+        let attempts =
+            (0..RACE_LIMIT).map(|_| platform::open_name(dir, name.as_bytes(), flags, mode));
+        attempts
+            .into_iter()
+            .find(|opened| !matches!(opened, Err(Host::INTR)))
+            .unwrap_or(Err(Host::INTR))
     };
     let opened = match (open(flags, mode), search_flags(options)) {
         (Err(Host::ACCESS), Some(flags)) => open(flags, Mode::empty()),
@@ -106,7 +119,11 @@ fn open(dir: &Owned, name: Name<'_>, options: OpenOptions) -> Result<Found<Owned
         Err(Host::LOOP | Host::MLINK) => Ok(Found::Link),
         Err(error) => {
             let errno = from_rustix(error);
-            Err(if waits_for_reader(errno, options, || Some(stat_name(dir, name.as_bytes()))) { Errno::Again } else { errno })
+            Err(if waits_for_reader(errno, options, || Some(stat_name(dir, name.as_bytes()))) {
+                Errno::Again
+            } else {
+                errno
+            })
         }
     }
 }
@@ -134,7 +151,8 @@ impl Lookup for HostNames {
     }
 
     fn enter(&self, dir: &Owned, name: Name<'_>) -> Result<Entered<Owned>> {
-        match platform::open_name(dir, name.as_bytes(), DIRECTORY | OFlags::NOFOLLOW, Mode::empty()) {
+        match platform::open_name(dir, name.as_bytes(), DIRECTORY | OFlags::NOFOLLOW, Mode::empty())
+        {
             Ok(fd) => Ok(Entered::Directory(fd.into())),
             // Systems differ in what they say of a link.
             Err(Host::NOTDIR | Host::LOOP | Host::MLINK) => match self.read_link(dir, name)? {
@@ -161,21 +179,32 @@ impl Names for HostNames {
         open(dir, name, options)
     }
 
-    fn create(&mut self, dir: &Owned, name: Name<'_>, options: OpenOptions) -> Result<Found<Owned>> {
+    fn create(
+        &mut self,
+        dir: &Owned,
+        name: Name<'_>,
+        options: OpenOptions,
+    ) -> Result<Found<Owned>> {
         open(dir, name, options)
     }
 
     fn reopen(&self, dir: &Owned, options: OpenOptions) -> Result<Owned> {
         let options = OpenOptions { directory: true, ..options };
-        let opened = match (platform::open_name(dir, b".", open_flags(options).0, Mode::empty()), search_flags(options)) {
-            (Err(Host::ACCESS), Some(flags)) => platform::open_name(dir, b".", flags, Mode::empty()),
+        let opened = match (
+            platform::open_name(dir, b".", open_flags(options).0, Mode::empty()),
+            search_flags(options),
+        ) {
+            (Err(Host::ACCESS), Some(flags)) => {
+                platform::open_name(dir, b".", flags, Mode::empty())
+            }
             (opened, _) => opened,
         };
         opened.map(Owned::from).map_err(from_rustix)
     }
 
     fn set_times(&mut self, dir: &Owned, name: Name<'_>, times: SetTimes) -> Result<()> {
-        rustix::fs::utimensat(dir, name.as_bytes(), &timestamps(times), AtFlags::SYMLINK_NOFOLLOW).map_err(from_rustix)
+        rustix::fs::utimensat(dir, name.as_bytes(), &timestamps(times), AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(from_rustix)
     }
 
     fn set_directory_times(&mut self, dir: &Owned, times: SetTimes) -> Result<()> {
@@ -195,7 +224,11 @@ impl Names for HostNames {
         if room.is_empty() {
             // The host refuses an empty buffer; what stands there still has to be a link.
             let stat = stat_name(dir, name.as_bytes())?;
-            return if filetype_of(&stat) == Filetype::SymbolicLink { Ok(0) } else { Err(Errno::Inval) };
+            return if filetype_of(&stat) == Filetype::SymbolicLink {
+                Ok(0)
+            } else {
+                Err(Errno::Inval)
+            };
         }
         rustix::fs::readlinkat_raw(dir, name.as_bytes(), room).map_err(from_rustix)
     }
@@ -216,21 +249,37 @@ impl Names for HostNames {
         }
     }
 
-    fn rename(&mut self, (from, old): (&Owned, Name<'_>), (into, new): (&Walk<'_, Self>, Name<'_>)) -> Result<()> {
+    fn rename(
+        &mut self,
+        (from, old): (&Owned, Name<'_>),
+        (into, new): (&Walk<'_, Self>, Name<'_>),
+    ) -> Result<()> {
         match rustix::fs::renameat(from, old.as_bytes(), into.dir(), new.as_bytes()) {
             Err(Host::EXIST) => Err(Errno::Notempty),
             result => result.map_err(from_rustix),
         }
     }
 
-    fn link(&mut self, (from, old): (&Owned, Name<'_>), (into, new): (&Owned, Name<'_>)) -> Result<()> {
-        rustix::fs::linkat(from, old.as_bytes(), into, new.as_bytes(), AtFlags::empty()).map_err(from_rustix)
+    fn link(
+        &mut self,
+        (from, old): (&Owned, Name<'_>),
+        (into, new): (&Owned, Name<'_>),
+    ) -> Result<()> {
+        rustix::fs::linkat(from, old.as_bytes(), into, new.as_bytes(), AtFlags::empty())
+            .map_err(from_rustix)
     }
 
-    fn open_below(&self, base: Base<'_, Owned>, path: &[u8], options: OpenOptions) -> Option<Result<Found<Owned>>> {
+    fn open_below(
+        &self,
+        base: Base<'_, Owned>,
+        path: &[u8],
+        options: OpenOptions,
+    ) -> Option<Result<Found<Owned>>> {
         let (flags, mode) = open_flags(options);
         let opened = match (platform::open_below(base, path, flags, mode)?, search_flags(options)) {
-            (Err(Errno::Acces), Some(flags)) => platform::open_below(base, path, flags, Mode::empty())?,
+            (Err(Errno::Acces), Some(flags)) => {
+                platform::open_below(base, path, flags, Mode::empty())?
+            }
             (opened, _) => opened,
         };
         Some(match opened {
@@ -242,12 +291,18 @@ impl Names for HostNames {
         })
     }
 
-    fn stat_below(&self, base: Base<'_, Owned>, path: &[u8], follow: bool) -> Option<Result<Filestat>> {
+    fn stat_below(
+        &self,
+        base: Base<'_, Owned>,
+        path: &[u8],
+        follow: bool,
+    ) -> Option<Result<Filestat>> {
         stat_below(base, path, follow).map(|stat| stat.map(|stat| filestat_of(&stat)))
     }
 
     fn enter_below(&self, base: Base<'_, Owned>, path: &[u8]) -> Option<Result<Owned>> {
-        platform::open_below(base, path, DIRECTORY, Mode::empty()).map(|opened| opened.map(Owned::from))
+        platform::open_below(base, path, DIRECTORY, Mode::empty())
+            .map(|opened| opened.map(Owned::from))
     }
 }
 
@@ -266,7 +321,10 @@ mod tests {
 
     impl Temp {
         fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().canonicalize().unwrap().join(format!("wasi-rs-resolve-{name}-{}", std::process::id()));
+            let path = std::env::temp_dir()
+                .canonicalize()
+                .unwrap()
+                .join(format!("wasi-rs-resolve-{name}-{}", std::process::id()));
             for directory in ["", "top", "top/a", "top/a/b", "top/c", "outside"] {
                 std::fs::create_dir(path.join(directory)).unwrap();
             }
@@ -314,7 +372,8 @@ mod tests {
 
     /// The next of a row of numbers that look random and are always the same.
     fn next(state: &mut u64) -> u64 {
-        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        *state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         *state >> 33
     }
 
@@ -372,9 +431,13 @@ mod tests {
         let top = top(temp);
         let base = Base { dir: &top, root, no_symlinks };
         let by_kernel = match call {
-            Call::Open(options) => HostNames.open_below(base, path.as_bytes(), options).map(met_open),
+            Call::Open(options) => {
+                HostNames.open_below(base, path.as_bytes(), options).map(met_open)
+            }
             Call::Stat { follow } => HostNames.stat_below(base, path.as_bytes(), follow).map(met),
-            Call::Enter => HostNames.enter_below(base, path.as_bytes()).map(|dir| met(HostNames.stat_directory(&dir?))),
+            Call::Enter => HostNames
+                .enter_below(base, path.as_bytes())
+                .map(|dir| met(HostNames.stat_directory(&dir?))),
         };
         let by_kernel = by_kernel.expect("this kernel has no openat2");
         // What was created is taken away again, so that the other finds the same.
@@ -384,7 +447,9 @@ mod tests {
         let guest_path = GuestPath::new(path.as_bytes()).unwrap();
         let by_walking = match call {
             Call::Open(options) => {
-                let open = |_: &mut &HostNames, dir: &Owned, name: Name<'_>| super::open(dir, name, options);
+                let open = |_: &mut &HostNames, dir: &Owned, name: Name<'_>| {
+                    super::open(dir, name, options)
+                };
                 met_open(
                     contained
                         .open_by_walking(&mut &HostNames, guest_path, options, false, open)
@@ -395,7 +460,9 @@ mod tests {
                         .and_then(|found| found.ok_or(Errno::Notdir)),
                 )
             }
-            Call::Stat { follow } => met(contained.stat_by_walking(&HostNames, guest_path, follow, false)),
+            Call::Stat { follow } => {
+                met(contained.stat_by_walking(&HostNames, guest_path, follow, false))
+            }
             Call::Enter => {
                 let mut walk = Walk::new(base, path.as_bytes(), End::Directory);
                 walk.advance(&HostNames).and_then(|()| met(HostNames.stat_directory(walk.dir())))
@@ -415,8 +482,13 @@ mod tests {
 
     /// All that stands below, as far as something can be created there.
     fn everything(temp: &Path) -> BTreeSet<PathBuf> {
-        let places = ["", "top", "top/a", "top/a/b", "top/c", "outside"].map(|place| temp.join(place));
-        places.iter().flat_map(|place| std::fs::read_dir(place).unwrap()).map(|entry| entry.unwrap().path()).collect()
+        let places =
+            ["", "top", "top/a", "top/a/b", "top/c", "outside"].map(|place| temp.join(place));
+        places
+            .iter()
+            .flat_map(|place| std::fs::read_dir(place).unwrap())
+            .map(|entry| entry.unwrap().path())
+            .collect()
     }
 
     /// Removes what was created, and says where.
@@ -477,14 +549,22 @@ mod tests {
         }
         for _ in 0..8000 {
             let length = 1 + next(&mut state) % 6;
-            let parts: Vec<&str> = (0..length).map(|_| PARTS[usize::try_from(next(&mut state)).unwrap() % PARTS.len()]).collect();
+            let parts: Vec<&str> = (0..length)
+                .map(|_| PARTS[usize::try_from(next(&mut state)).unwrap() % PARTS.len()])
+                .collect();
             let path = parts.join("/");
             let path = path.trim_start_matches('/');
             if path.is_empty() {
                 continue;
             }
             let call = calls[usize::try_from(next(&mut state)).unwrap() % calls.len()];
-            compare(&temp, path, call, next(&mut state).is_multiple_of(2), next(&mut state).is_multiple_of(8));
+            compare(
+                &temp,
+                path,
+                call,
+                next(&mut state).is_multiple_of(2),
+                next(&mut state).is_multiple_of(8),
+            );
         }
     }
 

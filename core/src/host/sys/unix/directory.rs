@@ -72,16 +72,24 @@ impl Backend for HostDirectory {
 
     fn set_times(&self, times: SetTimes) -> Result<()> {
         // By name, as the descriptor may be good for nothing but paths.
-        rustix::fs::utimensat(&self.dir, c".", &timestamps(times), AtFlags::empty()).map_err(from_rustix)
+        rustix::fs::utimensat(&self.dir, c".", &timestamps(times), AtFlags::empty())
+            .map_err(from_rustix)
     }
 
     fn entries(&self, cookie: u64, capacity: usize, sink: &mut dyn EntrySink) -> Result<()> {
-        self.listing.entries(self.dir.as_fd(), cookie, capacity, |Entry { name, ino, filetype, next }| {
-            let filetype = if filetype == Filetype::Unknown { self.ask_filetype(name) } else { filetype };
-            // What lies above may be outside: as in the root of a file system, `..` is the directory itself.
-            let ino = if name == b".." { self.ino()? } else { ino };
-            Ok(sink.entry(name, ino, filetype, next))
-        })
+        self.listing.entries(
+            self.dir.as_fd(),
+            cookie,
+            capacity,
+            |Entry { name, ino, filetype, next }| {
+                let filetype =
+                    if filetype == Filetype::Unknown { self.ask_filetype(name) } else { filetype };
+                // What lies above may be outside: as in the root of a file system, `..` is the
+                // directory itself.
+                let ino = if name == b".." { self.ino()? } else { ino };
+                Ok(sink.entry(name, ino, filetype, next))
+            },
+        )
     }
 
     fn sync(&self) -> Result<()> {

@@ -1,12 +1,17 @@
 //! Host files: regular files, pipes, sockets, terminals and devices.
 
-#![allow(unsafe_code, reason = "vectored input and output on guest memory, which no slice may cover")]
+#![allow(
+    unsafe_code,
+    reason = "vectored input and output on guest memory, which no slice may cover"
+)]
 
 use super::errno::from_rustix;
 use super::platform::{self, call, nowait};
 use super::{access, errno, filestat_of, filetype_of, poll_one, timestamps, unsupported};
-use crate::abi::{Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Riflags, Roflags, Sdflags, Whence};
-use crate::host::turn::are_descriptors_shared;
+use crate::abi::{
+    Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Riflags, Roflags, Sdflags, Whence,
+};
+use crate::host::are_descriptors_shared;
 use crate::host::{File, Interest, Result, SetTimes, Source};
 use crate::memory::Region;
 use rustix::event::PollFlags;
@@ -27,7 +32,8 @@ const _: () = assert!(std::mem::offset_of!(libc::iovec, iov_base) == 0);
 pub(super) enum Ownership {
     /// Opened for the guest, without blocking; closed with the file.
     Owned(Owned),
-    /// The host's: its flags and its offset are shared with whoever else has it, and it is not closed.
+    /// The host's: its flags and its offset are shared with whoever else has it, and it is not
+    /// closed.
     Borrowed(BorrowedFd<'static>),
 }
 
@@ -105,10 +111,12 @@ fn identity(stat: &Stat) -> Identity {
     (stat.dev, stat.ino)
 }
 
-/// The files of which a thread of this process asks whether they are ready, and then makes a call that otherwise waits.
+/// The files of which a thread of this process asks whether they are ready, and then makes a call
+/// that otherwise waits.
 static ASKED: Mutex<BTreeSet<Identity>> = Mutex::new(BTreeSet::new());
 
-/// The right to ask and then to call, which one thread has at a time: it takes what it was told of before another is told of it.
+/// The right to ask and then to call, which one thread has at a time: it takes what it was told of
+/// before another is told of it.
 struct Asking(Identity);
 
 impl Asking {
@@ -125,17 +133,23 @@ impl Drop for Asking {
     }
 }
 
-/// Whether a terminal may be another one when it is opened anew: `/dev/tty`, `/dev/console` and `/dev/ptmx` have this number on Linux.
+/// Whether a terminal may be another one when it is opened anew: `/dev/tty`, `/dev/console` and
+/// `/dev/ptmx` have this number on Linux.
 fn is_alias(stat: &Stat) -> bool {
     major(stat) == 5
 }
 
-/// Whether a write to a character device does not wait: those of memory, as `/dev/null`, have this number on Linux. Elsewhere nobody can tell.
+/// Whether a write to a character device does not wait: those of memory, as `/dev/null`, have this
+/// number on Linux. Elsewhere nobody can tell.
 fn takes_all(stat: &Stat) -> bool {
     !platform::HAS_NOWAIT || major(stat) == 1
 }
 
-#[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "the field's type differs between systems")]
+#[allow(
+    clippy::unnecessary_cast,
+    clippy::cast_sign_loss,
+    reason = "the field's type differs between systems"
+)]
 fn major(stat: &Stat) -> u32 {
     rustix::fs::major(stat.st_rdev as rustix::fs::Dev) as u32
 }
@@ -144,8 +158,9 @@ fn major(stat: &Stat) -> u32 {
 #[derive(Default)]
 struct Position {
     offset: AtomicU64,
-    /// Held by who reads or writes at the offset, as the kernel would: two threads that read one descriptor get different bytes.
-    turn: Mutex<()>,
+    /// Held by the thread that reads or writes at the offset, as the kernel would: two threads that
+    /// read one descriptor get different bytes.
+    transfer: Mutex<()>,
 }
 
 impl Position {
@@ -157,13 +172,14 @@ impl Position {
         self.offset.store(offset, Relaxed);
     }
 
-    /// Lets `transfer` read or write at the offset and moves it by what that says, unless another thread has set it meanwhile.
+    /// Lets `transfer` read or write at the offset and moves it by what that says, unless another
+    /// thread has set it meanwhile.
     fn advance(&self, transfer: impl FnOnce(u64) -> Result<usize>) -> Result<usize> {
-        let turn = self.turn();
+        let held = self.lock();
         let from = self.get();
         let moved = transfer(from)?;
         let to = from.saturating_add(moved as u64);
-        if turn.is_some() {
+        if held.is_some() {
             // Otherwise the order was: this transfer, then the seek.
             let _ = self.offset.compare_exchange(from, to, Relaxed, Relaxed);
         } else {
@@ -172,10 +188,11 @@ impl Position {
         Ok(moved)
     }
 
-    /// Waits for the other threads that read or write, if there can be any: to take a lock, give it back and exchange the offset costs
-    /// as much as the rest of a short read does outside the kernel.
-    fn turn(&self) -> Option<MutexGuard<'_, ()>> {
-        are_descriptors_shared().then(|| self.turn.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Waits for the other threads that read or write, if there can be any. A lock and an exchange
+    /// of the offset cost about 20 ns, as much as a short read costs outside the kernel.
+    fn lock(&self) -> Option<MutexGuard<'_, ()>> {
+        are_descriptors_shared()
+            .then(|| self.transfer.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -192,24 +209,40 @@ const PIPE_ATOMIC: usize = 512;
 impl HostFile {
     /// A regular file that was opened for the guest.
     pub(super) fn regular(fd: Owned) -> Self {
-        Self { fd: Ownership::Owned(fd), filetype: Filetype::RegularFile, kind: Kind::Regular(Position::default()) }
+        Self {
+            fd: Ownership::Owned(fd),
+            filetype: Filetype::RegularFile,
+            kind: Kind::Regular(Position::default()),
+        }
     }
 
     pub(super) fn new(fd: Ownership, stat: &Stat) -> Self {
-        let mut file = Self { fd, filetype: filetype_of(stat), kind: Kind::Device { lent: Lent::new(stat, false), takes_all: false } };
+        let mut file = Self {
+            fd,
+            filetype: filetype_of(stat),
+            kind: Kind::Device { lent: Lent::new(stat, false), takes_all: false },
+        };
         file.kind = match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile if matches!(file.fd, Ownership::Owned(_)) => Kind::Regular(Position::default()),
+            FileType::RegularFile if matches!(file.fd, Ownership::Owned(_)) => {
+                Kind::Regular(Position::default())
+            }
             FileType::RegularFile => Kind::SharedRegular,
             FileType::Fifo => Kind::Pipe(Lent::new(stat, true)),
             FileType::Socket => {
-                if rustix::net::sockopt::socket_type(file.as_fd()).is_ok_and(|kind| kind == rustix::net::SocketType::DGRAM) {
+                if rustix::net::sockopt::socket_type(file.as_fd())
+                    .is_ok_and(|kind| kind == rustix::net::SocketType::DGRAM)
+                {
                     file.filetype = Filetype::SocketDgram;
                 }
                 Kind::Socket(identity(stat))
             }
-            FileType::CharacterDevice if rustix::termios::isatty(file.as_fd()) => Kind::Terminal(Lent::new(stat, !is_alias(stat))),
+            FileType::CharacterDevice if rustix::termios::isatty(file.as_fd()) => {
+                Kind::Terminal(Lent::new(stat, !is_alias(stat)))
+            }
             FileType::BlockDevice => Kind::Device { lent: Lent::new(stat, false), takes_all: true },
-            FileType::CharacterDevice => Kind::Device { lent: Lent::new(stat, false), takes_all: takes_all(stat) },
+            FileType::CharacterDevice => {
+                Kind::Device { lent: Lent::new(stat, false), takes_all: takes_all(stat) }
+            }
             _ => return file,
         };
         file
@@ -219,12 +252,16 @@ impl HostFile {
         matches!(self.fd, Ownership::Owned(_))
     }
 
-    /// Whether it is the process's standard output or standard error, under this descriptor or another.
+    /// Whether it is the process's standard output or standard error, under this descriptor or
+    /// another.
     fn is_output_of_the_process(&self) -> bool {
         fn is_same(stat: &Stat, other: impl AsFd) -> bool {
-            rustix::fs::fstat(other).is_ok_and(|other| (other.st_dev, other.st_ino) == (stat.st_dev, stat.st_ino))
+            rustix::fs::fstat(other)
+                .is_ok_and(|other| (other.st_dev, other.st_ino) == (stat.st_dev, stat.st_ino))
         }
-        rustix::fs::fstat(self.as_fd()).is_ok_and(|stat| is_same(&stat, std::io::stdout()) || is_same(&stat, std::io::stderr()))
+        rustix::fs::fstat(self.as_fd()).is_ok_and(|stat| {
+            is_same(&stat, std::io::stdout()) || is_same(&stat, std::io::stderr())
+        })
     }
 
     /// Reads where the kernel's offset stands.
@@ -263,7 +300,8 @@ impl HostFile {
 
     fn read_stream(&self, bufs: &[Region<'_>], lent: &Lent) -> Result<usize> {
         if self.is_owned() {
-            // A named pipe that no writer has opened yet reads as its end; the poll tells the two apart.
+            // A named pipe that no writer has opened yet reads as its end; the poll tells the two
+            // apart.
             self.ready(PollFlags::IN)?;
             return self.readv(bufs);
         }
@@ -287,13 +325,19 @@ impl HostFile {
         })
     }
 
-    /// Reads or writes by a descriptor that does not wait: the host's, if it does not, or else one of our own that is closed at once, as
-    /// whoever is at the other end waits for the last one to be closed.
+    /// Reads or writes by a descriptor that does not wait: the host's, if it does not, or else one
+    /// of our own that is closed at once, as whoever is at the other end waits for the last one to
+    /// be closed.
     ///
-    /// Where there is neither, `transfer` gets the host's and is told that the host was asked, which says that it would not wait. It waits all
-    /// the same if another process comes first.
+    /// Where there is neither, `transfer` gets the host's and is told that the host was asked,
+    /// which says that it would not wait. It waits all the same if another process comes first.
     #[inline(never)]
-    fn aside(&self, lent: &Lent, interest: Interest, transfer: impl FnOnce(BorrowedFd<'_>, bool) -> Result<usize>) -> Result<usize> {
+    fn aside(
+        &self,
+        lent: &Lent,
+        interest: Interest,
+        transfer: impl FnOnce(BorrowedFd<'_>, bool) -> Result<usize>,
+    ) -> Result<usize> {
         let flags = rustix::fs::fcntl_getfl(self.as_fd()).map_err(from_rustix)?;
         let open_for = access(flags);
         let (fits, direction, ready) = match interest {
@@ -329,8 +373,11 @@ impl HostFile {
 
     fn receive(&self, bufs: &[Region<'_>], flags: i32) -> Result<(usize, i32)> {
         let mut message = message(bufs);
-        // SAFETY: the message points to checked ranges of guest memory and has no address and no control data.
-        let received = retry(|| unsafe { libc::recvmsg(self.as_raw_fd(), &raw mut message, flags | libc::MSG_DONTWAIT) })?;
+        // SAFETY: the message points to checked ranges of guest memory and has no address and no
+        // control data.
+        let received = retry(|| unsafe {
+            libc::recvmsg(self.as_raw_fd(), &raw mut message, flags | libc::MSG_DONTWAIT)
+        })?;
         Ok((received, message.msg_flags))
     }
 
@@ -357,8 +404,11 @@ impl AsRawFd for HostFile {
 /// Sends on a socket, where the system heeds it without waiting.
 pub(super) fn send(fd: BorrowedFd<'_>, bufs: &[Region<'_>]) -> Result<usize> {
     let message = message(bufs);
-    // SAFETY: the message points to checked ranges of guest memory and has no address and no control data.
-    retry(|| unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) })
+    // SAFETY: the message points to checked ranges of guest memory and has no address and no
+    // control data.
+    retry(|| unsafe {
+        libc::sendmsg(fd.as_raw_fd(), &raw const message, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+    })
 }
 
 fn message(bufs: &[Region<'_>]) -> libc::msghdr {
@@ -422,7 +472,9 @@ impl File for HostFile {
             Kind::SharedRegular => self.readv(bufs),
             // An empty read says nothing of the other end.
             _ if bufs.is_empty() => Ok(0),
-            Kind::Pipe(lent) | Kind::Terminal(lent) | Kind::Device { lent, .. } => self.read_stream(bufs, lent),
+            Kind::Pipe(lent) | Kind::Terminal(lent) | Kind::Device { lent, .. } => {
+                self.read_stream(bufs, lent)
+            }
             Kind::Socket(_) => self.receive(bufs, 0).map(|(received, _)| received),
         }
     }
@@ -430,25 +482,30 @@ impl File for HostFile {
     fn write(&self, bufs: &[Region<'_>], flags: Fdflags) -> Result<usize> {
         match &self.kind {
             Kind::Regular(position) if flags.contains(Fdflags::APPEND) => {
-                let _turn = position.turn();
+                let _held = position.lock();
                 let done = self.writev(bufs)?;
                 if done > 0 {
                     // The kernel knows where the end was.
-                    position.set(rustix::fs::seek(self.as_fd(), SeekFrom::Current(0)).map_err(from_rustix)?);
+                    position.set(
+                        rustix::fs::seek(self.as_fd(), SeekFrom::Current(0))
+                            .map_err(from_rustix)?,
+                    );
                 }
                 Ok(done)
             }
             Kind::Regular(position) => position.advance(|offset| self.pwritev(bufs, offset)),
-            Kind::SharedRegular if flags.contains(Fdflags::APPEND) => match nowait::writev(self.as_fd(), bufs, true) {
-                // The host has set the flag.
-                Err(Errno::Notsup) => self.writev(bufs),
-                // The kernel is too old. Another process may write between the two.
-                Err(Errno::Nosys) => {
-                    rustix::fs::seek(self.as_fd(), SeekFrom::End(0)).map_err(from_rustix)?;
-                    self.writev(bufs)
+            Kind::SharedRegular if flags.contains(Fdflags::APPEND) => {
+                match nowait::writev(self.as_fd(), bufs, true) {
+                    // The host has set the flag.
+                    Err(Errno::Notsup) => self.writev(bufs),
+                    // The kernel is too old. Another process may write between the two.
+                    Err(Errno::Nosys) => {
+                        rustix::fs::seek(self.as_fd(), SeekFrom::End(0)).map_err(from_rustix)?;
+                        self.writev(bufs)
+                    }
+                    result => result,
                 }
-                result => result,
-            },
+            }
             Kind::SharedRegular | Kind::Device { takes_all: true, .. } => self.writev(bufs),
             _ if bufs.is_empty() => Ok(0),
             Kind::Pipe(_) | Kind::Device { .. } if self.is_owned() => self.writev(bufs),
@@ -485,7 +542,8 @@ impl File for HostFile {
             Whence::Set => 0,
             Whence::Cur => position.get(),
             Whence::End => {
-                // Cheaper than to ask for all attributes; where the kernel's own offset stands means nothing.
+                // Cheaper than to ask for all attributes; where the kernel's own offset stands
+                // means nothing.
                 rustix::fs::seek(self.as_fd(), SeekFrom::End(0)).map_err(from_rustix)?
             }
         };
@@ -511,7 +569,9 @@ impl File for HostFile {
     }
 
     fn allocate(&self, offset: Filesize, len: Filesize) -> Result<()> {
-        let (Ok(start), Ok(extent)) = (i64::try_from(offset), i64::try_from(len)) else { return Err(Errno::Inval) };
+        let (Ok(start), Ok(extent)) = (i64::try_from(offset), i64::try_from(len)) else {
+            return Err(Errno::Inval);
+        };
         let end = start.checked_add(extent).map(i64::unsigned_abs).ok_or(Errno::Fbig)?;
         if len == 0 {
             // The host refuses an empty range; `node:wasi` does not.
@@ -521,7 +581,11 @@ impl File for HostFile {
             // The file system cannot reserve room; the size is what the guest sees of it.
             Err(Errno::Notsup | Errno::Nosys) => {
                 let stat = rustix::fs::fstat(self.as_fd()).map_err(from_rustix)?;
-                if u64::try_from(stat.st_size).unwrap_or(0) < end { self.set_size(end) } else { Ok(()) }
+                if u64::try_from(stat.st_size).unwrap_or(0) < end {
+                    self.set_size(end)
+                } else {
+                    Ok(())
+                }
             }
             result => result,
         }
@@ -561,12 +625,19 @@ impl File for HostFile {
             flags.set(OFlags::APPEND, new.contains(Fdflags::APPEND));
             return rustix::fs::fcntl_setfl(self.as_fd(), flags).map_err(from_rustix);
         }
-        // The host's descriptor keeps its flags: appending is asked for at each write, and cannot be asked away.
-        if new.contains(Fdflags::APPEND) && (platform::HAS_NOWAIT || !matches!(self.kind, Kind::SharedRegular)) {
+        // The host's descriptor keeps its flags: appending is asked for at each write, and cannot
+        // be asked away.
+        if new.contains(Fdflags::APPEND)
+            && (platform::HAS_NOWAIT || !matches!(self.kind, Kind::SharedRegular))
+        {
             return Ok(());
         }
         let host = rustix::fs::fcntl_getfl(self.as_fd()).map_err(from_rustix)?;
-        if host.contains(OFlags::APPEND) == new.contains(Fdflags::APPEND) { Ok(()) } else { unsupported() }
+        if host.contains(OFlags::APPEND) == new.contains(Fdflags::APPEND) {
+            Ok(())
+        } else {
+            unsupported()
+        }
     }
 
     fn source(&self) -> Source<'_> {
@@ -582,7 +653,8 @@ impl File for HostFile {
             Kind::SharedRegular => rustix::fs::tell(self.as_fd()).ok(),
             _ => return rustix::io::ioctl_fionread(self.as_fd()).unwrap_or(0),
         };
-        let size = rustix::fs::fstat(self.as_fd()).map_or(0, |stat| u64::try_from(stat.st_size).unwrap_or(0));
+        let size = rustix::fs::fstat(self.as_fd())
+            .map_or(0, |stat| u64::try_from(stat.st_size).unwrap_or(0));
         size.saturating_sub(offset.unwrap_or(0))
     }
 
@@ -591,8 +663,10 @@ impl File for HostFile {
         if !platform::is_listening(self.as_fd())? {
             return Err(Errno::Inval);
         }
-        // A listener of the host may wait, and there is no flag against that which were not the socket's own.
-        let waits = !rustix::fs::fcntl_getfl(self.as_fd()).map_err(from_rustix)?.contains(OFlags::NONBLOCK);
+        // A listener of the host may wait, and there is no flag against that which were not the
+        // socket's own.
+        let waits =
+            !rustix::fs::fcntl_getfl(self.as_fd()).map_err(from_rustix)?.contains(OFlags::NONBLOCK);
         let _asking = if waits { Some(Asking::about(identity)?) } else { None };
         if waits {
             self.ready(PollFlags::IN)?;
@@ -608,7 +682,11 @@ impl File for HostFile {
         }
         let peek = if flags.contains(Riflags::RECV_PEEK) { libc::MSG_PEEK } else { 0 };
         let (received, flags) = self.receive(bufs, peek)?;
-        let truncated = if flags & libc::MSG_TRUNC == 0 { Roflags::empty() } else { Roflags::RECV_DATA_TRUNCATED };
+        let truncated = if flags & libc::MSG_TRUNC == 0 {
+            Roflags::empty()
+        } else {
+            Roflags::RECV_DATA_TRUNCATED
+        };
         Ok((received, truncated))
     }
 
@@ -620,8 +698,8 @@ impl File for HostFile {
     }
 
     fn shutdown(&self, how: Sdflags) -> Result<()> {
-        // A process whose output another Node.js reads has sockets there, which stand for pipes: to shut one down would end what the
-        // host itself has to say.
+        // A process whose output another Node.js reads has sockets there, which stand for pipes: to
+        // shut one down would end what the host itself has to say.
         if !self.is_socket() || self.is_output_of_the_process() {
             return Err(Errno::Notsock);
         }
@@ -643,7 +721,10 @@ mod tests {
     fn one_thread_at_a_time_asks_and_then_calls() {
         let (one, other) = ((u64::MAX, 1), (u64::MAX, 2));
         let asking = Asking::about(one).ok().unwrap();
-        assert_eq!(std::thread::spawn(move || Asking::about(one).err()).join().unwrap(), Some(Errno::Again));
+        assert_eq!(
+            std::thread::spawn(move || Asking::about(one).err()).join().unwrap(),
+            Some(Errno::Again)
+        );
         assert!(Asking::about(other).is_ok(), "of another file it may ask meanwhile");
         drop(asking);
         assert!(Asking::about(one).is_ok());

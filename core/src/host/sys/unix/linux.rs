@@ -1,6 +1,9 @@
 //! What Linux does otherwise than other systems.
 
-#![allow(unsafe_code, reason = "system calls that neither rustix nor the C library makes as they are needed here")]
+#![allow(
+    unsafe_code,
+    reason = "system calls that neither rustix nor the C library makes as they are needed here"
+)]
 
 use super::Entry;
 use super::at::RACE_LIMIT;
@@ -44,8 +47,8 @@ const PRESENT: u8 = 1;
 const ABSENT: u8 = 2;
 static OPENAT2: AtomicU8 = AtomicU8::new(UNKNOWN);
 
-/// Whether `openat2` works here. Asked once: seccomp filters of old containers answer EPERM instead of ENOSYS, which
-/// must neither be taken for a refusal nor cost a failing call each time.
+/// Whether `openat2` works here. Asked once: seccomp filters of old containers answer EPERM instead
+/// of ENOSYS, which must neither be taken for a refusal nor cost a failing call each time.
 fn present(dir: &Owned) -> bool {
     match OPENAT2.load(Relaxed) {
         PRESENT => true,
@@ -54,7 +57,9 @@ fn present(dir: &Owned) -> bool {
             let works = match openat2(dir, c".", DIRECTORY, Mode::empty(), ResolveFlags::BENEATH) {
                 Ok(_) => true,
                 // That says nothing of the call itself: ask again next time.
-                Err(Host::MFILE | Host::NFILE | Host::NOMEM | Host::INTR | Host::AGAIN) => return false,
+                Err(Host::MFILE | Host::NFILE | Host::NOMEM | Host::INTR | Host::AGAIN) => {
+                    return false;
+                }
                 Err(_) => false,
             };
             OPENAT2.store(if works { PRESENT } else { ABSENT }, Relaxed);
@@ -70,48 +75,66 @@ pub fn pretend_openat2(is_present: bool) {
 }
 
 /// Opens a path below a directory. `None`: the kernel cannot, so walk.
-pub(super) fn open_below(base: Base<'_, Owned>, path: &[u8], flags: OFlags, mode: Mode) -> Option<Result<OwnedFd>> {
+pub(super) fn open_below(
+    base: Base<'_, Owned>,
+    path: &[u8],
+    flags: OFlags,
+    mode: Mode,
+) -> Option<Result<OwnedFd>> {
     if !present(base.dir) {
         return None;
     }
     let mut scope = if base.root { ResolveFlags::IN_ROOT } else { ResolveFlags::BENEATH };
     scope.set(ResolveFlags::NO_SYMLINKS, base.no_symlinks);
     for _ in 0..RACE_LIMIT {
-        return Some(match openat2(base.dir, path, flags, mode, scope | ResolveFlags::NO_MAGICLINKS) {
-            Ok(fd) => Ok(fd),
-            // A rename on the host while `..` was resolved.
-            Err(Host::AGAIN | Host::INTR) => continue,
-            Err(Host::NOSYS) => {
-                OPENAT2.store(ABSENT, Relaxed);
-                return None;
-            }
-            Err(Host::XDEV) => Err(Errno::Notcapable),
-            Err(error) => Err(from_rustix(error)),
-        });
+        return Some(
+            match openat2(base.dir, path, flags, mode, scope | ResolveFlags::NO_MAGICLINKS) {
+                Ok(fd) => Ok(fd),
+                // A rename on the host while `..` was resolved.
+                Err(Host::AGAIN | Host::INTR) => continue,
+                Err(Host::NOSYS) => {
+                    OPENAT2.store(ABSENT, Relaxed);
+                    return None;
+                }
+                Err(Host::XDEV) => Err(Errno::Notcapable),
+                Err(error) => Err(from_rustix(error)),
+            },
+        );
     }
     None
 }
 
 /// Opens a name in a directory, or `.`.
-pub(super) fn open_name(directory: impl AsFd, name: &[u8], flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
+pub(super) fn open_name(
+    directory: impl AsFd,
+    name: &[u8],
+    flags: OFlags,
+    mode: Mode,
+) -> rustix::io::Result<OwnedFd> {
     rustix::fs::openat(directory, name, flags, mode)
 }
 
 /// Makes a system call until no signal interrupts it.
 ///
-/// Not by the C library, whose functions can be cancelled where a process has threads: the bookkeeping for that costs 30 ns a call. And
-/// inline, as all between a function of preview1 and here is meant to be. The processor remembers where the innermost functions return to, and
-/// in the kernel it forgets the outer ones: what is left after a system call costs more than what is left without one.
+/// Not by the C library, whose functions can be cancelled where a process has threads: the
+/// bookkeeping for that costs 30 ns a call. And inline, as all between a function of preview1 and
+/// here is meant to be. The processor remembers where the innermost functions return to, and in the
+/// kernel it forgets the outer ones: what is left after a system call costs more than what is left
+/// without one.
 ///
 /// # Safety
-/// As the system call demands of its arguments. Those that it does not take are ignored. Pointers among them are exposed, as the kernel
-/// goes by them.
+/// As the system call demands of its arguments. Those that it does not take are ignored. Pointers
+/// among them are exposed, as the kernel goes by them.
 #[inline]
-unsafe fn system_call(number: c_long, [first, second, third, fourth, fifth, sixth]: [usize; 6]) -> Result<usize> {
+unsafe fn system_call(
+    number: c_long,
+    [first, second, third, fourth, fifth, sixth]: [usize; 6],
+) -> Result<usize> {
     let number = usize::try_from(number).map_err(|_| Errno::Nosys)?;
     loop {
         // SAFETY: the caller's promise.
-        let result = unsafe { syscalls::raw::syscall6(number, first, second, third, fourth, fifth, sixth) };
+        let result =
+            unsafe { syscalls::raw::syscall6(number, first, second, third, fourth, fifth, sixth) };
         // No result is so great that it lies in the upper half. Errors do: they are negative.
         if result.cast_signed() >= 0 {
             return Ok(result);
@@ -140,17 +163,27 @@ fn number_of(fd: BorrowedFd<'_>) -> usize {
 pub(super) mod call {
     use super::{BorrowedFd, Errno, Region, Result, number_of, system_call};
 
-    // SAFETY, for all of them: the regions are checked ranges of guest memory, laid out as iovecs. One buffer is the usual case,
-    // and cheaper for the kernel without a list.
+    // SAFETY, for all of them: the regions are checked ranges of guest memory, laid out as iovecs.
+    // One buffer is the usual case, and cheaper for the kernel without a list.
 
     #[inline]
     pub(in super::super) fn readv(fd: BorrowedFd<'_>, bufs: &[Region<'_>]) -> Result<usize> {
         let fd = number_of(fd);
         match bufs {
             // SAFETY: as above.
-            [one] => unsafe { system_call(libc::SYS_read, [fd, one.as_ptr().expose_provenance(), one.len(), 0, 0, 0]) },
+            [one] => unsafe {
+                system_call(
+                    libc::SYS_read,
+                    [fd, one.as_ptr().expose_provenance(), one.len(), 0, 0, 0],
+                )
+            },
             // SAFETY: as above.
-            _ => unsafe { system_call(libc::SYS_readv, [fd, bufs.as_ptr().expose_provenance(), bufs.len(), 0, 0, 0]) },
+            _ => unsafe {
+                system_call(
+                    libc::SYS_readv,
+                    [fd, bufs.as_ptr().expose_provenance(), bufs.len(), 0, 0, 0],
+                )
+            },
         }
     }
 
@@ -159,37 +192,75 @@ pub(super) mod call {
         let fd = number_of(fd);
         match bufs {
             // SAFETY: as above.
-            [one] => unsafe { system_call(libc::SYS_write, [fd, one.as_ptr().expose_provenance(), one.len(), 0, 0, 0]) },
+            [one] => unsafe {
+                system_call(
+                    libc::SYS_write,
+                    [fd, one.as_ptr().expose_provenance(), one.len(), 0, 0, 0],
+                )
+            },
             // SAFETY: as above.
-            _ => unsafe { system_call(libc::SYS_writev, [fd, bufs.as_ptr().expose_provenance(), bufs.len(), 0, 0, 0]) },
+            _ => unsafe {
+                system_call(
+                    libc::SYS_writev,
+                    [fd, bufs.as_ptr().expose_provenance(), bufs.len(), 0, 0, 0],
+                )
+            },
         }
     }
 
-    // On 64-bit systems an offset is one argument, and the upper half that `preadv` takes besides is unused. The kernel refuses those from 2^63
-    // on, with the errno that they should have.
+    // On 64-bit systems an offset is one argument, and the upper half that `preadv` takes besides
+    // is unused. The kernel refuses those from 2^63 on, with the errno that they should have.
     #[cfg(target_pointer_width = "64")]
     #[inline]
-    pub(in super::super) fn preadv(fd: BorrowedFd<'_>, bufs: &[Region<'_>], offset: u64) -> Result<usize> {
+    pub(in super::super) fn preadv(
+        fd: BorrowedFd<'_>,
+        bufs: &[Region<'_>],
+        offset: u64,
+    ) -> Result<usize> {
         let fd = number_of(fd);
         let offset = usize::try_from(offset).map_err(|_| Errno::Inval)?;
         match bufs {
             // SAFETY: as above.
-            [one] => unsafe { system_call(libc::SYS_pread64, [fd, one.as_ptr().expose_provenance(), one.len(), offset, 0, 0]) },
+            [one] => unsafe {
+                system_call(
+                    libc::SYS_pread64,
+                    [fd, one.as_ptr().expose_provenance(), one.len(), offset, 0, 0],
+                )
+            },
             // SAFETY: as above.
-            _ => unsafe { system_call(libc::SYS_preadv, [fd, bufs.as_ptr().expose_provenance(), bufs.len(), offset, 0, 0]) },
+            _ => unsafe {
+                system_call(
+                    libc::SYS_preadv,
+                    [fd, bufs.as_ptr().expose_provenance(), bufs.len(), offset, 0, 0],
+                )
+            },
         }
     }
 
     #[cfg(target_pointer_width = "64")]
     #[inline]
-    pub(in super::super) fn pwritev(fd: BorrowedFd<'_>, bufs: &[Region<'_>], offset: u64) -> Result<usize> {
+    pub(in super::super) fn pwritev(
+        fd: BorrowedFd<'_>,
+        bufs: &[Region<'_>],
+        offset: u64,
+    ) -> Result<usize> {
         let fd = number_of(fd);
         let offset = usize::try_from(offset).map_err(|_| Errno::Inval)?;
         match bufs {
             // SAFETY: as above.
-            [one] => unsafe { system_call(libc::SYS_pwrite64, [fd, one.as_ptr().expose_provenance(), one.len(), offset, 0, 0]) },
+            [one] => unsafe {
+                system_call(
+                    libc::SYS_pwrite64,
+                    [fd, one.as_ptr().expose_provenance(), one.len(), offset, 0, 0],
+                )
+            },
             // SAFETY: as above.
-            _ => unsafe { system_call(libc::SYS_pwritev, [fd, bufs.as_ptr().expose_provenance(), bufs.len(), offset, 0, 0]) },
+            _ => unsafe {
+                system_call(
+                    libc::SYS_pwritev,
+                    [fd, bufs.as_ptr().expose_provenance(), bufs.len(), offset, 0, 0],
+                )
+            },
         }
     }
 }
@@ -207,27 +278,41 @@ pub(super) mod nowait {
     pub(in super::super) fn readv(fd: BorrowedFd<'_>, bufs: &[Region<'_>]) -> Result<usize> {
         let list = bufs.as_ptr().expose_provenance();
         // SAFETY: the regions are checked ranges of guest memory, laid out as iovecs.
-        unsafe { system_call(libc::SYS_preadv2, [number_of(fd), list, bufs.len(), HERE, HERE, NOWAIT]) }
+        unsafe {
+            system_call(libc::SYS_preadv2, [number_of(fd), list, bufs.len(), HERE, HERE, NOWAIT])
+        }
     }
 
     /// With `append`, at the end of a regular file, whether or not the descriptor has that flag.
     #[inline]
-    pub(in super::super) fn writev(fd: BorrowedFd<'_>, bufs: &[Region<'_>], append: bool) -> Result<usize> {
+    pub(in super::super) fn writev(
+        fd: BorrowedFd<'_>,
+        bufs: &[Region<'_>],
+        append: bool,
+    ) -> Result<usize> {
         let list = bufs.as_ptr().expose_provenance();
         let flags = if append { APPEND } else { NOWAIT };
         // SAFETY: as above.
-        unsafe { system_call(libc::SYS_pwritev2, [number_of(fd), list, bufs.len(), HERE, HERE, flags]) }
+        unsafe {
+            system_call(libc::SYS_pwritev2, [number_of(fd), list, bufs.len(), HERE, HERE, flags])
+        }
     }
 }
 
-/// Opens what a descriptor stands for anew, in one direction, so that it does not wait; closing this closes nothing else.
+/// Opens what a descriptor stands for anew, in one direction, so that it does not wait; closing
+/// this closes nothing else.
 ///
-/// Pipes and terminals can be opened so, if the process still may: they may belong to another user since the host has opened them.
-/// Sockets cannot, and devices are not to be: to open one may make another, or do something.
+/// Pipes and terminals can be opened so, if the process still may: they may belong to another user
+/// since the host has opened them. Sockets cannot, and devices are not to be: to open one may make
+/// another, or do something.
 pub(super) fn reopen(fd: BorrowedFd<'_>, direction: OFlags) -> rustix::io::Result<OwnedFd> {
     let own = fd.as_raw_fd();
     let path = format!("/proc/self/fd/{own}");
-    rustix::fs::open(path, direction | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())
+    rustix::fs::open(
+        path,
+        direction | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
 }
 
 /// Takes a connection. It waits if the socket's flags say so.
@@ -249,17 +334,24 @@ pub(super) fn is_listening(fd: BorrowedFd<'_>) -> Result<bool> {
 pub(super) fn random(bytes: &mut [u8]) -> bool {
     // By the C library, which Miri knows: it is called once for many bytes.
     // SAFETY: the kernel writes to these bytes and to no other.
-    let filled = retry(|| unsafe { libc::syscall(libc::SYS_getrandom, bytes.as_mut_ptr(), bytes.len(), 0) });
+    let filled =
+        retry(|| unsafe { libc::syscall(libc::SYS_getrandom, bytes.as_mut_ptr(), bytes.len(), 0) });
     filled == Ok(bytes.len())
 }
 
-/// Makes room for a range and extends the file to its end. `nosys` or `notsup`: the file system cannot reserve room.
+/// Makes room for a range and extends the file to its end. `nosys` or `notsup`: the file system
+/// cannot reserve room.
 pub(super) fn allocate(fd: BorrowedFd<'_>, offset: Filesize, len: Filesize) -> Result<()> {
     rustix::fs::fallocate(fd, FallocateFlags::empty(), offset, len).map_err(from_rustix)
 }
 
 /// Tells the host how a range will be used.
-pub(super) fn advise(fd: BorrowedFd<'_>, offset: Filesize, len: Filesize, advice: Advice) -> Result<()> {
+pub(super) fn advise(
+    fd: BorrowedFd<'_>,
+    offset: Filesize,
+    len: Filesize,
+    advice: Advice,
+) -> Result<()> {
     use rustix::fs::Advice as HostAdvice;
     let advice = match advice {
         Advice::Normal => HostAdvice::Normal,
@@ -282,7 +374,8 @@ pub(super) fn datasync(fd: BorrowedFd<'_>) -> Result<()> {
     rustix::fs::fdatasync(fd).map_err(from_rustix)
 }
 
-/// The bytes of directory entries that are fetched at once, at most and at least: the record of a name of 255 bytes has 280.
+/// The bytes of directory entries that are fetched at once, at most and at least: the record of a
+/// name of 255 bytes has 280.
 const ENTRIES_MOST: usize = 16 * 1024;
 const ENTRIES_LEAST: usize = 280;
 
@@ -295,19 +388,22 @@ pub(super) struct Listing {
 /// What the next call is to know of the last one.
 #[derive(Default)]
 struct Progress {
-    /// Where the kernel's cursor stands: the cookie of the entry it gives next. Kept so that a listing that goes on does not seek.
+    /// Where the kernel's cursor stands: the cookie of the entry it gives next. Kept so that a
+    /// listing that goes on does not seek.
     cursor: Option<u64>,
-    /// What the latest entries were long, as the kernel's records and as the guest's. What is fetched beyond what the guest's buffer
-    /// takes has to be fetched again.
+    /// What the latest entries were long, as the kernel's records and as the guest's. What is
+    /// fetched beyond what the guest's buffer takes has to be fetched again.
     records: usize,
     entries: usize,
 }
 
 impl Progress {
-    /// How many bytes of records there are in `room` bytes for a guest, as far as one can know: names are about as long as the latest.
+    /// How many bytes of records there are in `room` bytes for a guest, as far as one can know:
+    /// names are about as long as the latest.
     fn fetch(&self, room: usize) -> usize {
         // To begin with, names of twelve bytes.
-        let (records, entries) = if self.entries == 0 { (32, 36) } else { (self.records, self.entries) };
+        let (records, entries) =
+            if self.entries == 0 { (32, 36) } else { (self.records, self.entries) };
         let expected = room.saturating_mul(records).checked_div(entries).unwrap_or(room);
         // One more: the last entry is cut.
         expected.saturating_add(64).clamp(ENTRIES_LEAST, ENTRIES_MOST)
@@ -315,7 +411,8 @@ impl Progress {
 }
 
 impl Listing {
-    /// Gives the entries from `cookie` on to `sink` until it wants no more. `capacity` is about how many bytes it takes.
+    /// Gives the entries from `cookie` on to `sink` until it wants no more. `capacity` is about how
+    /// many bytes it takes.
     pub(super) fn entries(
         &self,
         directory: BorrowedFd<'_>,
@@ -332,11 +429,14 @@ impl Listing {
                 // Past anything that a host's cookie can be.
                 return Ok(());
             }
-            rustix::fs::seek(directory, rustix::fs::SeekFrom::Start(cookie)).map_err(from_rustix).map_err(listing_error)?;
+            rustix::fs::seek(directory, rustix::fs::SeekFrom::Start(cookie))
+                .map_err(from_rustix)
+                .map_err(listing_error)?;
         }
         let mut room = capacity;
         loop {
-            let mut rest = records(directory, &mut buffer, progress.fetch(room)).map_err(listing_error)?;
+            let mut rest =
+                records(directory, &mut buffer, progress.fetch(room)).map_err(listing_error)?;
             if rest.is_empty() {
                 return Ok(());
             }
@@ -346,7 +446,9 @@ impl Listing {
                 let (entry, behind) = first_record(rest).ok_or(Errno::Io)?;
                 rest = behind;
                 next = entry.next;
-                taken = taken.wrapping_add(size_of::<<Dirent as Record>::Bytes>()).wrapping_add(entry.name.len());
+                taken = taken
+                    .wrapping_add(size_of::<<Dirent as Record>::Bytes>())
+                    .wrapping_add(entry.name.len());
                 goes_on = sink(entry)?;
             }
             progress.records = fetched.saturating_sub(rest.len());
@@ -363,7 +465,11 @@ impl Listing {
 }
 
 /// Fetches about `size` bytes of records from where the kernel's cursor stands: none at the end.
-fn records<'a>(directory: BorrowedFd<'_>, buffer: &'a mut [MaybeUninit<u8>], size: usize) -> Result<&'a [u8]> {
+fn records<'a>(
+    directory: BorrowedFd<'_>,
+    buffer: &'a mut [MaybeUninit<u8>],
+    size: usize,
+) -> Result<&'a [u8]> {
     let mut size = size.min(buffer.len());
     loop {
         for byte in buffer.iter_mut().take(size) {
@@ -372,17 +478,24 @@ fn records<'a>(directory: BorrowedFd<'_>, buffer: &'a mut [MaybeUninit<u8>], siz
         }
         let to = buffer.as_mut_ptr().expose_provenance();
         // SAFETY: the kernel writes to the buffer's first `size` bytes.
-        match unsafe { system_call(libc::SYS_getdents64, [number_of(directory), to, size, 0, 0, 0]) } {
+        match unsafe {
+            system_call(libc::SYS_getdents64, [number_of(directory), to, size, 0, 0, 0])
+        } {
             // A name so long that its record does not fit.
             Err(Errno::Inval) if size < buffer.len() => size = buffer.len(),
-            // SAFETY: the kernel has written at most `size` bytes, and so many were written before.
-            Ok(filled) => return Ok(unsafe { std::slice::from_raw_parts(buffer.as_ptr().cast(), filled.min(size)) }),
+            Ok(filled) => {
+                let filled = filled.min(size);
+                // SAFETY: the kernel has written at most `size` bytes, and so many were written
+                // before.
+                return Ok(unsafe { std::slice::from_raw_parts(buffer.as_ptr().cast(), filled) });
+            }
             Err(errno) => return Err(errno),
         }
     }
 }
 
-/// The first of the kernel's records, and those behind it. The name ends in NUL; what follows that, up to a multiple of eight, means nothing.
+/// The first of the kernel's records, and those behind it. The name ends in NUL; what follows that,
+/// up to a multiple of eight, means nothing.
 ///
 /// ```text
 ///  0 d_ino u64 | 8 d_off i64 | 16 d_reclen u16 | 18 d_type u8 | 19 d_name ...
@@ -392,7 +505,8 @@ fn first_record(records: &[u8]) -> Option<(Entry<'_>, &[u8])> {
     let (words, _) = records.as_chunks::<8>();
     let [ino, next, third, ..] = *words else { return None };
     let [low, high, kind, ..] = third;
-    let (record, behind) = records.split_at_checked(usize::from(u16::from_ne_bytes([low, high])))?;
+    let (record, behind) =
+        records.split_at_checked(usize::from(u16::from_ne_bytes([low, high])))?;
     let name = record.get(19..)?;
     // Five bytes of the name are in the word that ends the head.
     let len = match first_zero(u64::from_le_bytes(third) | 0xff_ffff) {
@@ -409,7 +523,10 @@ fn first_record(records: &[u8]) -> Option<(Entry<'_>, &[u8])> {
         libc::DT_BLK => Filetype::BlockDevice,
         _ => Filetype::Unknown,
     };
-    Some((Entry { name, ino: u64::from_ne_bytes(ino), filetype, next: u64::from_ne_bytes(next) }, behind))
+    Some((
+        Entry { name, ino: u64::from_ne_bytes(ino), filetype, next: u64::from_ne_bytes(next) },
+        behind,
+    ))
 }
 
 /// The length of a name that ends in NUL, of at least five bytes.
@@ -435,7 +552,8 @@ fn first_zero(word: u64) -> Option<usize> {
     if zeros == 0 { None } else { usize::try_from(zeros.trailing_zeros() / u8::BITS).ok() }
 }
 
-/// A descriptor that is good for nothing but paths cannot be listed: the directory may be searched, not read.
+/// A descriptor that is good for nothing but paths cannot be listed: the directory may be searched,
+/// not read.
 fn listing_error(errno: Errno) -> Errno {
     if errno == Errno::Badf { Errno::Acces } else { errno }
 }
@@ -446,7 +564,8 @@ mod tests {
 
     /// A record as the kernel writes it, with anything behind the name's end.
     fn record(name: &[u8], kind: u8) -> Vec<u8> {
-        let mut record = [&7_u64.to_ne_bytes()[..], &i64::MAX.to_ne_bytes(), &[0, 0, kind], name, &[0]].concat();
+        let mut record =
+            [&7_u64.to_ne_bytes()[..], &i64::MAX.to_ne_bytes(), &[0, 0, kind], name, &[0]].concat();
         record.resize(record.len().next_multiple_of(8), 0xee);
         let len = u16::try_from(record.len()).unwrap().to_ne_bytes();
         record[16..18].copy_from_slice(&len);
@@ -461,10 +580,17 @@ mod tests {
                 let name = vec![byte; len];
                 let two = [record(&name, libc::DT_LNK), record(b"next", libc::DT_DIR)].concat();
                 let (entry, behind) = first_record(&two).unwrap();
-                assert_eq!((entry.name, entry.ino, entry.next), (&*name, 7, i64::MAX.cast_unsigned()), "{len}");
+                assert_eq!(
+                    (entry.name, entry.ino, entry.next),
+                    (&*name, 7, i64::MAX.cast_unsigned()),
+                    "{len}"
+                );
                 assert_eq!(entry.filetype, Filetype::SymbolicLink);
                 let (entry, behind) = first_record(behind).unwrap();
-                assert_eq!((entry.name, entry.filetype, behind), (&b"next"[..], Filetype::Directory, &[][..]));
+                assert_eq!(
+                    (entry.name, entry.filetype, behind),
+                    (&b"next"[..], Filetype::Directory, &[][..])
+                );
             }
         }
     }
@@ -492,7 +618,10 @@ mod tests {
     #[test]
     fn as_much_is_fetched_as_fits() {
         let mut progress = Progress::default();
-        assert_eq!([0, 4096, usize::MAX].map(|room| progress.fetch(room)), [ENTRIES_LEAST, 3704, ENTRIES_MOST]);
+        assert_eq!(
+            [0, 4096, usize::MAX].map(|room| progress.fetch(room)),
+            [ENTRIES_LEAST, 3704, ENTRIES_MOST]
+        );
         // Names of 255 bytes.
         (progress.records, progress.entries) = (280, 279);
         assert_eq!(progress.fetch(4096), 4174);

@@ -1,4 +1,5 @@
-//! Directory entries by the C library's streams, for systems whose own cookies are good for nothing but the stream that gave them.
+//! Directory entries by the C library's streams, for systems whose own cookies are good for nothing
+//! but the stream that gave them.
 
 use super::errno::from_rustix;
 use super::{Entry, filetype};
@@ -7,8 +8,9 @@ use rustix::fs::{Dir, DirEntry, Mode, OFlags};
 use std::os::fd::BorrowedFd;
 use std::sync::{Mutex, PoisonError};
 
-/// The entries of a directory. A cookie counts the entries before it: a listing that goes on where the last call stopped goes on in the
-/// stream, whatever was removed meanwhile, and any other begins anew and passes over as many entries.
+/// The entries of a directory. A cookie counts the entries before it: a listing that goes on where
+/// the last call stopped goes on in the stream, whatever was removed meanwhile, and any other
+/// begins anew and passes over as many entries.
 #[derive(Default)]
 pub(super) struct Listing {
     stream: Mutex<Option<Stream>>,
@@ -41,7 +43,12 @@ impl Listing {
         stream.go_to(cookie)?;
         while let Some(entry) = stream.next()? {
             let next = stream.position.saturating_add(1);
-            let given = Entry { name: entry.file_name().to_bytes(), ino: entry.ino(), filetype: filetype(entry.file_type()), next };
+            let given = Entry {
+                name: entry.file_name().to_bytes(),
+                ino: entry.ino(),
+                filetype: filetype(entry.file_type()),
+                next,
+            };
             if !sink(given)? {
                 stream.pending = Some(entry);
                 break;
@@ -94,7 +101,8 @@ mod tests {
 
     impl Temp {
         fn new(name: &str, entries: usize) -> Self {
-            let path = std::env::temp_dir().join(format!("wasi-rs-listing-{name}-{}", std::process::id()));
+            let path =
+                std::env::temp_dir().join(format!("wasi-rs-listing-{name}-{}", std::process::id()));
             fs::create_dir(&path).unwrap();
             for entry in 0..entries {
                 fs::write(path.join(entry.to_string()), "").unwrap();
@@ -110,7 +118,12 @@ mod tests {
     }
 
     /// Up to `most` entries from a cookie on, as names and the cookies after them.
-    fn list(listing: &Listing, directory: &fs::File, cookie: u64, most: usize) -> Vec<(Vec<u8>, u64)> {
+    fn list(
+        listing: &Listing,
+        directory: &fs::File,
+        cookie: u64,
+        most: usize,
+    ) -> Vec<(Vec<u8>, u64)> {
         let mut found = Vec::new();
         let mut sink = |entry: Entry<'_>| {
             if found.len() == most {
@@ -134,7 +147,10 @@ mod tests {
         // Forwards, backwards, and to where the last call stopped.
         for (at, (_, cookie)) in all.iter().enumerate().chain(all.iter().enumerate().rev()) {
             assert_eq!(list(&listing, &directory, *cookie, usize::MAX), all[at + 1..]);
-            assert_eq!(list(&listing, &directory, *cookie, 2), all[at + 1..(at + 3).min(all.len())]);
+            assert_eq!(
+                list(&listing, &directory, *cookie, 2),
+                all[at + 1..(at + 3).min(all.len())]
+            );
         }
         for beyond in [23, u64::MAX] {
             assert_eq!(list(&listing, &directory, beyond, usize::MAX), []);

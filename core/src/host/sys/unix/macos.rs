@@ -1,4 +1,5 @@
-//! What macOS does otherwise than other systems. macOS 11 or later: `preadv` and `pwritev` are that old.
+//! What macOS does otherwise than other systems. macOS 11 or later: `preadv` and `pwritev` are that
+//! old.
 
 #![allow(unsafe_code, reason = "system calls that rustix does not make as they are needed here")]
 
@@ -17,15 +18,16 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 /// A socket's peer will send no more: not reported apart.
 pub(super) const PEER_CLOSED: PollFlags = PollFlags::empty();
 
-/// The clock that only goes forward. `CLOCK_MONOTONIC` here is the time of day less that of the start, in microseconds, and goes back
-/// when the former is set; Node's own is this one.
+/// The clock that only goes forward. `CLOCK_MONOTONIC` here is the time of day less that of the
+/// start, in microseconds, and goes back when the former is set; Node's own is this one.
 pub(super) const MONOTONIC: libc::clockid_t = libc::CLOCK_MONOTONIC_RAW;
 
 /// For opening a directory only to resolve further names from it.
 pub(super) const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// For a directory that may be searched and not read.
-const SEARCH: OFlags = OFlags::from_bits_retain(libc::O_SEARCH.cast_unsigned()).union(OFlags::CLOEXEC);
+const SEARCH: OFlags =
+    OFlags::from_bits_retain(libc::O_SEARCH.cast_unsigned()).union(OFlags::CLOEXEC);
 
 /// What the flags of a descriptor hold that is good for nothing but paths: there is none.
 pub(super) const FOR_PATHS: OFlags = OFlags::empty();
@@ -36,7 +38,8 @@ pub(super) const FOR_NOTHING: Option<OFlags> = None;
 /// Whether [`nowait`] can do more than refuse.
 pub(super) const HAS_NOWAIT: bool = false;
 
-/// What a stream socket that polls as writable takes at once: its low-water mark, unless someone has changed that.
+/// What a stream socket that polls as writable takes at once: its low-water mark, unless someone
+/// has changed that.
 const SOCKET_ROOM: usize = 2048;
 
 fn count(bufs: &[Region<'_>]) -> libc::c_int {
@@ -59,16 +62,26 @@ pub(super) mod call {
         retry(|| unsafe { libc::writev(fd.as_raw_fd(), bufs.as_ptr().cast(), count(bufs)) })
     }
 
-    pub(in super::super) fn preadv(fd: BorrowedFd<'_>, bufs: &[Region<'_>], offset: u64) -> Result<usize> {
+    pub(in super::super) fn preadv(
+        fd: BorrowedFd<'_>,
+        bufs: &[Region<'_>],
+        offset: u64,
+    ) -> Result<usize> {
         let offset = i64::try_from(offset).map_err(|_| Errno::Inval)?;
         // SAFETY: as above.
         retry(|| unsafe { libc::preadv(fd.as_raw_fd(), bufs.as_ptr().cast(), count(bufs), offset) })
     }
 
-    pub(in super::super) fn pwritev(fd: BorrowedFd<'_>, bufs: &[Region<'_>], offset: u64) -> Result<usize> {
+    pub(in super::super) fn pwritev(
+        fd: BorrowedFd<'_>,
+        bufs: &[Region<'_>],
+        offset: u64,
+    ) -> Result<usize> {
         let offset = i64::try_from(offset).map_err(|_| Errno::Inval)?;
         // SAFETY: as above.
-        retry(|| unsafe { libc::pwritev(fd.as_raw_fd(), bufs.as_ptr().cast(), count(bufs), offset) })
+        retry(|| unsafe {
+            libc::pwritev(fd.as_raw_fd(), bufs.as_ptr().cast(), count(bufs), offset)
+        })
     }
 }
 
@@ -86,12 +99,22 @@ pub(super) mod nowait {
 }
 
 /// Opens a path below a directory, where the kernel can.
-pub(super) fn open_below(_: Base<'_, Owned>, _: &[u8], _: OFlags, _: Mode) -> Option<Result<OwnedFd>> {
+pub(super) fn open_below(
+    _: Base<'_, Owned>,
+    _: &[u8],
+    _: OFlags,
+    _: Mode,
+) -> Option<Result<OwnedFd>> {
     None
 }
 
 /// Opens a name in a directory, or `.`.
-pub(super) fn open_name(directory: impl AsFd + Copy, name: &[u8], flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
+pub(super) fn open_name(
+    directory: impl AsFd + Copy,
+    name: &[u8],
+    flags: OFlags,
+    mode: Mode,
+) -> rustix::io::Result<OwnedFd> {
     match rustix::fs::openat(directory, name, flags, mode) {
         Err(Host::ACCESS) if flags.difference(OFlags::NOFOLLOW) == DIRECTORY => {
             rustix::fs::openat(directory, name, SEARCH | flags.intersection(OFlags::NOFOLLOW), mode)
@@ -105,21 +128,25 @@ pub(super) fn reopen(_: BorrowedFd<'_>, _: OFlags) -> rustix::io::Result<OwnedFd
     Err(Host::NOTSUP)
 }
 
-/// Takes a connection. It waits if the socket's flags say so. There is no `accept4`, so a process that is started meanwhile may inherit it.
+/// Takes a connection. It waits if the socket's flags say so. There is no `accept4`, so a process
+/// that is started meanwhile may inherit it.
 pub(super) fn accept(socket: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
     let accepted = rustix::net::accept(socket)?;
     rustix::io::fcntl_setfd(&accepted, rustix::io::FdFlags::CLOEXEC)?;
     Ok(accepted)
 }
 
-/// Sends on a socket without waiting. The kernel heeds `MSG_DONTWAIT` only when it receives, so a socket that blocks is first
-/// asked for room, and a stream then gets no more than there is room for.
+/// Sends on a socket without waiting. The kernel heeds `MSG_DONTWAIT` only when it receives, so a
+/// socket that blocks is first asked for room, and a stream then gets no more than there is room
+/// for.
 pub(super) fn send(fd: BorrowedFd<'_>, bufs: &[Region<'_>]) -> Result<usize> {
     let sent = if rustix::fs::fcntl_getfl(fd).map_err(from_rustix)?.contains(OFlags::NONBLOCK) {
         send_all(fd, bufs)
     } else if super::poll_one(fd, PollFlags::OUT, 0).map_err(from_rustix)?.is_empty() {
         Err(Errno::Again)
-    } else if rustix::net::sockopt::socket_type(fd).map_err(from_rustix)? == rustix::net::SocketType::STREAM {
+    } else if rustix::net::sockopt::socket_type(fd).map_err(from_rustix)?
+        == rustix::net::SocketType::STREAM
+    {
         let first = bufs.first().map(|first| first.start(SOCKET_ROOM));
         send_all(fd, first.as_slice())
     } else {
@@ -129,8 +156,8 @@ pub(super) fn send(fd: BorrowedFd<'_>, bufs: &[Region<'_>]) -> Result<usize> {
     sent.map_err(|errno| if errno == Errno::Prototype { Errno::Pipe } else { errno })
 }
 
-/// Whether a socket takes connections. The kernel does not answer `SO_ACCEPTCONN`, but what is connected does not listen, and a socket
-/// that does neither makes `accept` fail at once.
+/// Whether a socket takes connections. The kernel does not answer `SO_ACCEPTCONN`, but what is
+/// connected does not listen, and a socket that does neither makes `accept` fail at once.
 pub(super) fn is_listening(fd: BorrowedFd<'_>) -> Result<bool> {
     match rustix::net::getpeername(fd) {
         Ok(_) => Ok(false),
@@ -139,12 +166,14 @@ pub(super) fn is_listening(fd: BorrowedFd<'_>) -> Result<bool> {
     }
 }
 
-/// Fills the bytes with random ones of the kernel's, where that is a shorter way than a generator: nobody has measured it here.
+/// Fills the bytes with random ones of the kernel's, where that is a shorter way than a generator:
+/// nobody has measured it here.
 pub(super) fn random(_: &mut [u8]) -> bool {
     false
 }
 
-/// Makes room for a range and extends the file to its end. `notsup`: the file system cannot reserve room.
+/// Makes room for a range and extends the file to its end. `notsup`: the file system cannot reserve
+/// room.
 ///
 /// Room can only be had behind what the file occupies: holes before its end stay.
 pub(super) fn allocate(fd: BorrowedFd<'_>, offset: Filesize, len: Filesize) -> Result<()> {
@@ -172,7 +201,12 @@ pub(super) fn allocate(fd: BorrowedFd<'_>, offset: Filesize, len: Filesize) -> R
 }
 
 /// Tells the host how a range will be used. It can only be told to read ahead.
-pub(super) fn advise(fd: BorrowedFd<'_>, offset: Filesize, len: Filesize, advice: Advice) -> Result<()> {
+pub(super) fn advise(
+    fd: BorrowedFd<'_>,
+    offset: Filesize,
+    len: Filesize,
+    advice: Advice,
+) -> Result<()> {
     // As `posix_fadvise` elsewhere, which is for what has an offset.
     rustix::fs::tell(fd).map_err(from_rustix)?;
     if advice != Advice::Willneed {
@@ -187,11 +221,14 @@ pub(super) fn advise(fd: BorrowedFd<'_>, offset: Filesize, len: Filesize, advice
     }
 }
 
-/// Writes data and attributes to the device: past its own cache, which `fsync` here does not do, as Node does.
+/// Writes data and attributes to the device: past its own cache, which `fsync` here does not do, as
+/// Node does.
 pub(super) fn sync(fd: BorrowedFd<'_>) -> Result<()> {
     match rustix::fs::fcntl_fullfsync(fd) {
         // The file system cannot, as many on a network.
-        Err(Host::NOTSUP | Host::OPNOTSUPP | Host::NOTTY | Host::INVAL) => rustix::fs::fsync(fd).map_err(from_rustix),
+        Err(Host::NOTSUP | Host::OPNOTSUPP | Host::NOTTY | Host::INVAL) => {
+            rustix::fs::fsync(fd).map_err(from_rustix)
+        }
         result => result.map_err(from_rustix),
     }
 }

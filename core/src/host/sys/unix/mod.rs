@@ -22,7 +22,9 @@ use macos as platform;
 use crate::abi::{Clockid, Errno, Fdflags, Filestat, Filetype, Timestamp};
 use crate::host::directory::Contained;
 use crate::host::walk::{Base, End, Walk};
-use crate::host::{Access, Opened, PreopenOptions, Readiness, Result, SetTime, SetTimes, Stdio, Wait};
+use crate::host::{
+    Access, Opened, PreopenOptions, Readiness, Result, SetTime, SetTimes, Stdio, Wait,
+};
 use at::HostNames;
 use directory::HostDirectory;
 use file::{HostFile, Ownership};
@@ -71,13 +73,20 @@ fn nanoseconds(seconds: i64, nanoseconds: i64) -> Timestamp {
 
 /// Reads a clock through the C library, whose way to the kernel's page is the shortest there is.
 #[allow(unsafe_code, reason = "calls into the C library that fill a record")]
-fn read_clock(read: unsafe extern "C" fn(libc::clockid_t, *mut libc::timespec) -> libc::c_int, clock: Clockid) -> Result<Timestamp> {
+fn read_clock(
+    read: unsafe extern "C" fn(libc::clockid_t, *mut libc::timespec) -> libc::c_int,
+    clock: Clockid,
+) -> Result<Timestamp> {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the pointer is to a local.
     if unsafe { read(clock_id(clock), &raw mut time) } != 0 {
         return Err(Errno::Inval);
     }
-    #[allow(clippy::useless_conversion, clippy::unnecessary_fallible_conversions, reason = "the fields' types differ between systems")]
+    #[allow(
+        clippy::useless_conversion,
+        clippy::unnecessary_fallible_conversions,
+        reason = "the fields' types differ between systems"
+    )]
     Ok(nanoseconds(time.tv_sec.into(), time.tv_nsec.into()))
 }
 
@@ -104,7 +113,8 @@ pub fn yield_now() {
     rustix::thread::sched_yield();
 }
 
-/// Ends the process at once, without running exit handlers: other threads may be in the middle of their work.
+/// Ends the process at once, without running exit handlers: other threads may be in the middle of
+/// their work.
 #[allow(unsafe_code, reason = "rustix has no exit")]
 pub fn end_process(code: i32) -> ! {
     // SAFETY: `_exit` has no preconditions.
@@ -135,7 +145,9 @@ fn filetype(file_type: FileType) -> Filetype {
     reason = "the fields' types differ between systems"
 )]
 fn filestat_of(stat: &Stat) -> Filestat {
-    let time = |seconds, nanos| nanoseconds(i64::try_from(seconds).unwrap_or(i64::MAX), i64::try_from(nanos).unwrap_or(0));
+    let time = |seconds, nanos| {
+        nanoseconds(i64::try_from(seconds).unwrap_or(i64::MAX), i64::try_from(nanos).unwrap_or(0))
+    };
     Filestat {
         dev: stat.st_dev as u64,
         ino: stat.st_ino as u64,
@@ -162,19 +174,27 @@ fn timestamps(times: SetTimes) -> Timestamps {
 
 /// Opens a directory of the host for a guest. Not sandboxed: the path is the embedder's.
 pub fn open_preopen(path: &Path, options: PreopenOptions) -> io::Result<Opened> {
-    // Listing and syncing need a descriptor that reads. One that is good for nothing but paths is better than none.
+    // Listing and syncing need a descriptor that reads. One that is good for nothing but paths is
+    // better than none.
     let dir = match StdFile::options().read(true).custom_flags(libc::O_DIRECTORY).open(path) {
         Ok(readable) => readable.into(),
-        Err(error) if error.raw_os_error() == Some(libc::EACCES) => {
-            platform::open_name(rustix::fs::CWD, path.as_os_str().as_bytes(), platform::DIRECTORY, Mode::empty())?
-        }
+        Err(error) if error.raw_os_error() == Some(libc::EACCES) => platform::open_name(
+            rustix::fs::CWD,
+            path.as_os_str().as_bytes(),
+            platform::DIRECTORY,
+            Mode::empty(),
+        )?,
         Err(error) => return Err(error),
     };
-    Ok(Opened::Directory(Box::new(Contained::new(HostDirectory::new(dir.into()), options.root, options.no_symlinks))))
+    Ok(Opened::Directory(Box::new(Contained::new(
+        HostDirectory::new(dir.into()),
+        options.root,
+        options.no_symlinks,
+    ))))
 }
 
-/// Opens a directory of the host by an absolute path without following any symbolic link: what is opened is what that very path
-/// names, or nothing.
+/// Opens a directory of the host by an absolute path without following any symbolic link: what is
+/// opened is what that very path names, or nothing.
 ///
 /// # Errors
 /// - `inval`: the path is relative.
@@ -183,8 +203,11 @@ pub fn open_preopen(path: &Path, options: PreopenOptions) -> io::Result<Opened> 
 pub fn open_exact(path: &Path, options: PreopenOptions) -> Result<Opened> {
     let below = path.strip_prefix("/").map_err(|_| Errno::Inval)?.as_os_str().as_bytes();
     let below = if below.is_empty() { &b"."[..] } else { below };
-    let top = platform::open_name(rustix::fs::CWD, b"/", platform::DIRECTORY, Mode::empty()).map_err(errno::from_rustix)?.into();
-    let mut walk = Walk::new(Base { dir: &top, root: false, no_symlinks: true }, below, End::Directory);
+    let top = platform::open_name(rustix::fs::CWD, b"/", platform::DIRECTORY, Mode::empty())
+        .map_err(errno::from_rustix)?
+        .into();
+    let mut walk =
+        Walk::new(Base { dir: &top, root: false, no_symlinks: true }, below, End::Directory);
     walk.advance(&HostNames)?;
     let open = |flags| platform::open_name(walk.dir().as_fd(), b".", flags, Mode::empty());
     // As above: one that is good for nothing but paths is better than none.
@@ -196,11 +219,12 @@ pub fn open_exact(path: &Path, options: PreopenOptions) -> Result<Opened> {
     Ok(Opened::Directory(Box::new(Contained::new(dir, options.root, options.no_symlinks))))
 }
 
-/// Borrows a descriptor of the host as a guest's stdio. It is never closed, nor are its flags changed.
+/// Borrows a descriptor of the host as a guest's stdio. It is never closed, nor are its flags
+/// changed.
 #[allow(unsafe_code, reason = "a descriptor given by its number")]
 pub fn stdio(fd: RawFd) -> io::Result<Stdio> {
-    // SAFETY: `fd` is not negative, as the binding has checked, so it is not the niche -1. Nothing is closed through
-    // the borrow, and a descriptor that is not open answers EBADF.
+    // SAFETY: `fd` is not negative, as the binding has checked, so it is not the niche -1. Nothing
+    // is closed through the borrow, and a descriptor that is not open answers EBADF.
     let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
     let stat = rustix::fs::fstat(borrowed)?;
     let flags = rustix::fs::fcntl_getfl(borrowed)?;
@@ -255,11 +279,16 @@ pub fn wait(waits: &mut [Wait<'_>], timeout: Timestamp) -> Result<()> {
     for (wait, fd) in waits.iter_mut().zip(&fds) {
         let found = fd.revents();
         let unknown = found.contains(PollFlags::NVAL);
-        // macOS says so of devices that it cannot wait for, too: what those do shows when they are used.
+        // macOS says so of devices that it cannot wait for, too: what those do shows when they are
+        // used.
         let invalid = unknown && rustix::io::fcntl_getfd(fd.as_fd()).is_err();
         let hangup = found.intersects(PollFlags::HUP | PEER_CLOSED);
         let failed = found.contains(PollFlags::ERR);
-        let state = |flag| Readiness { ready: found.contains(flag) || hangup || failed || unknown, hangup: hangup || failed, invalid };
+        let state = |flag| Readiness {
+            ready: found.contains(flag) || hangup || failed || unknown,
+            hangup: hangup || failed,
+            invalid,
+        };
         wait.readable = if wait.read { state(PollFlags::IN) } else { Readiness::default() };
         wait.writable = if wait.write { state(PollFlags::OUT) } else { Readiness::default() };
     }
@@ -267,7 +296,11 @@ pub fn wait(waits: &mut [Wait<'_>], timeout: Timestamp) -> Result<()> {
 }
 
 /// Whether one file is ready now, or becomes so within `timeout` nanoseconds.
-fn poll_one(fd: BorrowedFd<'_>, flags: PollFlags, timeout: Timestamp) -> rustix::io::Result<PollFlags> {
+fn poll_one(
+    fd: BorrowedFd<'_>,
+    flags: PollFlags,
+    timeout: Timestamp,
+) -> rustix::io::Result<PollFlags> {
     let timeout = Timespec {
         tv_sec: i64::try_from(timeout / NANOSECONDS).unwrap_or(i64::MAX),
         tv_nsec: i64::try_from(timeout % NANOSECONDS).unwrap_or(0),
@@ -292,6 +325,9 @@ mod tests {
     #[test]
     fn a_time_before_1970_is_0() {
         let times = [(-1, 0), (-1, 999_999_999), (i64::MIN, 5), (0, 0), (0, 7), (2, 3)];
-        assert_eq!(times.map(|(seconds, fraction)| nanoseconds(seconds, fraction)), [0, 0, 0, 0, 7, 2_000_000_003]);
+        assert_eq!(
+            times.map(|(seconds, fraction)| nanoseconds(seconds, fraction)),
+            [0, 0, 0, 0, 7, 2_000_000_003]
+        );
     }
 }

@@ -1,10 +1,12 @@
 //! One name in a held directory.
 //!
-//! Windows has no calls on names in a directory but the one that opens: to stat, rename, link and remove is to open a name relative to its
-//! directory's handle and do it to that. What turns out to be a link is not followed by the system; its text is read from the handle. Two
-//! calls of cap-std take a path instead, so the directory is held against being renamed meanwhile.
+//! Windows has no calls on names in a directory but the one that opens: to stat, rename, link and
+//! remove is to open a name relative to its directory's handle and do it to that. What turns out to
+//! be a link is not followed by the system; its text is read from the handle. Two calls of cap-std
+//! take a path instead, so the directory is held against being renamed meanwhile.
 //!
-//! A walk pins nothing: all its handles let others rename and remove what they stand for, as descriptors of POSIX do.
+//! A walk pins nothing: all its handles let others rename and remove what they stand for, as
+//! descriptors of POSIX do.
 
 use super::call::{self, Kind, SHARE_ALL};
 use super::file::DiskFile;
@@ -18,8 +20,9 @@ use cap_std::fs::{Dir, OpenOptions as HostOptions, OpenOptionsExt};
 use std::os::windows::io::{AsHandle, BorrowedHandle, OwnedHandle};
 use std::sync::Arc;
 use windows_sys::Win32::Storage::FileSystem::{
-    DELETE, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, FILE_FLAG_WRITE_THROUGH, FILE_GENERIC_READ, FILE_GENERIC_WRITE,
-    FILE_LIST_DIRECTORY, FILE_READ_ATTRIBUTES, FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_WRITE_ATTRIBUTES,
+    DELETE, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, FILE_FLAG_WRITE_THROUGH,
+    FILE_GENERIC_READ, FILE_GENERIC_WRITE, FILE_LIST_DIRECTORY, FILE_READ_ATTRIBUTES,
+    FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_WRITE_ATTRIBUTES,
 };
 
 /// The names of the host's files. The host has its own locks.
@@ -33,12 +36,18 @@ fn text(name: Name<'_>) -> Result<&str> {
 /// Options to open a name without following what it stands for.
 fn host_options(access: u32, flags: u32) -> HostOptions {
     let mut options = HostOptions::new();
-    options.access_mode(access).share_mode(SHARE_ALL).custom_flags(flags | FILE_FLAG_OPEN_REPARSE_POINT).follow(FollowSymlinks::No);
+    options
+        .access_mode(access)
+        .share_mode(SHARE_ALL)
+        .custom_flags(flags | FILE_FLAG_OPEN_REPARSE_POINT)
+        .follow(FollowSymlinks::No);
     options
 }
 
 fn open_with(dir: &Dir, name: Name<'_>, options: &HostOptions) -> Result<OwnedHandle> {
-    dir.open_with(text(name)?, options).map(|file| file.into_std().into()).map_err(|error| from_io(&error))
+    dir.open_with(text(name)?, options)
+        .map(|file| file.into_std().into())
+        .map_err(|error| from_io(&error))
 }
 
 /// Opens what a name stands for, be it a link or a directory.
@@ -54,10 +63,15 @@ fn as_directory(handle: OwnedHandle) -> Dir {
     Dir::from_std_file(handle.into())
 }
 
-/// Makes sure that a directory stays where it is, for the two calls that need its path: a handle that does not share the right to
-/// remove keeps it, and all above it, from being renamed.
+/// Makes sure that a directory stays where it is, for the two calls that need its path: a handle
+/// that does not share the right to remove keeps it, and all above it, from being renamed.
 fn pin(dir: &Dir) -> Result<Dir> {
-    call::reopen(dir.as_handle(), FILE_LIST_DIRECTORY | FILE_READ_ATTRIBUTES, FILE_SHARE_READ | FILE_SHARE_WRITE).map(as_directory)
+    call::reopen(
+        dir.as_handle(),
+        FILE_LIST_DIRECTORY | FILE_READ_ATTRIBUTES,
+        FILE_SHARE_READ | FILE_SHARE_WRITE,
+    )
+    .map(as_directory)
 }
 
 fn read_link(handle: BorrowedHandle<'_>) -> Result<Link> {
@@ -102,7 +116,8 @@ fn open_file(dir: &Dir, name: Name<'_>, options: OpenOptions) -> Result<Found<Di
 /// Opens a name that is no file, or may be none.
 fn open_other(dir: &Dir, name: Name<'_>, options: OpenOptions) -> Result<Found<Dir>> {
     let handle = match open_name(dir, name, FILE_GENERIC_READ) {
-        // A directory that may be searched and not read is still good for paths, as is what a look at its kind is for.
+        // A directory that may be searched and not read is still good for paths, as is what a look
+        // at its kind is for.
         Err(Errno::Acces) => open_name(dir, name, FILE_READ_ATTRIBUTES)?,
         handle => handle?,
     };
@@ -199,10 +214,21 @@ impl Names for HostNames {
         pin(dir)?.create_dir(text(name)?).map_err(|error| from_io(&error))
     }
 
-    fn create_link(&mut self, dir: &Dir, name: Name<'_>, target: &[u8], to_directory: bool) -> Result<()> {
+    fn create_link(
+        &mut self,
+        dir: &Dir,
+        name: Name<'_>,
+        target: &[u8],
+        to_directory: bool,
+    ) -> Result<()> {
         let (target, name) = (link::from_guest(target)?, text(name)?);
         let pinned = pin(dir)?;
-        if to_directory { pinned.symlink_dir(target, name) } else { pinned.symlink_file(target, name) }.map_err(|error| from_io(&error))
+        if to_directory {
+            pinned.symlink_dir(target, name)
+        } else {
+            pinned.symlink_file(target, name)
+        }
+        .map_err(|error| from_io(&error))
     }
 
     fn link_text(&self, dir: &Dir, name: Name<'_>, room: &mut [u8]) -> Result<usize> {
@@ -236,7 +262,11 @@ impl Names for HostNames {
         call::remove(handle.as_handle())
     }
 
-    fn rename(&mut self, (from, old): (&Dir, Name<'_>), (into, new): (&Walk<'_, HostNames>, Name<'_>)) -> Result<()> {
+    fn rename(
+        &mut self,
+        (from, old): (&Dir, Name<'_>),
+        (into, new): (&Walk<'_, HostNames>, Name<'_>),
+    ) -> Result<()> {
         let source = open_name(from, old, DELETE | FILE_READ_ATTRIBUTES)?;
         let kind = call::kind(source.as_handle())?;
         let identity = call::identity(source.as_handle())?;
@@ -252,9 +282,11 @@ impl Names for HostNames {
                 let same = call::identity(target.as_handle())? == identity;
                 drop(target);
                 match (kind, target_kind) {
-                    // Two names of one file: nothing happens, unless they are one name in another case.
+                    // Two names of one file: nothing happens, unless they are one name in another
+                    // case.
                     _ if same => {
-                        let in_place = call::identity(from.as_handle())? == call::identity(into.dir().as_handle())?
+                        let in_place = call::identity(from.as_handle())?
+                            == call::identity(into.dir().as_handle())?
                             && text(old)?.to_lowercase() == text(new)?.to_lowercase();
                         if !in_place || old == new {
                             return Ok(());
@@ -277,7 +309,8 @@ impl Names for HostNames {
         }
         let renamed = call::rename(source.as_handle(), into.dir().as_handle(), text(new)?);
         if renamed.is_err() && replaced {
-            // Another handle below the source, for one. The empty directory that had the name comes back.
+            // Another handle below the source, for one. The empty directory that had the name comes
+            // back.
             let _ = self.create_directory(into.dir(), new);
         }
         renamed

@@ -12,25 +12,31 @@ use std::mem::offset_of;
 use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
 use std::ptr;
 use windows_sys::Wdk::Storage::FileSystem::{
-    FILE_ACCESS_INFORMATION, FILE_LINK_INFORMATION, FILE_RENAME_IGNORE_READONLY_ATTRIBUTE, FILE_RENAME_INFORMATION,
-    FILE_RENAME_POSIX_SEMANTICS, FILE_RENAME_REPLACE_IF_EXISTS, FileAccessInformation, FileLinkInformation, FileRenameInformation,
-    FileRenameInformationEx, NtQueryInformationFile, NtSetInformationFile,
+    FILE_ACCESS_INFORMATION, FILE_LINK_INFORMATION, FILE_RENAME_IGNORE_READONLY_ATTRIBUTE,
+    FILE_RENAME_INFORMATION, FILE_RENAME_POSIX_SEMANTICS, FILE_RENAME_REPLACE_IF_EXISTS,
+    FileAccessInformation, FileLinkInformation, FileRenameInformation, FileRenameInformationEx,
+    NtQueryInformationFile, NtSetInformationFile,
 };
 use windows_sys::Win32::Foundation::{
-    ERROR_ACCESS_DENIED, ERROR_BROKEN_PIPE, ERROR_HANDLE_EOF, ERROR_INVALID_FUNCTION, ERROR_INVALID_PARAMETER, ERROR_NO_MORE_FILES,
-    ERROR_NOT_SUPPORTED, FILETIME, GetHandleInformation, GetLastError, INVALID_HANDLE_VALUE, NTSTATUS, RtlNtStatusToDosError,
+    ERROR_ACCESS_DENIED, ERROR_BROKEN_PIPE, ERROR_HANDLE_EOF, ERROR_INVALID_FUNCTION,
+    ERROR_INVALID_PARAMETER, ERROR_NO_MORE_FILES, ERROR_NOT_SUPPORTED, FILETIME,
+    GetHandleInformation, GetLastError, INVALID_HANDLE_VALUE, NTSTATUS, RtlNtStatusToDosError,
 };
 use windows_sys::Win32::Storage::FileSystem::{
-    BY_HANDLE_FILE_INFORMATION, FILE_ATTRIBUTE_DIRECTORY, FILE_ATTRIBUTE_REPARSE_POINT, FILE_ATTRIBUTE_TAG_INFO, FILE_BASIC_INFO,
-    FILE_BEGIN, FILE_CURRENT, FILE_DISPOSITION_FLAG_DELETE, FILE_DISPOSITION_FLAG_IGNORE_READONLY_ATTRIBUTE,
-    FILE_DISPOSITION_FLAG_POSIX_SEMANTICS, FILE_DISPOSITION_INFO, FILE_DISPOSITION_INFO_EX, FILE_END, FILE_END_OF_FILE_INFO,
-    FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, FILE_ID_BOTH_DIR_INFO, FILE_INFO_BY_HANDLE_CLASS, FILE_SHARE_DELETE,
-    FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_WRITE_ATTRIBUTES, FileAttributeTagInfo, FileBasicInfo, FileDispositionInfo,
-    FileDispositionInfoEx, FileEndOfFileInfo, FileIdBothDirectoryInfo, FlushFileBuffers, GetFileInformationByHandle,
-    GetFileInformationByHandleEx, GetFileSizeEx, ReOpenFile, ReadFile, SetFileInformationByHandle, SetFilePointerEx, SetFileTime,
-    WriteFile,
+    BY_HANDLE_FILE_INFORMATION, FILE_ATTRIBUTE_DIRECTORY, FILE_ATTRIBUTE_REPARSE_POINT,
+    FILE_ATTRIBUTE_TAG_INFO, FILE_BASIC_INFO, FILE_BEGIN, FILE_CURRENT,
+    FILE_DISPOSITION_FLAG_DELETE, FILE_DISPOSITION_FLAG_IGNORE_READONLY_ATTRIBUTE,
+    FILE_DISPOSITION_FLAG_POSIX_SEMANTICS, FILE_DISPOSITION_INFO, FILE_DISPOSITION_INFO_EX,
+    FILE_END, FILE_END_OF_FILE_INFO, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT,
+    FILE_ID_BOTH_DIR_INFO, FILE_INFO_BY_HANDLE_CLASS, FILE_SHARE_DELETE, FILE_SHARE_READ,
+    FILE_SHARE_WRITE, FILE_WRITE_ATTRIBUTES, FileAttributeTagInfo, FileBasicInfo,
+    FileDispositionInfo, FileDispositionInfoEx, FileEndOfFileInfo, FileIdBothDirectoryInfo,
+    FlushFileBuffers, GetFileInformationByHandle, GetFileInformationByHandleEx, GetFileSizeEx,
+    ReOpenFile, ReadFile, SetFileInformationByHandle, SetFilePointerEx, SetFileTime, WriteFile,
 };
-use windows_sys::Win32::System::IO::{DeviceIoControl, IO_STATUS_BLOCK, OVERLAPPED, OVERLAPPED_0, OVERLAPPED_0_0};
+use windows_sys::Win32::System::IO::{
+    DeviceIoControl, IO_STATUS_BLOCK, OVERLAPPED, OVERLAPPED_0, OVERLAPPED_0_0,
+};
 use windows_sys::Win32::System::Ioctl::FSCTL_GET_REPARSE_POINT;
 use windows_sys::Win32::System::SystemInformation::GetSystemTimePreciseAsFileTime;
 
@@ -72,10 +78,20 @@ fn ticks(time: FILETIME) -> u64 {
 ///
 /// # Safety
 /// `T` must be the record of `class`, plain data that may hold any bits.
-unsafe fn query<T: Default>(handle: BorrowedHandle<'_>, class: FILE_INFO_BY_HANDLE_CLASS) -> Result<T> {
+unsafe fn query<T: Default>(
+    handle: BorrowedHandle<'_>,
+    class: FILE_INFO_BY_HANDLE_CLASS,
+) -> Result<T> {
     let mut record = T::default();
     // SAFETY: the caller's promise; the pointer is to a local of that size.
-    done(unsafe { GetFileInformationByHandleEx(handle.as_raw_handle(), class, (&raw mut record).cast(), size::<T>()) })?;
+    done(unsafe {
+        GetFileInformationByHandleEx(
+            handle.as_raw_handle(),
+            class,
+            (&raw mut record).cast(),
+            size::<T>(),
+        )
+    })?;
     Ok(record)
 }
 
@@ -83,9 +99,20 @@ unsafe fn query<T: Default>(handle: BorrowedHandle<'_>, class: FILE_INFO_BY_HAND
 ///
 /// # Safety
 /// `T` must be the record of `class`.
-unsafe fn set<T>(handle: BorrowedHandle<'_>, class: FILE_INFO_BY_HANDLE_CLASS, record: &T) -> std::result::Result<(), u32> {
+unsafe fn set<T>(
+    handle: BorrowedHandle<'_>,
+    class: FILE_INFO_BY_HANDLE_CLASS,
+    record: &T,
+) -> std::result::Result<(), u32> {
     // SAFETY: the caller's promise.
-    let ok = unsafe { SetFileInformationByHandle(handle.as_raw_handle(), class, ptr::from_ref(record).cast(), size::<T>()) };
+    let ok = unsafe {
+        SetFileInformationByHandle(
+            handle.as_raw_handle(),
+            class,
+            ptr::from_ref(record).cast(),
+            size::<T>(),
+        )
+    };
     if ok == 0 { Err(last_code()) } else { Ok(()) }
 }
 
@@ -140,18 +167,28 @@ fn information(handle: BorrowedHandle<'_>) -> Result<BY_HANDLE_FILE_INFORMATION>
 /// Which file it is: its volume and its number there.
 pub(super) fn identity(handle: BorrowedHandle<'_>) -> Result<(u64, u64)> {
     let info = information(handle)?;
-    Ok((info.dwVolumeSerialNumber.into(), u64::from(info.nFileIndexHigh) << 32 | u64::from(info.nFileIndexLow)))
+    Ok((
+        info.dwVolumeSerialNumber.into(),
+        u64::from(info.nFileIndexHigh) << 32 | u64::from(info.nFileIndexLow),
+    ))
 }
 
 /// The attributes of a file, a directory or a link.
 pub(super) fn filestat(handle: BorrowedHandle<'_>) -> Result<Filestat> {
     let info = information(handle)?;
-    let kind =
-        if info.dwFileAttributes & FILE_ATTRIBUTE_REPARSE_POINT == 0 { kind_of(info.dwFileAttributes, 0) } else { self::kind(handle)? };
+    let kind = if info.dwFileAttributes & FILE_ATTRIBUTE_REPARSE_POINT == 0 {
+        kind_of(info.dwFileAttributes, 0)
+    } else {
+        self::kind(handle)?
+    };
     // SAFETY: the class and its record.
-    let changed = unsafe { query::<FILE_BASIC_INFO>(handle, FileBasicInfo) }.map_or(0, |times| times.ChangeTime);
+    let changed = unsafe { query::<FILE_BASIC_INFO>(handle, FileBasicInfo) }
+        .map_or(0, |times| times.ChangeTime);
     // Some file systems do not note it.
-    let changed = u64::try_from(changed).ok().filter(|time| *time != 0).unwrap_or(ticks(info.ftLastWriteTime));
+    let changed = u64::try_from(changed)
+        .ok()
+        .filter(|time| *time != 0)
+        .unwrap_or(ticks(info.ftLastWriteTime));
     let size = match kind {
         // POSIX has it that this is the length of the text: programs make room for it.
         Kind::Link => read_link(handle).map_or(0, |link| link.text.len() as u64),
@@ -178,7 +215,8 @@ pub(super) fn filestat(handle: BorrowedHandle<'_>) -> Result<Filestat> {
 pub(super) fn read_link(handle: BorrowedHandle<'_>) -> Result<Link> {
     let mut buffer = vec![0_u8; REPARSE_LIMIT];
     let mut used = 0;
-    // SAFETY: the buffer has the length that is given, and the other pointers are to locals or null where that is allowed.
+    // SAFETY: the buffer has the length that is given, and the other pointers are to locals or null
+    // where that is allowed.
     done(unsafe {
         DeviceIoControl(
             handle.as_raw_handle(),
@@ -228,11 +266,14 @@ pub(super) fn set_times(handle: BorrowedHandle<'_>, times: SetTimes) -> Result<(
     let set = |handle: BorrowedHandle<'_>| {
         let pointer = |time: &Option<FILETIME>| time.as_ref().map_or(ptr::null(), ptr::from_ref);
         // SAFETY: the pointers are to locals, or null for a time that stays.
-        done(unsafe { SetFileTime(handle.as_raw_handle(), ptr::null(), pointer(&atim), pointer(&mtim)) })
+        done(unsafe {
+            SetFileTime(handle.as_raw_handle(), ptr::null(), pointer(&atim), pointer(&mtim))
+        })
     };
     match set(handle) {
-        // On POSIX a file that was opened to be read can be given times. What was opened to be written has to be given them through
-        // this handle: what was written through it sets the time once more when it is closed, unless the handle has set it.
+        // On POSIX a file that was opened to be read can be given times. What was opened to be
+        // written has to be given them through this handle: what was written through it sets the
+        // time once more when it is closed, unless the handle has set it.
         Err(Errno::Acces) => set(reopen(handle, FILE_WRITE_ATTRIBUTES, SHARE_ALL)?.as_handle()),
         result => result,
     }
@@ -241,20 +282,31 @@ pub(super) fn set_times(handle: BorrowedHandle<'_>, times: SetTimes) -> Result<(
 /// Removes the name that a handle was opened by. The handle needs the access `DELETE`.
 pub(super) fn remove(handle: BorrowedHandle<'_>) -> Result<()> {
     // The name goes now, not when the last handle is closed.
-    let flags = FILE_DISPOSITION_FLAG_DELETE | FILE_DISPOSITION_FLAG_POSIX_SEMANTICS | FILE_DISPOSITION_FLAG_IGNORE_READONLY_ATTRIBUTE;
+    let flags = FILE_DISPOSITION_FLAG_DELETE
+        | FILE_DISPOSITION_FLAG_POSIX_SEMANTICS
+        | FILE_DISPOSITION_FLAG_IGNORE_READONLY_ATTRIBUTE;
     // SAFETY: the class and its record.
-    match unsafe { set(handle, FileDispositionInfoEx, &FILE_DISPOSITION_INFO_EX { Flags: flags }) } {
+    match unsafe { set(handle, FileDispositionInfoEx, &FILE_DISPOSITION_INFO_EX { Flags: flags }) }
+    {
         Ok(()) => return Ok(()),
         Err(code) if !is_unknown(code) => return Err(errno::from_code(code)),
         Err(_) => {}
     }
     // SAFETY: the class and its record.
-    unsafe { set(handle, FileDispositionInfo, &FILE_DISPOSITION_INFO { DeleteFile: true }) }.map_err(errno::from_code)
+    unsafe { set(handle, FileDispositionInfo, &FILE_DISPOSITION_INFO { DeleteFile: true }) }
+        .map_err(errno::from_code)
 }
 
-/// Renames the file of a handle, which needs the access `DELETE`, to `name` in `directory`. A file in its place is replaced.
-pub(super) fn rename(handle: BorrowedHandle<'_>, directory: BorrowedHandle<'_>, name: &str) -> Result<()> {
-    let flags = FILE_RENAME_REPLACE_IF_EXISTS | FILE_RENAME_POSIX_SEMANTICS | FILE_RENAME_IGNORE_READONLY_ATTRIBUTE;
+/// Renames the file of a handle, which needs the access `DELETE`, to `name` in `directory`. A file
+/// in its place is replaced.
+pub(super) fn rename(
+    handle: BorrowedHandle<'_>,
+    directory: BorrowedHandle<'_>,
+    name: &str,
+) -> Result<()> {
+    let flags = FILE_RENAME_REPLACE_IF_EXISTS
+        | FILE_RENAME_POSIX_SEMANTICS
+        | FILE_RENAME_IGNORE_READONLY_ATTRIBUTE;
     match set_name(handle, FileRenameInformationEx, flags, directory, name) {
         Err(code) if is_unknown(code) => {}
         result => return result.map_err(errno::from_code),
@@ -263,16 +315,31 @@ pub(super) fn rename(handle: BorrowedHandle<'_>, directory: BorrowedHandle<'_>, 
 }
 
 /// Gives the file of a handle a second name.
-pub(super) fn hard_link(handle: BorrowedHandle<'_>, directory: BorrowedHandle<'_>, name: &str) -> Result<()> {
+pub(super) fn hard_link(
+    handle: BorrowedHandle<'_>,
+    directory: BorrowedHandle<'_>,
+    name: &str,
+) -> Result<()> {
     match set_name(handle, FileLinkInformation, 0, directory, name) {
         // A link to a directory is a directory of a kind, and has no second name either.
-        Err(ERROR_ACCESS_DENIED) if information(handle)?.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY != 0 => Err(Errno::Perm),
+        Err(ERROR_ACCESS_DENIED)
+            if information(handle)?.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY != 0 =>
+        {
+            Err(Errno::Perm)
+        }
         result => result.map_err(errno::from_code),
     }
 }
 
-/// Sets one of the records that end in a name. The first field of each is a set of flags, of which older ones know the lowest alone.
-fn set_name(handle: BorrowedHandle<'_>, class: i32, flags: u32, directory: BorrowedHandle<'_>, name: &str) -> std::result::Result<(), u32> {
+/// Sets one of the records that end in a name. The first field of each is a set of flags, of which
+/// older ones know the lowest alone.
+fn set_name(
+    handle: BorrowedHandle<'_>,
+    class: i32,
+    flags: u32,
+    directory: BorrowedHandle<'_>,
+    name: &str,
+) -> std::result::Result<(), u32> {
     const DIRECTORY: usize = offset_of!(FILE_RENAME_INFORMATION, RootDirectory);
     const LENGTH: usize = offset_of!(FILE_RENAME_INFORMATION, FileNameLength);
     const NAME: usize = offset_of!(FILE_RENAME_INFORMATION, FileName);
@@ -296,8 +363,15 @@ fn set_name(handle: BorrowedHandle<'_>, class: i32, flags: u32, directory: Borro
     }
     let mut status = IO_STATUS_BLOCK::default();
     // SAFETY: the handles are open, and the record is one of this class and as long as is said.
-    let result =
-        unsafe { NtSetInformationFile(handle.as_raw_handle(), &raw mut status, base.cast(), u32::try_from(bytes).unwrap_or(0), class) };
+    let result = unsafe {
+        NtSetInformationFile(
+            handle.as_raw_handle(),
+            &raw mut status,
+            base.cast(),
+            u32::try_from(bytes).unwrap_or(0),
+            class,
+        )
+    };
     status_code(result)
 }
 
@@ -335,11 +409,20 @@ pub(super) fn check_open(handle: BorrowedHandle<'_>) -> Result<()> {
     done(unsafe { GetHandleInformation(handle.as_raw_handle(), &raw mut flags) })
 }
 
-/// Fills `buffer` with entries of a directory: those after the last ones that this handle gave. `false`: there are no more.
+/// Fills `buffer` with entries of a directory: those after the last ones that this handle gave.
+/// `false`: there are no more.
 pub(super) fn read_directory(handle: BorrowedHandle<'_>, buffer: &mut [u64]) -> Result<bool> {
     let len = u32::try_from(size_of_val(buffer)).unwrap_or(0);
     // SAFETY: the buffer has the length that is given, and is as aligned as the records in it.
-    if unsafe { GetFileInformationByHandleEx(handle.as_raw_handle(), FileIdBothDirectoryInfo, buffer.as_mut_ptr().cast(), len) } != 0 {
+    if unsafe {
+        GetFileInformationByHandleEx(
+            handle.as_raw_handle(),
+            FileIdBothDirectoryInfo,
+            buffer.as_mut_ptr().cast(),
+            len,
+        )
+    } != 0
+    {
         return Ok(true);
     }
     match last_code() {
@@ -356,26 +439,40 @@ pub(super) struct Entry {
     pub(super) filetype: Filetype,
 }
 
-/// The entries in a buffer of [`read_directory`], without those that no guest could name: `.`, `..` and what is not Unicode.
+/// The entries in a buffer of [`read_directory`], without those that no guest could name: `.`, `..`
+/// and what is not Unicode.
 pub(super) fn entries(buffer: &[u64]) -> Vec<Entry> {
     const NAME: usize = offset_of!(FILE_ID_BOTH_DIR_INFO, FileName);
     let bytes: Vec<u8> = buffer.iter().flat_map(|word| word.to_ne_bytes()).collect();
     let mut rest = bytes.as_slice();
     let mut entries = Vec::new();
     loop {
-        let number = |at: usize| rest.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |bytes| u32::from_ne_bytes(*bytes));
+        let number = |at: usize| {
+            rest.get(at..)
+                .and_then(|rest| rest.first_chunk())
+                .map_or(0, |bytes| u32::from_ne_bytes(*bytes))
+        };
         let next = number(offset_of!(FILE_ID_BOTH_DIR_INFO, NextEntryOffset)) as usize;
         let len = number(offset_of!(FILE_ID_BOTH_DIR_INFO, FileNameLength)) as usize;
         let units = rest.get(NAME..).and_then(|rest| rest.get(..len)).unwrap_or_default();
-        let units: Vec<u16> = units.as_chunks().0.iter().map(|unit| u16::from_ne_bytes(*unit)).collect();
+        let units: Vec<u16> =
+            units.as_chunks().0.iter().map(|unit| u16::from_ne_bytes(*unit)).collect();
         if let Ok(name) = String::from_utf16(&units)
             && !matches!(name.as_str(), "" | "." | "..")
         {
-            let ino = rest.get(offset_of!(FILE_ID_BOTH_DIR_INFO, FileId)..).and_then(|rest| rest.first_chunk());
+            let ino = rest
+                .get(offset_of!(FILE_ID_BOTH_DIR_INFO, FileId)..)
+                .and_then(|rest| rest.first_chunk());
             // Of a reparse point, the size of its attributes is its tag.
-            let kind =
-                kind_of(number(offset_of!(FILE_ID_BOTH_DIR_INFO, FileAttributes)), number(offset_of!(FILE_ID_BOTH_DIR_INFO, EaSize)));
-            entries.push(Entry { name, ino: ino.map_or(0, |bytes| u64::from_ne_bytes(*bytes)), filetype: filetype_of(kind) });
+            let kind = kind_of(
+                number(offset_of!(FILE_ID_BOTH_DIR_INFO, FileAttributes)),
+                number(offset_of!(FILE_ID_BOTH_DIR_INFO, EaSize)),
+            );
+            entries.push(Entry {
+                name,
+                ino: ino.map_or(0, |bytes| u64::from_ne_bytes(*bytes)),
+                filetype: filetype_of(kind),
+            });
         }
         match rest.get(next..) {
             Some(tail) if next > 0 => rest = tail,
@@ -477,8 +574,8 @@ pub(super) fn read(handle: BorrowedHandle<'_>, bufs: &[Region<'_>], at: At) -> R
         let (mut overlapped, mut count) = (at.overlapped(), 0);
         let pointer = overlapped.as_mut().map_or(ptr::null_mut(), ptr::from_mut);
         let len = u32::try_from(len).unwrap_or(u32::MAX);
-        // SAFETY: `to` has room for `len` bytes, and the other pointers are to locals. No handle here is one for
-        // overlapped work, so the call has done all of it when it returns.
+        // SAFETY: `to` has room for `len` bytes, and the other pointers are to locals. No handle
+        // here is one for overlapped work, so the call has done all of it when it returns.
         let ok = unsafe { ReadFile(handle.as_raw_handle(), to, len, &raw mut count, pointer) };
         transferred(ok, count)
     };

@@ -12,7 +12,8 @@ use std::ptr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use windows_sys::Win32::System::Console::{
-    GetConsoleMode, INPUT_RECORD, KEY_EVENT, PeekConsoleInputW, ReadConsoleInputW, ReadConsoleW, WriteConsoleW,
+    GetConsoleMode, INPUT_RECORD, KEY_EVENT, PeekConsoleInputW, ReadConsoleInputW, ReadConsoleW,
+    WriteConsoleW,
 };
 use windows_sys::Win32::System::Threading::WaitForSingleObject;
 
@@ -67,7 +68,8 @@ impl Console {
         self.state().read.len()
     }
 
-    /// Whether someone has pressed a key. From the first one on the console reads a line by itself and shows it; a read waits for its end.
+    /// Whether someone has pressed a key. From the first one on the console reads a line by itself
+    /// and shows it; a read waits for its end.
     pub(super) fn readable(&self) -> Readiness {
         let ready = |ready| Readiness { ready, ..Readiness::default() };
         if self.available() > 0 {
@@ -77,7 +79,10 @@ impl Console {
             let mut event = INPUT_RECORD::default();
             let mut count = 0;
             // SAFETY: the pointers are to locals, and there is room for one event.
-            if unsafe { PeekConsoleInputW(self.handle.as_raw_handle(), &raw mut event, 1, &raw mut count) } == 0 {
+            if unsafe {
+                PeekConsoleInputW(self.handle.as_raw_handle(), &raw mut event, 1, &raw mut count)
+            } == 0
+            {
                 // It is an output, or gone: the read says so.
                 return ready(true);
             }
@@ -85,15 +90,21 @@ impl Console {
                 return ready(false);
             }
             if u32::from(event.EventType) == KEY_EVENT {
-                // SAFETY: the type says that this is what the event holds, and all bits of it are valid.
-                let (down, character) = unsafe { (event.Event.KeyEvent.bKeyDown != 0, event.Event.KeyEvent.uChar.UnicodeChar) };
+                // SAFETY: the type says that this is what the event holds, and all bits of it are
+                // valid.
+                let (down, character) = unsafe {
+                    (event.Event.KeyEvent.bKeyDown != 0, event.Event.KeyEvent.uChar.UnicodeChar)
+                };
                 if down && character != 0 {
                     return ready(true);
                 }
             }
             // The mouse, the window, the release of a key: a read would drop it, and wait.
             // SAFETY: as above.
-            if unsafe { ReadConsoleInputW(self.handle.as_raw_handle(), &raw mut event, 1, &raw mut count) } == 0 {
+            if unsafe {
+                ReadConsoleInputW(self.handle.as_raw_handle(), &raw mut event, 1, &raw mut count)
+            } == 0
+            {
                 return ready(true);
             }
         }
@@ -130,7 +141,16 @@ impl Console {
         let mut count = 0;
         let room = u32::try_from(units.len()).unwrap_or(0);
         // SAFETY: there is room for that many units, and the other pointer is to a local.
-        if unsafe { ReadConsoleW(self.handle.as_raw_handle(), units.as_mut_ptr().cast(), room, &raw mut count, ptr::null()) } == 0 {
+        if unsafe {
+            ReadConsoleW(
+                self.handle.as_raw_handle(),
+                units.as_mut_ptr().cast(),
+                room,
+                &raw mut count,
+                ptr::null(),
+            )
+        } == 0
+        {
             return Err(errno::last());
         }
         let units = units.get(..count as usize).unwrap_or_default();
@@ -140,7 +160,8 @@ impl Console {
             Some(&END_OF_INPUT) => return Ok(false),
             Some(_) => {}
         }
-        let mut units: Vec<u16> = state.half.take().into_iter().chain(units.iter().copied()).collect();
+        let mut units: Vec<u16> =
+            state.half.take().into_iter().chain(units.iter().copied()).collect();
         if let Some(last) = units.last()
             && (0xd800..0xdc00).contains(last)
         {
@@ -171,7 +192,16 @@ impl Console {
             let mut count = 0;
             let len = u32::try_from(rest.len()).unwrap_or(u32::MAX);
             // SAFETY: the slice has that many units, and the other pointer is to a local.
-            if unsafe { WriteConsoleW(self.handle.as_raw_handle(), rest.as_ptr(), len, &raw mut count, ptr::null()) } == 0 {
+            if unsafe {
+                WriteConsoleW(
+                    self.handle.as_raw_handle(),
+                    rest.as_ptr(),
+                    len,
+                    &raw mut count,
+                    ptr::null(),
+                )
+            } == 0
+            {
                 return match errno::last() {
                     // It is an input.
                     Errno::Acces => Err(Errno::Badf),

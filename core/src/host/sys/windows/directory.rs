@@ -20,10 +20,12 @@ pub(super) struct HostDirectory {
     listing: Mutex<Listing>,
 }
 
-/// Where a listing stands. Windows has no cookies, so those of a guest count the entries: 1 is behind `.`, 2 behind `..`.
+/// Where a listing stands. Windows has no cookies, so those of a guest count the entries: 1 is
+/// behind `.`, 2 behind `..`.
 #[derive(Default)]
 struct Listing {
-    /// What was fetched last. Kept so that a listing that goes on does not begin anew, whatever was removed meanwhile.
+    /// What was fetched last. Kept so that a listing that goes on does not begin anew, whatever was
+    /// removed meanwhile.
     entries: Vec<Entry>,
     /// The cookie at which the first of them begins.
     first: u64,
@@ -71,7 +73,8 @@ impl Backend for HostDirectory {
     fn entries(&self, cookie: u64, _: usize, sink: &mut dyn EntrySink) -> Result<()> {
         let mut listing = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
         if cookie < BEHIND_DOTS {
-            // What lies above may be outside: as in the root of a file system, `..` is the directory itself.
+            // What lies above may be outside: as in the root of a file system, `..` is the
+            // directory itself.
             let ino = self.filestat()?.ino;
             for (name, next) in [(&b"."[..], 1), (b"..", BEHIND_DOTS)] {
                 if cookie < next && !sink.entry(name, ino, Filetype::Directory, next) {

@@ -49,7 +49,8 @@ enum Offset {
 pub(super) struct DiskFile {
     handle: Ownership,
     filetype: Filetype,
-    /// Held by whoever reads or writes: Windows moves the handle's offset with every transfer, wherever in the file that is.
+    /// Held by whoever reads or writes: Windows moves the handle's offset with every transfer,
+    /// wherever in the file that is.
     offset: Mutex<Offset>,
     /// Whether the handle can do nothing but append.
     appends: bool,
@@ -59,12 +60,26 @@ impl DiskFile {
     /// A regular file that was opened for the guest.
     pub(super) fn owned(handle: OwnedHandle) -> Self {
         let offset = Mutex::new(Offset::Own(0));
-        Self { handle: Ownership::Owned(handle), filetype: Filetype::RegularFile, offset, appends: false }
+        Self {
+            handle: Ownership::Owned(handle),
+            filetype: Filetype::RegularFile,
+            offset,
+            appends: false,
+        }
     }
 
     /// A file of the host.
-    pub(super) fn borrowed(handle: BorrowedHandle<'static>, filetype: Filetype, appends: bool) -> Self {
-        Self { handle: Ownership::Borrowed(handle), filetype, offset: Mutex::new(Offset::Shared), appends }
+    pub(super) fn borrowed(
+        handle: BorrowedHandle<'static>,
+        filetype: Filetype,
+        appends: bool,
+    ) -> Self {
+        Self {
+            handle: Ownership::Borrowed(handle),
+            filetype,
+            offset: Mutex::new(Offset::Shared),
+            appends,
+        }
     }
 
     fn is_regular(&self) -> bool {
@@ -179,14 +194,19 @@ impl File for DiskFile {
         if !self.is_regular() {
             return Err(Errno::Inval);
         }
-        match call::set_size(self.handle.as_handle(), i64::try_from(size).map_err(|_| Errno::Inval)?) {
+        match call::set_size(
+            self.handle.as_handle(),
+            i64::try_from(size).map_err(|_| Errno::Inval)?,
+        ) {
             Err(_) if !self.is_writable() => Err(Errno::Inval),
             result => result,
         }
     }
 
     fn allocate(&self, offset: Filesize, len: Filesize) -> Result<()> {
-        let (Ok(start), Ok(extent)) = (i64::try_from(offset), i64::try_from(len)) else { return Err(Errno::Inval) };
+        let (Ok(start), Ok(extent)) = (i64::try_from(offset), i64::try_from(len)) else {
+            return Err(Errno::Inval);
+        };
         let end = start.checked_add(extent).ok_or(Errno::Fbig)?;
         if len == 0 {
             // As on the other systems.
@@ -208,7 +228,11 @@ impl File for DiskFile {
 
     fn advise(&self, offset: Filesize, len: Filesize, _: Advice) -> Result<()> {
         // Windows takes advice when a file is opened, and then only one.
-        if i64::try_from(offset).is_err() || i64::try_from(len).is_err() { Err(Errno::Inval) } else { Ok(()) }
+        if i64::try_from(offset).is_err() || i64::try_from(len).is_err() {
+            Err(Errno::Inval)
+        } else {
+            Ok(())
+        }
     }
 
     fn sync(&self) -> Result<()> {
@@ -235,7 +259,8 @@ impl File for DiskFile {
             // The host fixes these when it opens a file.
             return unsupported();
         }
-        // Appending is asked for at each write, and of a handle that can do nothing else it cannot be asked away.
+        // Appending is asked for at each write, and of a handle that can do nothing else it cannot
+        // be asked away.
         if self.appends && !new.contains(Fdflags::APPEND) { unsupported() } else { Ok(()) }
     }
 
@@ -259,6 +284,7 @@ impl File for DiskFile {
 impl DiskFile {
     fn is_writable(&self) -> bool {
         // Asked of the system, as a borrowed handle may have been opened for anything.
-        call::access(self.handle.as_handle()).is_ok_and(|access| access & (FILE_WRITE_DATA | FILE_APPEND_DATA) != 0)
+        call::access(self.handle.as_handle())
+            .is_ok_and(|access| access & (FILE_WRITE_DATA | FILE_APPEND_DATA) != 0)
     }
 }

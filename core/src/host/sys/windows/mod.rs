@@ -30,16 +30,24 @@ use std::ptr;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use stream::StreamFile;
-use windows_sys::Win32::Foundation::{ERROR_INVALID_HANDLE, FILETIME, HANDLE, INVALID_HANDLE_VALUE};
-use windows_sys::Win32::Storage::FileSystem::{
-    FILE_APPEND_DATA, FILE_FLAG_BACKUP_SEMANTICS, FILE_READ_DATA, FILE_TYPE_CHAR, FILE_TYPE_DISK, FILE_TYPE_PIPE, FILE_WRITE_DATA,
-    GetFileType,
+use windows_sys::Win32::Foundation::{
+    ERROR_INVALID_HANDLE, FILETIME, HANDLE, INVALID_HANDLE_VALUE,
 };
-use windows_sys::Win32::System::Console::{GetStdHandle, STD_ERROR_HANDLE, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE};
+use windows_sys::Win32::Storage::FileSystem::{
+    FILE_APPEND_DATA, FILE_FLAG_BACKUP_SEMANTICS, FILE_READ_DATA, FILE_TYPE_CHAR, FILE_TYPE_DISK,
+    FILE_TYPE_PIPE, FILE_WRITE_DATA, GetFileType,
+};
+use windows_sys::Win32::System::Console::{
+    GetStdHandle, STD_ERROR_HANDLE, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE,
+};
 use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
 use windows_sys::Win32::System::Performance::{QueryPerformanceCounter, QueryPerformanceFrequency};
-use windows_sys::Win32::System::SystemInformation::{GetSystemTimeAdjustment, GetSystemTimePreciseAsFileTime};
-use windows_sys::Win32::System::Threading::{GetCurrentProcess, GetCurrentThread, GetProcessTimes, GetThreadTimes, TerminateProcess};
+use windows_sys::Win32::System::SystemInformation::{
+    GetSystemTimeAdjustment, GetSystemTimePreciseAsFileTime,
+};
+use windows_sys::Win32::System::Threading::{
+    GetCurrentProcess, GetCurrentThread, GetProcessTimes, GetThreadTimes, TerminateProcess,
+};
 use windows_sys::core::BOOL;
 
 const NANOSECONDS: u64 = 1_000_000_000;
@@ -74,7 +82,10 @@ pub fn clock_resolution(clock: Clockid) -> Result<Timestamp> {
             // CPU time is counted at the interrupts of the system's clock.
             let (mut adjustment, mut increment, mut disabled) = (0, 0, 0);
             // SAFETY: the pointers are to locals.
-            if unsafe { GetSystemTimeAdjustment(&raw mut adjustment, &raw mut increment, &raw mut disabled) } == 0 {
+            if unsafe {
+                GetSystemTimeAdjustment(&raw mut adjustment, &raw mut increment, &raw mut disabled)
+            } == 0
+            {
                 return Err(errno::last());
             }
             Ok(u64::from(increment).saturating_mul(TICK).max(1))
@@ -96,7 +107,8 @@ pub fn clock_time(clock: Clockid) -> Result<Timestamp> {
             let mut counter = 0;
             // SAFETY: the pointer is to a local. It does not fail on any Windows since XP.
             unsafe { QueryPerformanceCounter(&raw mut counter) };
-            let time = u128::from(u64::try_from(counter).unwrap_or(0)).saturating_mul(NANOSECONDS.into());
+            let time =
+                u128::from(u64::try_from(counter).unwrap_or(0)).saturating_mul(NANOSECONDS.into());
             let time = time.checked_div(counter_frequency().into()).unwrap_or(0);
             Ok(u64::try_from(time).unwrap_or(u64::MAX))
         }
@@ -107,13 +119,21 @@ pub fn clock_time(clock: Clockid) -> Result<Timestamp> {
     }
 }
 
-type ReadTimes = unsafe extern "system" fn(HANDLE, *mut FILETIME, *mut FILETIME, *mut FILETIME, *mut FILETIME) -> BOOL;
+type ReadTimes = unsafe extern "system" fn(
+    HANDLE,
+    *mut FILETIME,
+    *mut FILETIME,
+    *mut FILETIME,
+    *mut FILETIME,
+) -> BOOL;
 
 #[allow(unsafe_code, reason = "a call that fills records")]
 fn cpu_time(read: ReadTimes, handle: HANDLE) -> Result<Timestamp> {
     let [mut created, mut ended, mut kernel, mut user] = [FILETIME::default(); 4];
     // SAFETY: the pointers are to locals.
-    if unsafe { read(handle, &raw mut created, &raw mut ended, &raw mut kernel, &raw mut user) } == 0 {
+    if unsafe { read(handle, &raw mut created, &raw mut ended, &raw mut kernel, &raw mut user) }
+        == 0
+    {
         return Err(errno::last());
     }
     Ok(ticks(kernel).saturating_add(ticks(user)).saturating_mul(TICK))
@@ -123,7 +143,8 @@ fn ticks(time: FILETIME) -> u64 {
     u64::from(time.dwHighDateTime) << 32 | u64::from(time.dwLowDateTime)
 }
 
-/// Fills the bytes with random ones of the system's own, where that is a shorter way than a generator: nobody has measured it here.
+/// Fills the bytes with random ones of the system's own, where that is a shorter way than a
+/// generator: nobody has measured it here.
 pub fn random(_: &mut [u8]) -> bool {
     false
 }
@@ -133,7 +154,8 @@ pub fn yield_now() {
     std::thread::yield_now();
 }
 
-/// Ends the process at once, without running exit handlers: other threads may be in the middle of their work.
+/// Ends the process at once, without running exit handlers: other threads may be in the middle of
+/// their work.
 #[allow(unsafe_code, reason = "std's own exit runs them")]
 pub fn end_process(code: i32) -> ! {
     // SAFETY: the handle stands for this process.
@@ -148,16 +170,23 @@ fn stream_stat(filetype: Filetype) -> Filestat {
 
 /// Opens a directory of the host for a guest. Not sandboxed: the path is the embedder's.
 pub fn open_preopen(path: &Path, options: PreopenOptions) -> io::Result<Opened> {
-    // Not by `Dir::open_ambient_dir`: that keeps others from renaming and removing the directory while a guest has it.
-    let directory = OpenOptions::new().read(true).custom_flags(FILE_FLAG_BACKUP_SEMANTICS).open(path)?;
+    // Not by `Dir::open_ambient_dir`: that keeps others from renaming and removing the directory
+    // while a guest has it.
+    let directory =
+        OpenOptions::new().read(true).custom_flags(FILE_FLAG_BACKUP_SEMANTICS).open(path)?;
     if !directory.metadata()?.is_dir() {
         return Err(io::ErrorKind::NotADirectory.into());
     }
     let directory = Dir::from_std_file(directory);
-    Ok(Opened::Directory(Box::new(Contained::new(HostDirectory::new(directory), options.root, options.no_symlinks))))
+    Ok(Opened::Directory(Box::new(Contained::new(
+        HostDirectory::new(directory),
+        options.root,
+        options.no_symlinks,
+    ))))
 }
 
-/// Opens a directory of the host by a canonical path. Windows opens it whole: only its last component is held against being a link.
+/// Opens a directory of the host by a canonical path. Windows opens it whole: only its last
+/// component is held against being a link.
 pub fn open_exact(path: &Path, options: PreopenOptions) -> Result<Opened> {
     let is_link = std::fs::symlink_metadata(path).map_err(|error| from_io(&error))?.is_symlink();
     if is_link {
@@ -166,13 +195,15 @@ pub fn open_exact(path: &Path, options: PreopenOptions) -> Result<Opened> {
     open_preopen(path, options).map_err(|error| from_io(&error))
 }
 
-/// Borrows a descriptor of the host's C library as a guest's stdio. It is never closed, nor is its mode changed.
+/// Borrows a descriptor of the host's C library as a guest's stdio. It is never closed, nor is its
+/// mode changed.
 pub fn stdio(fd: i32) -> io::Result<Stdio> {
     lend(handle_of(fd).expose_provenance())
 }
 
-/// The handle behind a descriptor. Those are numbers of a C library, and each program and library may have its own copy of that: the
-/// host is asked, which is libuv in Node. A host that cannot say still has the three that every process has.
+/// The handle behind a descriptor. Those are numbers of a C library, and each program and library
+/// may have its own copy of that: the host is asked, which is libuv in Node. A host that cannot say
+/// still has the three that every process has.
 #[allow(unsafe_code, reason = "a function of the host that is found by its name")]
 fn handle_of(fd: i32) -> HANDLE {
     type GetHandle = unsafe extern "C" fn(i32) -> HANDLE;
@@ -182,14 +213,17 @@ fn handle_of(fd: i32) -> HANDLE {
         [None, Some("node.dll"), Some("libnode.dll")].into_iter().find_map(|library| {
             let name = library.map(|name| name.encode_utf16().chain([0]).collect::<Vec<u16>>());
             // SAFETY: the name ends in NUL, or is null for the program.
-            let module = unsafe { GetModuleHandleW(name.as_ref().map_or(ptr::null(), Vec::as_ptr)) };
+            let module =
+                unsafe { GetModuleHandleW(name.as_ref().map_or(ptr::null(), Vec::as_ptr)) };
             if module.is_null() {
                 return None;
             }
             // SAFETY: the module is loaded and the name ends in NUL.
             let function = unsafe { GetProcAddress(module, c"uv_get_osfhandle".as_ptr().cast()) }?;
             // SAFETY: this is the function's type.
-            Some(unsafe { std::mem::transmute::<unsafe extern "system" fn() -> isize, GetHandle>(function) })
+            Some(unsafe {
+                std::mem::transmute::<unsafe extern "system" fn() -> isize, GetHandle>(function)
+            })
         })
     });
     match (ask, fd) {
@@ -209,12 +243,13 @@ fn handle_of(fd: i32) -> HANDLE {
 #[allow(unsafe_code, reason = "a handle given by its number")]
 pub fn lend(handle: usize) -> io::Result<Stdio> {
     let invalid = || io::Error::from_raw_os_error(ERROR_INVALID_HANDLE.cast_signed());
-    // -1 is what the system has for no handle, -2 what a C library has for a standard stream that is not there.
+    // -1 is what the system has for no handle, -2 what a C library has for a standard stream that
+    // is not there.
     if matches!(handle.cast_signed(), -2..=0) {
         return Err(invalid());
     }
-    // SAFETY: it is none of the numbers that stand for no handle. Nothing is closed through the borrow, and a handle that is not open
-    // answers with an error.
+    // SAFETY: it is none of the numbers that stand for no handle. Nothing is closed through the
+    // borrow, and a handle that is not open answers with an error.
     let handle = unsafe { BorrowedHandle::borrow_raw(ptr::with_exposed_provenance_mut(handle)) };
     // SAFETY: any number may stand for the handle.
     let kind = unsafe { GetFileType(handle.as_raw_handle()) };
@@ -232,16 +267,22 @@ pub fn lend(handle: usize) -> io::Result<Stdio> {
             return lend(Opened::Directory(Box::new(directory)), Fdflags::empty());
         }
         FILE_TYPE_DISK => {
-            let appends = rights.is_ok_and(|rights| rights & FILE_APPEND_DATA != 0 && rights & FILE_WRITE_DATA == 0);
+            let appends = rights.is_ok_and(|rights| {
+                rights & FILE_APPEND_DATA != 0 && rights & FILE_WRITE_DATA == 0
+            });
             let file = DiskFile::borrowed(handle, Filetype::RegularFile, appends);
-            return lend(Opened::File(Box::new(file)), if appends { Fdflags::APPEND } else { Fdflags::empty() });
+            return lend(
+                Opened::File(Box::new(file)),
+                if appends { Fdflags::APPEND } else { Fdflags::empty() },
+            );
         }
         FILE_TYPE_CHAR if console::is_console(handle) => StreamFile::console(handle),
         FILE_TYPE_CHAR => {
             let file = DiskFile::borrowed(handle, Filetype::CharacterDevice, false);
             return lend(Opened::File(Box::new(file)), Fdflags::empty());
         }
-        // Sockets are of this type, too, and say so; a pipe does not tell more to who may only write.
+        // Sockets are of this type, too, and say so; a pipe does not tell more to who may only
+        // write.
         FILE_TYPE_PIPE => StreamFile::socket(handle).unwrap_or_else(|| StreamFile::pipe(handle)),
         _ => return Err(invalid()),
     };
@@ -254,8 +295,9 @@ const NAP_MOST: Duration = Duration::from_millis(10);
 
 /// Waits until one of the files is ready or `timeout` nanoseconds have passed.
 ///
-/// Windows waits for sockets in one way and for consoles in another, and for pipes not at all: so it looks, and naps between two looks,
-/// unless what there is to wait for is of one kind that it can wait for.
+/// Windows waits for sockets in one way and for consoles in another, and for pipes not at all: so
+/// it looks, and naps between two looks, unless what there is to wait for is of one kind that it
+/// can wait for.
 pub fn wait(waits: &mut [Wait<'_>], timeout: Timestamp) -> Result<()> {
     let start = Instant::now();
     let timeout = Duration::from_nanos(timeout);

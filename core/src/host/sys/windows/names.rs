@@ -1,12 +1,15 @@
 //! Which of a guest's names are names of files on Windows.
 //!
-//! A guest's names follow POSIX: all but `/` and NUL is a name. To Windows some of them mean something else: `\` parts two
-//! names, `:` begins a stream or follows a drive, `NUL.txt` is a device, and `name.` is `name`. None of them can be a file of a
-//! guest, so to look one up is `noent`, and to make one is `inval`, as POSIX says of names that a file system does not have.
-//! A guest that probes for `node:fs` or `file?raw` learns that there is no such file, as it would elsewhere.
+//! A guest's names follow POSIX: all but `/` and NUL is a name. To Windows some of them mean
+//! something else: `\` parts two names, `:` begins a stream or follows a drive, `NUL.txt` is a
+//! device, and `name.` is `name`. None of them can be a file of a guest, so to look one up is
+//! `noent`, and to make one is `inval`, as POSIX says of names that a file system does not have. A
+//! guest that probes for `node:fs` or `file?raw` learns that there is no such file, as it would
+//! elsewhere.
 //!
-//! The files are opened relative to a directory's handle, where most of these names have no special meaning. They are refused
-//! all the same: other programs of the host reach the files by paths, where they have one.
+//! The files are opened relative to a directory's handle, where most of these names have no special
+//! meaning. They are refused all the same: other programs of the host reach the files by paths,
+//! where they have one.
 
 use crate::abi::Errno;
 use crate::host::Result;
@@ -46,20 +49,23 @@ pub(in super::super) fn check_bytes(name: &[u8], is_new: bool) -> Result<()> {
     if is_new { check_new(name) } else { check(name) }
 }
 
-/// Whether no name of Windows has this character: it parts names or means something in a pattern or a redirection.
+/// Whether no name of Windows has this character: it parts names or means something in a pattern or
+/// a redirection.
 fn is_special(character: char) -> bool {
     character < ' ' || matches!(character, '\\' | '/' | ':' | '<' | '>' | '"' | '|' | '?' | '*')
 }
 
-/// Whether a name is that of a device, which all directories have. Case and what follows the first dot do not matter, nor do
-/// spaces before that.
+/// Whether a name is that of a device, which all directories have. Case and what follows the first
+/// dot do not matter, nor do spaces before that.
 fn is_device(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or_default().trim().to_uppercase();
     if matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$") {
         return true;
     }
     let port = stem.strip_prefix("COM").or_else(|| stem.strip_prefix("LPT"));
-    port.is_some_and(|port| port.chars().count() == 1 && port.contains(|digit| PORT_DIGITS.contains(digit)))
+    port.is_some_and(|port| {
+        port.chars().count() == 1 && port.contains(|digit| PORT_DIGITS.contains(digit))
+    })
 }
 
 #[cfg(test)]
@@ -79,17 +85,24 @@ mod tests {
 
     #[test]
     fn devices_have_no_names_in_any_case_and_with_any_extension() {
-        let mut devices: Vec<String> = ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"].map(str::to_owned).to_vec();
+        let mut devices: Vec<String> =
+            ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"].map(str::to_owned).to_vec();
         for port in ["COM", "LPT"] {
             devices.extend(PORT_DIGITS.chars().map(|digit| format!("{port}{digit}")));
         }
         assert_eq!(devices.len(), 6 + 2 * 13);
         for device in devices {
             let lower = device.to_lowercase();
-            let mixed: String =
-                lower.chars().enumerate().map(|(at, letter)| if at % 2 == 0 { letter.to_ascii_uppercase() } else { letter }).collect();
+            let mixed: String = lower
+                .chars()
+                .enumerate()
+                .map(|(at, letter)| if at % 2 == 0 { letter.to_ascii_uppercase() } else { letter })
+                .collect();
             for name in [&device, &lower, &mixed] {
-                for tail in ["", ".", " ", "  ", ".txt", ".tar.gz", " .txt", "  .x", "..", ". ", " .", ".x.", ".x ", "\u{a0}.x"] {
+                for tail in [
+                    "", ".", " ", "  ", ".txt", ".tar.gz", " .txt", "  .x", "..", ". ", " .",
+                    ".x.", ".x ", "\u{a0}.x",
+                ] {
                     refused(&format!("{name}{tail}"));
                 }
                 refused(&format!(" {name}"));
@@ -162,7 +175,12 @@ mod tests {
     #[test]
     fn characters_of_patterns_and_controls_are_refused() {
         for special in "<>\"|?*".chars().chain((0..0x20).filter_map(char::from_u32)) {
-            for name in [format!("{special}"), format!("a{special}"), format!("{special}a"), format!("a{special}b")] {
+            for name in [
+                format!("{special}"),
+                format!("a{special}"),
+                format!("{special}a"),
+                format!("a{special}b"),
+            ] {
                 refused(&name);
             }
         }
@@ -170,7 +188,10 @@ mod tests {
 
     #[test]
     fn what_windows_would_cut_off_is_refused() {
-        for name in ["a.", "a..", "a ", "a  ", "a. ", "a .", "...", "....", " ", "  ", ".. ", ". ", ".. .", " ."] {
+        for name in [
+            "a.", "a..", "a ", "a  ", "a. ", "a .", "...", "....", " ", "  ", ".. ", ". ", ".. .",
+            " .",
+        ] {
             refused(name);
         }
     }

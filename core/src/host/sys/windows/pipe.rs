@@ -1,8 +1,9 @@
 //! Pipes, without waiting.
 //!
-//! The host's handle waits in every read and write, and its mode is not ours to change. What there is to read can be asked. How much room
-//! there is to write cannot: Windows counts what a waiting reader has asked for as taken, so that a pipe whose reader waits looks like one
-//! that is full. Where it looks full, one byte is written, and the write is cancelled after a while.
+//! The host's handle waits in every read and write, and its mode is not ours to change. What there
+//! is to read can be asked. How much room there is to write cannot: Windows counts what a waiting
+//! reader has asked for as taken, so that a pipe whose reader waits looks like one that is full.
+//! Where it looks full, one byte is written, and the write is cancelled after a while.
 
 #![allow(unsafe_code, reason = "calls into the system")]
 
@@ -16,9 +17,12 @@ use std::ptr;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
-use windows_sys::Wdk::Storage::FileSystem::{FILE_PIPE_LOCAL_INFORMATION, FilePipeLocalInformation, NtQueryInformationFile};
+use windows_sys::Wdk::Storage::FileSystem::{
+    FILE_PIPE_LOCAL_INFORMATION, FilePipeLocalInformation, NtQueryInformationFile,
+};
 use windows_sys::Win32::Foundation::{
-    ERROR_ACCESS_DENIED, ERROR_BROKEN_PIPE, ERROR_INVALID_HANDLE, ERROR_OPERATION_ABORTED, ERROR_PIPE_NOT_CONNECTED, GetLastError,
+    ERROR_ACCESS_DENIED, ERROR_BROKEN_PIPE, ERROR_INVALID_HANDLE, ERROR_OPERATION_ABORTED,
+    ERROR_PIPE_NOT_CONNECTED, GetLastError,
 };
 use windows_sys::Win32::Storage::FileSystem::WriteFile;
 use windows_sys::Win32::System::IO::{CancelSynchronousIo, IO_STATUS_BLOCK};
@@ -27,7 +31,8 @@ use windows_sys::Win32::System::Threading::{GetCurrentThreadId, OpenThread, THRE
 
 /// How long a write to a pipe that looks full is tried.
 const TRY: Duration = Duration::from_millis(20);
-/// How long until a cancelled write that goes on is cancelled again: it may not have begun when it was cancelled.
+/// How long until a cancelled write that goes on is cancelled again: it may not have begun when it
+/// was cancelled.
 const TRY_AGAIN: Duration = Duration::from_millis(2);
 
 /// What is written at once where there is no telling how much room there is.
@@ -37,7 +42,17 @@ const UNKNOWN_ROOM: usize = 512;
 fn peek(handle: BorrowedHandle<'_>) -> std::result::Result<u32, u32> {
     let mut available = 0;
     // SAFETY: the pointer is to a local, and what is not asked for is null.
-    if unsafe { PeekNamedPipe(handle.as_raw_handle(), ptr::null_mut(), 0, ptr::null_mut(), &raw mut available, ptr::null_mut()) } != 0 {
+    if unsafe {
+        PeekNamedPipe(
+            handle.as_raw_handle(),
+            ptr::null_mut(),
+            0,
+            ptr::null_mut(),
+            &raw mut available,
+            ptr::null_mut(),
+        )
+    } != 0
+    {
         return Ok(available);
     }
     // SAFETY: it has no preconditions.
@@ -76,8 +91,15 @@ fn room(handle: BorrowedHandle<'_>) -> Option<usize> {
     let mut status = IO_STATUS_BLOCK::default();
     let size = u32::try_from(size_of_val(&info)).unwrap_or(0);
     // SAFETY: the pointers are to locals, and the class is that of the record.
-    let result =
-        unsafe { NtQueryInformationFile(handle.as_raw_handle(), &raw mut status, (&raw mut info).cast(), size, FilePipeLocalInformation) };
+    let result = unsafe {
+        NtQueryInformationFile(
+            handle.as_raw_handle(),
+            &raw mut status,
+            (&raw mut info).cast(),
+            size,
+            FilePipeLocalInformation,
+        )
+    };
     status_code(result).ok()?;
     usize::try_from(info.WriteQuotaAvailable).ok()
 }
@@ -102,7 +124,10 @@ fn write_bytes(handle: BorrowedHandle<'_>, bytes: &[u8]) -> std::result::Result<
     let mut count = 0;
     let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     // SAFETY: the slice has `len` bytes, and the other pointer is to a local.
-    if unsafe { WriteFile(handle.as_raw_handle(), bytes.as_ptr(), len, &raw mut count, ptr::null_mut()) } != 0 {
+    if unsafe {
+        WriteFile(handle.as_raw_handle(), bytes.as_ptr(), len, &raw mut count, ptr::null_mut())
+    } != 0
+    {
         return Ok(count as usize);
     }
     // SAFETY: it has no preconditions.
@@ -122,7 +147,8 @@ fn write_briefly(handle: BorrowedHandle<'_>, bytes: &[u8]) -> Result<usize> {
     let watch = move |waiting: Receiver<()>| {
         let mut patience = TRY;
         while waiting.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
-            // SAFETY: the handle is open. The thread does no other work that could be cancelled until this one here has ended.
+            // SAFETY: the handle is open. The thread does no other work that could be cancelled
+            // until this one here has ended.
             unsafe { CancelSynchronousIo(thread.as_raw_handle()) };
             patience = TRY_AGAIN;
         }

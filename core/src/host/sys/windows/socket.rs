@@ -1,4 +1,5 @@
-//! Sockets, without waiting: each transfer is preceded by a look whether it would wait, as the host's socket may be one that does.
+//! Sockets, without waiting: each transfer is preceded by a look whether it would wait, as the
+//! host's socket may be one that does.
 
 #![allow(unsafe_code, reason = "calls into the system")]
 
@@ -7,20 +8,24 @@ use super::errno;
 use crate::abi::{Errno, Filesize, Filetype, Riflags, Roflags, Sdflags};
 use crate::host::{Readiness, Result};
 use crate::memory::Region;
-use std::os::windows::io::{AsRawHandle, AsRawSocket, AsSocket, BorrowedHandle, BorrowedSocket, FromRawSocket, OwnedSocket};
+use std::os::windows::io::{
+    AsRawHandle, AsRawSocket, AsSocket, BorrowedHandle, BorrowedSocket, FromRawSocket, OwnedSocket,
+};
 use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use windows_sys::Win32::Networking::WinSock::{
-    FIONREAD, INVALID_SOCKET, MSG_PEEK, POLLERR, POLLHUP, POLLNVAL, POLLRDNORM, POLLWRNORM, SD_BOTH, SD_RECEIVE, SD_SEND, SO_ACCEPTCONN,
-    SO_TYPE, SOCK_DGRAM, SOCKADDR_STORAGE, SOCKET_ERROR, SOL_SOCKET, WSABUF, WSADATA, WSAEMSGSIZE, WSAESHUTDOWN, WSAGetLastError,
-    WSAPOLLFD, WSAPoll, WSARecv, WSASend, WSAStartup, accept, getpeername, getsockopt, ioctlsocket, shutdown,
+    FIONREAD, INVALID_SOCKET, MSG_PEEK, POLLERR, POLLHUP, POLLNVAL, POLLRDNORM, POLLWRNORM,
+    SD_BOTH, SD_RECEIVE, SD_SEND, SO_ACCEPTCONN, SO_TYPE, SOCK_DGRAM, SOCKADDR_STORAGE,
+    SOCKET_ERROR, SOL_SOCKET, WSABUF, WSADATA, WSAEMSGSIZE, WSAESHUTDOWN, WSAGetLastError,
+    WSAPOLLFD, WSAPoll, WSARecv, WSASend, WSAStartup, accept, getpeername, getsockopt, ioctlsocket,
+    shutdown,
 };
 use windows_sys::Win32::System::Console::{GetStdHandle, STD_ERROR_HANDLE, STD_OUTPUT_HANDLE};
 
-/// What a connection that says that there is room takes without waiting. Windows itself takes any number then; other systems that
-/// stand in for it do not.
+/// What a connection that says that there is room takes without waiting. Windows itself takes any
+/// number then; other systems that stand in for it do not.
 const CHUNK: usize = 4096;
 
 /// What one call sends at most.
@@ -78,7 +83,8 @@ impl Socket {
     pub(super) fn borrow(handle: BorrowedHandle<'static>) -> Result<Self> {
         start();
         let raw = handle.as_raw_handle().addr() as u64;
-        // SAFETY: it is not the number that stands for no socket, which is that of no handle. Nothing is closed through the borrow.
+        // SAFETY: it is not the number that stands for no socket, which is that of no handle.
+        // Nothing is closed through the borrow.
         let socket = unsafe { BorrowedSocket::borrow_raw(raw) };
         let filetype = filetype(socket)?;
         Ok(Self { owner: Ownership::Borrowed(socket), filetype, ended: AtomicBool::new(false) })
@@ -101,13 +107,21 @@ impl Socket {
     pub(super) fn available(&self) -> Filesize {
         let mut count = 0;
         // SAFETY: the pointer is to a local.
-        if unsafe { ioctlsocket(self.raw(), FIONREAD, &raw mut count) } == 0 { count.into() } else { 0 }
+        if unsafe { ioctlsocket(self.raw(), FIONREAD, &raw mut count) } == 0 {
+            count.into()
+        } else {
+            0
+        }
     }
 
     /// Whether the socket is ready, or becomes so within `time`.
     pub(super) fn poll(&self, read: bool, write: bool, time: Duration) -> Result<[Readiness; 2]> {
         if read && self.ended.load(Relaxed) {
-            let [_, writable] = if write { self.poll(false, true, Duration::ZERO)? } else { [Readiness::default(); 2] };
+            let [_, writable] = if write {
+                self.poll(false, true, Duration::ZERO)?
+            } else {
+                [Readiness::default(); 2]
+            };
             return Ok([Readiness { ready: true, hangup: true, invalid: false }, writable]);
         }
         let wanted = if read { POLLRDNORM } else { 0 } | if write { POLLWRNORM } else { 0 };
@@ -120,7 +134,11 @@ impl Socket {
         let invalid = poll.revents & POLLNVAL != 0;
         let hangup = poll.revents & (POLLHUP | POLLERR) != 0;
         let state = |wanted, flag| {
-            if wanted { Readiness { ready: poll.revents & flag != 0 || hangup || invalid, hangup, invalid } } else { Readiness::default() }
+            if wanted {
+                Readiness { ready: poll.revents & flag != 0 || hangup || invalid, hangup, invalid }
+            } else {
+                Readiness::default()
+            }
         };
         Ok([state(read, POLLRDNORM), state(write, POLLWRNORM)])
     }
@@ -132,7 +150,8 @@ impl Socket {
         }
         let (mut address, mut size) = (SOCKADDR_STORAGE::default(), length::<SOCKADDR_STORAGE>());
         // SAFETY: the pointers are to locals, and that of the address has the size that is given.
-        let alone = unsafe { getpeername(self.raw(), (&raw mut address).cast(), &raw mut size) } == SOCKET_ERROR;
+        let alone = unsafe { getpeername(self.raw(), (&raw mut address).cast(), &raw mut size) }
+            == SOCKET_ERROR;
         if alone && last() == Errno::Notconn && self.filetype == Filetype::SocketStream {
             // It never will be.
             return Err(Errno::Notconn);
@@ -147,13 +166,22 @@ impl Socket {
         }
         self.check_ready(true)?;
         let list = buffers(bufs);
-        let mut flags = if flags.contains(Riflags::RECV_PEEK) { MSG_PEEK.cast_unsigned() } else { 0 };
+        let mut flags =
+            if flags.contains(Riflags::RECV_PEEK) { MSG_PEEK.cast_unsigned() } else { 0 };
         let mut count = 0;
-        // SAFETY: the buffers are checked ranges of guest memory, and the other pointers are to locals. Without the pointer that is null
-        // the call has done its work when it returns.
+        // SAFETY: the buffers are checked ranges of guest memory, and the other pointers are to
+        // locals. Without the pointer that is null the call has done its work when it returns.
         let result = unsafe {
             let len = u32::try_from(list.len()).unwrap_or(u32::MAX);
-            WSARecv(self.raw(), list.as_ptr(), len, &raw mut count, &raw mut flags, ptr::null_mut(), None)
+            WSARecv(
+                self.raw(),
+                list.as_ptr(),
+                len,
+                &raw mut count,
+                &raw mut flags,
+                ptr::null_mut(),
+                None,
+            )
         };
         if result != SOCKET_ERROR {
             return Ok((count as usize, Roflags::empty()));
@@ -161,7 +189,10 @@ impl Socket {
         // SAFETY: it has no preconditions.
         match unsafe { WSAGetLastError() } {
             // A datagram was longer than the buffers, which are full.
-            WSAEMSGSIZE => Ok((list.iter().fold(0_usize, |sum, buf| sum.saturating_add(buf.len as usize)), Roflags::RECV_DATA_TRUNCATED)),
+            WSAEMSGSIZE => Ok((
+                list.iter().fold(0_usize, |sum, buf| sum.saturating_add(buf.len as usize)),
+                Roflags::RECV_DATA_TRUNCATED,
+            )),
             // As POSIX has it for what another has shut down to be read.
             WSAESHUTDOWN => Ok((0, Roflags::empty())),
             code => Err(errno::from_code(code.cast_unsigned())),
@@ -178,7 +209,10 @@ impl Socket {
         let bytes = gather(bufs, SEND_LIMIT);
         let mut done = 0_usize;
         for chunk in bytes.chunks(CHUNK) {
-            match self.check_ready(false).and_then(|()| self.transmit(&[buffer(chunk.as_ptr().cast_mut(), chunk.len())])) {
+            match self
+                .check_ready(false)
+                .and_then(|()| self.transmit(&[buffer(chunk.as_ptr().cast_mut(), chunk.len())]))
+            {
                 // The next call meets it.
                 Err(_) if done > 0 => break,
                 sent => {
@@ -252,7 +286,9 @@ fn raw(socket: BorrowedSocket<'_>) -> usize {
 
 fn is_output_of_the_process(raw: usize) -> bool {
     // SAFETY: they have no preconditions.
-    [STD_OUTPUT_HANDLE, STD_ERROR_HANDLE].into_iter().any(|which| unsafe { GetStdHandle(which) }.addr() == raw)
+    [STD_OUTPUT_HANDLE, STD_ERROR_HANDLE]
+        .into_iter()
+        .any(|which| unsafe { GetStdHandle(which) }.addr() == raw)
 }
 
 /// A number that an option has.
@@ -260,14 +296,20 @@ fn option(socket: BorrowedSocket<'_>, name: i32) -> Result<i32> {
     let mut value = 0_i32;
     let mut size = length::<i32>();
     // SAFETY: the pointers are to locals, and that of the value has the size that is given.
-    if unsafe { getsockopt(raw(socket), SOL_SOCKET, name, (&raw mut value).cast(), &raw mut size) } == SOCKET_ERROR {
+    if unsafe { getsockopt(raw(socket), SOL_SOCKET, name, (&raw mut value).cast(), &raw mut size) }
+        == SOCKET_ERROR
+    {
         return Err(last());
     }
     Ok(value)
 }
 
 fn filetype(socket: BorrowedSocket<'_>) -> Result<Filetype> {
-    Ok(if option(socket, SO_TYPE)? == SOCK_DGRAM { Filetype::SocketDgram } else { Filetype::SocketStream })
+    Ok(if option(socket, SO_TYPE)? == SOCK_DGRAM {
+        Filetype::SocketDgram
+    } else {
+        Filetype::SocketStream
+    })
 }
 
 /// The buffers as the calls take them.

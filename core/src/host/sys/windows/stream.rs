@@ -3,7 +3,9 @@
 use super::console::Console;
 use super::socket::Socket;
 use super::{call, pipe, stream_stat};
-use crate::abi::{Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Riflags, Roflags, Sdflags, Whence};
+use crate::abi::{
+    Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Riflags, Roflags, Sdflags, Whence,
+};
 use crate::host::{File, Readiness, Result, SetTimes, Source};
 use crate::memory::Region;
 use std::fmt;
@@ -46,7 +48,11 @@ impl Handle<'_> {
     /// Whether a write would not wait. Of a pipe there is no telling before it is tried.
     pub(super) fn writable(self) -> Result<Readiness> {
         Ok(match &self.0.0 {
-            Kind::Pipe(handle) => Readiness { ready: true, hangup: false, invalid: call::check_open(*handle).is_err() },
+            Kind::Pipe(handle) => Readiness {
+                ready: true,
+                hangup: false,
+                invalid: call::check_open(*handle).is_err(),
+            },
             Kind::Console(_) => Readiness { ready: true, ..Readiness::default() },
             Kind::Socket(socket) => {
                 let [_, writable] = socket.poll(false, true, Duration::ZERO)?;
@@ -126,7 +132,9 @@ impl File for StreamFile {
         match &self.0 {
             Kind::Pipe(handle) => pipe::read(*handle, bufs),
             Kind::Console(console) => console.read(bufs),
-            Kind::Socket(socket) => socket.recv(bufs, Riflags::empty()).map(|(received, _)| received),
+            Kind::Socket(socket) => {
+                socket.recv(bufs, Riflags::empty()).map(|(received, _)| received)
+            }
         }
     }
 

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::abi::{Advice, Fdflags, Filestat, Filetype, Whence};
-use crate::host::{Directory, DirectoryEntry, File, GuestPath, OpenOptions, Opened, SetTime, SetTimes, Source};
+use crate::host::{
+    Directory, DirectoryEntry, File, GuestPath, OpenOptions, Opened, SetTime, SetTimes, Source,
+};
 use crate::memory::GuestMemory;
 
 const READ: OpenOptions = OpenOptions {
@@ -37,7 +39,10 @@ fn open_directory(directory: &dyn Directory, name: &str) -> Result<Box<dyn Direc
 }
 
 /// Calls with a region over a copy of `bytes`, and gives the copy back.
-fn with_region<T>(bytes: &[u8], call: impl FnOnce(&[crate::memory::Region<'_>]) -> T) -> (T, Vec<u8>) {
+fn with_region<T>(
+    bytes: &[u8],
+    call: impl FnOnce(&[crate::memory::Region<'_>]) -> T,
+) -> (T, Vec<u8>) {
     let mut copy = bytes.to_vec();
     let len = u32::try_from(copy.len()).unwrap();
     if len == 0 {
@@ -72,17 +77,27 @@ fn pread(file: &dyn File, len: usize, offset: u64) -> Result<Vec<u8>> {
 }
 
 /// The entries from a cookie on, at most some, with the cookie behind each.
-fn list(directory: &dyn Directory, cookie: u64, most: usize) -> Result<Vec<(String, u64, Filetype, u64)>> {
+fn list(
+    directory: &dyn Directory,
+    cookie: u64,
+    most: usize,
+) -> Result<Vec<(String, u64, Filetype, u64)>> {
     let mut entries = Vec::new();
     directory.entries(cookie, 4096, &mut |entry: DirectoryEntry<'_>| {
-        entries.push((String::from_utf8(entry.name.to_vec()).unwrap(), entry.ino, entry.filetype, entry.next));
+        entries.push((
+            String::from_utf8(entry.name.to_vec()).unwrap(),
+            entry.ino,
+            entry.filetype,
+            entry.next,
+        ));
         entries.len() < most
     })?;
     Ok(entries)
 }
 
 fn names(directory: &dyn Directory) -> Vec<String> {
-    let mut names: Vec<String> = list(directory, 0, usize::MAX).unwrap().into_iter().map(|entry| entry.0).collect();
+    let mut names: Vec<String> =
+        list(directory, 0, usize::MAX).unwrap().into_iter().map(|entry| entry.0).collect();
     names.sort_unstable();
     names
 }
@@ -108,7 +123,8 @@ mod alone {
     fn ticking() -> (Tree, Box<dyn Directory>) {
         let ticks = AtomicU64::new(1000);
         let clock = Box::new(move || ticks.fetch_add(1, Relaxed));
-        let tree = Tree::with_options(TreeOptions { clock, device: Some(7), ..TreeOptions::new(1 << 20) });
+        let tree =
+            Tree::with_options(TreeOptions { clock, device: Some(7), ..TreeOptions::new(1 << 20) });
         let top = tree.root_directory(false);
         (tree, top)
     }
@@ -128,7 +144,10 @@ mod alone {
         tree.create_directories("empty").unwrap();
         top.symlink(b"sub/x", path("dir/link")).unwrap();
         top.symlink(b"/dir/link", path("absolute")).unwrap();
-        assert_eq!(tree.list_files("", &mut { usize::MAX }).unwrap(), ["absolute", "config.json", "dir.txt", "dir/link", "dir/sub/x"]);
+        assert_eq!(
+            tree.list_files("", &mut { usize::MAX }).unwrap(),
+            ["absolute", "config.json", "dir.txt", "dir/link", "dir/sub/x"]
+        );
         assert_eq!(tree.read_file("config.json").unwrap(), b"{}");
         assert_eq!(tree.read_file("dir/sub/x").unwrap(), b"three");
         assert_eq!(tree.read_file("dir/link").unwrap(), b"three");
@@ -146,7 +165,9 @@ mod alone {
     #[test]
     fn a_path_that_is_none_is_refused() {
         let (tree, _) = tree();
-        for path in ["", "/", "/a", "a/", "a//b", ".", "./a", "a/.", "..", "a/..", "../a", "a/../b", "a\0"] {
+        for path in
+            ["", "/", "/a", "a/", "a//b", ".", "./a", "a/.", "..", "a/..", "../a", "a/../b", "a\0"]
+        {
             assert_eq!(tree.seed(path, b""), Err(Errno::Inval), "{path:?}");
             assert_eq!(tree.create_directories(path), Err(Errno::Inval), "{path:?}");
             assert_eq!(tree.read_file(path), Err(Errno::Inval), "{path:?}");
@@ -162,15 +183,33 @@ mod alone {
     fn attributes_are_those_of_posix() {
         let (tree, top) = ticking();
         let stat = top.filestat().unwrap();
-        assert_eq!(stat, Filestat { dev: 7, ino: 1, filetype: Filetype::Directory, nlink: 2, size: 0, atim: 1000, mtim: 1000, ctim: 1000 });
+        assert_eq!(
+            stat,
+            Filestat {
+                dev: 7,
+                ino: 1,
+                filetype: Filetype::Directory,
+                nlink: 2,
+                size: 0,
+                atim: 1000,
+                mtim: 1000,
+                ctim: 1000
+            }
+        );
         tree.seed("file", b"abc").unwrap();
         top.symlink(b"file", path("link")).unwrap();
         top.create_directory(path("d")).unwrap();
         assert_eq!(top.filestat().unwrap().nlink, 3);
         let file = top.path_filestat(path("link"), true).unwrap();
-        assert_eq!((file.dev, file.ino, file.filetype, file.nlink, file.size), (7, 2, Filetype::RegularFile, 1, 3));
+        assert_eq!(
+            (file.dev, file.ino, file.filetype, file.nlink, file.size),
+            (7, 2, Filetype::RegularFile, 1, 3)
+        );
         let link = top.path_filestat(path("link"), false).unwrap();
-        assert_eq!((link.ino, link.filetype, link.nlink, link.size), (3, Filetype::SymbolicLink, 1, 4));
+        assert_eq!(
+            (link.ino, link.filetype, link.nlink, link.size),
+            (3, Filetype::SymbolicLink, 1, 4)
+        );
         assert_eq!(readlink(&*top, "link", 2).unwrap(), b"fi");
         assert_eq!(readlink(&*top, "link", 0).unwrap(), b"");
         assert_eq!(readlink(&*top, "file", 0), Err(Errno::Inval));
@@ -178,7 +217,10 @@ mod alone {
         top.link(path("file"), false, &*top, path("d/second")).unwrap();
         let open = open_file(&*top, "d/second", READ).unwrap();
         let second = open.filestat().unwrap();
-        assert_eq!((second.ino, second.nlink, second.mtim, second.atim), (file.ino, 2, file.mtim, file.atim));
+        assert_eq!(
+            (second.ino, second.nlink, second.mtim, second.atim),
+            (file.ino, 2, file.mtim, file.atim)
+        );
         assert!(second.ctim > file.ctim);
         assert_eq!(top.path_filestat(path("file"), false).unwrap(), second);
         let other = Tree::new(0);
@@ -211,7 +253,12 @@ mod alone {
         assert!(set.ctim > read.ctim);
         file.set_times(SetTimes { atim: SetTime::Keep, mtim: SetTime::Keep }).unwrap();
         assert_eq!(file.filestat().unwrap(), set);
-        top.path_set_times(path("file"), false, SetTimes { atim: SetTime::Now, mtim: SetTime::At(u64::MAX) }).unwrap();
+        top.path_set_times(
+            path("file"),
+            false,
+            SetTimes { atim: SetTime::Now, mtim: SetTime::At(u64::MAX) },
+        )
+        .unwrap();
         let set = file.filestat().unwrap();
         assert_eq!(set.mtim, u64::MAX);
         assert_eq!(set.atim, set.ctim);
@@ -275,11 +322,27 @@ mod alone {
         let (tree, top) = tree();
         tree.seed("d/e/file", b"").unwrap();
         tree.seed("secret", b"").unwrap();
-        for (target, link) in [("../..", "d/up"), ("/secret", "d/absolute"), ("../../secret", "d/e/near"), ("..", "d/e/d")] {
+        for (target, link) in [
+            ("../..", "d/up"),
+            ("/secret", "d/absolute"),
+            ("../../secret", "d/e/near"),
+            ("..", "d/e/d"),
+        ] {
             top.symlink(target.as_bytes(), path(link)).unwrap();
         }
         let d = open_directory(&*top, "d").unwrap();
-        for escape in ["..", "../secret", "e/../..", "e/../../secret", "up", "up/secret", "absolute", "e/near", "e/d/../secret", "./.."] {
+        for escape in [
+            "..",
+            "../secret",
+            "e/../..",
+            "e/../../secret",
+            "up",
+            "up/secret",
+            "absolute",
+            "e/near",
+            "e/d/../secret",
+            "./..",
+        ] {
             assert_eq!(d.path_filestat(path(escape), true), Err(Errno::Notcapable), "{escape}");
             assert_eq!(d.open(path(escape), READ).map(drop), Err(Errno::Notcapable), "{escape}");
         }
@@ -315,7 +378,8 @@ mod alone {
     #[cfg_attr(miri, ignore = "takes minutes there")]
     fn long_chains_of_links_end_soon() {
         let (_, top) = tree();
-        // Every link multiplies the components, so that the number of links is what bounds the work.
+        // Every link multiplies the components, so that the number of links is what bounds the
+        // work.
         top.create_directory(path("d")).unwrap();
         let text = "d/../".repeat(790);
         for index in 0..45 {
@@ -529,15 +593,31 @@ mod alone {
             rest = after;
         }
         assert_eq!(tree.read_file("f").unwrap(), bytes);
-        for (len, offset) in [(1, 65_535), (2, 65_535), (131_073, 65_535), (300_000, 0), (9, 199_995), (9, 200_000), (9, 300_000)] {
+        for (len, offset) in [
+            (1, 65_535),
+            (2, 65_535),
+            (131_073, 65_535),
+            (300_000, 0),
+            (9, 199_995),
+            (9, 200_000),
+            (9, 300_000),
+        ] {
             let from = offset.min(bytes.len());
             let to = (offset + len).min(bytes.len());
-            assert_eq!(pread(&*file, len, offset as u64).unwrap(), bytes[from..to.max(from)], "{len} {offset}");
+            assert_eq!(
+                pread(&*file, len, offset as u64).unwrap(),
+                bytes[from..to.max(from)],
+                "{len} {offset}"
+            );
         }
         // Several buffers, one over the border of a chunk.
         let mut room = vec![0; 100];
         let memory = GuestMemory::from_slice(&mut room);
-        let bufs = [memory.region(0, 10).unwrap(), memory.region(50, 1).unwrap(), memory.region(20, 20).unwrap()];
+        let bufs = [
+            memory.region(0, 10).unwrap(),
+            memory.region(50, 1).unwrap(),
+            memory.region(20, 20).unwrap(),
+        ];
         assert_eq!(file.pread(&bufs, 65_530), Ok(31));
         assert_eq!(room[..10], bytes[65_530..65_540]);
         assert_eq!(room[50], bytes[65_540]);
@@ -632,7 +712,9 @@ mod alone {
         let (tree, top) = tree();
         let log = open_file(&*top, "log", CREATE).unwrap();
         let counter = open_file(&*top, "counter", CREATE).unwrap();
-        let bytes: Vec<u8> = (0..THREADS * rounds).flat_map(|index| u32::try_from(index).unwrap().to_le_bytes()).collect();
+        let bytes: Vec<u8> = (0..THREADS * rounds)
+            .flat_map(|index| u32::try_from(index).unwrap().to_le_bytes())
+            .collect();
         write(&*counter, &bytes).unwrap();
         counter.seek(0, Whence::Set).unwrap();
         let mut numbers: Vec<u32> = std::thread::scope(|scope| {
@@ -644,12 +726,15 @@ mod alone {
                         let mut numbers = Vec::new();
                         for _ in 0..rounds {
                             append(log, &[u8::try_from(thread).unwrap(); 8]).unwrap();
-                            numbers.push(u32::from_le_bytes(read(counter, 4).unwrap().try_into().unwrap()));
+                            numbers.push(u32::from_le_bytes(
+                                read(counter, 4).unwrap().try_into().unwrap(),
+                            ));
                             // Two names for all, moved about meanwhile.
                             top.create_directory(path(&name)).unwrap();
                             let _ = top.rename(path(&name), top, path("shared"));
                             let _ = top.remove_directory(path(&name));
-                            let _ = open_directory(top, "shared").map(|shared| list(&*shared, 0, 9));
+                            let _ =
+                                open_directory(top, "shared").map(|shared| list(&*shared, 0, 9));
                         }
                         numbers
                     })
@@ -681,7 +766,8 @@ mod beside_the_host {
     impl Folder {
         fn new() -> Self {
             static COUNT: AtomicU64 = AtomicU64::new(0);
-            let name = format!("wasi-rs-tree-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed));
+            let name =
+                format!("wasi-rs-tree-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed));
             let folder = std::env::temp_dir().join(name);
             std::fs::create_dir(&folder).unwrap();
             Self(folder)
@@ -708,7 +794,8 @@ mod beside_the_host {
         _folder: Folder,
     }
 
-    /// Attributes that do not depend on the file system. A directory's size does, and on some also its links.
+    /// Attributes that do not depend on the file system. A directory's size does, and on some also
+    /// its links.
     fn attributes(stat: Filestat) -> String {
         match stat.filetype {
             Filetype::Directory => "directory".to_string(),
@@ -719,11 +806,20 @@ mod beside_the_host {
     impl Pair {
         fn new(root: bool) -> Self {
             let folder = Folder::new();
-            let Opened::Directory(host) = open_preopen(&folder.0, PreopenOptions { root, ..PreopenOptions::default() }).unwrap() else {
+            let Opened::Directory(host) =
+                open_preopen(&folder.0, PreopenOptions { root, ..PreopenOptions::default() })
+                    .unwrap()
+            else {
                 panic!("not a directory")
             };
             let tree = Tree::new(1 << 32);
-            Self { directories: vec![(host, tree.root_directory(root))], files: Vec::new(), step: 0, tree, _folder: folder }
+            Self {
+                directories: vec![(host, tree.root_directory(root))],
+                files: Vec::new(),
+                step: 0,
+                tree,
+                _folder: folder,
+            }
         }
 
         /// Does the same to both and compares.
@@ -735,21 +831,38 @@ mod beside_the_host {
         }
 
         #[track_caller]
-        fn directory(&mut self, at: usize, what: &str, call: impl Fn(&dyn Directory) -> Outcome) -> Outcome {
+        fn directory(
+            &mut self,
+            at: usize,
+            what: &str,
+            call: impl Fn(&dyn Directory) -> Outcome,
+        ) -> Outcome {
             let (host, tree) = &self.directories[at];
             let (on_host, on_tree) = (call(&**host), call(&**tree));
             self.check(&format!("{what} in {at}"), &on_host, on_tree)
         }
 
         #[track_caller]
-        fn two(&mut self, from: usize, to: usize, what: &str, call: impl Fn(&dyn Directory, &dyn Directory) -> Outcome) -> Outcome {
-            let ((host, tree), (host_to, tree_to)) = (&self.directories[from], &self.directories[to]);
+        fn two(
+            &mut self,
+            from: usize,
+            to: usize,
+            what: &str,
+            call: impl Fn(&dyn Directory, &dyn Directory) -> Outcome,
+        ) -> Outcome {
+            let ((host, tree), (host_to, tree_to)) =
+                (&self.directories[from], &self.directories[to]);
             let (on_host, on_tree) = (call(&**host, &**host_to), call(&**tree, &**tree_to));
             self.check(&format!("{what} from {from} to {to}"), &on_host, on_tree)
         }
 
         #[track_caller]
-        fn file(&mut self, at: usize, what: &str, call: impl Fn(&dyn File, Fdflags) -> Outcome) -> Outcome {
+        fn file(
+            &mut self,
+            at: usize,
+            what: &str,
+            call: impl Fn(&dyn File, Fdflags) -> Outcome,
+        ) -> Outcome {
             let (host, tree, flags) = &self.files[at];
             let (on_host, on_tree) = (call(&**host, *flags), call(&**tree, *flags));
             self.check(&format!("{what} of file {at}"), &on_host, on_tree)
@@ -758,17 +871,26 @@ mod beside_the_host {
         #[track_caller]
         fn open(&mut self, at: usize, name: &str, options: OpenOptions) -> Outcome {
             let (host, tree) = &self.directories[at];
-            let (on_host, on_tree) = (host.open(path(name), options), tree.open(path(name), options));
+            let (on_host, on_tree) =
+                (host.open(path(name), options), tree.open(path(name), options));
             let describe = |opened: &Result<Opened>| match opened {
                 Ok(Opened::File(file)) => Ok(format!("{:?}", file.filetype())),
                 Ok(Opened::Directory(_)) => Ok("directory".to_string()),
                 Err(errno) => Err(*errno),
             };
             let (host_outcome, tree_outcome) = (describe(&on_host), describe(&on_tree));
-            let outcome = self.check(&format!("open {name:?} in {at} with {options:?}"), &host_outcome, tree_outcome);
+            let outcome = self.check(
+                &format!("open {name:?} in {at} with {options:?}"),
+                &host_outcome,
+                tree_outcome,
+            );
             match (on_host, on_tree) {
-                (Ok(Opened::File(host)), Ok(Opened::File(tree))) => self.files.push((host, tree, options.flags)),
-                (Ok(Opened::Directory(host)), Ok(Opened::Directory(tree))) => self.directories.push((host, tree)),
+                (Ok(Opened::File(host)), Ok(Opened::File(tree))) => {
+                    self.files.push((host, tree, options.flags));
+                }
+                (Ok(Opened::Directory(host)), Ok(Opened::Directory(tree))) => {
+                    self.directories.push((host, tree));
+                }
                 _ => {}
             }
             outcome
@@ -776,17 +898,23 @@ mod beside_the_host {
 
         #[track_caller]
         fn create_directory(&mut self, at: usize, name: &str) -> Outcome {
-            self.directory(at, &format!("create directory {name:?}"), |dir| dir.create_directory(path(name)).map(|()| String::new()))
+            self.directory(at, &format!("create directory {name:?}"), |dir| {
+                dir.create_directory(path(name)).map(|()| String::new())
+            })
         }
 
         #[track_caller]
         fn remove_directory(&mut self, at: usize, name: &str) -> Outcome {
-            self.directory(at, &format!("remove directory {name:?}"), |dir| dir.remove_directory(path(name)).map(|()| String::new()))
+            self.directory(at, &format!("remove directory {name:?}"), |dir| {
+                dir.remove_directory(path(name)).map(|()| String::new())
+            })
         }
 
         #[track_caller]
         fn unlink(&mut self, at: usize, name: &str) -> Outcome {
-            self.directory(at, &format!("unlink {name:?}"), |dir| dir.unlink_file(path(name)).map(|()| String::new()))
+            self.directory(at, &format!("unlink {name:?}"), |dir| {
+                dir.unlink_file(path(name)).map(|()| String::new())
+            })
         }
 
         #[track_caller]
@@ -805,7 +933,9 @@ mod beside_the_host {
 
         #[track_caller]
         fn stat(&mut self, at: usize, name: &str, follow: bool) -> Outcome {
-            self.directory(at, &format!("stat {name:?} follow {follow}"), |dir| dir.path_filestat(path(name), follow).map(attributes))
+            self.directory(at, &format!("stat {name:?} follow {follow}"), |dir| {
+                dir.path_filestat(path(name), follow).map(attributes)
+            })
         }
 
         #[track_caller]
@@ -970,9 +1100,17 @@ mod beside_the_host {
                 for name in NAMES {
                     for follow in [false, true] {
                         let _ = pair.stat(at, name, follow);
-                        let times = SetTimes { atim: SetTime::At(1_234_567_890_123_456_789), mtim: SetTime::At(42) };
+                        let times = SetTimes {
+                            atim: SetTime::At(1_234_567_890_123_456_789),
+                            mtim: SetTime::At(42),
+                        };
                         let _ = pair.set_times(at, name, follow, times);
-                        let _ = pair.set_times(at, name, follow, SetTimes { atim: SetTime::Keep, mtim: SetTime::At(43) });
+                        let _ = pair.set_times(
+                            at,
+                            name,
+                            follow,
+                            SetTimes { atim: SetTime::Keep, mtim: SetTime::At(43) },
+                        );
                     }
                     for room in [0, 3, 100] {
                         let _ = pair.readlink(at, name, room);
@@ -1063,8 +1201,24 @@ mod beside_the_host {
         use rustix::fs::{AtFlags, CWD, linkat};
         use rustix::io::Errno as Host;
 
-        const OLD: &[&str] =
-            &["f", "f/", "d", "d/", "d/.", ".", "none", "none/", "none/x", "f/x", "lf", "lf/", "ld", "ld/", "dangling", "dangling/"];
+        const OLD: &[&str] = &[
+            "f",
+            "f/",
+            "d",
+            "d/",
+            "d/.",
+            ".",
+            "none",
+            "none/",
+            "none/x",
+            "f/x",
+            "lf",
+            "lf/",
+            "ld",
+            "ld/",
+            "dangling",
+            "dangling/",
+        ];
         const NEW: &[&str] = &[
             "new",
             "new/",
@@ -1096,7 +1250,10 @@ mod beside_the_host {
             std::os::unix::fs::symlink(text, real(name)).unwrap();
             pair.symlink(0, text, name).unwrap();
         }
-        for (old, new, follow) in OLD.iter().flat_map(|old| NEW.iter().flat_map(move |new| [(old, new, false), (old, new, true)])) {
+        for (old, new, follow) in OLD
+            .iter()
+            .flat_map(|old| NEW.iter().flat_map(move |new| [(old, new, false), (old, new, true)]))
+        {
             let flags = if follow { AtFlags::SYMLINK_FOLLOW } else { AtFlags::empty() };
             let expected = match linkat(CWD, real(old), CWD, real(new), flags) {
                 Ok(()) => Ok(String::new()),
@@ -1106,7 +1263,11 @@ mod beside_the_host {
                 Err(Host::PERM) => Err(Errno::Perm),
                 Err(errno) => panic!("link {old:?} to {new:?}: {errno}"),
             };
-            assert_eq!(pair.link(0, old, follow, 0, new), expected, "link {old:?} to {new:?}, follow {follow}");
+            assert_eq!(
+                pair.link(0, old, follow, 0, new),
+                expected,
+                "link {old:?} to {new:?}, follow {follow}"
+            );
             if expected.is_ok() {
                 std::fs::remove_file(real(new)).unwrap();
                 pair.unlink(0, new).unwrap();
@@ -1200,16 +1361,28 @@ mod beside_the_host {
                 }),
                 2 => pair.file(at, &format!("pwrite {len} at {offset}"), |file, _| {
                     // Systems differ in what appending means here.
-                    if cfg!(target_os = "linux") { Ok(pwrite(file, &bytes, offset as u64)?.to_string()) } else { Ok(String::new()) }
+                    if cfg!(target_os = "linux") {
+                        Ok(pwrite(file, &bytes, offset as u64)?.to_string())
+                    } else {
+                        Ok(String::new())
+                    }
                 }),
-                3 | 4 => pair.file(at, &format!("read {len}"), |file, _| Ok(format!("{:?}", read(file, len)?))),
-                5 => pair.file(at, &format!("pread {len} at {offset}"), |file, _| Ok(format!("{:?}", pread(file, len, offset as u64)?))),
+                3 | 4 => pair.file(at, &format!("read {len}"), |file, _| {
+                    Ok(format!("{:?}", read(file, len)?))
+                }),
+                5 => pair.file(at, &format!("pread {len} at {offset}"), |file, _| {
+                    Ok(format!("{:?}", pread(file, len, offset as u64)?))
+                }),
                 6 => {
                     let whence = [Whence::Set, Whence::Cur, Whence::End][dice.roll(3)];
                     let delta = i64::try_from(offset).unwrap() - 500;
-                    pair.file(at, &format!("seek {delta} {whence:?}"), |file, _| Ok(file.seek(delta, whence)?.to_string()))
+                    pair.file(at, &format!("seek {delta} {whence:?}"), |file, _| {
+                        Ok(file.seek(delta, whence)?.to_string())
+                    })
                 }
-                7 => pair.file(at, &format!("size {offset}"), |file, _| file.set_size(offset as u64).map(|()| String::new())),
+                7 => pair.file(at, &format!("size {offset}"), |file, _| {
+                    file.set_size(offset as u64).map(|()| String::new())
+                }),
                 8 => pair.file(at, &format!("allocate {len} at {offset}"), |file, _| {
                     file.allocate(offset as u64, len as u64).map(|()| String::new())
                 }),
@@ -1225,7 +1398,8 @@ mod beside_the_host {
         }
         let _ = match dice.roll(14) {
             0..=3 => {
-                let (directory, create) = [(false, true), (false, false), (true, false)][dice.roll(3)];
+                let (directory, create) =
+                    [(false, true), (false, false), (true, false)][dice.roll(3)];
                 let options = OpenOptions {
                     create,
                     exclusive: dice.roll(4) == 0,
@@ -1242,7 +1416,8 @@ mod beside_the_host {
             6 => pair.remove_directory(at, &name),
             7 => pair.unlink(at, &name),
             8 => {
-                let text = if dice.roll(6) == 0 { format!("/{}", dice.name()) } else { dice.name() };
+                let text =
+                    if dice.roll(6) == 0 { format!("/{}", dice.name()) } else { dice.name() };
                 pair.symlink(at, &text, &name)
             }
             9 => {
@@ -1288,7 +1463,8 @@ mod beside_the_host {
     fn clear(directory: &dyn Directory) {
         for name in names(directory).iter().filter(|name| *name != "." && *name != "..") {
             if let Ok(below) = open_directory(directory, name)
-                && directory.path_filestat(path(name), false).unwrap().filetype == Filetype::Directory
+                && directory.path_filestat(path(name), false).unwrap().filetype
+                    == Filetype::Directory
             {
                 clear(&*below);
                 directory.remove_directory(path(name)).unwrap();

@@ -28,13 +28,13 @@ impl Volume {
     }
 
     /// Takes all of `bytes`, or nothing and `nospc`.
-    pub(super) fn take(&self, bytes: u64) -> Result<()> {
-        let take = |used: u64| used.checked_add(bytes).filter(|used| *used <= self.max_bytes);
-        self.used.fetch_update(Relaxed, Relaxed, take).map(drop).map_err(|_| Errno::Nospc)
+    pub(super) fn reserve(&self, bytes: u64) -> Result<()> {
+        let reserve = |used: u64| used.checked_add(bytes).filter(|used| *used <= self.max_bytes);
+        self.used.fetch_update(Relaxed, Relaxed, reserve).map(drop).map_err(|_| Errno::Nospc)
     }
 
     /// Takes as much of `bytes` as there is and returns it.
-    pub(super) fn take_up_to(&self, bytes: u64) -> u64 {
+    pub(super) fn reserve_up_to(&self, bytes: u64) -> u64 {
         let mut taken = 0;
         // The closure always gives a value.
         let _ = self.used.fetch_update(Relaxed, Relaxed, |used| {
@@ -45,7 +45,7 @@ impl Volume {
     }
 
     /// Gives back what was taken.
-    pub(super) fn give(&self, bytes: u64) {
+    pub(super) fn release(&self, bytes: u64) {
         let _ = self.used.fetch_update(Relaxed, Relaxed, |used| Some(used.saturating_sub(bytes)));
     }
 }
@@ -65,8 +65,9 @@ impl Meta {
         Self { ino, links, atim: AtomicU64::new(now), mtim: now, ctim: now }
     }
 
-    /// The data were read. Like file systems mounted with `relatime`, this notes the first access after a change: it
-    /// says whether a file was read since it was written, and costs the later reads nothing.
+    /// The data were read. Like file systems mounted with `relatime`, this notes the first access
+    /// after a change: it says whether a file was read since it was written, and costs the later
+    /// reads nothing.
     pub(super) fn accessed(&self, volume: &Volume) {
         let atim = self.atim.load(Relaxed);
         if atim <= self.mtim || atim <= self.ctim {

@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 /// The largest size: offsets are signed in POSIX.
 const SIZE_LIMIT: u64 = i64::MAX.unsigned_abs();
 
-/// A regular file, whatever its names. It gives its room back when neither a name nor a descriptor is left.
+/// A regular file, whatever its names. It gives its room back when neither a name nor a descriptor
+/// is left.
 pub(super) struct Body {
     volume: Arc<Volume>,
     state: RwLock<State>,
@@ -26,7 +27,7 @@ struct State {
 impl Drop for Body {
     fn drop(&mut self) {
         let size = self.state.get_mut().unwrap_or_else(PoisonError::into_inner).data.size();
-        self.volume.give(size.saturating_add(INODE_CHARGE));
+        self.volume.release(size.saturating_add(INODE_CHARGE));
     }
 }
 
@@ -108,11 +109,15 @@ impl Body {
         }
         // A gap before the offset counts too: it may be filled later.
         let growth = offset.saturating_add(wanted).saturating_sub(size);
-        let taken = self.volume.take_up_to(growth);
-        let most = if taken == growth { wanted } else { size.saturating_add(taken).saturating_sub(offset) };
+        let taken = self.volume.reserve_up_to(growth);
+        let most = if taken == growth {
+            wanted
+        } else {
+            size.saturating_add(taken).saturating_sub(offset)
+        };
         let done = state.data.write(bufs, offset, most);
         let used = state.data.size().saturating_sub(size);
-        self.volume.give(taken.saturating_sub(used));
+        self.volume.release(taken.saturating_sub(used));
         if done == 0 {
             return Err(if most == 0 { Errno::Nospc } else { Errno::Nomem });
         }
@@ -126,9 +131,9 @@ impl Body {
         let mut state = self.state_mut();
         let old = state.data.size();
         let size = if grow { size.max(old) } else { size };
-        self.volume.take(size.saturating_sub(old))?;
+        self.volume.reserve(size.saturating_sub(old))?;
         state.data.set_size(size);
-        self.volume.give(old.saturating_sub(size));
+        self.volume.release(old.saturating_sub(size));
         if grow && size == old {
             state.meta.changed(now);
         } else {
@@ -147,10 +152,10 @@ impl Body {
         let now = self.volume.now();
         let mut state = self.state_mut();
         let (old, new) = (state.data.size(), bytes.len() as u64);
-        self.volume.take(new.saturating_sub(old))?;
+        self.volume.reserve(new.saturating_sub(old))?;
         let complete = state.data.replace(bytes);
         let taken = old.max(new);
-        self.volume.give(taken.saturating_sub(state.data.size()));
+        self.volume.release(taken.saturating_sub(state.data.size()));
         state.meta.modified(now);
         if complete { Ok(()) } else { Err(Errno::Nomem) }
     }
@@ -174,13 +179,19 @@ pub(super) struct TreeFile {
     access: Access,
     /// Whether the descriptor appends: a write at an offset is not told.
     append: AtomicBool,
-    /// Held while bytes move, so that threads that read or write at the offset get and leave different bytes.
+    /// Held while bytes move, so that threads that read or write at the offset get and leave
+    /// different bytes.
     position: Mutex<u64>,
 }
 
 impl TreeFile {
     pub(super) fn new(body: Arc<Body>, access: Access, flags: Fdflags) -> Self {
-        Self { body, access, append: AtomicBool::new(flags.contains(Fdflags::APPEND)), position: Mutex::new(0) }
+        Self {
+            body,
+            access,
+            append: AtomicBool::new(flags.contains(Fdflags::APPEND)),
+            position: Mutex::new(0),
+        }
     }
 
     fn position(&self) -> MutexGuard<'_, u64> {
@@ -304,7 +315,8 @@ impl File for TreeFile {
     }
 
     fn set_flags(&self, old: Fdflags, new: Fdflags) -> Result<()> {
-        if old.symmetric_difference(new).intersects(Fdflags::DSYNC | Fdflags::RSYNC | Fdflags::SYNC) {
+        if old.symmetric_difference(new).intersects(Fdflags::DSYNC | Fdflags::RSYNC | Fdflags::SYNC)
+        {
             return Err(Errno::Notsup);
         }
         self.append.store(new.contains(Fdflags::APPEND), Relaxed);

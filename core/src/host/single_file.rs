@@ -1,6 +1,7 @@
 //! A single file as a preopen: a directory in which `.` is that file and nothing else is.
 //!
-//! C libraries look for the preopen whose name a path begins with and open what is left of it. For the whole name that is `.`.
+//! C libraries look for the preopen whose name a path begins with and open what is left of it. For
+//! the whole name that is `.`.
 
 use super::{Directory, EntrySink, GuestPath, OpenOptions, Opened, Result, SetTimes};
 use crate::abi::{Errno, Filestat, Filetype};
@@ -40,7 +41,10 @@ impl Directory for SingleFile {
         if options.create && options.exclusive && self.parent.path_filestat(path, false).is_ok() {
             return Err(Errno::Exist);
         }
-        match self.parent.open(path, OpenOptions { create: false, exclusive: false, follow: false, ..options })? {
+        match self
+            .parent
+            .open(path, OpenOptions { create: false, exclusive: false, follow: false, ..options })?
+        {
             Opened::Directory(_) => Err(Errno::Isdir),
             file @ Opened::File(_) => Ok(file),
         }

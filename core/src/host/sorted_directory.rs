@@ -1,6 +1,9 @@
 //! A directory whose entries come in the order of their names, so that two runs see the same.
 
-use super::{Budget, Directory, DirectoryEntry, EntrySink, GuestPath, Lease, OpenOptions, Opened, Result, SetTimes};
+use super::{
+    Budget, Directory, DirectoryEntry, EntrySink, GuestPath, Lease, OpenOptions, Opened, Result,
+    SetTimes,
+};
 use crate::abi::{Errno, Filestat, Filetype};
 use std::any::Any;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,7 +29,8 @@ struct Snapshot {
 
 impl Snapshot {
     fn of(directory: &dyn Directory, budget: &Arc<Budget>) -> Result<Self> {
-        let mut snapshot = Self { names: Vec::new(), entries: Vec::new(), lease: Lease::new(budget) };
+        let mut snapshot =
+            Self { names: Vec::new(), entries: Vec::new(), lease: Lease::new(budget) };
         let mut added = Ok(());
         directory.entries(0, CAPACITY, &mut |entry: DirectoryEntry<'_>| {
             added = snapshot.add(entry);
@@ -45,8 +49,12 @@ impl Snapshot {
         let entries = room_for(&self.entries, 1);
         if names > self.names.capacity() || entries > self.entries.capacity() {
             self.lease.resize(names.saturating_add(entries.saturating_mul(size_of::<Entry>())))?;
-            self.names.try_reserve_exact(names.saturating_sub(self.names.len())).map_err(|_| Errno::Nomem)?;
-            self.entries.try_reserve_exact(entries.saturating_sub(self.entries.len())).map_err(|_| Errno::Nomem)?;
+            self.names
+                .try_reserve_exact(names.saturating_sub(self.names.len()))
+                .map_err(|_| Errno::Nomem)?;
+            self.entries
+                .try_reserve_exact(entries.saturating_sub(self.entries.len()))
+                .map_err(|_| Errno::Nomem)?;
         }
         self.names.extend_from_slice(entry.name);
         self.entries.push(Entry { start, len, filetype: entry.filetype, ino: entry.ino });
@@ -57,12 +65,19 @@ impl Snapshot {
 /// The capacity that a list is to have for so many elements more.
 fn room_for<T>(list: &Vec<T>, more: usize) -> usize {
     let needed = list.len().saturating_add(more);
-    if needed <= list.capacity() { list.capacity() } else { needed.max(list.capacity().saturating_mul(2)).max(16) }
+    if needed <= list.capacity() {
+        list.capacity()
+    } else {
+        needed.max(list.capacity().saturating_mul(2)).max(16)
+    }
 }
 
 impl Entry {
     fn name<'a>(&self, names: &'a [u8]) -> &'a [u8] {
-        let rest = usize::try_from(self.start).ok().and_then(|start| names.get(start..)).unwrap_or_default();
+        let rest = usize::try_from(self.start)
+            .ok()
+            .and_then(|start| names.get(start..))
+            .unwrap_or_default();
         rest.get(..self.len.into()).unwrap_or(rest)
     }
 }
@@ -80,13 +95,13 @@ enum Progress {
 }
 
 /// A directory that lists its entries sorted.
-pub struct Sorted {
+pub struct SortedDirectory {
     inner: Box<dyn Directory>,
     budget: Arc<Budget>,
     progress: Mutex<Progress>,
 }
 
-impl Sorted {
+impl SortedDirectory {
     /// Sorts the listings of a directory and of those opened through it, in memory of the budget.
     #[must_use]
     pub fn new(inner: Box<dyn Directory>, budget: &Arc<Budget>) -> Self {
@@ -99,7 +114,7 @@ impl Sorted {
     }
 }
 
-impl Directory for Sorted {
+impl Directory for SortedDirectory {
     fn open(&self, path: GuestPath<'_>, options: OpenOptions) -> Result<Opened> {
         Ok(match self.inner.open(path, options)? {
             Opened::Directory(inner) => Opened::Directory(Box::new(Self::new(inner, &self.budget))),
@@ -174,7 +189,13 @@ impl Directory for Sorted {
         self.inner.rename(old, Self::inner_of(to), new)
     }
 
-    fn link(&self, old: GuestPath<'_>, follow: bool, to: &dyn Directory, new: GuestPath<'_>) -> Result<()> {
+    fn link(
+        &self,
+        old: GuestPath<'_>,
+        follow: bool,
+        to: &dyn Directory,
+        new: GuestPath<'_>,
+    ) -> Result<()> {
         self.inner.link(old, follow, Self::inner_of(to), new)
     }
 
@@ -211,8 +232,8 @@ mod tests {
             tree.seed(&format!("{:04}", 999 - at), b"").unwrap();
         }
         let budget = Arc::new(Budget::new(100_000));
-        let open = || Sorted::new(tree.root_directory(false), &budget);
-        let directories: Vec<Sorted> = (0..10).map(|_| open()).collect();
+        let open = || SortedDirectory::new(tree.root_directory(false), &budget);
+        let directories: Vec<SortedDirectory> = (0..10).map(|_| open()).collect();
         let begun: Vec<_> = directories.iter().map(|directory| names(directory, 0, 3)).collect();
         let refused = begun.iter().filter(|result| **result == Err(Errno::Nomem)).count();
         assert!((5..10).contains(&refused), "{refused} of ten were refused");
@@ -233,7 +254,7 @@ mod tests {
             tree.seed(name, b"").unwrap();
         }
         let budget = Arc::new(Budget::new(4096));
-        let directory = Sorted::new(tree.root_directory(false), &budget);
+        let directory = SortedDirectory::new(tree.root_directory(false), &budget);
         assert_eq!(names(&directory, 0, usize::MAX).unwrap(), [".", "..", "a", "b", "c"]);
         assert_eq!(budget.left(), 4096);
         assert_eq!(names(&directory, 5, usize::MAX).unwrap(), [""; 0]);

@@ -1,7 +1,8 @@
 //! Which name stands for which file.
 //!
-//! All directories of a tree stand in one table behind one lock, and name each other by their places in it: so nothing
-//! changes while a path is resolved, a rename is one step to everyone, and a tree of any depth is dropped without recursion.
+//! All directories of a tree stand in one table behind one lock, and name each other by their
+//! places in it: so nothing changes while a path is resolved, a rename is one step to everyone, and
+//! a tree of any depth is dropped without recursion.
 
 use super::file::Body;
 use super::volume::{Meta, Volume};
@@ -49,8 +50,8 @@ pub(super) struct LinkNode {
     pub(super) text: Arc<[u8]>,
 }
 
-/// The names in a directory. Each has a cookie that grows with the time of its making, so that a listing can go on where
-/// it stopped whatever happened meanwhile.
+/// The names in a directory. Each has a cookie that grows with the time of its making, so that a
+/// listing can go on where it stopped whatever happened meanwhile.
 #[derive(Default)]
 pub(super) struct Entries {
     names: BTreeMap<Arc<[u8]>, Entry>,
@@ -105,8 +106,8 @@ impl Entries {
         Some(entry)
     }
 
-    /// Gives a file another name that is not taken. It keeps its cookie: a program that renames the files that it lists
-    /// meets each of them once.
+    /// Gives a file another name that is not taken. It keeps its cookie: a program that renames the
+    /// files that it lists meets each of them once.
     fn rename(&mut self, old: &[u8], new: &[u8]) {
         if let Some(entry) = self.remove(old) {
             self.insert(new, entry);
@@ -114,7 +115,10 @@ impl Entries {
     }
 
     /// The names whose cookies lie in a range, in the order of their making.
-    pub(super) fn range(&self, cookies: RangeInclusive<u64>) -> impl Iterator<Item = (u64, &[u8], Id)> {
+    pub(super) fn range(
+        &self,
+        cookies: RangeInclusive<u64>,
+    ) -> impl Iterator<Item = (u64, &[u8], Id)> {
         self.by_cookie.range(cookies).map(|(cookie, (name, id))| (*cookie, &**name, *id))
     }
 
@@ -174,7 +178,8 @@ impl Names {
         Some(inode)
     }
 
-    /// What stands in a place. Places are given away only while something stands there, so `io` means a defect here.
+    /// What stands in a place. Places are given away only while something stands there, so `io`
+    /// means a defect here.
     pub(super) fn inode(&self, id: Id) -> Result<&Inode> {
         self.inodes.get(id.0).and_then(Option::as_ref).ok_or(Errno::Io)
     }
@@ -214,7 +219,9 @@ impl Names {
     pub(super) fn filestat(&self, id: Id, volume: &Volume) -> Result<Filestat> {
         Ok(match self.inode(id)? {
             Inode::Directory(node) => node.meta.filestat(volume, Filetype::Directory, 0),
-            Inode::Link(node) => node.meta.filestat(volume, Filetype::SymbolicLink, node.text.len() as u64),
+            Inode::Link(node) => {
+                node.meta.filestat(volume, Filetype::SymbolicLink, node.text.len() as u64)
+            }
             Inode::File(body) => body.filestat(),
         })
     }
@@ -241,7 +248,7 @@ impl Names {
         let opens = node.opens.get_mut();
         *opens = opens.saturating_sub(1);
         if *opens == 0 && node.is_removed() && self.release(id).is_some() {
-            volume.give(INODE_CHARGE);
+            volume.release(INODE_CHARGE);
         }
     }
 
@@ -261,7 +268,8 @@ impl Names {
         self.lookup(directory, name)?.ok_or(Errno::Noent)
     }
 
-    /// Adds a name for a file that was stored, and notes it in the directory. The caller has taken the room.
+    /// Adds a name for a file that was stored, and notes it in the directory. The caller has taken
+    /// the room.
     fn enter(&mut self, directory: Id, name: &[u8], id: Id, now: Timestamp) -> Result<()> {
         let is_directory = self.is_directory(id);
         let node = self.directory_mut(directory)?;
@@ -281,7 +289,8 @@ impl Names {
         if self.directory(directory)?.is_removed() { Err(Errno::Noent) } else { Ok(()) }
     }
 
-    /// Creates a file of any kind, made by `make` with its serial number. `charge` is what it takes beside its name.
+    /// Creates a file of any kind, made by `make` with its serial number. `charge` is what it takes
+    /// beside its name.
     fn create(
         &mut self,
         volume: &Volume,
@@ -291,7 +300,7 @@ impl Names {
         make: impl FnOnce(u64, Timestamp) -> Inode,
     ) -> Result<Id> {
         self.check_vacant(directory, name)?;
-        volume.take(charge.saturating_add(name_charge(name)))?;
+        volume.reserve(charge.saturating_add(name_charge(name)))?;
         let now = volume.now();
         let ino = self.next_ino();
         let id = self.store(make(ino, now));
@@ -300,7 +309,12 @@ impl Names {
     }
 
     /// Creates an empty regular file.
-    pub(super) fn create_file(&mut self, volume: &Arc<Volume>, directory: Id, name: &[u8]) -> Result<Arc<Body>> {
+    pub(super) fn create_file(
+        &mut self,
+        volume: &Arc<Volume>,
+        directory: Id,
+        name: &[u8],
+    ) -> Result<Arc<Body>> {
         let mut made = None;
         self.create(volume, directory, name, INODE_CHARGE, |ino, now| {
             let body = Arc::new(Body::new(volume, ino, now));
@@ -311,7 +325,12 @@ impl Names {
     }
 
     /// Creates an empty directory.
-    pub(super) fn create_directory(&mut self, volume: &Volume, directory: Id, name: &[u8]) -> Result<Id> {
+    pub(super) fn create_directory(
+        &mut self,
+        volume: &Volume,
+        directory: Id,
+        name: &[u8],
+    ) -> Result<Id> {
         self.create(volume, directory, name, INODE_CHARGE, |ino, now| {
             Inode::Directory(DirectoryNode {
                 meta: Meta::new(ino, 2, now),
@@ -323,9 +342,16 @@ impl Names {
     }
 
     /// Creates a symbolic link.
-    pub(super) fn create_link(&mut self, volume: &Volume, directory: Id, name: &[u8], text: &[u8]) -> Result<()> {
+    pub(super) fn create_link(
+        &mut self,
+        volume: &Volume,
+        directory: Id,
+        name: &[u8],
+        text: &[u8],
+    ) -> Result<()> {
         let charge = INODE_CHARGE.saturating_add(text.len() as u64);
-        let make = |ino, now| Inode::Link(LinkNode { meta: Meta::new(ino, 1, now), text: text.into() });
+        let make =
+            |ino, now| Inode::Link(LinkNode { meta: Meta::new(ino, 1, now), text: text.into() });
         self.create(volume, directory, name, charge, make).map(drop)
     }
 
@@ -334,12 +360,18 @@ impl Names {
     /// # Errors
     /// - `exist`: the name is taken.
     /// - `perm`: it is a directory.
-    pub(super) fn link(&mut self, volume: &Volume, id: Id, directory: Id, name: &[u8]) -> Result<()> {
+    pub(super) fn link(
+        &mut self,
+        volume: &Volume,
+        id: Id,
+        directory: Id,
+        name: &[u8],
+    ) -> Result<()> {
         self.check_vacant(directory, name)?;
         if self.is_directory(id) {
             return Err(Errno::Perm);
         }
-        volume.take(name_charge(name))?;
+        volume.reserve(name_charge(name))?;
         let now = volume.now();
         match self.inode_mut(id)? {
             Inode::File(body) => body.add_link(now),
@@ -351,8 +383,8 @@ impl Names {
         self.enter(directory, name, id, now)
     }
 
-    /// Takes away the one name of a directory, or one of the names of another file. What nobody needs any more is returned, to be dropped
-    /// when the lock is free.
+    /// Takes away the one name of a directory, or one of the names of another file. What nobody
+    /// needs any more is returned, to be dropped when the lock is free.
     fn forget(&mut self, volume: &Volume, id: Id, now: Timestamp) -> Result<Option<Inode>> {
         let (is_gone, charge) = match self.inode_mut(id)? {
             Inode::File(body) => (body.remove_link(now) == 0, 0),
@@ -371,24 +403,36 @@ impl Names {
             return Ok(None);
         }
         // A file gives its own room back, as descriptors may keep it.
-        volume.give(charge);
+        volume.release(charge);
         Ok(self.release(id))
     }
 
     /// Removes a name, and notes it in the directory.
-    fn leave(&mut self, volume: &Volume, directory: Id, name: &[u8], was_directory: bool, now: Timestamp) -> Result<()> {
+    fn leave(
+        &mut self,
+        volume: &Volume,
+        directory: Id,
+        name: &[u8],
+        was_directory: bool,
+        now: Timestamp,
+    ) -> Result<()> {
         let node = self.directory_mut(directory)?;
         node.entries.remove(name);
         node.meta.modified(now);
         if was_directory {
             node.meta.links = node.meta.links.saturating_sub(1);
         }
-        volume.give(name_charge(name));
+        volume.release(name_charge(name));
         Ok(())
     }
 
     /// Removes an empty directory.
-    pub(super) fn remove_directory(&mut self, volume: &Volume, directory: Id, name: &[u8]) -> Result<Option<Inode>> {
+    pub(super) fn remove_directory(
+        &mut self,
+        volume: &Volume,
+        directory: Id,
+        name: &[u8],
+    ) -> Result<Option<Inode>> {
         let id = self.existing(directory, name)?;
         if !self.directory(id)?.entries.is_empty() {
             return Err(Errno::Notempty);
@@ -399,7 +443,12 @@ impl Names {
     }
 
     /// Removes a file or a symbolic link.
-    pub(super) fn unlink(&mut self, volume: &Volume, directory: Id, name: &[u8]) -> Result<Option<Inode>> {
+    pub(super) fn unlink(
+        &mut self,
+        volume: &Volume,
+        directory: Id,
+        name: &[u8],
+    ) -> Result<Option<Inode>> {
         let id = self.existing(directory, name)?;
         if self.is_directory(id) {
             return Err(Errno::Isdir);
@@ -429,7 +478,12 @@ impl Names {
     /// - `noent`: there is none.
     /// - `inval`: a directory would come to lie below itself.
     /// - `notempty`, `isdir`, `notdir`: what has the new name cannot be replaced.
-    pub(super) fn rename(&mut self, volume: &Volume, from: (Id, &[u8]), into: (Id, &[u8])) -> Result<Option<Inode>> {
+    pub(super) fn rename(
+        &mut self,
+        volume: &Volume,
+        from: (Id, &[u8]),
+        into: (Id, &[u8]),
+    ) -> Result<Option<Inode>> {
         let ((old_parent, old_name), (new_parent, new_name)) = (from, into);
         let id = self.existing(old_parent, old_name)?;
         let target = self.lookup(new_parent, new_name)?;
@@ -456,13 +510,15 @@ impl Names {
             match (is_directory, self.is_directory(target)) {
                 (true, false) => return Err(Errno::Notdir),
                 (false, true) => return Err(Errno::Isdir),
-                (true, true) if !self.directory(target)?.entries.is_empty() => return Err(Errno::Notempty),
+                (true, true) if !self.directory(target)?.entries.is_empty() => {
+                    return Err(Errno::Notempty);
+                }
                 _ => {}
             }
         } else {
             // The old name's room serves the new one.
-            volume.take(name_charge(new_name).saturating_sub(name_charge(old_name)))?;
-            volume.give(name_charge(old_name).saturating_sub(name_charge(new_name)));
+            volume.reserve(name_charge(new_name).saturating_sub(name_charge(old_name)))?;
+            volume.release(name_charge(old_name).saturating_sub(name_charge(new_name)));
         }
 
         let now = volume.now();
@@ -490,7 +546,8 @@ impl Names {
         Ok(None)
     }
 
-    /// A directory that is replaced no longer counts as a link of its parent; that which replaces it will.
+    /// A directory that is replaced no longer counts as a link of its parent; that which replaces
+    /// it will.
     fn leave_replaced(&mut self, parent: Id, was_directory: bool) -> Result<()> {
         if was_directory {
             let meta = &mut self.directory_mut(parent)?.meta;

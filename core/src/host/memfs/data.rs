@@ -14,8 +14,9 @@ const ZEROS: [u8; 4096] = [0; 4096];
 
 /// The bytes of a file.
 ///
-/// A chunk holds bytes up to the last one written in it. What lies behind, and a chunk that is missing, is zero. No
-/// chunk reaches beyond the size, so that a file that shrinks and grows again shows no old bytes.
+/// A chunk holds bytes up to the last one written in it. What lies behind, and a chunk that is
+/// missing, is zero. No chunk reaches beyond the size, so that a file that shrinks and grows again
+/// shows no old bytes.
 #[derive(Debug, Default)]
 pub(super) struct Data {
     size: u64,
@@ -39,10 +40,15 @@ impl Data {
 
     /// The bytes of a chunk that were written.
     fn chunk(&self, index: u64) -> &[u8] {
-        if index == 0 { &self.first } else { self.chunks.get(&index).map(Vec::as_slice).unwrap_or_default() }
+        if index == 0 {
+            &self.first
+        } else {
+            self.chunks.get(&index).map(Vec::as_slice).unwrap_or_default()
+        }
     }
 
-    /// Gives up to `len` bytes from `offset` on to `put`, piece by piece, and returns how many there were. `put` gets the distance from `offset`.
+    /// Gives up to `len` bytes from `offset` on to `put`, piece by piece, and returns how many
+    /// there were. `put` gets the distance from `offset`.
     fn visit(&self, offset: u64, len: usize, mut put: impl FnMut(usize, &[u8])) -> usize {
         let there = self.size.saturating_sub(offset);
         let len = usize::try_from(there).map_or(len, |there| there.min(len));
@@ -89,7 +95,8 @@ impl Data {
         Some(bytes)
     }
 
-    /// Lets `fill` write `len` bytes from `offset` on, piece by piece, and returns how many it could: fewer if the host has no memory.
+    /// Lets `fill` write `len` bytes from `offset` on, piece by piece, and returns how many it
+    /// could: fewer if the host has no memory.
     fn fill(&mut self, offset: u64, len: usize, mut fill: impl FnMut(usize, &mut [u8])) -> usize {
         let mut done = 0_usize;
         while done < len {
@@ -108,11 +115,17 @@ impl Data {
     /// The bytes of a chunk to write to, made if they are not there.
     fn room(&mut self, index: u64, within: usize, len: usize) -> Option<&mut [u8]> {
         let end = within.checked_add(len)?;
-        let chunk = if index == 0 { &mut self.first } else { self.chunks.entry(index).or_default() };
+        let chunk =
+            if index == 0 { &mut self.first } else { self.chunks.entry(index).or_default() };
         if chunk.len() < end {
             if chunk.capacity() < end {
-                // A file of one chunk doubles. A later chunk is no more than what the file has already.
-                let capacity = if index == 0 { end.next_power_of_two().clamp(ROOM_LEAST, CHUNK_LEN) } else { CHUNK_LEN };
+                // A file of one chunk doubles. A later chunk is no more than what the file has
+                // already.
+                let capacity = if index == 0 {
+                    end.next_power_of_two().clamp(ROOM_LEAST, CHUNK_LEN)
+                } else {
+                    CHUNK_LEN
+                };
                 chunk.try_reserve_exact(capacity.saturating_sub(chunk.len())).ok()?;
             }
             chunk.resize(end, 0);
@@ -120,7 +133,8 @@ impl Data {
         chunk.get_mut(within..end)
     }
 
-    /// Copies at most `most` bytes of the guest's buffers to `offset` on and returns how many: fewer if the host has no memory.
+    /// Copies at most `most` bytes of the guest's buffers to `offset` on and returns how many:
+    /// fewer if the host has no memory.
     pub(super) fn write(&mut self, bufs: &[Region<'_>], offset: u64, most: u64) -> usize {
         let mut total = 0_usize;
         for buf in bufs {
@@ -171,8 +185,9 @@ impl Data {
     }
 }
 
-/// Gives the room of a chunk back that it does not need: all of it, for new room. What an allocator cuts off a block in place is too short for the
-/// next chunk, and thousands of such pieces are memory that nobody can use.
+/// Gives the room of a chunk back that it does not need: all of it, for new room. What an allocator
+/// cuts off a block in place is too short for the next chunk, and thousands of such pieces are
+/// memory that nobody can use.
 fn shrink(chunk: &mut Vec<u8>) {
     let mut smaller = Vec::new();
     if smaller.try_reserve_exact(chunk.len()).is_ok() {

@@ -3,7 +3,7 @@
 #![allow(unsafe_code, reason = "the frame and guest memories are shared with JavaScript")]
 
 use super::frame::{FRAME_SIZE, Frame};
-use super::options::Extras;
+use super::options::JsStreams;
 use super::shared;
 use napi::bindgen_prelude::{FromNapiValue, Unknown};
 use napi::{Env, Result, check_status, sys};
@@ -20,7 +20,7 @@ use wasi_rs_core::memory::GuestMemory;
 /// An instance as its environment sees it.
 pub(super) struct Instance {
     pub(super) ctx: Ctx,
-    pub(super) extras: Extras,
+    pub(super) streams: JsStreams,
     base: Cell<*mut u8>,
     len: Cell<usize>,
 }
@@ -29,25 +29,26 @@ impl Instance {
     /// The guest's memory.
     ///
     /// # Safety
-    /// The memory last set must be alive and not detached for all of `'a`. JavaScript sees to it: it looks before each call
-    /// whether its view was detached, and no JavaScript runs during one.
+    /// The memory last set must be alive and not detached for all of `'a`. JavaScript sees to it:
+    /// it looks before each call whether its view was detached, and no JavaScript runs during one.
     pub(super) unsafe fn memory<'a>(&self) -> GuestMemory<'a> {
         // SAFETY: the caller's promise.
         unsafe { GuestMemory::from_raw(self.base.get(), self.len.get()) }
     }
 }
 
-/// The first environment of the process, while it lives, by Node-API's name for it. It is nearly always the only one, and to ask
-/// Node-API for a callback's data takes a fifth of a short call.
-static FIRST: First = First { env: AtomicPtr::new(ptr::null_mut()), environment: AtomicPtr::new(ptr::null_mut()) };
+/// The first environment of the process, while it lives, by Node-API's name for it. It is nearly
+/// always the only one, and to ask Node-API for a callback's data takes a fifth of a short call.
+static FIRST: First =
+    First { env: AtomicPtr::new(ptr::null_mut()), environment: AtomicPtr::new(ptr::null_mut()) };
 
 struct First {
     env: AtomicPtr<sys::napi_env__>,
-    environment: AtomicPtr<Environment>,
+    environment: AtomicPtr<AddonInstance>,
 }
 
 /// An environment. It belongs to one thread.
-pub(super) struct Environment {
+pub(super) struct AddonInstance {
     env: sys::napi_env,
     frame: *mut Frame,
     buffer: sys::napi_ref,
@@ -55,16 +56,23 @@ pub(super) struct Environment {
     free: RefCell<Vec<u32>>,
 }
 
-impl Environment {
+impl AddonInstance {
     /// Makes the environment's frame. At the end of the environment, its instances are closed.
     pub(super) fn new(env: &Env) -> Result<Rc<Self>> {
         let (mut data, mut value, mut buffer) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
         // SAFETY: `env` is live, and the pointers are to locals.
-        check_status!(unsafe { sys::napi_create_arraybuffer(env.raw(), FRAME_SIZE, &raw mut data, &raw mut value) })?;
+        check_status!(unsafe {
+            sys::napi_create_arraybuffer(env.raw(), FRAME_SIZE, &raw mut data, &raw mut value)
+        })?;
         // SAFETY: as above; the reference keeps the buffer, and so `data`, alive.
         check_status!(unsafe { sys::napi_create_reference(env.raw(), value, 1, &raw mut buffer) })?;
-        let environment =
-            Rc::new(Self { env: env.raw(), frame: data.cast(), buffer, instances: RefCell::default(), free: RefCell::default() });
+        let environment = Rc::new(Self {
+            env: env.raw(),
+            frame: data.cast(),
+            buffer,
+            instances: RefCell::default(),
+            free: RefCell::default(),
+        });
         // Its functions may be called until then.
         let ending = Rc::clone(&environment);
         env.add_env_cleanup_hook(ending, |ending| ending.end())?;
@@ -75,7 +83,8 @@ impl Environment {
     /// The environment with this name, if it is the first of the process.
     ///
     /// # Safety
-    /// Only functions of an environment may ask, by its own name: they run on its thread, and before its end.
+    /// Only functions of an environment may ask, by its own name: they run on its thread, and
+    /// before its end.
     pub(super) unsafe fn first<'a>(env: sys::napi_env) -> Option<&'a Self> {
         if FIRST.env.load(Relaxed) != env {
             return None;
@@ -106,7 +115,9 @@ impl Environment {
     pub(super) fn frame_buffer(&self, env: &Env) -> Result<Unknown<'static>> {
         let mut value = ptr::null_mut();
         // SAFETY: the reference was made in `new` and is never deleted.
-        check_status!(unsafe { sys::napi_get_reference_value(env.raw(), self.buffer, &raw mut value) })?;
+        check_status!(unsafe {
+            sys::napi_get_reference_value(env.raw(), self.buffer, &raw mut value)
+        })?;
         // SAFETY: `value` is a live value of `env`.
         unsafe { Unknown::from_napi_value(env.raw(), value) }
     }
@@ -116,13 +127,13 @@ impl Environment {
     /// # Safety
     /// The environment's JavaScript must not run while the reference lives.
     pub(super) unsafe fn frame(&self) -> &Frame {
-        // SAFETY: the buffer has the frame's size and V8's alignment of at least eight bytes, lives as long as the environment, and is
-        // written by JavaScript only, which does not run.
+        // SAFETY: the buffer has the frame's size and V8's alignment of at least eight bytes, lives
+        // as long as the environment, and is written by JavaScript only, which does not run.
         unsafe { &*self.frame }
     }
 
-    /// Does something with the instance that has a number. Meanwhile no instance is added or released: that takes JavaScript,
-    /// which does not run.
+    /// Does something with the instance that has a number. Meanwhile no instance is added or
+    /// released: that takes JavaScript, which does not run.
     #[inline]
     pub(super) fn with_instance<T>(&self, id: u32, act: impl FnOnce(&Instance) -> T) -> Option<T> {
         let instances = self.instances.try_borrow().ok()?;
@@ -130,16 +141,21 @@ impl Environment {
     }
 
     /// Adds an instance and leaves in the frame what JavaScript is to know of it.
-    fn add(&self, ctx: Ctx, extras: Extras) -> u32 {
+    fn add(&self, ctx: Ctx, streams: JsStreams) -> u32 {
         let (args, environ) = (ctx.args.sizes(), ctx.environ.sizes());
-        let id = self.place(ctx, extras);
+        let id = self.place(ctx, streams);
         // SAFETY: JavaScript waits for the function that makes the instance.
         unsafe { self.frame() }.set_created(id, args, environ);
         id
     }
 
-    fn place(&self, ctx: Ctx, extras: Extras) -> u32 {
-        let instance = Some(Box::new(Instance { ctx, extras, base: Cell::new(ptr::null_mut()), len: Cell::new(0) }));
+    fn place(&self, ctx: Ctx, streams: JsStreams) -> u32 {
+        let instance = Some(Box::new(Instance {
+            ctx,
+            streams,
+            base: Cell::new(ptr::null_mut()),
+            len: Cell::new(0),
+        }));
         let mut instances = self.instances.borrow_mut();
         if let Some(id) = self.free.borrow_mut().pop()
             && let Some(slot) = usize::try_from(id).ok().and_then(|index| instances.get_mut(index))
@@ -152,7 +168,9 @@ impl Environment {
     }
 
     fn release(&self, id: u32) {
-        let instance = usize::try_from(id).ok().and_then(|index| self.instances.borrow_mut().get_mut(index).and_then(Option::take));
+        let instance = usize::try_from(id)
+            .ok()
+            .and_then(|index| self.instances.borrow_mut().get_mut(index).and_then(Option::take));
         if instance.is_some() {
             self.free.borrow_mut().push(id);
         }
@@ -184,16 +202,16 @@ impl Environment {
     }
 }
 
-/// What holds an instance: JavaScript keeps it as an external value in the closures of `wasiImport`, and its collection releases
-/// the instance with all descriptors.
+/// What holds an instance: JavaScript keeps it as an external value in the closures of
+/// `wasiImport`, and its collection releases the instance with all descriptors.
 pub(super) struct Handle {
-    environment: Rc<Environment>,
+    environment: Rc<AddonInstance>,
     id: u32,
 }
 
 impl Handle {
-    pub(super) fn new(environment: &Rc<Environment>, ctx: Ctx, extras: Extras) -> Self {
-        let id = environment.add(ctx, extras);
+    pub(super) fn new(environment: &Rc<AddonInstance>, ctx: Ctx, streams: JsStreams) -> Self {
+        let id = environment.add(ctx, streams);
         Self { environment: Rc::clone(environment), id }
     }
 

@@ -1,8 +1,10 @@
 //! A directory tree in memory, which behaves as a POSIX file system does.
 //!
-//! A [`Tree`] outlives the guest: the embedder fills it before and reads it after. What the guest stores is bounded by
-//! [`TreeOptions::max_bytes`]: the sizes of all files, holes included, [`INODE_CHARGE`] for every file, directory and symbolic link, the
-//! texts of the links, and for every name [`NAME_CHARGE`] and its length. A file that has no name left takes room until it is closed.
+//! A [`Tree`] outlives the guest: the embedder fills it before and reads it after. What the guest
+//! stores is bounded by [`TreeOptions::max_bytes`]: the sizes of all files, holes included,
+//! [`INODE_CHARGE`] for every file, directory and symbolic link, the texts of the links, and for
+//! every name [`NAME_CHARGE`] and its length. A file that has no name left takes room until it is
+//! closed.
 
 mod data;
 mod directory;
@@ -23,10 +25,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use volume::Volume;
 
-/// What a file, a directory or a symbolic link takes of [`TreeOptions::max_bytes`] beside its data, in bytes: about what it costs the host.
+/// What a file, a directory or a symbolic link takes of [`TreeOptions::max_bytes`] beside its data,
+/// in bytes: about what it costs the host.
 pub const INODE_CHARGE: u64 = 512;
 
-/// What a name takes of [`TreeOptions::max_bytes`] beside its length, in bytes: about what it costs the host.
+/// What a name takes of [`TreeOptions::max_bytes`] beside its length, in bytes: about what it costs
+/// the host.
 pub const NAME_CHARGE: u64 = 128;
 
 /// The longest name in bytes: the usual `NAME_MAX`.
@@ -53,7 +57,11 @@ impl TreeOptions {
     #[must_use]
     pub fn new(max_bytes: u64) -> Self {
         // A host without a clock gives the epoch, as a file system without one does.
-        Self { max_bytes, device: None, clock: Box::new(|| super::time(Clockid::Realtime).unwrap_or_default()) }
+        Self {
+            max_bytes,
+            device: None,
+            clock: Box::new(|| super::time(Clockid::Realtime).unwrap_or_default()),
+        }
     }
 }
 
@@ -65,8 +73,8 @@ struct Inner {
 }
 
 impl Inner {
-    /// Nothing that blocks happens while one of the two locks is held, and no other lock of the crate but that of one
-    /// file is taken under it.
+    /// Nothing that blocks happens while one of the two locks is held, and no other lock of the
+    /// crate but that of one file is taken under it.
     fn files(&self) -> RwLockReadGuard<'_, Files> {
         self.files.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -119,7 +127,8 @@ impl Tree {
         Self { inner: Arc::new(Inner { files, top, volume }) }
     }
 
-    /// The tree's top as a directory. With `root` it is a root to the guest: `..` stays there, and absolute symbolic links resolve inside.
+    /// The tree's top as a directory. With `root` it is a root to the guest: `..` stays there, and
+    /// absolute symbolic links resolve inside.
     #[must_use]
     pub fn root_directory(&self, root: bool) -> Box<dyn Directory> {
         let top = TreeDirectory::new(&self.inner, &self.inner.files(), self.inner.top);
@@ -138,7 +147,8 @@ impl Tree {
         self.inner.volume.max_bytes
     }
 
-    /// The directory at the end of some components, made with all on the way that do not exist. Links are not followed.
+    /// The directory at the end of some components, made with all on the way that do not exist.
+    /// Links are not followed.
     fn make_directories(&self, names: &mut Names, components: &[&str]) -> Result<Id> {
         let mut here = self.inner.top;
         for component in components {
@@ -161,8 +171,8 @@ impl Tree {
         self.make_directories(&mut self.inner.files_mut().names, &components(path)?).map(drop)
     }
 
-    /// Makes a file with some bytes, or gives the file that there is these bytes; directories on the way are made. No
-    /// link is followed.
+    /// Makes a file with some bytes, or gives the file that there is these bytes; directories on
+    /// the way are made. No link is followed.
     ///
     /// # Errors
     /// - `inval`: the path is absolute or empty, or holds `.`, `..`, an empty component or a NUL.
@@ -203,8 +213,8 @@ impl Tree {
         self.read_at(GuestPath::new(path.as_bytes())?, true)
     }
 
-    /// The bytes of the file that a guest finds at a path, with symbolic links followed inside the tree. With `root`, for a guest that
-    /// calls the tree `/`: see [`Self::root_directory`].
+    /// The bytes of the file that a guest finds at a path, with symbolic links followed inside the
+    /// tree. With `root`, for a guest that calls the tree `/`: see [`Self::root_directory`].
     ///
     /// # Errors
     /// - `noent`: there is none.
@@ -247,12 +257,15 @@ impl Tree {
         Ok(matches!(files.names.inode(id)?, Inode::Link(_)))
     }
 
-    /// The paths of all regular files and symbolic links, each behind `prefix`, sorted by their bytes. `room` says how many bytes these paths and
-    /// those of the directories may have together, with 32 for each, and afterwards what is left of it. It bounds what a few bytes of the tree can
-    /// make: each of the many hard links that a guest makes below a deep directory has a long path.
+    /// The paths of all regular files and symbolic links, each behind `prefix`, sorted by their
+    /// bytes. `room` says how many bytes these paths and those of the directories may have
+    /// together, with 32 for each, and afterwards what is left of it. It bounds what a few bytes of
+    /// the tree can make: each of the many hard links that a guest makes below a deep directory has
+    /// a long path.
     ///
     /// # Errors
-    /// - `nametoolong`: a path would have more than [`PATH_LIMIT`] bytes. Guests can nest directories deeper than a path can say.
+    /// - `nametoolong`: a path would have more than [`PATH_LIMIT`] bytes. Guests can nest
+    ///   directories deeper than a path can say.
     /// - `2big`: the paths do not fit `room`.
     pub fn list_files(&self, prefix: &str, room: &mut usize) -> Result<Vec<String>> {
         const PATH_CHARGE: usize = 32;

@@ -34,7 +34,9 @@ impl Files {
         match self.names.inode(id)? {
             _ if options.create && options.exclusive => Err(Errno::Exist),
             Inode::Link(_) => Ok(Found::Link),
-            Inode::Directory(_) if options.create || options.write || options.truncate => Err(Errno::Isdir),
+            Inode::Directory(_) if options.create || options.write || options.truncate => {
+                Err(Errno::Isdir)
+            }
             Inode::Directory(_) => Ok(Found::Directory(id)),
             Inode::File(_) if options.directory => Err(Errno::Notdir),
             Inode::File(body) => {
@@ -61,7 +63,9 @@ impl Lookup for Files {
         let id = self.names.existing(*dir, name.as_bytes())?;
         match self.names.inode(id)? {
             Inode::Directory(_) => Ok(Entered::Directory(id)),
-            Inode::Link(link) => Ok(Entered::Link(Link { text: Arc::clone(&link.text), has_drive: false })),
+            Inode::Link(link) => {
+                Ok(Entered::Link(Link { text: Arc::clone(&link.text), has_drive: false }))
+            }
             Inode::File(_) => Err(Errno::Notdir),
         }
     }
@@ -115,7 +119,10 @@ impl Names for Files {
     }
 
     fn link_text(&self, dir: &Id, name: Name<'_>, room: &mut [u8]) -> Result<usize> {
-        let Inode::Link(link) = self.names.inode(self.names.existing(*dir, name.as_bytes())?)? else { return Err(Errno::Inval) };
+        let Inode::Link(link) = self.names.inode(self.names.existing(*dir, name.as_bytes())?)?
+        else {
+            return Err(Errno::Inval);
+        };
         link.meta.accessed(&self.volume);
         let len = link.text.len().min(room.len());
         if let (Some(to), Some(from)) = (room.get_mut(..len), link.text.get(..len)) {
@@ -132,7 +139,11 @@ impl Names for Files {
         self.names.unlink(&self.volume, *dir, name.as_bytes())
     }
 
-    fn rename(&mut self, (from, old): (&Id, Name<'_>), (into, new): (&Walk<'_, Self>, Name<'_>)) -> Result<Self::Removed> {
+    fn rename(
+        &mut self,
+        (from, old): (&Id, Name<'_>),
+        (into, new): (&Walk<'_, Self>, Name<'_>),
+    ) -> Result<Self::Removed> {
         self.names.rename(&self.volume, (*from, old.as_bytes()), (*into.dir(), new.as_bytes()))
     }
 
@@ -146,8 +157,8 @@ impl Names for Files {
 pub(super) struct TreeDirectory {
     tree: Arc<Inner>,
     id: Id,
-    /// Where the listing ends: what is created after its start is left to the next, so that a program which creates
-    /// files as it lists comes to an end.
+    /// Where the listing ends: what is created after its start is left to the next, so that a
+    /// program which creates files as it lists comes to an end.
     listing_end: AtomicU64,
 }
 
