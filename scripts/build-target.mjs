@@ -2,9 +2,7 @@
 // package.json. For musl, zig is the linker: it comes from PyPI with cargo-zigbuild, into an
 // environment under target/.
 import { delimiter } from 'node:path';
-import { python } from './python.mjs';
-import { fail, npm, requireCargo, run } from './process.mjs';
-import { own } from './targets.mjs';
+import { fail, npm, own, python, requireCargo, run } from './process.mjs';
 
 const ZIGBUILD = 'cargo-zigbuild==0.24.0';
 const ZIG = 'ziglang==0.15.2';

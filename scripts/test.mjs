@@ -1,14 +1,101 @@
-// `npm test`: all tests, those of the core in Rust first.
-import './setup.mjs';
-import { nodeTests } from './node-tests.mjs';
-import { requireCargo, run, say } from './process.mjs';
+// `npm test` and its relatives: the tests of the core in Rust, then those of the package.
+//
+//   node scripts/test.mjs           the core, and the package under this Node.js
+//   node scripts/test.mjs built     the package alone, on an addon that lies in the checkout; needs
+//                                   no Rust (`npm ci` comes first)
+//   node scripts/test.mjs nodes     the package under each supported version of Node.js, from npm
+//   node scripts/test.mjs compat    published programs that use `node:wasi`, run on wasi-rs
+//
+// The tests of the package run on what is published (see package.mjs), in a copy of the checkout
+// below target/.
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fail, fetched, npm, requireCargo, root, run, say } from './process.mjs';
 
-requireCargo();
+const VERSIONS = ['18.20.1', '20', '22', '24', '26'];
+const COMPAT = join('__test__', 'compat');
 
-say('testing the core: cargo test');
-const core = run('cargo', ['test']);
-say(`testing the package under Node.js ${process.versions.node}`);
-const node = nodeTests(process.execPath);
+const kinds = { all, built, nodes, compat };
+const [kind = 'all'] = process.argv.slice(2);
+if (kinds[kind] === undefined) fail(`${kind}: no kind of test; there are ${Object.keys(kinds)}`);
+if (kind !== 'built') await import('./setup.mjs');
+process.exitCode = (await kinds[kind]()) ? 0 : 1;
 
-if (!core) console.error('error: tests of the core failed (above those of the package)');
-process.exitCode = core && node ? 0 : 1;
+async function all() {
+  requireCargo();
+  say('testing the core: cargo test');
+  const core = run('cargo', ['test']);
+  const node = await built();
+  if (!core) console.error('error: tests of the core failed (above those of the package)');
+  return core && node;
+}
+
+async function built() {
+  say(`testing the package under Node.js ${process.versions.node}`);
+  return nodeTests(process.execPath, await testRoot());
+}
+
+async function nodes() {
+  const system = process.platform === 'win32' ? 'win' : process.platform;
+  const name = `node-${system}-${process.arch}`;
+  const binary = system === 'win' ? 'bin/node.exe' : 'bin/node';
+  const folder = await testRoot();
+  const outcomes = VERSIONS.map((version) => {
+    const node = fetched(name, version, binary);
+    say(`testing the package under Node.js ${version}`);
+    return { version, passed: nodeTests(node, folder) };
+  });
+  for (const { version, passed } of outcomes) {
+    say(`Node.js ${version}: ${passed ? 'passed' : 'FAILED'}`);
+  }
+  return outcomes.every(({ passed }) => passed);
+}
+
+async function compat() {
+  const modules = join(root, COMPAT, 'node_modules');
+  installPrograms(modules);
+  const folder = await testRoot();
+  // The programs ask for wasi-rs by its name.
+  rmSync(join(modules, 'wasi-rs'), { recursive: true, force: true });
+  symlinkSync(folder, join(modules, 'wasi-rs'), 'junction');
+  say(`running the programs under Node.js ${process.versions.node}`);
+  return nodeTests(process.execPath, root, [join(COMPAT, 'compat.test.mjs')]);
+}
+
+function installPrograms(modules) {
+  const stamp = join(modules, '.installed');
+  const lock = readFileSync(join(root, COMPAT, 'package-lock.json'), 'utf8');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return;
+  say(`installing the programs into ${COMPAT}`);
+  // --force: builds for WebAssembly say that they are for no other processor. The optional packages
+  // are the native builds, which are not what is tested.
+  const flags = ['--force', '--omit=optional', '--ignore-scripts', '--no-audit', '--no-fund'];
+  const options = { cwd: join(root, COMPAT) };
+  if (!npm(['ci', ...flags, '--loglevel=error'], options)) fail('npm ci did not succeed');
+  mkdirSync(modules, { recursive: true });
+  writeFileSync(stamp, lock);
+}
+
+/** Loaded late, because `built` and `setup` come without what it needs until they are through. */
+async function testRoot() {
+  const { makeTestRoot } = await import('./package.mjs');
+  return makeTestRoot(join(root, 'target', 'published'));
+}
+
+/** @returns {boolean} whether all tests passed under one Node.js */
+function nodeTests(node, folder, files = testsBelow(folder, '__test__')) {
+  return run(node, ['--test', '--test-reporter=spec', ...files], { cwd: folder });
+}
+
+/** Named one by one, because what the runner finds by itself differs between versions. */
+function testsBelow(folder, below) {
+  return readdirSync(join(folder, below), { withFileTypes: true })
+    .flatMap((entry) => {
+      const path = join(below, entry.name);
+      if (path === COMPAT) return [];
+      if (entry.isDirectory()) return testsBelow(folder, path);
+      return entry.name.endsWith('.test.mjs') ? [path] : [];
+    })
+    .sort();
+}
