@@ -10,19 +10,20 @@ import { symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { root, say } from './process.mjs';
+import { root, say, SOURCES, sources } from './process.mjs';
 
 const MAIN = 'index.js';
 /** What an entry imports, so that esbuild takes it for a module of ECMAScript, too. */
 const NOTHING = './nothing';
 const INTERNALS = "Symbol.for('wasi-rs.internals')";
-/** In a folder that `makeTestRoot` made: the folder that it was made from. */
-const SOURCES = '.sources';
+/**
+ * Modules without state, so that a file which is to work without an addon may have its own. No
+ * other module is in two files.
+ */
+const COPIED = new Set(['lib/errors.js', 'lib/ends.js']);
 /** What a test root does not copy: what is large, and what is made in it. */
 const NOT_COPIED = new Set(['.cache', '.git', 'fuzz', 'node_modules', 'target']);
 
-/** The checkout, also where this file is a copy in a test root. */
-const sources = existsSync(join(root, SOURCES)) ? readFileSync(join(root, SOURCES), 'utf8') : root;
 const own = JSON.parse(readFileSync(join(sources, 'package.json'), 'utf8'));
 
 /**
@@ -78,7 +79,10 @@ async function makeBundles(folder) {
   await bundle(folder, MAIN, { graph, main: new Set(), apart: new Set(entries) });
   for (const entry of entries) {
     const apart = new Set([...entries.filter((other) => other !== entry), MAIN]);
-    await bundle(folder, entry, { graph, main, apart });
+    const fromMain = [...closure(graph, entry, apart)].filter((name) => main.has(name));
+    const copied = fromMain.every((name) => COPIED.has(name)) ? fromMain : [];
+    const given = new Set([...main].filter((name) => !copied.includes(name)));
+    await bundle(folder, entry, { graph, main: given, apart });
   }
 }
 

@@ -8,6 +8,14 @@ import { fileURLToPath } from 'node:url';
 /** The checkout's folder, with a separator at its end. */
 export const root = fileURLToPath(new URL('..', import.meta.url));
 
+/** In a copy of the checkout that `package.mjs` made for the tests: names the checkout. */
+export const SOURCES = '.sources';
+
+/** The checkout, also where this file is a part of such a copy. */
+export const sources = existsSync(join(root, SOURCES))
+  ? readFileSync(join(root, SOURCES), 'utf8')
+  : root;
+
 /** Says what a step is doing, so that nobody wonders why it takes long. */
 export function say(text) {
   console.log(`> ${text}`);
