@@ -210,15 +210,6 @@ impl<B: Backend> Contained<B> {
         Walk::new(self.base(), path, end)
     }
 
-    /// A path that is one name, which leads nowhere else unless it is a link to follow.
-    fn plain_name(path: GuestPath<'_>, is_new: bool) -> Result<Option<Name<'_>>> {
-        if path.is_plain_name() {
-            Name::new::<B::Names>(path.as_bytes(), is_new).map(Some)
-        } else {
-            Ok(None)
-        }
-    }
-
     /// Goes to the directory that the walk's path leads to.
     fn enter(&self, names: &B::Names, walk: &mut Walk<'_, B::Names>) -> Result<()> {
         if let Some(dir) = names.enter_below(self.base(), walk.path()) {
@@ -314,7 +305,7 @@ impl<B: Backend> Contained<B> {
         open: impl Fn(&mut G, &B::Dir, Name<'_>) -> Result<Found<B::Dir>>,
     ) -> Result<Opened> {
         let mut may_be_link = false;
-        if let Some(name) = Self::plain_name(path, options.create)? {
+        if let Some(name) = Name::of_path::<B::Names>(path, options.create)? {
             match open(&mut names, self.backend.dir(), name) {
                 // As a directory, something else was to be opened, which may be a link.
                 Ok(Found::Link) | Err(Errno::Notdir) if options.follow => may_be_link = true,
@@ -445,7 +436,7 @@ impl<B: Backend> Directory for Contained<B> {
     fn path_filestat(&self, path: GuestPath<'_>, follow: bool) -> Result<Filestat> {
         let names = self.backend.names();
         let mut is_link = false;
-        if let Some(name) = Self::plain_name(path, false)? {
+        if let Some(name) = Name::of_path::<B::Names>(path, false)? {
             let stat = names.stat(self.backend.dir(), name)?;
             is_link = stat.filetype == Filetype::SymbolicLink;
             if !follow || !is_link {

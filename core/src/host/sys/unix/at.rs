@@ -167,6 +167,8 @@ impl Lookup for HostNames {
 impl Names for HostNames {
     type Removed = ();
 
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "measured: 34 instructions of 290 a stat")]
     fn stat(&self, dir: &Owned, name: Name<'_>) -> Result<Filestat> {
         stat_name(dir, name.as_bytes()).map(|stat| filestat_of(&stat))
     }
