@@ -95,12 +95,17 @@ async function run(bytes, asked) {
   const wasm = await compiled;
   const end = ending(asked, FUNCTIONS, counts);
 
-  const { WASI } = require('../index.js');
+  const { WASI, [Symbol.for('wasi-rs.keys')]: keys } = require('../index.js');
   let wasi;
   try {
     wasi = new WASI(options);
   } catch (error) {
     throw new UsageError(error.message);
+  }
+  if (asked.sockets.length > 0) {
+    tellPorts(asked.sockets, wasi.sockets);
+    // The file of a socket is removed, as nothing else does when the process ends.
+    process.once('exit', () => wasi.close());
   }
 
   if (what.kind === 'threads') return runThreads(wasi, bytes, asked, name, end, start);
@@ -111,9 +116,16 @@ async function run(bytes, asked) {
   exitsAtOnce(wasiImport, exit, end);
   endsWithItsReader(wasiImport, end);
   if (asked.trace !== undefined || counts !== undefined) {
-    const preopens = Object.keys(options.preopens);
-    const watched = { trace: asked.trace, file: traceFile, preopens, counts, functions: FUNCTIONS };
-    require('./cli-trace.js').watch(wasiImport, { ...watched, memory: () => memory });
+    require('./cli-trace.js').watch(wasiImport, {
+      trace: asked.trace,
+      file: traceFile,
+      preopens: Object.keys(options.preopens),
+      sockets: wasi.sockets,
+      peerName: wasi[keys.kPeerName],
+      counts,
+      functions: FUNCTIONS,
+      memory: () => memory,
+    });
   }
   const imports = importsOf(what, wasi, wasiImport, module);
   let code = 0;
@@ -170,11 +182,21 @@ function wasiOptions(asked, what) {
     args: asked.args,
     env: asked.env,
     preopens,
+    ...(asked.sockets.length > 0 ? { sockets: asked.sockets } : {}),
     stdin,
     stdout: 'inherit',
     stderr: 'inherit',
     ...(asked.maxFds === undefined ? {} : { limits: { openFiles: asked.maxFds } }),
   };
+}
+
+/** Nobody else knows the port that the system has chosen. */
+function tellPorts(asked, sockets) {
+  const { endName } = require('./sockets.js');
+  asked.forEach(({ port }, i) => {
+    if (port === 0)
+      say(2, `wasi-rs: descriptor ${sockets[i].fd} listens on ${endName(sockets[i])}\n`);
+  });
 }
 
 function checkDirectory(host, text) {
