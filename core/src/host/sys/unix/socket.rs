@@ -129,7 +129,7 @@ fn name(address: SocketAddrAny) -> Option<SocketName> {
     }
     let unix = SocketAddrUnix::try_from(address).ok()?;
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    if let Some(name) = unix.abstract_name() {
+    if let Some(name) = unix.abstract_name().filter(|name| !name.is_empty()) {
         return Some(SocketName::Path([&[0], name].concat()));
     }
     Some(SocketName::Path(unix.path().map(|path| path.to_bytes().to_vec()).unwrap_or_default()))
