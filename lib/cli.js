@@ -3,7 +3,8 @@
 // The command line. It looks at a file before it runs it (cli-look.js), runs it in this thread, and
 // ends when the guest ends. The addon is loaded when there is something to run.
 
-const { openSync, readFileSync, statSync, writeSync } = require('node:fs');
+const { lstatSync, openSync, readFileSync, statSync, writeSync } = require('node:fs');
+const { resolve } = require('node:path');
 const { HELP, parse, UsageError } = require('./cli-options.js');
 
 const TIMED_OUT = 124;
@@ -91,7 +92,14 @@ async function run(bytes, asked) {
     : undefined;
 
   const compiled = compile(bytes, name);
-  const start = await watchdog(asked, name, FUNCTIONS, counts);
+  // What tells the file of a Unix socket from others is written there when it is made.
+  const files = asked.sockets
+    .filter(({ path }) => path !== undefined)
+    .map(({ path }) => ({
+      path: resolve(path),
+      identity: new BigUint64Array(new SharedArrayBuffer(16)),
+    }));
+  const start = await watchdog(asked, name, FUNCTIONS, counts, files);
   const wasm = await compiled;
   const end = ending(asked, FUNCTIONS, counts);
 
@@ -104,6 +112,10 @@ async function run(bytes, asked) {
   }
   if (asked.sockets.length > 0) {
     tellPorts(asked.sockets, wasi.sockets);
+    for (const { path, identity } of files) {
+      const { dev, ino } = lstatSync(path, { bigint: true });
+      identity.set([dev, ino]);
+    }
     // The file of a socket is removed, as nothing else does when the process ends.
     process.once('exit', () => wasi.close());
   }
@@ -445,13 +457,21 @@ function flushed(stream) {
 }
 
 /** @returns {Promise<() => void>} what begins the guest's time */
-async function watchdog({ timeout }, name, functions, counts) {
+async function watchdog({ timeout }, name, functions, counts, sockets) {
   if (timeout === undefined) return () => {};
   const { Worker } = require('node:worker_threads');
   const started = new Int32Array(new SharedArrayBuffer(8));
   const message = `wasi-rs: ${name} has run for its ${timeout} ms\n`;
   const worker = new Worker(require.resolve('./cli-watchdog.js'), {
-    workerData: { started, milliseconds: timeout, message, code: TIMED_OUT, functions, counts },
+    workerData: {
+      started,
+      milliseconds: timeout,
+      message,
+      code: TIMED_OUT,
+      functions,
+      counts,
+      sockets,
+    },
     execArgv: [],
   });
   await new Promise((resolve, reject) => {
