@@ -12,7 +12,7 @@ Runs a WASI program, which sees only what it is given. - reads it from stdin.
 
   --dir HOST[::GUEST][:ro]  a directory, as GUEST or as HOST; :ro to read
   --mem-dir GUEST           an empty directory in memory, gone at the end
-  --listen ADDRESS[:block]  a socket: 127.0.0.1:8080, [::1]:80, /path; see below
+  --listen ADDRESS[:block]  127.0.0.1:80, [::1]:80 or /path; :block: it waits
   --env NAME[=VALUE]        a variable; without a value, that of this process
   --inherit-env             all variables of this process
   --argv0 NAME              what the program is told that it is called
@@ -26,10 +26,6 @@ Runs a WASI program, which sees only what it is given. - reads it from stdin.
   --trace-file FILE         prints them to a file instead
   --stats                   prints calls and time of each function at the end
   -h, --help, -V, --version
-
-Sockets are descriptors behind the directories, from 3 on. A program that waits
-for connections in accept() needs :block. A port of 0 is chosen, and told on
-stderr. LISTEN_FDS has their number, if there is no directory.
 
 Exit codes: the program's; 124 timeout, 134 trap, 137 memory, 141 nobody reads
 its stdout, 2 nothing was run.`;
