@@ -51,8 +51,8 @@ export interface WASIOptions {
    * the process ends, as with `process.exit(code)`; in a Worker as well.
    *
    * By default it is `true` with `version`, and without it where an option is used that `node:wasi`
-   * does not have: `outputCap`, `limits`, `clock`, `random` or `sortedReaddir`; a `stdin`, `stdout`
-   * or `stderr` that is no number; a preopen that is a `file:` URL or has `path`, `file` or
+   * does not have: `outputCap`, `limits`, `clock`, `random`, `sockets` or `sortedReaddir`; a
+   * `stdin`, `stdout` or `stderr` that is no number; a preopen that is a `file:` URL or has `path`, `file` or
    * `memory`. `trace` and `stats` only observe, and change nothing. An option that is `undefined`
    * is not used.
    *
@@ -160,6 +160,69 @@ export type Preopen =
  */
 export type Clock = 'real' | bigint | { start?: bigint | undefined; step?: bigint | undefined };
 
+/**
+ * A socket for the guest: a listener on an address, one on the path of a Unix socket, or a socket
+ * of the host, which takes connections or is one. No kind has other keys than these.
+ */
+export type GuestSocket =
+  | {
+      /** An IP address, or `'localhost'`, which is 127.0.0.1. Other names are not looked up. */
+      host: string;
+      /** 0 to 65535; 0 is one that the system chooses, and {@link WASI.sockets} tells. */
+      port: number;
+      /** How many connections may wait to be taken. @default 511 */
+      backlog?: number | undefined;
+      /** As below. @default true */
+      nonblock?: boolean | undefined;
+    }
+  | {
+      /**
+       * The path of a Unix socket. Its file is made here, and removed when the socket is closed,
+       * unless another file has its place then. Not on Windows.
+       */
+      path: string;
+      /** How many connections may wait to be taken. @default 511 */
+      backlog?: number | undefined;
+      /** As below. @default true */
+      nonblock?: boolean | undefined;
+    }
+  | {
+      /** A descriptor of the host that is a socket. It is duplicated, and its flags stay. */
+      fd: number;
+      /**
+       * Whether the guest sees the flag NONBLOCK, by which its calls answer errno 6 (again) instead
+       * of waiting; whatever the host's socket does. Programs of Go need it. Programs that wait in
+       * `accept()` need `false`.
+       * @default true
+       */
+      nonblock?: boolean | undefined;
+    };
+
+/** What became of a {@link GuestSocket}. */
+export interface OpenedSocket {
+  /** The guest's descriptor. */
+  readonly fd: number;
+  /** The address that it is bound to; the path of a Unix socket, or `''` if it has none. */
+  readonly address: string;
+  readonly family: 'IPv4' | 'IPv6' | 'Unix' | 'unknown';
+  /** The port, if it has one. */
+  readonly port?: number;
+}
+
+/** What {@link WASI.stats} tells of a function. */
+export interface FunctionStats {
+  /** How often it was called. */
+  calls: number;
+  /** How many nanoseconds that took together. */
+  ns: number;
+  /**
+   * Of `sock_accept`, where there are sockets: how many connections came from each address.
+   * Connections of Unix sockets are under `unix`, and those of more than 1,000 addresses under
+   * `others`.
+   */
+  peers?: { [address: string]: number };
+}
+
 /** A call of the guest. */
 export interface TraceEvent {
   /** The function's name in the specification. */
@@ -173,6 +236,11 @@ export interface TraceEvent {
   errno: string | undefined;
   /** How long it took, in nanoseconds. */
   ns: number;
+  /**
+   * Who is at the other end of the connection that was taken or used, if there is one:
+   * `'127.0.0.1:51234'`, `'[::1]:51234'`, `'unix'`.
+   */
+  peer?: string;
 }
 
 /**
@@ -286,6 +354,12 @@ export interface EmbedderOptions extends Omit<
   clock?: { realtime?: Clock | undefined; monotonic?: Clock | undefined } | undefined;
   /** A seed for the guest's randomness: the same seed, the same bytes. Not fit for keys. */
   random?: string | number | bigint | Bytes | undefined;
+  /**
+   * Sockets that the guest takes connections from, or has. They become its descriptors behind those
+   * of the preopens, in this order: {@link WASI.sockets} tells their numbers. Where there are no
+   * preopens, the guest's variable `LISTEN_FDS` has how many there are, unless `env` has it.
+   */
+  sockets?: readonly GuestSocket[] | undefined;
   /** Whether directories list their entries by name. */
   sortedReaddir?: boolean | undefined;
 }
@@ -324,9 +398,14 @@ export class WASI {
    *   be opened; the message names the guest's path, the host's path and the cause, and the
    *   properties `guestPath` and `hostPath` have the two. `UVWASI_EBADF`: a standard stream is not
    *   open. `errno` is the number that WASI preview1 gives the cause.
+   * @throws {Error} `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`, `ENOENT` and so on: a socket cannot be
+   *   listened on. `syscall` is `'listen'`, and `address`, `port` and the negative `errno` are those
+   *   of Node's `net`. `EBADF`: the `fd` of a socket is not open (`syscall` is `'dup'`). One that
+   *   is no socket is a TypeError `ERR_INVALID_ARG_VALUE`. Nothing stays open.
    * @throws {Error} `ERR_ACCESS_DENIED`: under Node's permission model (`--permission`) the process
    *   was not given `--allow-wasi`, may not read a preopened file or what is below a folder, or not
-   *   make a folder that is to be created; or a standard stream is a folder, and the process may
+   *   make a folder that is to be created; not use the network (`--allow-net`, where Node has it) or
+   *   not write the path of a socket; or a standard stream is a folder, and the process may
    *   not read and write everything. What it may read and not write is read-only: every call that
    *   would change something there answers errno 69 (rofs).
    */
@@ -402,6 +481,9 @@ export class WASI {
    */
   close(): void;
 
+  /** The guest's descriptors of the option `sockets`, in its order. Empty without the option. */
+  readonly sockets: readonly OpenedSocket[];
+
   /** What the guest wrote to its standard output, if that is a `'pipe'`: a copy. */
   get stdout(): Uint8Array | undefined;
 
@@ -438,7 +520,7 @@ export class WASI {
   listFiles(options: { withTypes: true }): { path: string; type: 'file' | 'symlink' }[];
 
   /** How often each function was called and for how many nanoseconds, with the option `stats`. */
-  stats(): { [name: string]: { calls: number; ns: number } } | undefined;
+  stats(): { [name: string]: FunctionStats } | undefined;
 
   /** The same as {@link WASI.close}, for `using wasi = new WASI(...)`. */
   [Symbol.dispose](): void;
@@ -490,7 +572,7 @@ export interface WorkerResult {
   /** As {@link WASI.stderrTruncated}. */
   stderrTruncated?: boolean;
   /** As {@link WASI.stats}. */
-  stats?: { [name: string]: { calls: number; ns: number } };
+  stats?: { [name: string]: FunctionStats };
 }
 
 /**

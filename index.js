@@ -65,6 +65,7 @@ const kStarted = Symbol('kStarted');
 const kInstance = Symbol('kInstance');
 const kHandle = Symbol('kHandle');
 const kPreopens = Symbol('kPreopens');
+const kSockets = Symbol('kSockets');
 /**
  * Whether something of the options works in this thread only: functions, and what watches calls.
  */
@@ -80,6 +81,8 @@ const kRun = Symbol('kRun');
  * elsewhere.
  */
 const kCheck = Symbol('kCheck');
+/** `wasi[kPeerName](fd)` says as text who is at the other end of a connection. */
+const kPeerName = Symbol('kPeerName');
 /** `wasi[kShare]()` gives the number under which other threads can attach to the instance. */
 const kShare = Symbol('kShare');
 /**
@@ -93,9 +96,12 @@ const ATTACHED = {
   observers: TRACED_BY_ENVIRONMENT ? { trace: true } : undefined,
   isOwnThread: false,
   names: [],
+  sockets: undefined,
   isOurs: false,
   lent: undefined,
 };
+
+const NO_SOCKETS = Object.freeze([]);
 
 const DISPOSE = Symbol.dispose ?? Symbol.for('nodejs.dispose');
 
@@ -109,7 +115,8 @@ class WASI {
    * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`: an option is wrong.
    * @throws {RangeError} `ERR_OUT_OF_RANGE`: a standard stream is no descriptor's number.
    * @throws {Error} `UVWASI_ENOENT`, `UVWASI_ENOTDIR`, `UVWASI_EBADF` and so on: a preopen or a
-   *   standard stream cannot be used. `ERR_ACCESS_DENIED`: the permission model forbids it.
+   *   standard stream cannot be used. `EADDRINUSE` and so on: a socket cannot be listened on.
+   *   `ERR_ACCESS_DENIED`: the permission model forbids it.
    */
   constructor(options = {}) {
     const attached = attaching;
@@ -138,6 +145,7 @@ class WASI {
     this[kSetMemory] = (memory) => useMemory(guest, memory);
     this[kHandle] = handle;
     this[kPreopens] = checked.names;
+    this[kSockets] = NO_SOCKETS;
     this[kOwnThread] = checked.isOwnThread;
     this.wasiImport = wasiImport;
     this[kStarted] = false;
@@ -147,6 +155,13 @@ class WASI {
     this[kObservation] = undefined;
 
     try {
+      let peers;
+      if (checked.sockets !== undefined) {
+        const lib = require('./lib/sockets.js');
+        this[kSockets] = lib.openedSockets(guest, 3 + checked.names.length, checked.sockets);
+        this[kPeerName] = (fd) => lib.peerName(guest, fd);
+        peers = lib.peersOf(guest);
+      }
       let returnOnExit = versioned || checked.isOurs;
       if (options.returnOnExit !== undefined) {
         validateBoolean(options.returnOnExit, 'options.returnOnExit');
@@ -161,6 +176,7 @@ class WASI {
           copyOut: (offset, length) => copyOut(guest, offset, length),
           check: () => checkRunning(guest),
           exceed: (limit, message) => exceed(guest, limit, message),
+          peers,
         });
       }
     } catch (error) {
@@ -247,6 +263,14 @@ class WASI {
 
   [DISPOSE]() {
     this.close();
+  }
+
+  /**
+   * @returns {readonly { fd: number, address: string, family: string, port?: number }[]} the
+   *   guest's descriptors of the option `sockets`, in its order, and what they are bound to
+   */
+  get sockets() {
+    return this[kSockets];
   }
 
   /**
@@ -343,9 +367,12 @@ function newInstance({ args, env, stdin, stdout, stderr, preopens, extended }) {
   const made = createInstance(args, env, stdin, stdout, stderr, preopens, extended);
   // The addon hands over why there is none: its errors would be of the realm that Node began with.
   if (!apply(hasOwn, made, ['code'])) return made;
-  const { directory, preopen } = made;
+  const { directory, preopen, socket } = made;
   if (typeof directory === 'number') {
     throw accessDenied('--allow-fs-read', 'FileSystemRead', `descriptor ${directory}`);
+  }
+  if (typeof socket === 'number') {
+    throw require('./lib/sockets.js').socketFailed(made, extended.sockets[socket]);
   }
   throw constructionFailed(made, preopens[preopen]);
 }
@@ -418,5 +445,5 @@ module.exports = { WASI, WASIExitError, runInWorker };
 // For threads.js and its Workers. Each copy of the package has keys of its own: an addon knows its
 // own instances only.
 defineProperty(module.exports, Symbol.for('wasi-rs.keys'), {
-  value: { kAttach, kCheck, kRun, kSetMemory, kShare },
+  value: { kAttach, kCheck, kPeerName, kRun, kSetMemory, kShare },
 });

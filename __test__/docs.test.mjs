@@ -43,7 +43,7 @@ const pages = [
 
 test('there are the pages that a reader looks for', () => {
   assert.deepEqual(
-    ['cli', 'embedding', 'limits', 'migration', 'preview1', 'sandbox', 'threads'].filter(
+    ['cli', 'embedding', 'limits', 'migration', 'preview1', 'sandbox', 'sockets', 'threads'].filter(
       (name) => !pages.includes(`docs/${name}.md`),
     ),
     [],
@@ -146,6 +146,10 @@ function withFolder(use) {
     copyFileSync(join(root, 'demo/demo.wasm'), join(folder, 'program.wasm'));
     copyFileSync(join(root, 'demo/report.wasm'), join(folder, 'report.wasm'));
     copyFileSync(join(root, '__test__/guests/reactor.wasm'), join(folder, 'reactor.wasm'));
+    copyFileSync(
+      join(root, '__test__/guests/servers/http-blocking.wasm'),
+      join(folder, 'server.wasm'),
+    );
     writeFileSync(join(folder, 'threads.wasm'), threadsGuest());
     writeFileSync(join(folder, 'endless.wasm'), endlessGuest());
     writeFileSync(join(folder, 'app.js'), APP);

@@ -12,6 +12,7 @@ const SHOWN = {
   'memory.mjs':
     /^exit code 0\nfiles: .*\/input\/a\.txt.*\/output\/report\.txt\n\/output\/report\.txt:\n[^]*a\.txt/,
   'preopens.mjs': /^exit code 0\n[^]*notes\.txt/,
+  'sockets.mjs': /^1 from C\n2 from C\nexit code 7\n$/,
   'stdio.mjs':
     /^collected: "hello world\\n"\na chunk of 12 bytes\nstopped by my own error: true\n$/,
   'tracing.mjs': /^fd_write \{"fd":1,.*\} success\nfd_write was called 1 time\(s\)\n$/,

@@ -12,6 +12,7 @@ Runs a WASI program, which sees only what it is given. - reads it from stdin.
 
   --dir HOST[::GUEST][:ro]  a directory, as GUEST or as HOST; :ro to read
   --mem-dir GUEST           an empty directory in memory, gone at the end
+  --listen ADDRESS[:block]  127.0.0.1:80, [::1]:80 or /path; :block: it waits
   --env NAME[=VALUE]        a variable; without a value, that of this process
   --inherit-env             all variables of this process
   --argv0 NAME              what the program is told that it is called
@@ -36,6 +37,7 @@ its stdout, 2 nothing was run.`;
 const OPTIONS = {
   dir: { value: 'HOST[::GUEST][:ro]', many: true },
   'mem-dir': { value: 'GUEST', many: true },
+  listen: { value: 'ADDRESS[:block]', many: true },
   env: { value: 'NAME[=VALUE]', many: true },
   'inherit-env': {},
   argv0: { value: 'NAME' },
@@ -179,6 +181,7 @@ function asked(values, program, args, functions, environment) {
     args: [values.argv0 ?? (program === '-' ? '-' : basename(program)), ...args],
     directories,
     memoryDirectories,
+    sockets: (values.listen ?? []).map(listener),
     env: variables(values, environment),
     stdin: values.stdin,
     invoke: values.invoke,
@@ -208,6 +211,26 @@ function directory(text) {
     throw new UsageError(`--dir ${text} has one colon, and HOST::GUEST two: ${form}`);
   }
   return { host, guest, readOnly, text };
+}
+
+/** ADDRESS[:block], where an address is HOST:PORT or a path. */
+function listener(text) {
+  const blocks = text.endsWith(':block');
+  const address = blocks ? text.slice(0, -6) : text;
+  const nonblock = !blocks;
+  if (/^\.{0,2}\//.test(address)) return { path: address, nonblock };
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d+)$/.exec(address);
+  const port = match ? Number(match[3]) : NaN;
+  const host = match?.[1] ?? match?.[2];
+  const { isIP } = require('node:net');
+  const isHost =
+    match?.[1] === undefined ? host === 'localhost' || isIP(host) === 4 : isIP(host) === 6;
+  if (!isHost || !(port <= 65535)) {
+    throw new UsageError(
+      `--listen ${text} is no address: --listen 127.0.0.1:8080, [::1]:80 or /path`,
+    );
+  }
+  return { host, port, nonblock };
 }
 
 function variables({ env: texts = [], 'inherit-env': inherits }, environment) {

@@ -54,16 +54,21 @@ const SIGNED = new Set(['offset', 'cookie']);
  * @param {Set<string>} [options.trace] the functions to print
  * @param {number} options.file a descriptor to print to
  * @param {string[]} options.preopens the guest's names of its directories
+ * @param {readonly object[]} options.sockets as `WASI.sockets`
+ * @param {(fd: number) => string | undefined} [options.peerName] where there are sockets
  * @param {Float64Array} [options.counts] two numbers for each function: calls and nanoseconds
  * @param {string[]} options.functions in the order of `counts`
  * @param {() => WebAssembly.Memory | undefined} options.memory
  */
-function watch(wasiImport, { trace, file, preopens, counts, functions, memory }) {
+function watch(wasiImport, options) {
+  const { trace, file, preopens, sockets, counts, functions, memory } = options;
+  const { peerName = () => undefined } = options;
   const paths = new Map([
     [0, 'stdin'],
     [1, 'stdout'],
     [2, 'stderr'],
     ...preopens.map((name, i) => [i + 3, name]),
+    ...sockets.map((socket) => [socket.fd, require('./sockets.js').endName(socket)]),
   ]);
   const bytes = () => {
     const buffer = memory()?.buffer;
@@ -97,7 +102,7 @@ function watch(wasiImport, { trace, file, preopens, counts, functions, memory })
           const line = guarded(() => lineOf(name, args, errno, before, copyOut));
           print(file, `${line ?? `${name}(...) = ${errno}`}\n`);
         }
-        if (follows && errno === 0) guarded(() => follow(name, args, copyOut, paths));
+        if (follows && errno === 0) guarded(() => follow(name, args, copyOut, paths, peerName));
       }
     };
   });
@@ -198,7 +203,7 @@ function quoted(bytes, most = Infinity) {
   return `"${text}"${cut ? '...' : ''}`;
 }
 
-function follow(name, args, copyOut, paths) {
+function follow(name, args, copyOut, paths, peerName) {
   switch (name) {
     case 'path_open': {
       const { path } = traced(name, args, copyOut);
@@ -207,9 +212,11 @@ function follow(name, args, copyOut, paths) {
       paths.set(resultOf(name, args, copyOut), full);
       break;
     }
-    case 'sock_accept':
-      paths.set(resultOf(name, args, copyOut), 'socket');
+    case 'sock_accept': {
+      const fd = resultOf(name, args, copyOut);
+      paths.set(fd, peerName(fd) ?? 'socket');
       break;
+    }
     case 'fd_close':
       paths.delete(args[0] | 0);
       break;

@@ -3,12 +3,12 @@
 // Ends the process when the guest's time is over, from a thread of its own, so that it does so
 // whatever the guest does: also on Bun and Deno, where a thread that computes cannot be ended.
 
-const { writeSync } = require('node:fs');
+const { lstatSync, unlinkSync, writeSync } = require('node:fs');
 const { parentPort, workerData } = require('node:worker_threads');
 const { exitProcess } = require('../binding.js');
 const { statistics } = require('./cli-trace.js');
 
-const { started, milliseconds, message, code, functions, counts } = workerData;
+const { started, milliseconds, message, code, functions, counts, sockets } = workerData;
 
 parentPort.postMessage('ready');
 // The guest's time begins when it does.
@@ -24,5 +24,13 @@ try {
   writeSync(2, message + (counts === undefined ? '' : statistics(functions, counts)));
 } catch {
   // Nobody reads it.
+}
+for (const { path, identity } of sockets) {
+  try {
+    const { dev, ino } = lstatSync(path, { bigint: true });
+    if (dev === identity[0] && ino === identity[1]) unlinkSync(path);
+  } catch {
+    // It is gone.
+  }
 }
 exitProcess(code);

@@ -3,7 +3,8 @@
 // The command line. It looks at a file before it runs it (cli-look.js), runs it in this thread, and
 // ends when the guest ends. The addon is loaded when there is something to run.
 
-const { openSync, readFileSync, statSync, writeSync } = require('node:fs');
+const { lstatSync, openSync, readFileSync, statSync, writeSync } = require('node:fs');
+const { resolve } = require('node:path');
 const { HELP, parse, UsageError } = require('./cli-options.js');
 
 const TIMED_OUT = 124;
@@ -91,16 +92,32 @@ async function run(bytes, asked) {
     : undefined;
 
   const compiled = compile(bytes, name);
-  const start = await watchdog(asked, name, FUNCTIONS, counts);
+  // What tells the file of a Unix socket from others is written there when it is made.
+  const files = asked.sockets
+    .filter(({ path }) => path !== undefined)
+    .map(({ path }) => ({
+      path: resolve(path),
+      identity: new BigUint64Array(new SharedArrayBuffer(16)),
+    }));
+  const start = await watchdog(asked, name, FUNCTIONS, counts, files);
   const wasm = await compiled;
   const end = ending(asked, FUNCTIONS, counts);
 
-  const { WASI } = require('../index.js');
+  const { WASI, [Symbol.for('wasi-rs.keys')]: keys } = require('../index.js');
   let wasi;
   try {
     wasi = new WASI(options);
   } catch (error) {
     throw new UsageError(error.message);
+  }
+  if (asked.sockets.length > 0) {
+    tellPorts(asked.sockets, wasi.sockets);
+    for (const { path, identity } of files) {
+      const { dev, ino } = lstatSync(path, { bigint: true });
+      identity.set([dev, ino]);
+    }
+    // The file of a socket is removed, as nothing else does when the process ends.
+    process.once('exit', () => wasi.close());
   }
 
   if (what.kind === 'threads') return runThreads(wasi, bytes, asked, name, end, start);
@@ -111,9 +128,16 @@ async function run(bytes, asked) {
   exitsAtOnce(wasiImport, exit, end);
   endsWithItsReader(wasiImport, end);
   if (asked.trace !== undefined || counts !== undefined) {
-    const preopens = Object.keys(options.preopens);
-    const watched = { trace: asked.trace, file: traceFile, preopens, counts, functions: FUNCTIONS };
-    require('./cli-trace.js').watch(wasiImport, { ...watched, memory: () => memory });
+    require('./cli-trace.js').watch(wasiImport, {
+      trace: asked.trace,
+      file: traceFile,
+      preopens: Object.keys(options.preopens),
+      sockets: wasi.sockets,
+      peerName: wasi[keys.kPeerName],
+      counts,
+      functions: FUNCTIONS,
+      memory: () => memory,
+    });
   }
   const imports = importsOf(what, wasi, wasiImport, module);
   let code = 0;
@@ -170,11 +194,21 @@ function wasiOptions(asked, what) {
     args: asked.args,
     env: asked.env,
     preopens,
+    ...(asked.sockets.length > 0 ? { sockets: asked.sockets } : {}),
     stdin,
     stdout: 'inherit',
     stderr: 'inherit',
     ...(asked.maxFds === undefined ? {} : { limits: { openFiles: asked.maxFds } }),
   };
+}
+
+/** Nobody else knows the port that the system has chosen. */
+function tellPorts(asked, sockets) {
+  const { endName } = require('./sockets.js');
+  asked.forEach(({ port }, i) => {
+    if (port === 0)
+      say(2, `wasi-rs: descriptor ${sockets[i].fd} listens on ${endName(sockets[i])}\n`);
+  });
 }
 
 function checkDirectory(host, text) {
@@ -423,13 +457,21 @@ function flushed(stream) {
 }
 
 /** @returns {Promise<() => void>} what begins the guest's time */
-async function watchdog({ timeout }, name, functions, counts) {
+async function watchdog({ timeout }, name, functions, counts, sockets) {
   if (timeout === undefined) return () => {};
   const { Worker } = require('node:worker_threads');
   const started = new Int32Array(new SharedArrayBuffer(8));
   const message = `wasi-rs: ${name} has run for its ${timeout} ms\n`;
   const worker = new Worker(require.resolve('./cli-watchdog.js'), {
-    workerData: { started, milliseconds: timeout, message, code: TIMED_OUT, functions, counts },
+    workerData: {
+      started,
+      milliseconds: timeout,
+      message,
+      code: TIMED_OUT,
+      functions,
+      counts,
+      sockets,
+    },
     execArgv: [],
   });
   await new Promise((resolve, reject) => {

@@ -20,11 +20,13 @@ const PAUSE = 5;
  *
  * @param {object} wasiImport is changed
  * @param {object} observers `hostCalls`, `deadlineMs`, `trace`, `stats`
- * @param {object} guest `now`, `setDeadline`, `copyOut`, `check`, `exceed`
+ * @param {object} guest `now`, `setDeadline`, `copyOut`, `check`, `exceed`; `peers`, if it has
+ *   sockets
  * @returns {{ stats: () => object | undefined }}
  */
 function observe(wasiImport, { hostCalls, deadlineMs, trace, stats }, guest) {
   const report = trace === true ? print : trace ? guarded(trace) : undefined;
+  const { peers } = guest;
   const isTimed = stats === true || report !== undefined;
 
   let left = hostCalls ?? Infinity;
@@ -49,6 +51,7 @@ function observe(wasiImport, { hostCalls, deadlineMs, trace, stats }, guest) {
         check();
         if (!isTimed) return call(...args);
         const described = report && argumentsOf(name, args, guest.copyOut);
+        let peer = report && peers?.before(name, args);
         const start = hrtime.bigint();
         let errno;
         try {
@@ -59,9 +62,11 @@ function observe(wasiImport, { hostCalls, deadlineMs, trace, stats }, guest) {
           entry.calls++;
           entry.ns += ns;
           table[name] = entry;
+          peer ??= peers?.after(name, args, errno);
           if (report) {
             const named = errno === undefined ? undefined : errnoName(errno);
-            report({ name, args: described, errno: named, ns });
+            const event = { name, args: described, errno: named, ns };
+            report(peer === undefined ? event : { ...event, peer });
           }
         }
       },
@@ -72,7 +77,14 @@ function observe(wasiImport, { hostCalls, deadlineMs, trace, stats }, guest) {
   return {
     stats: () =>
       stats === true
-        ? Object.fromEntries(Object.entries(table).map(([name, entry]) => [name, { ...entry }]))
+        ? Object.fromEntries(
+            Object.entries(table).map(([name, entry]) => [
+              name,
+              peers !== undefined && name === 'sock_accept'
+                ? { ...entry, peers: peers.counts() }
+                : { ...entry },
+            ]),
+          )
         : undefined,
   };
 }
@@ -110,9 +122,10 @@ function guarded(trace) {
 }
 
 /** A call as a line on the host's standard error. */
-function print({ name, args, errno, ns }) {
+function print({ name, args, errno, ns, peer }) {
   const list = Object.entries(args).map(([key, value]) => `${key}=${text(value)}`);
-  put(`wasi: ${name}(${list.join(', ')}) = ${errno ?? 'stopped'} [${ns} ns]\n`);
+  const who = peer === undefined ? '' : ` ${peer}`;
+  put(`wasi: ${name}(${list.join(', ')}) = ${errno ?? 'stopped'}${who} [${ns} ns]\n`);
 }
 
 /** The end of a line whose beginning was written. */

@@ -61,7 +61,9 @@ const PREOPENS = {
   memory: ['memory', 'readOnly', 'maxBytes'],
 };
 const NODES = ['version', 'args', 'env', 'preopens', 'returnOnExit', 'stdin', 'stdout', 'stderr'];
-const OURS = ['outputCap', 'limits', 'clock', 'random', 'sortedReaddir', 'trace', 'stats'];
+const OURS = [
+  'outputCap', 'limits', 'clock', 'random', 'sockets', 'sortedReaddir', 'trace', 'stats',
+]; // prettier-ignore
 
 /**
  * Whether names that are no options may come near to those of options: in programs that were not
@@ -79,10 +81,11 @@ function beLenient() {
  * sees Node's.
  *
  * @returns {{ native: object, functions?: object, observers?: object, isOwnThread: boolean, names:
- *   string[], isOurs: boolean, lent: unknown }} what `createInstance` takes; the streams that are
- *   functions; what watches calls; whether one of these two works in this thread only; the guest's
- *   names of all preopens; whether an option does what `node:wasi` has not, other than to observe;
- *   and what must not be collected before the WASI, as it would close a descriptor
+ *   string[], sockets?: object[], isOurs: boolean, lent: unknown }} what `createInstance` takes; the
+ *   streams that are functions; what watches calls; whether one of these two works in this thread
+ *   only; the guest's names of all preopens; its sockets; whether an option does what `node:wasi`
+ *   has not, other than to observe; and what must not be collected before the WASI, as it would
+ *   close a descriptor
  */
 function checkedOptions(options) {
   if (options.args !== undefined) validateArray(options.args, 'options.args');
@@ -116,6 +119,10 @@ function checkedOptions(options) {
   };
   const native = { args, env, ...streams, preopens, extended: undefined };
   native.extended = extendedOptions(options, observers, used);
+  const sockets = native.extended?.sockets;
+  if (sockets !== undefined && preopens.length === 0) {
+    native.env = require('./sockets.js').withListenFds(env, sockets.length);
+  }
   observers.trace = observing(options, 'trace', used);
   if (observers.trace !== undefined) checkTrace(observers.trace);
   else if (TRACED_BY_ENVIRONMENT) observers.trace = true;
@@ -140,6 +147,7 @@ function checkedOptions(options) {
     observers: isWatched ? observers : undefined,
     isOwnThread: functions !== undefined || Boolean(isByOptions),
     names,
+    sockets,
     isOurs,
     lent,
   };
@@ -204,7 +212,11 @@ function isPlain(value) {
 /** What few ask for, apart: each property that the native side looks for takes its time. */
 function extendedOptions(options, observers, used) {
   const isAny =
-    'limits' in options || 'clock' in options || 'random' in options || 'sortedReaddir' in options;
+    'limits' in options ||
+    'clock' in options ||
+    'random' in options ||
+    'sockets' in options ||
+    'sortedReaddir' in options;
   if (!isAny) return undefined;
   const native = { __proto__: null };
   const limits = ours(options, 'limits', used);
@@ -213,6 +225,8 @@ function extendedOptions(options, observers, used) {
   if (clock !== undefined) addClocks(native, clock);
   const random = ours(options, 'random', used);
   if (random !== undefined) native.randomSeed = seedOf(random);
+  const sockets = ours(options, 'sockets', used);
+  if (sockets !== undefined) native.sockets = require('./sockets.js').socketList(sockets);
   const sorted = ours(options, 'sortedReaddir', used);
   if (sorted !== undefined) {
     validateBoolean(sorted, 'options.sortedReaddir');
@@ -490,6 +504,11 @@ function checkPermissions(native) {
     preopen.path = target;
     preopen.readOnly ||= !allowsThere('fs.write', path) || !allowsThere('fs.write', target);
     preopen.extended = { ...extended, __proto__: null, create: false, exact: true };
+  }
+  const sockets = native.extended?.sockets;
+  if (sockets !== undefined) {
+    const isAllowedThere = (...asked) => apply(isAllowed, permission, asked);
+    require('./sockets.js').checkSocketPermissions(sockets, isAllowedThere);
   }
   // A folder that is lent by its number has no path that could be asked for.
   if (!allows('fs.read') || !allows('fs.write')) {

@@ -53,6 +53,14 @@ pub(super) enum ConstructionError {
         /// The cause.
         errno: Errno,
     },
+    /// A socket could not be had.
+    #[error("{source}")]
+    Socket {
+        /// Its place among the sockets.
+        place: u32,
+        /// The cause.
+        source: io::Error,
+    },
     /// There are more preopens than descriptors.
     #[error("too many preopens")]
     Table(Errno),
@@ -62,7 +70,7 @@ impl ConstructionError {
     fn errno(&self) -> Errno {
         match self {
             Self::Preopen { cause, .. } => cause.errno(),
-            Self::Stdio { source, .. } => from_io(source),
+            Self::Stdio { source, .. } | Self::Socket { source, .. } => from_io(source),
             Self::Directory { .. } => Errno::Acces,
             Self::Entry { errno, .. } | Self::Table(errno) => *errno,
         }
@@ -83,6 +91,10 @@ impl ConstructionError {
             },
             directory: match self {
                 Self::Directory { fd, .. } => Some(*fd),
+                _ => None,
+            },
+            socket: match self {
+                Self::Socket { place, .. } => Some(*place),
                 _ => None,
             },
         }
@@ -149,4 +161,6 @@ pub(crate) struct Failure {
     pub preopen: Option<u32>,
     /// The descriptor of the host that is a directory and may not be lent.
     pub directory: Option<i32>,
+    /// The place of the socket that could not be had.
+    pub socket: Option<u32>,
 }

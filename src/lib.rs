@@ -15,6 +15,7 @@ mod frame;
 mod imports;
 mod options;
 mod shared;
+mod sockets;
 mod streams;
 mod table;
 
@@ -92,6 +93,7 @@ pub(crate) fn exports(mut exports: Object<'_>, env: Env) -> Result<()> {
     exports.set_named_property("unshareInstance", function(&env, "unshareInstance", unshare)?)?;
 
     streams::export(&env, &mut exports, &environment)?;
+    sockets::export(&env, &mut exports, &environment)?;
 
     exports.set_named_property("setMemory", imports::set_memory(&env, &environment)?)?;
 

@@ -10,7 +10,7 @@ use wasi_rs_core::ctx::{Ctx, StringArray};
 use wasi_rs_core::descriptor::{Descriptor, Role};
 use wasi_rs_core::host::stream::{Input, Output, Stream};
 use wasi_rs_core::host::{
-    self, Access, Directory, GuestPath, Lazy, Opened, Quota, SeededRandom, SingleFile,
+    self, Access, Directory, GivenSocket, GuestPath, Lazy, Opened, Quota, SeededRandom, SingleFile,
     SortedDirectory, Stdio, SteppingClock, Tree, TreeOptions, VirtualClocks,
 };
 
@@ -101,6 +101,21 @@ pub(crate) struct ClockOptions {
     pub step: BigInt,
 }
 
+/// A socket for the guest: one of `address`, `path` and `fd`.
+#[napi_derive::napi(object)]
+pub(crate) struct SocketOptions {
+    /// The address to listen on, with its port: `127.0.0.1:80`, `[::1]:80`.
+    pub address: Option<String>,
+    /// The path of a Unix socket to listen on.
+    pub path: Option<String>,
+    /// A descriptor of the host, which is duplicated.
+    pub fd: Option<i32>,
+    /// How many connections may wait to be taken.
+    pub backlog: i32,
+    /// Whether the guest's calls answer instead of waiting.
+    pub nonblock: bool,
+}
+
 /// Limits that Rust enforces.
 #[napi_derive::napi(object)]
 pub(crate) struct LimitOptions {
@@ -126,6 +141,8 @@ pub(crate) struct ExtendedOptions {
     pub random_seed: Option<Uint8Array>,
     /// Whether directories list their entries in the order of their names.
     pub sorted_readdir: Option<bool>,
+    /// Sockets, in the order of their descriptors, which are behind those of the preopens.
+    pub sockets: Option<Vec<SocketOptions>>,
     /// Whether a descriptor of the host that is a directory may not be a standard stream.
     pub no_directories: Option<bool>,
 }
@@ -241,11 +258,33 @@ impl InstanceOptions {
             let preopen = Descriptor::preopen(object, guest.as_bytes());
             insert(&ctx, if read_only { preopen.read_only() } else { preopen })?;
         }
+        for (place, options) in (0..).zip(extended.sockets.into_iter().flatten()) {
+            let nonblock = options.nonblock;
+            let mut given =
+                socket(options).map_err(|source| ConstructionError::Socket { place, source })?;
+            if let Some(quota) = &ctx.quota {
+                given.object = quota.meter(given.object);
+            }
+            let flags = if nonblock { Fdflags::NONBLOCK } else { Fdflags::empty() };
+            insert(&ctx, Descriptor::socket(given, flags))?;
+        }
         if let Some(limit) = limits.and_then(|limits| limits.open_files) {
             ctx.table.limit(usize::try_from(count(limit)).unwrap_or(usize::MAX));
         }
         Ok((ctx, streams))
     }
+}
+
+fn socket(options: SocketOptions) -> io::Result<GivenSocket> {
+    if let Some(fd) = options.fd {
+        return host::duplicate_socket(fd);
+    }
+    if let Some(path) = options.path {
+        return host::listen_at(Path::new(&path), options.backlog);
+    }
+    let address = options.address.as_deref().unwrap_or_default();
+    let address = address.parse().map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+    host::listen(address, options.backlog)
 }
 
 fn clocks(

@@ -36,7 +36,7 @@ const WAT_FEATURES = { threads: true, bulk_memory: true };
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const project = path.resolve(here, '../..');
-const folders = [here, path.join(project, 'demo')];
+const folders = [here, path.join(here, 'servers'), path.join(project, 'demo')];
 
 function zigCommand() {
   if (process.env.ZIG) return [process.env.ZIG];

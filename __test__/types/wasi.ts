@@ -142,3 +142,21 @@ export {
   withoutVersionForNode,
   worked,
 };
+
+// Sockets.
+const withSockets = new ours.WASI({
+  sockets: [
+    { host: '::1', port: 0, backlog: 5, nonblock: false },
+    { path: '/run/x.sock' },
+    { fd: 5, nonblock: true },
+  ],
+});
+const listening: { fd: number; address: string; family: string; port?: number }[] = [
+  ...withSockets.sockets,
+];
+const peers: Record<string, number> | undefined = withSockets.stats()?.sock_accept?.peers;
+// @ts-expect-error: a port is a number
+new ours.WASI({ sockets: [{ host: '::1', port: '80' }] });
+// @ts-expect-error: there is no address without a port
+new ours.WASI({ sockets: [{ host: '::1' }] });
+void [listening, peers];

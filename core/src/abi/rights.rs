@@ -174,6 +174,17 @@ impl Rights {
 
     /// What makes sense for a socket.
     pub const SOCKET: Self = Self::STREAM.union(Self::SOCK_SHUTDOWN).union(Self::SOCK_ACCEPT);
+
+    /// What a socket that takes connections is given for. To shut it down would end it for all who
+    /// have it; the right to read is the one to wait for a connection.
+    pub const LISTENER: Self = Self::SOCK_ACCEPT
+        .union(Self::FD_READ)
+        .union(Self::FD_FDSTAT_SET_FLAGS)
+        .union(Self::FD_FILESTAT_GET)
+        .union(Self::POLL_FD_READWRITE);
+
+    /// What a connection is for.
+    pub const CONNECTION: Self = Self::STREAM.union(Self::SOCK_SHUTDOWN);
 }
 
 impl RightsPair {

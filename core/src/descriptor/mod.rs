@@ -7,7 +7,7 @@ use cookies::Cookies;
 pub use table::{DescriptorRef, Reservation, SharedTable, Table};
 
 use crate::abi::{Errno, Fdflags, Fdstat, Filetype, Rights, RightsPair};
-use crate::host::{Directory, File, Opened, Result, Stdio};
+use crate::host::{Directory, File, GivenSocket, Opened, Result, Stdio};
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -73,6 +73,18 @@ impl Descriptor {
         let accepts = role == Role::Input && file.is_socket();
         base.set(Rights::SOCK_SHUTDOWN | Rights::SOCK_ACCEPT, accepts);
         let inheriting = if accepts { Rights::all() } else { Rights::empty() };
+        Self::new(object, RightsPair { base, inheriting }, flags)
+    }
+
+    /// A socket that the embedder gives to the guest: it takes connections, which the guest may use
+    /// as such, or is one.
+    #[must_use]
+    pub fn socket(GivenSocket { object, is_listening }: GivenSocket, flags: Fdflags) -> Self {
+        let (base, inheriting) = if is_listening {
+            (Rights::LISTENER, Rights::CONNECTION)
+        } else {
+            (Rights::CONNECTION, Rights::empty())
+        };
         Self::new(object, RightsPair { base, inheriting }, flags)
     }
 

@@ -13,6 +13,7 @@ mod path;
 mod quota;
 mod random;
 mod single_file;
+mod socket;
 mod sorted_directory;
 pub mod stream;
 pub mod sys;
@@ -28,8 +29,9 @@ pub use path::{GuestPath, PATH_LIMIT, PathBuffer, Split};
 pub use quota::Quota;
 pub use random::{SeededRandom, fill};
 pub use single_file::SingleFile;
+pub use socket::{GivenSocket, SocketName, SocketNames};
 pub use sorted_directory::SortedDirectory;
-pub use sys::{open_exact, open_preopen, stdio, wait};
+pub use sys::{duplicate_socket, listen, listen_at, open_exact, open_preopen, stdio, wait};
 
 use crate::abi::{
     Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Riflags, Roflags, Sdflags, Timestamp,
@@ -253,6 +255,11 @@ pub trait File: Send + Sync {
 
     /// How many bytes can be read at once, as far as the host knows.
     fn available(&self) -> Filesize;
+
+    /// The two ends of a socket.
+    fn socket_names(&self) -> Result<SocketNames> {
+        Err(Errno::Notsock)
+    }
 
     /// Takes a connection.
     fn accept(&self) -> Result<Box<dyn File>> {

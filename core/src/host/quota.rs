@@ -1,6 +1,6 @@
 //! Limits on what a guest writes and lists.
 
-use super::{File, Opened, Result, SetTimes, Source};
+use super::{File, Opened, Result, SetTimes, SocketNames, Source};
 use crate::abi::{
     Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Riflags, Roflags, Sdflags, Whence,
 };
@@ -195,6 +195,10 @@ impl File for Metered {
 
     fn available(&self) -> Filesize {
         self.inner.available()
+    }
+
+    fn socket_names(&self) -> Result<SocketNames> {
+        self.inner.socket_names()
     }
 
     fn accept(&self) -> Result<Box<dyn File>> {

@@ -36,6 +36,7 @@ mod root;
 mod signatures;
 mod snapshot0;
 mod sock;
+mod sockets;
 mod stdio;
 mod strings;
 #[path = "../support/mod.rs"]

@@ -7,12 +7,13 @@
 
 use super::errno::from_rustix;
 use super::platform::{self, call, nowait};
+use super::socket::{self, BoundPath};
 use super::{access, errno, filestat_of, filetype_of, poll_one, timestamps, unsupported};
 use crate::abi::{
     Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Riflags, Roflags, Sdflags, Whence,
 };
 use crate::host::are_descriptors_shared;
-use crate::host::{File, Interest, Result, SetTimes, Source};
+use crate::host::{File, Interest, Result, SetTimes, SocketNames, Source};
 use crate::memory::Region;
 use rustix::event::PollFlags;
 use rustix::fs::{FileType, OFlags, SeekFrom, Stat};
@@ -69,7 +70,11 @@ enum Kind {
     /// A pipe.
     Pipe(Lent),
     /// A stream or datagram socket.
-    Socket(Identity),
+    Socket {
+        identity: Identity,
+        /// The file that a listener has made.
+        _bound: Option<Box<BoundPath>>,
+    },
     /// A terminal.
     Terminal(Lent),
     /// Any other device. Some take all that is written, whoever reads.
@@ -106,7 +111,7 @@ impl Lent {
     }
 }
 
-fn identity(stat: &Stat) -> Identity {
+pub(super) fn identity(stat: &Stat) -> Identity {
     let stat = filestat_of(stat);
     (stat.dev, stat.ino)
 }
@@ -198,9 +203,10 @@ impl Position {
 
 /// A file of the host.
 pub(super) struct HostFile {
+    // Dropped before the descriptor, as `BoundPath` needs it.
+    kind: Kind,
     fd: Ownership,
     filetype: Filetype,
-    kind: Kind,
 }
 
 /// POSIX promises that a pipe takes this much without waiting once it has said that there is room.
@@ -234,7 +240,7 @@ impl HostFile {
                 {
                     file.filetype = Filetype::SocketDgram;
                 }
-                Kind::Socket(identity(stat))
+                Kind::Socket { identity: identity(stat), _bound: None }
             }
             FileType::CharacterDevice if rustix::termios::isatty(file.as_fd()) => {
                 Kind::Terminal(Lent::new(stat, !is_alias(stat)))
@@ -245,6 +251,13 @@ impl HostFile {
             }
             _ => return file,
         };
+        file
+    }
+
+    /// A socket with the file that it has made.
+    pub(super) fn socket(fd: Ownership, stat: &Stat, bound: Option<Box<BoundPath>>) -> Self {
+        let mut file = Self::new(fd, stat);
+        file.kind = Kind::Socket { identity: identity(stat), _bound: bound };
         file
     }
 
@@ -456,7 +469,7 @@ impl File for HostFile {
     }
 
     fn is_socket(&self) -> bool {
-        matches!(self.kind, Kind::Socket(_))
+        matches!(self.kind, Kind::Socket { .. })
     }
 
     fn check_open(&self) -> Result<()> {
@@ -475,7 +488,7 @@ impl File for HostFile {
             Kind::Pipe(lent) | Kind::Terminal(lent) | Kind::Device { lent, .. } => {
                 self.read_stream(bufs, lent)
             }
-            Kind::Socket(_) => self.receive(bufs, 0).map(|(received, _)| received),
+            Kind::Socket { .. } => self.receive(bufs, 0).map(|(received, _)| received),
         }
     }
 
@@ -512,7 +525,7 @@ impl File for HostFile {
             Kind::Pipe(lent) => self.write_stream(bufs, lent, PIPE_ATOMIC),
             // It may be a message, which cannot be cut.
             Kind::Device { lent, .. } => self.write_stream(bufs, lent, usize::MAX),
-            Kind::Socket(_) => self.transmit(bufs),
+            Kind::Socket { .. } => self.transmit(bufs),
             Kind::Terminal(_) if self.is_owned() => {
                 self.ready(PollFlags::OUT)?;
                 self.writev(bufs)
@@ -620,6 +633,11 @@ impl File for HostFile {
             // Whether a call blocks is decided here, not by the host's flag.
             return Ok(());
         }
+        if self.is_socket() {
+            // All that is sent goes behind what was. Another may have the socket, too, and its
+            // flags.
+            return Ok(());
+        }
         if self.is_owned() {
             let mut flags = rustix::fs::fcntl_getfl(self.as_fd()).map_err(from_rustix)?;
             flags.set(OFlags::APPEND, new.contains(Fdflags::APPEND));
@@ -658,8 +676,15 @@ impl File for HostFile {
         size.saturating_sub(offset.unwrap_or(0))
     }
 
+    fn socket_names(&self) -> Result<SocketNames> {
+        if !self.is_socket() {
+            return Err(Errno::Notsock);
+        }
+        socket::names(self.as_fd())
+    }
+
     fn accept(&self) -> Result<Box<dyn File>> {
-        let Kind::Socket(identity) = self.kind else { return Err(Errno::Notsock) };
+        let Kind::Socket { identity, .. } = self.kind else { return Err(Errno::Notsock) };
         if !platform::is_listening(self.as_fd())? {
             return Err(Errno::Inval);
         }

@@ -17,7 +17,7 @@ use libc::c_long;
 use rustix::event::PollFlags;
 use rustix::fs::{FallocateFlags, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno as Host;
-use rustix::net::SocketFlags;
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use std::mem::MaybeUninit;
 use std::num::NonZeroU64;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -318,6 +318,12 @@ pub(super) fn reopen(fd: BorrowedFd<'_>, direction: OFlags) -> rustix::io::Resul
 /// Takes a connection. It waits if the socket's flags say so.
 pub(super) fn accept(socket: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
     rustix::net::accept_with(socket, SocketFlags::CLOEXEC)
+}
+
+/// A socket to listen on, which does not wait.
+pub(super) fn listening_socket(family: AddressFamily) -> rustix::io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    rustix::net::socket_with(family, SocketType::STREAM, flags, None)
 }
 
 /// Sends on a socket without waiting.

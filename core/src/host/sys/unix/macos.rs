@@ -136,6 +136,15 @@ pub(super) fn accept(socket: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
     Ok(accepted)
 }
 
+/// A socket to listen on, which does not wait. A process that is started meanwhile may inherit it,
+/// as above.
+pub(super) fn listening_socket(family: rustix::net::AddressFamily) -> rustix::io::Result<OwnedFd> {
+    let socket = rustix::net::socket(family, rustix::net::SocketType::STREAM, None)?;
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+    rustix::io::ioctl_fionbio(&socket, true)?;
+    Ok(socket)
+}
+
 /// Sends on a socket without waiting. The kernel heeds `MSG_DONTWAIT` only when it receives, so a
 /// socket that blocks is first asked for room, and a stream then gets no more than there is room
 /// for.

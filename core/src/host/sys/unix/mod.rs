@@ -10,6 +10,7 @@ mod linux;
 mod listing;
 #[cfg(target_vendor = "apple")]
 mod macos;
+mod socket;
 
 pub use errno::errno_from_raw;
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -31,6 +32,7 @@ use file::{HostFile, Ownership};
 use platform::PEER_CLOSED;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{FileType, Mode, OFlags, Stat, Timestamps, UTIME_NOW, UTIME_OMIT};
+pub use socket::{duplicate_socket, listen, listen_at};
 use std::fs::File as StdFile;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};

@@ -17,12 +17,16 @@ pub use stream::Handle;
 
 use crate::abi::{Clockid, Errno, Fdflags, Filestat, Filetype, Timestamp};
 use crate::host::directory::Contained;
-use crate::host::{Access, Opened, PreopenOptions, Readiness, Result, Stdio, Wait, from_io};
+use crate::host::{
+    Access, GivenSocket, Opened, PreopenOptions, Readiness, Result, Stdio, Wait, from_io,
+};
 use cap_std::fs::Dir;
 use directory::HostDirectory;
 use file::DiskFile;
+use socket::Socket;
 use std::fs::OpenOptions;
 use std::io;
+use std::net::SocketAddr;
 use std::os::windows::fs::OpenOptionsExt;
 use std::os::windows::io::{AsRawHandle, BorrowedHandle};
 use std::path::Path;
@@ -287,6 +291,38 @@ pub fn lend(handle: usize) -> io::Result<Stdio> {
         _ => return Err(invalid()),
     };
     lend(Opened::File(Box::new(file)), Fdflags::empty())
+}
+
+/// Listens on an address of the Internet protocol. Port 0 is one that the system chooses.
+pub fn listen(address: SocketAddr, backlog: i32) -> io::Result<GivenSocket> {
+    Ok(given(StreamFile::own_socket(Socket::listen(address, backlog)?), true))
+}
+
+/// Unix sockets are files of other systems: Node has pipes in their place, which no guest can take
+/// connections from.
+pub fn listen_at(_: &Path, _: i32) -> io::Result<GivenSocket> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Duplicates a socket of the host. Its mode stays what it is: whoever else has it shares it.
+///
+/// # Errors
+/// - `WSAENOTSOCK`: the descriptor is no socket.
+#[allow(unsafe_code, reason = "a handle given by its number")]
+pub fn duplicate_socket(fd: i32) -> io::Result<GivenSocket> {
+    let handle = handle_of(fd);
+    if matches!(handle.addr().cast_signed(), -2..=0) {
+        return Err(io::Error::from_raw_os_error(ERROR_INVALID_HANDLE.cast_signed()));
+    }
+    // SAFETY: it is none of the numbers that stand for no handle. Nothing is closed through the
+    // borrow, and a handle that is no socket, or not open, answers with an error.
+    let handle = unsafe { BorrowedHandle::borrow_raw(handle) };
+    let (socket, is_listening) = Socket::duplicate(handle)?;
+    Ok(given(StreamFile::own_socket(socket), is_listening))
+}
+
+fn given(file: StreamFile, is_listening: bool) -> GivenSocket {
+    GivenSocket { object: Opened::File(Box::new(file)), is_listening }
 }
 
 /// How long a wait sleeps at once at first, and at most, where it has to look again and again.

@@ -6,8 +6,11 @@
 use super::call::gather;
 use super::errno;
 use crate::abi::{Errno, Filesize, Filetype, Riflags, Roflags, Sdflags};
-use crate::host::{Readiness, Result};
+use crate::host::{Readiness, Result, SocketName, SocketNames, from_io};
 use crate::memory::Region;
+use std::io;
+use std::mem::ManuallyDrop;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::windows::io::{
     AsRawHandle, AsRawSocket, AsSocket, BorrowedHandle, BorrowedSocket, FromRawSocket, OwnedSocket,
 };
@@ -18,9 +21,9 @@ use std::time::Duration;
 use windows_sys::Win32::Networking::WinSock::{
     FIONREAD, INVALID_SOCKET, MSG_PEEK, POLLERR, POLLHUP, POLLNVAL, POLLRDNORM, POLLWRNORM,
     SD_BOTH, SD_RECEIVE, SD_SEND, SO_ACCEPTCONN, SO_TYPE, SOCK_DGRAM, SOCKADDR_STORAGE,
-    SOCKET_ERROR, SOL_SOCKET, WSABUF, WSADATA, WSAEMSGSIZE, WSAESHUTDOWN, WSAGetLastError,
-    WSAPOLLFD, WSAPoll, WSARecv, WSASend, WSAStartup, accept, getpeername, getsockopt, ioctlsocket,
-    shutdown,
+    SOCKET_ERROR, SOL_SOCKET, WSABUF, WSADATA, WSAEMSGSIZE, WSAENOTSOCK, WSAESHUTDOWN,
+    WSAGetLastError, WSAPOLLFD, WSAPoll, WSARecv, WSASend, WSAStartup, accept, getpeername,
+    getsockopt, ioctlsocket, listen, shutdown,
 };
 use windows_sys::Win32::System::Console::{GetStdHandle, STD_ERROR_HANDLE, STD_OUTPUT_HANDLE};
 
@@ -88,6 +91,42 @@ impl Socket {
         let socket = unsafe { BorrowedSocket::borrow_raw(raw) };
         let filetype = filetype(socket)?;
         Ok(Self { owner: Ownership::Borrowed(socket), filetype, ended: AtomicBool::new(false) })
+    }
+
+    fn own(socket: OwnedSocket) -> Result<Self> {
+        let filetype = filetype(socket.as_socket())?;
+        Ok(Self { owner: Ownership::Owned(socket), filetype, ended: AtomicBool::new(false) })
+    }
+
+    /// Listens on an address.
+    pub(super) fn listen(address: SocketAddr, backlog: i32) -> io::Result<Self> {
+        start();
+        let socket = OwnedSocket::from(TcpListener::bind(address)?);
+        // Once more, as `bind` has a length of its own for the queue.
+        // SAFETY: it has no preconditions.
+        if unsafe { listen(raw(socket.as_socket()), backlog) } == SOCKET_ERROR {
+            return Err(io::Error::last_os_error());
+        }
+        Self::own(socket).map_err(|_| io::Error::last_os_error())
+    }
+
+    /// Duplicates a socket, and says whether it takes connections.
+    pub(super) fn duplicate(handle: BorrowedHandle<'static>) -> io::Result<(Self, bool)> {
+        let not_a_socket = |_| io::Error::from_raw_os_error(WSAENOTSOCK);
+        let lent = Self::borrow(handle).map_err(not_a_socket)?;
+        let socket = lent.as_socket().try_clone_to_owned()?;
+        let is_listening = option(socket.as_socket(), SO_ACCEPTCONN).is_ok_and(|value| value != 0);
+        Ok((Self::own(socket).map_err(not_a_socket)?, is_listening))
+    }
+
+    /// The two ends.
+    pub(super) fn names(&self) -> Result<SocketNames> {
+        // SAFETY: the socket is open, and is not closed through what is made of it.
+        let stream = unsafe { TcpStream::from_raw_socket(self.as_socket().as_raw_socket()) };
+        let stream = ManuallyDrop::new(stream);
+        let local = stream.local_addr().map_err(|error| from_io(&error))?;
+        let peer = stream.peer_addr().ok();
+        Ok(SocketNames { local: Some(SocketName::Ip(local)), peer: peer.map(SocketName::Ip) })
     }
 
     pub(super) fn filetype(&self) -> Filetype {
@@ -274,8 +313,7 @@ impl Socket {
         }
         // SAFETY: the call has made it for us.
         let socket = unsafe { OwnedSocket::from_raw_socket(accepted as u64) };
-        let filetype = filetype(socket.as_socket())?;
-        Ok(Self { owner: Ownership::Owned(socket), filetype, ended: AtomicBool::new(false) })
+        Self::own(socket)
     }
 }
 

@@ -6,7 +6,7 @@ use super::{call, pipe, stream_stat};
 use crate::abi::{
     Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Riflags, Roflags, Sdflags, Whence,
 };
-use crate::host::{File, Readiness, Result, SetTimes, Source};
+use crate::host::{File, Readiness, Result, SetTimes, SocketNames, Source};
 use crate::memory::Region;
 use std::fmt;
 use std::os::windows::io::BorrowedHandle;
@@ -89,6 +89,11 @@ impl StreamFile {
     /// A socket, if the handle is one.
     pub(super) fn socket(handle: BorrowedHandle<'static>) -> Option<Self> {
         Socket::borrow(handle).ok().map(|socket| Self(Kind::Socket(socket)))
+    }
+
+    /// A socket that is the guest's own.
+    pub(super) fn own_socket(socket: Socket) -> Self {
+        Self(Kind::Socket(socket))
     }
 
     fn as_socket(&self) -> Result<&Socket> {
@@ -207,6 +212,10 @@ impl File for StreamFile {
             Kind::Console(console) => console.available() as u64,
             Kind::Socket(socket) => socket.available(),
         }
+    }
+
+    fn socket_names(&self) -> Result<SocketNames> {
+        self.as_socket()?.names()
     }
 
     fn accept(&self) -> Result<Box<dyn File>> {
