@@ -14,6 +14,8 @@ mod error;
 mod frame;
 mod imports;
 mod options;
+mod pipes;
+mod runs;
 mod shared;
 mod streams;
 mod table;
@@ -28,7 +30,7 @@ use options::{InstanceOptions, JsStreams};
 use std::rc::Rc;
 use wasi_rs_core::abi::Clockid;
 use wasi_rs_core::host;
-use wasi_rs_core::host::sys::end_process;
+use wasi_rs_core::host::sys::{end_process, library_path};
 
 /// Fills the addon's exports.
 #[napi_derive::napi(module_exports)]
@@ -92,6 +94,8 @@ pub(crate) fn exports(mut exports: Object<'_>, env: Env) -> Result<()> {
     exports.set_named_property("unshareInstance", function(&env, "unshareInstance", unshare)?)?;
 
     streams::export(&env, &mut exports, &environment)?;
+    pipes::export(&env, &mut exports)?;
+    runs::export(&env, &mut exports, &environment)?;
 
     exports.set_named_property("setMemory", imports::set_memory(&env, &environment)?)?;
 
@@ -116,4 +120,10 @@ where
     F: 'static + Fn(FunctionCallContext<'_>) -> Result<Return>,
 {
     env.create_function_from_closure(name, callback)
+}
+
+/// The path of the file that the addon was loaded from: where another thread finds it.
+#[napi_derive::napi]
+pub(crate) fn addon_path() -> Option<String> {
+    library_path().map(|path| path.to_string_lossy().into_owned())
 }

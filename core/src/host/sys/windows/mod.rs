@@ -6,6 +6,7 @@ mod console;
 mod directory;
 mod errno;
 mod file;
+mod library;
 mod link;
 mod names;
 mod pipe;
@@ -13,6 +14,7 @@ mod socket;
 mod stream;
 
 pub use errno::errno_from_raw;
+pub use library::{PipeEnd, library_path, open_pipe};
 pub use stream::Handle;
 
 use crate::abi::{Clockid, Errno, Fdflags, Filestat, Filetype, Timestamp};
