@@ -20,16 +20,13 @@ const {
   collectedOutput,
   createInstance,
   instanceId,
-  isTreeLink,
-  listTreeFiles,
   outputTruncated,
-  readTreeFile,
   shareInstance,
   unshareInstance,
 } = require('./binding.js');
 const { inThisRealm } = require('./lib/bytes.js');
-const { WASIExitError } = require('./lib/ends.js');
-const { accessDenied, constructionFailed, listTooLong, nodeError } = require('./lib/errors.js');
+const { WASIExitError, WASILimitError } = require('./lib/ends.js');
+const { accessDenied, constructionFailed, nodeError } = require('./lib/errors.js');
 const {
   Guest,
   checkRunning,
@@ -83,9 +80,13 @@ const kCheck = Symbol('kCheck');
 /** `wasi[kShare]()` gives the number under which other threads can attach to the instance. */
 const kShare = Symbol('kShare');
 /**
- * `WASI[kAttach](number, options)` makes a WASI that shares the descriptors of another thread's.
+ * `WASI[kAttach](number)` makes a WASI that shares the descriptors of another thread's.
  */
 const kAttach = Symbol('kAttach');
+/** `WASI[kChecked](checked)` makes a WASI of options that `checkedOptions` has checked. */
+const kChecked = Symbol('kChecked');
+/** `wasi[kGuest]` is the state that its imports share. */
+const kGuest = Symbol('kGuest');
 
 /** What a WASI has of options that attaches to another's: all else is there. */
 const ATTACHED = {
@@ -112,8 +113,8 @@ class WASI {
    *   standard stream cannot be used. `ERR_ACCESS_DENIED`: the permission model forbids it.
    */
   constructor(options = {}) {
-    const attached = attaching;
-    attaching = undefined;
+    const { attached, prepared } = inner;
+    inner = NOTHING;
     validateObject(options, 'options');
     // Two contracts meet in this class. Without `version` the documentation of Node 18 holds: the
     // guest's exit ends the process. With it that of Node 20 and later holds: `start` returns. So
@@ -121,7 +122,7 @@ class WASI {
     // for this class.
     const versioned = options.version !== undefined;
     const bindingName = versioned ? bindingNameOf(options.version) : 'wasi_snapshot_preview1';
-    const checked = attached === undefined ? checkedOptions(options) : ATTACHED;
+    const checked = prepared ?? checkedOptions(options);
     const handle = attached === undefined ? newInstance(checked.native) : attachInstance(attached);
     const guest = new Guest();
     guest.handle = handle;
@@ -137,6 +138,7 @@ class WASI {
     this[kBindingName] = bindingName;
     this[kSetMemory] = (memory) => useMemory(guest, memory);
     this[kHandle] = handle;
+    this[kGuest] = guest;
     this[kPreopens] = checked.names;
     this[kOwnThread] = checked.isOwnThread;
     this.wasiImport = wasiImport;
@@ -204,6 +206,7 @@ class WASI {
     const { _start, _initialize } = this[kInstance].exports;
     validateFunction(_start, 'instance.exports._start');
     validateUndefined(_initialize, 'instance.exports._initialize');
+    this[kObservation]?.begin();
     const ended = this[kRun](_start);
     return ended === undefined ? 0 : ended.exitCode;
   }
@@ -224,6 +227,7 @@ class WASI {
     validateUndefined(_start, 'instance.exports._start');
     if (_initialize !== undefined) {
       validateFunction(_initialize, 'instance.exports._initialize');
+      this[kObservation]?.begin();
       return this[kRun](_initialize)?.exitCode;
     }
     return undefined;
@@ -266,7 +270,7 @@ class WASI {
   }
 
   /**
-   * @returns {boolean | undefined} whether `outputCap` cut what the guest wrote to its standard
+   * @returns {boolean | undefined} whether `limits.outputBytes` cut what the guest wrote to its standard
    * output, if that is a `'pipe'`
    */
   get stdoutTruncated() {
@@ -274,7 +278,7 @@ class WASI {
   }
 
   /**
-   * @returns {boolean | undefined} whether `outputCap` cut what the guest wrote to its standard
+   * @returns {boolean | undefined} whether `limits.outputBytes` cut what the guest wrote to its standard
    * error, if that is a `'pipe'`
    */
   get stderrTruncated() {
@@ -289,11 +293,8 @@ class WASI {
    * @returns {Uint8Array | undefined} a copy of its bytes, if there is such a file
    */
   readFile(guestPath) {
-    const names = this[kPreopens];
-    const place = placeOf(names, String(guestPath));
-    if (place === undefined) return undefined;
-    const { index, path } = place;
-    return inThisRealm(readTreeFile(instanceId(this[kHandle]), index, path, names[index] === '/'));
+    const { readFile } = require('./lib/files.js');
+    return readFile(instanceId(this[kHandle]), this[kPreopens], String(guestPath));
   }
 
   /**
@@ -308,12 +309,9 @@ class WASI {
     checkKeys(options, 'options', ['withTypes']);
     const { withTypes = false } = options;
     validateBoolean(withTypes, 'options.withTypes');
-    const id = instanceId(this[kHandle]);
-    const prefixes = this[kPreopens].map((name) => (name.endsWith('/') ? name : `${name}/`));
-    if (withTypes) return typedFiles(id, prefixes);
-    const files = listTreeFiles(id, prefixes);
-    if (typeof files === 'string') throw listTooLong(files);
-    return files.sort();
+    const files = require('./lib/files.js');
+    const list = withTypes ? files.listTypedFiles : files.listFiles;
+    return list(instanceId(this[kHandle]), this[kPreopens]);
   }
 
   /**
@@ -350,73 +348,48 @@ function newInstance({ args, env, stdin, stdout, stderr, preopens, extended }) {
   throw constructionFailed(made, preopens[preopen]);
 }
 
-/** As described in index.d.ts; loaded when it is first called. */
-function runInWorker(wasm, options, limits) {
-  return require('./lib/run-in-worker.js').runInWorker(wasm, options, limits);
+// As described in index.d.ts. What they need is loaded when they are first called.
+
+function compile(wasm, options) {
+  return require('./lib/program.js').compile(wasm, options);
+}
+
+function run(wasm, options) {
+  return require('./lib/run.js').run(wasm, options);
+}
+
+function spawn(wasm, options) {
+  return require('./lib/spawn.js').spawn(wasm, options);
 }
 
 /**
- * Where a guest's C library (wasi-libc) looks a path up: below the preopen with the longest name
- * that the path begins with; of two with the same name, the later one. It compares text: a name
- * behind `/./` or `..` is no preopen's to it.
- *
- * @returns {{ index: number, path: string } | undefined} the preopen and the path below it
+ * How the next WASI is made; no option, because users' options are read as Node reads them.
  */
-function placeOf(names, guestPath) {
-  // A path that does not begin at the root begins at the working directory, which is the root.
-  const path = guestPath.replace(/^\/+/, '');
-  let found;
-  let longest = -1;
-  for (let index = names.length - 1; index >= 0; index--) {
-    const prefix = names[index].replace(/^(?:\/|\.(?:\/|$))+/, '');
-    if (prefix.length <= longest || !path.startsWith(prefix)) continue;
-    // Only whole components match.
-    const next = path[prefix.replace(/\/+$/, '').length];
-    if (prefix !== '' && next !== undefined && next !== '/') continue;
-    longest = prefix.length;
-    found = { index, path: path.slice(prefix.length).replace(/^\/+/, '') || '.' };
-  }
-  return found;
-}
-
-/** The files of all trees with their types. A name that has gone meanwhile is left out. */
-function typedFiles(id, prefixes) {
-  // A preopen's number as the prefix: a path alone does not say which of two nested preopens it is
-  // in.
-  const files = listTreeFiles(
-    id,
-    prefixes.map((_, index) => `${index}:`),
-  );
-  if (typeof files === 'string') throw listTooLong(files);
-  return files
-    .map((file) => {
-      const [index] = file.split(':', 1);
-      const path = file.slice(index.length + 1);
-      const isLink = isTreeLink(id, Number(index), path);
-      return { path: prefixes[index] + path, type: isLink ? 'symlink' : 'file', isLink };
-    })
-    .filter(({ isLink }) => isLink !== null)
-    .map(({ path, type }) => ({ path, type }))
-    .sort((one, other) => (one.path < other.path ? -1 : one.path > other.path ? 1 : 0));
-}
-
-/**
- * What the next WASI attaches to; not an option, because users' options are read as Node reads
- * them.
- */
-let attaching;
+const NOTHING = { attached: undefined, prepared: undefined };
+let inner = NOTHING;
 
 /** A WASI with the descriptors, arguments and environment of another thread's. */
 defineProperty(WASI, kAttach, {
-  value(number, options) {
-    attaching = number;
-    return new WASI(options);
+  value(attached) {
+    inner = { attached, prepared: ATTACHED };
+    return new WASI({ version: 'preview1' });
+  },
+});
+defineProperty(WASI, kChecked, {
+  value(prepared) {
+    inner = { attached: undefined, prepared };
+    return new WASI({ version: 'preview1' });
   },
 });
 
-module.exports = { WASI, WASIExitError, runInWorker };
-// For threads.js and its Workers. Each copy of the package has keys of its own: an addon knows its
-// own instances only.
+module.exports = { WASI, WASIExitError, WASILimitError, compile, run, spawn };
+defineProperty(module.exports, 'Pool', {
+  get: () => require('./lib/pool.js').Pool,
+  enumerable: true,
+  configurable: true,
+});
+// For what runs guests in other threads. Each copy of the package has keys of its own: an addon
+// knows its own instances only.
 defineProperty(module.exports, Symbol.for('wasi-rs.keys'), {
-  value: { kAttach, kCheck, kRun, kSetMemory, kShare },
+  value: { kAttach, kCheck, kChecked, kGuest, kHandle, kOwnThread, kRun, kSetMemory, kShare },
 });

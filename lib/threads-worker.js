@@ -6,7 +6,9 @@ const { parentPort, workerData } = require('node:worker_threads');
 const { WASI, [Symbol.for('wasi-rs.keys')]: keys } = require('../index.js');
 const { plainError } = require('./workers.js');
 
-const { number, module: wasm, memory, memoryImport, counts, maxThreads, thread } = workerData;
+const { number, module: wasm, memory, memoryImport, counts, maxThreads } = workerData;
+/** The thread that was asked for; `undefined` is the main one. */
+const thread = workerData.asked;
 
 // Places in `counts`.
 const RUNNING = 0;
@@ -44,7 +46,7 @@ function stand() {
   let instance;
   let ended;
   try {
-    wasi = WASI[keys.kAttach](number, { version: 'preview1' });
+    wasi = WASI[keys.kAttach](number);
     const { wasiImport } = wasi;
     const { proc_exit } = wasiImport;
     wasiImport.proc_exit = (code) => {
