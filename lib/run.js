@@ -3,11 +3,10 @@
 // A program in one call.
 
 const { Buffer } = require('node:buffer');
-const { limitReached } = require('./ends.js');
 const { now } = require('./guest.js');
 const { programOf, runnable } = require('./program.js');
 const { checkedRun } = require('./run-options.js');
-const { neverStarted, supervise, timedOut } = require('./supervise.js');
+const { killed, neverStarted, supervise, timedOut } = require('./supervise.js');
 
 /**
  * As described in index.d.ts.
@@ -35,7 +34,13 @@ async function runOnce(wasm, checked, handle = {}) {
   const program = await programFor(wasm, checked, handle);
   if (program.reason !== undefined) return program;
   const start = starterOf(checked.isolation, program.what.kind);
-  const started = start(program, checked);
+  let started;
+  try {
+    started = start(program, checked);
+  } catch (error) {
+    if (error?.code === 'ERR_WASI_LIMIT') return neverStarted('memory', error);
+    throw error;
+  }
   return supervise(started, checked, handle);
 }
 
@@ -69,8 +74,7 @@ function jobOf({ module, name, memory, hasStart }, checked) {
  */
 async function programFor(wasm, { limits, signal, timeoutMs }, handle = {}) {
   const given = new Promise((resolve, reject) => {
-    handle.kill = () =>
-      resolve(neverStarted('killed', limitReached('kill', 'The guest was killed')));
+    handle.kill = () => resolve(neverStarted('killed', killed()));
     if (signal === undefined) return;
     const stop = () => resolve(neverStarted('aborted', signal.reason));
     signal.addEventListener('abort', stop, { once: true });

@@ -120,6 +120,7 @@ function result(run, outcome) {
   return endedBy(run, 'trap', error);
 }
 
+/** The error of a guest that the system has no memory for. */
 function noMemory(cause) {
   const error = limitReached('memory', `There is no memory for the guest: ${cause.message}`);
   Object.defineProperty(error, 'cause', { value: cause, configurable: true, writable: true });
@@ -152,4 +153,4 @@ function neverStarted(reason, error) {
   };
 }
 
-module.exports = { killed, neverStarted, supervise, timedOut };
+module.exports = { killed, neverStarted, noMemory, supervise, timedOut };

@@ -4,6 +4,8 @@
 
 const { parentPort, workerData } = require('node:worker_threads');
 const { WASI, [Symbol.for('wasi-rs.keys')]: keys } = require('../index.js');
+const { now } = require('./guest.js');
+const { STARTED, STARTED_AT, STATE } = require('./progress.js');
 const { plainError } = require('./workers.js');
 
 const { number, module: wasm, memory, memoryImport, counts, maxThreads } = workerData;
@@ -72,10 +74,18 @@ function stand() {
 }
 
 function run({ exports: { _start, wasi_thread_start } }) {
+  if (thread === undefined) reportStart();
   const entry = thread === undefined ? _start : () => wasi_thread_start(thread.id, thread.argument);
   const exitCode = wasi.start({ exports: { memory, _start: entry } });
   // A thread that returns ends alone.
   if (thread === undefined || exited) parentPort.postMessage({ exitCode });
+}
+
+function reportStart() {
+  const { progress } = workerData;
+  if (progress === undefined) return;
+  new Float64Array(progress)[STARTED_AT] = now();
+  Atomics.store(new Int32Array(progress), STATE, STARTED);
 }
 
 /** Tells who asked for this thread what became of it. */
