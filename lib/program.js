@@ -79,6 +79,13 @@ async function programOf(wasm, limits) {
   return ofModule(module, { name, bytes, limits });
 }
 
+/** @returns {Program | undefined} without waiting for anything; `undefined` if it must be made */
+function compiled(wasm, limits) {
+  if (wasm instanceof Program) return limitedAlready(wasm, limits);
+  const isLimited = MODULE_LIMITS.some((limit) => limits[limit] !== undefined);
+  return isLimited ? undefined : programs.get(wasm);
+}
+
 function ofModule(module, { name = NAMELESS, bytes, limits = {} }) {
   const imports = apply(importsOf, undefined, [module]);
   const exports = apply(exportsOf, undefined, [module]);
@@ -203,6 +210,7 @@ function checkIsModule(bytes) {
  */
 function runnable(program) {
   const all = parts.get(program);
+  if (all.isRunnable) return all;
   const { kind, unknown, foreign, version, needsMemory } = all.what;
   if (unknown.length > 0 || version === 'unstable') {
     const missing = program.imports.filter(
@@ -244,6 +252,7 @@ function runnable(program) {
       );
     }
   }
+  all.isRunnable = true;
   return all;
 }
 
@@ -265,4 +274,4 @@ function notLinked(missing, foreign) {
   );
 }
 
-module.exports = { Program, compile, moduleLimits, programOf, runnable };
+module.exports = { Program, compile, compiled, moduleLimits, programOf, runnable };

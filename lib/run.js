@@ -4,7 +4,7 @@
 
 const { Buffer } = require('node:buffer');
 const { now } = require('./guest.js');
-const { programOf, runnable } = require('./program.js');
+const { compiled, programOf, runnable } = require('./program.js');
 const { checkedRun } = require('./run-options.js');
 const { killed, neverStarted, supervise, timedOut } = require('./supervise.js');
 
@@ -100,6 +100,17 @@ async function parts(wasm, limits, timeoutMs) {
   return timeoutMs === 0 ? neverStarted('timeout', timedOut(timeoutMs)) : all;
 }
 
+/**
+ * The same at once, of what has been compiled before; `undefined` for all else.
+ *
+ * @returns {object | undefined}
+ */
+function readyParts(wasm, { limits, timeoutMs }) {
+  const program = compiled(wasm, limits);
+  if (program === undefined || timeoutMs === 0) return undefined;
+  return runnable(program);
+}
+
 /** What run() and pool.run() give. */
 function resultOf(end, begun, { encoding }) {
   const { reason, exitCode, error, stdout, stderr, truncated, files, memoryBytes, stats } = end;
@@ -128,4 +139,4 @@ function timesOf({ startedAt, endedAt }, begun) {
   return { durationMs: Math.max(0, endedAt - from), startMs: Math.max(0, from - begun) };
 }
 
-module.exports = { jobOf, parts, programFor, resultOf, run, runOnce, timesOf };
+module.exports = { jobOf, programFor, readyParts, resultOf, run, runOnce, timesOf };
