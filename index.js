@@ -50,8 +50,8 @@ const {
   validateUndefined,
 } = require('./lib/options.js');
 
-const { assign, defineProperty } = Object;
-const { apply } = Reflect;
+const { assign, defineProperty, setPrototypeOf } = Object;
+const { apply, construct } = Reflect;
 const { hasOwnProperty: hasOwn } = Object.prototype;
 
 // State lies under symbols with the descriptions that `node:wasi` uses. emnapi, the runtime under
@@ -362,6 +362,14 @@ function spawn(wasm, options) {
   return require('./lib/spawn.js').spawn(wasm, options);
 }
 
+class Pool {
+  constructor(options) {
+    const { Pool: Whole } = require('./lib/pool.js');
+    setPrototypeOf(Pool.prototype, Whole.prototype);
+    return construct(Whole, [options], new.target);
+  }
+}
+
 /**
  * How the next WASI is made; no option, because users' options are read as Node reads them.
  */
@@ -382,12 +390,7 @@ defineProperty(WASI, kChecked, {
   },
 });
 
-module.exports = { WASI, WASIExitError, WASILimitError, compile, run, spawn };
-defineProperty(module.exports, 'Pool', {
-  get: () => require('./lib/pool.js').Pool,
-  enumerable: true,
-  configurable: true,
-});
+module.exports = { Pool, WASI, WASIExitError, WASILimitError, compile, run, spawn };
 // For what runs guests in other threads. Each copy of the package has keys of its own: an addon
 // knows its own instances only.
 defineProperty(module.exports, Symbol.for('wasi-rs.keys'), {
