@@ -6,6 +6,7 @@
  * @module wasi-rs
  */
 
+// @ts-ignore: without the types of Node, the streams are of any type.
 import type { Readable, Writable } from 'node:stream';
 
 declare global {
