@@ -531,8 +531,7 @@ export type WasmSource =
     >;
 
 /** A module that {@link compile} has compiled, for any number of runs. */
-export class Program {
-  private constructor();
+export interface Program {
   /**
    * `'command'` has `_start`, and is what can be run; `'threads'` starts threads besides
    * (wasi-threads). `'reactor'` has only exports to be called.

@@ -9,6 +9,8 @@
 //                ran the guest has ended before the guest
 //   startedAt()  when the guest started, in milliseconds of `now()`; undefined before
 //   isOver()     whether the guest has ended, though `done` may settle only later
+//   starved(ms)  for how many of the so many milliseconds since its start the guest was ready to run
+//                and had no processor, as far as the system tells
 //   stop()       ends the guest, whatever it does; settles when no code of the guest runs any more
 //   left()       what the guest has left so far: `stdout`, `stderr`, `truncated`, `files`,
 //                `memoryBytes`, `endedAt`, `stats`
@@ -19,7 +21,8 @@ const { now } = require('./guest.js');
 const { leftBy } = require('./left.js');
 const { FUNCTIONS } = require('./look.js');
 const { ASKED_FOR, COUNTS, ENDED, ENDED_AT, newProgress } = require('./progress.js');
-const { SIZE, STARTED, STARTED_AT, STATE } = require('./progress.js');
+const { SIZE, STARTED, STARTED_AT, STATE, THREAD, THREAD_TIME } = require('./progress.js');
+const { starvedFor } = require('./starved.js');
 const { startWorker } = require('./start-worker.js');
 const { after, endWorker } = require('./workers.js');
 
@@ -193,6 +196,10 @@ class ThreadRun {
 
   isOver() {
     return this.#last !== undefined || Atomics.load(this.#states, STATE) === ENDED;
+  }
+
+  starved(since) {
+    return starvedFor(this.#numbers[THREAD], this.#numbers[THREAD_TIME], since);
   }
 
   async stop() {

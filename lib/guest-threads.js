@@ -80,6 +80,10 @@ class ThreadsRun {
     return this.#endedAt !== undefined;
   }
 
+  starved() {
+    return 0;
+  }
+
   async stop() {
     await this.#threads.stop();
     this.#wasi.close();

@@ -4,7 +4,18 @@
 
 const { parentPort, workerData } = require('node:worker_threads');
 const { now, runJob } = require('./guest-job.js');
-const { COUNTS, ENDED, ENDED_AT, SIZE, STARTED, STARTED_AT, STATE } = require('./progress.js');
+const { threadId, threadTime } = require('../binding.js');
+const {
+  COUNTS,
+  ENDED,
+  ENDED_AT,
+  SIZE,
+  STARTED,
+  STARTED_AT,
+  STATE,
+  THREAD,
+  THREAD_TIME,
+} = require('./progress.js');
 const { plainError } = require('./workers.js');
 
 const states = new Int32Array(workerData.progress);
@@ -18,6 +29,8 @@ const progress = {
   size,
   counts,
   started() {
+    numbers[THREAD] = threadId();
+    numbers[THREAD_TIME] = threadTime();
     numbers[STARTED_AT] = now();
     Atomics.store(states, STATE, STARTED);
   },

@@ -42,7 +42,7 @@ class Program {
  */
 async function compile(wasm, options = {}) {
   validateOwnObject(options, 'options', ['limits']);
-  const { limits = {} } = options;
+  const { limits = { __proto__: null } } = options;
   validateOwnObject(limits, 'options.limits', MODULE_LIMITS);
   return programOf(wasm, moduleLimits(limits));
 }

@@ -15,8 +15,11 @@ const STARTED_AT = 1;
 const ENDED_AT = 2;
 /** How large its memories are, in bytes. */
 const SIZE = 3;
+/** The system's number of its thread, and how much of a processor that had had at the start. */
+const THREAD = 4;
+const THREAD_TIME = 5;
 /** From here on: the calls and the nanoseconds of each function. */
-const COUNTS = 4;
+const COUNTS = 6;
 
 /** @param {number} functions how many there are */
 function newProgress(functions) {
@@ -33,4 +36,6 @@ module.exports = {
   STARTED,
   STARTED_AT,
   STATE,
+  THREAD,
+  THREAD_TIME,
 };

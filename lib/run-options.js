@@ -133,9 +133,9 @@ function checkedRun(kind, options, isolation) {
 
 /** The limits that are kept by changing the module apart from those that a WASI keeps. */
 function dividedLimits(limits) {
-  if (limits === undefined) return { limits: undefined, bounds: moduleLimits({}) };
+  if (limits === undefined) return { limits: undefined, bounds: moduleLimits({ __proto__: null }) };
   validateOwnObject(limits, 'options.limits', [...MODULE_LIMITS, ...LIMITS]);
-  const rest = {};
+  const rest = { __proto__: null };
   for (const name of LIMITS) if (limits[name] !== undefined) rest[name] = limits[name];
   return { limits: rest, bounds: moduleLimits(limits) };
 }

@@ -11,6 +11,12 @@ const { after, errorOf } = require('./workers.js');
 /** How many milliseconds pass at most before it is asked again whether a guest has started. */
 const LEAST_WAIT = 5;
 
+/**
+ * How many milliseconds more a guest has at most whose thread was ready to run and had no processor:
+ * that time does not count.
+ */
+const MOST_GRACE = 250;
+
 /** Why a guest ends before its own end, by who ends it. */
 class Ending {
   /** @param {'timeout' | 'start' | 'aborted' | 'killed'} why */
@@ -51,7 +57,11 @@ async function supervise(run, { timeoutMs, startTimeoutMs, signal }, handle = {}
         if (left <= 0) return end('start');
         left = Math.min(left, Math.max(timeoutMs, LEAST_WAIT));
       } else {
-        left = timeoutMs - (now() - startedAt);
+        const passed = now() - startedAt;
+        left = timeoutMs - passed;
+        if (left <= 0 && passed < timeoutMs + MOST_GRACE) {
+          left = timeoutMs - (passed - run.starved(passed));
+        }
         if (left <= 0) return end('timeout');
       }
       wait(left);

@@ -30,7 +30,7 @@ use options::{InstanceOptions, JsStreams};
 use std::rc::Rc;
 use wasi_rs_core::abi::Clockid;
 use wasi_rs_core::host;
-use wasi_rs_core::host::sys::{end_process, library_path};
+use wasi_rs_core::host::sys::{self, end_process, library_path};
 
 /// Fills the addon's exports.
 #[napi_derive::napi(module_exports)]
@@ -120,6 +120,19 @@ where
     F: 'static + Fn(FunctionCallContext<'_>) -> Result<Return>,
 {
     env.create_function_from_closure(name, callback)
+}
+
+/// How many milliseconds of a processor this thread has had.
+#[napi_derive::napi]
+#[allow(clippy::cast_precision_loss, reason = "nanoseconds of a century fit")]
+pub(crate) fn thread_time() -> f64 {
+    host::time(Clockid::ThreadCputimeId).map_or(0.0, |ns| ns as f64 / 1e6)
+}
+
+/// The system's number of this thread; 0 where it has none.
+#[napi_derive::napi]
+pub(crate) fn thread_id() -> u32 {
+    sys::thread_id().unwrap_or(0)
 }
 
 /// The path of the file that the addon was loaded from: where another thread finds it.

@@ -111,8 +111,6 @@ ours.run('a', { stdout: (chunk: Uint8Array) => void chunk });
 ours.run('a', { trace: () => {} });
 // @ts-expect-error: no other version
 ours.run('a', { version: 'unstable' });
-// @ts-expect-error: a program is made by compile()
-new ours.Program();
 // @ts-expect-error: these are limits of a module
 new ours.WASI({ limits: { memoryBytes: 1 } });
 const limit: Error & { code: 'ERR_WASI_LIMIT'; limit: string } = new ours.WASILimitError('a', 'b');

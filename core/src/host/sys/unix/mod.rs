@@ -110,6 +110,12 @@ pub fn random(bytes: &mut [u8]) -> bool {
     platform::random(bytes)
 }
 
+/// The system's number of this thread, where it has one.
+#[must_use]
+pub fn thread_id() -> Option<u32> {
+    platform::thread_id()
+}
+
 /// Lets another thread run.
 pub fn yield_now() {
     rustix::thread::sched_yield();

@@ -74,6 +74,12 @@ fn counter_frequency() -> u64 {
     })
 }
 
+/// Threads have no number that says how they fare.
+#[must_use]
+pub fn thread_id() -> Option<u32> {
+    None
+}
+
 /// The resolution of a clock in nanoseconds.
 #[allow(unsafe_code, reason = "a call that fills numbers")]
 pub fn clock_resolution(clock: Clockid) -> Result<Timestamp> {
