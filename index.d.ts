@@ -6,10 +6,14 @@
  * @module wasi-rs
  */
 
+// @ts-ignore: without the types of Node, the streams are of any type.
+import type { Readable, Writable } from 'node:stream';
+
 declare global {
   interface SymbolConstructor {
     /** Declared here too, for projects whose `lib` is older than ES2026. */
     readonly dispose: unique symbol;
+    readonly asyncDispose: unique symbol;
   }
 }
 
@@ -51,7 +55,7 @@ export interface WASIOptions {
    * the process ends, as with `process.exit(code)`; in a Worker as well.
    *
    * By default it is `true` with `version`, and without it where an option is used that `node:wasi`
-   * does not have: `outputCap`, `limits`, `clock`, `random`, `sockets` or `sortedReaddir`; a
+   * does not have: `timeoutMs`, `limits`, `clock`, `random`, `sockets` or `sortedReaddir`; a
    * `stdin`, `stdout` or `stderr` that is no number; a preopen that is a `file:` URL or has `path`, `file` or
    * `memory`. `trace` and `stats` only observe, and change nothing. An option that is `undefined`
    * is not used.
@@ -153,6 +157,48 @@ export type Preopen =
       /** @default false */
       readOnly?: boolean | undefined;
     };
+
+/** What a guest may do, wherever it runs. */
+export interface Limits {
+  /**
+   * How many bytes each stream that is a `'pipe'` and collected holds. Beyond it the guest gets
+   * errno 51 (nospc) of a {@link WASI}, and {@link WASI.stdoutTruncated} is true; {@link run} and a
+   * {@link Pool} end it: `reason: 'output'`.
+   *
+   * @default 67108864
+   */
+  outputBytes?: number | undefined;
+  /**
+   * How many descriptors it may have open, the first ones included; beyond it is errno 33 (mfile).
+   */
+  openFiles?: number | undefined;
+  /** How many bytes it may write in all; beyond it is errno 19 (dquot). */
+  writtenBytes?: number | undefined;
+  /** How many entries of directories it may list in all; beyond it is errno 19 (dquot). */
+  readdirEntries?: number | undefined;
+  /**
+   * How many calls it may make; the next one ends it: `ERR_WASI_LIMIT` out of `start()`, `reason:
+   * 'limit'` of {@link run}.
+   */
+  hostCalls?: number | undefined;
+}
+
+/** Limits that are written into a module before it is compiled. */
+export interface ModuleLimits {
+  /**
+   * How many bytes all linear memories may have together. A guest that grows beyond it gets -1, and
+   * lives. One that asks for more to start is `ERR_WASI_LIMIT` of {@link compile}, and `reason:
+   * 'memory'` of {@link run}. One with structures, arrays or large exceptions, which take other
+   * memory, is `ERR_WASI_UNBOUNDED_MEMORY`; one that has something unknown, a
+   * `WebAssembly.CompileError` with `ERR_WASI_MODULE`.
+   */
+  memoryBytes?: number | undefined;
+  /**
+   * How many elements all tables may have together; likewise. @default 100000 if there is
+   * `memoryBytes`
+   */
+  tableElements?: number | undefined;
+}
 
 /**
  * A clock: the host's, one that stands at a time, or one that goes on by a step at each reading; in
@@ -297,47 +343,16 @@ export interface EmbedderOptions extends Omit<
     | ((chunk: Uint8Array) => void)
     | undefined;
   /**
-   * How many bytes a `'pipe'` holds; beyond it the guest gets errno 51 (nospc), and {@link
-   * WASI.stdoutTruncated} is true.
-   * @default 67108864
+   * For how many milliseconds the guest may run, 0 to `Infinity`, from the moment `_start` is
+   * called; where you call an export yourself, from the guest's first call on. It stops the guest
+   * at its next call and in each wait, by `ERR_WASI_LIMIT` out of `start()`. A guest that makes no
+   * calls is not stopped in the calling thread: {@link run} stops it.
+   *
+   * @default Infinity
    */
-  outputCap?: number | undefined;
+  timeoutMs?: number | undefined;
   /** What the guest may do. */
-  limits?:
-    | {
-        /**
-         * How many descriptors it may have open, the first ones included; beyond it is errno 33
-         * (mfile).
-         */
-        openFiles?: number | undefined;
-        /** How many bytes it may write in all; beyond it is errno 19 (dquot). */
-        writtenBytes?: number | undefined;
-        /** How many entries of directories it may list in all; beyond it is errno 19 (dquot). */
-        readdirEntries?: number | undefined;
-        /** How many calls it may make; the next one throws `ERR_WASI_LIMIT` out of `start()`. */
-        hostCalls?: number | undefined;
-        /**
-         * For how many milliseconds from its first call on it may make calls; a later one, or one
-         * that still waits, throws `ERR_WASI_LIMIT`. A guest that makes no calls is not stopped:
-         * see {@link runInWorker}.
-         */
-        deadlineMs?: number | undefined;
-        /**
-         * How many bytes all linear memories may have together. For {@link runInWorker} with the
-         * bytes of a module, which it gives maxima: a guest that grows beyond them gets -1. One
-         * that asks for more to start is `ERR_WASI_LIMIT`; one with structures, arrays or large
-         * exceptions, which take other memory, `ERR_WASI_UNBOUNDED_MEMORY`; one that has something
-         * unknown, a `WebAssembly.CompileError` with `ERR_WASI_MODULE`. {@link WASI} refuses it: it
-         * gets a module that is compiled.
-         */
-        memoryBytes?: number | undefined;
-        /**
-         * How many elements all tables may have together; likewise. @default 100000 if there is
-         * `memoryBytes`
-         */
-        tableElements?: number | undefined;
-      }
-    | undefined;
+  limits?: Limits | undefined;
   /**
    * Gets each call after it was made; `true` prints them to the standard error. It never stops or
    * changes the guest: of what the function throws, the first becomes a warning of the process
@@ -443,7 +458,7 @@ export class WASI {
    * @param instance a `WebAssembly.Instance`, or an object with `exports`
    * @returns 0 if `_start` returned. If it called `proc_exit`, and `returnOnExit` is on, the exit
    *   code, as a signed number of 32 bits.
-   * @throws {Error} `ERR_WASI_LIMIT`: the guest reached `limits.hostCalls` or `limits.deadlineMs`.
+   * @throws {WASILimitError} `ERR_WASI_LIMIT`: the guest reached `limits.hostCalls` or `timeoutMs`.
    *   The property `limit` names the one.
    * @throws {Error} `ERR_WASI_ALREADY_STARTED`: this, `initialize` or `finalizeBindings` was called
    *   before.
@@ -490,10 +505,10 @@ export class WASI {
   /** What the guest wrote to its standard error, if that is a `'pipe'`: a copy. */
   get stderr(): Uint8Array | undefined;
 
-  /** Whether `outputCap` cut what the guest wrote to its standard output, if that is a `'pipe'`. */
+  /** Whether `limits.outputBytes` cut what the guest wrote to its standard output, if that is a `'pipe'`. */
   get stdoutTruncated(): boolean | undefined;
 
-  /** Whether `outputCap` cut what the guest wrote to its standard error, if that is a `'pipe'`. */
+  /** Whether `limits.outputBytes` cut what the guest wrote to its standard error, if that is a `'pipe'`. */
   get stderrTruncated(): boolean | undefined;
 
   /**
@@ -556,43 +571,353 @@ export class WASIExitError extends Error {
   readonly exitCode: number;
 }
 
+/** The end of a guest that reached a limit. No guest can catch it. */
+export class WASILimitError extends Error {
+  /** @param limit for a limit of your own: its name */
+  constructor(message: string, limit: string);
+  readonly code: 'ERR_WASI_LIMIT';
+  /**
+   * The option that bounded the guest: `'timeoutMs'`, `'hostCalls'`, `'outputBytes'`,
+   * `'memoryBytes'` or `'tableElements'`. `'memory'` if the system had no more, and `'kill'` if the
+   * guest was killed.
+   */
+  readonly limit: string;
+}
+
 /** A `WebAssembly.Module`, whether or not the project's `lib` declares it. */
 export type WebAssemblyModule = object;
 
-/** What a command left that ran in a Worker. */
-export interface WorkerResult {
-  /** 0, or what the guest gave to `proc_exit`. */
-  exitCode: number;
-  /** What it wrote to its standard output, unless that went elsewhere. */
-  stdout?: Uint8Array;
-  /** What it wrote to its standard error, unless that went elsewhere. */
-  stderr?: Uint8Array;
-  /** As {@link WASI.stdoutTruncated}. */
-  stdoutTruncated?: boolean;
-  /** As {@link WASI.stderrTruncated}. */
-  stderrTruncated?: boolean;
-  /** As {@link WASI.stats}. */
-  stats?: { [name: string]: FunctionStats };
+/**
+ * What can be run: the path of a file, a URL (`file:`, `https:`, `http:`, `data:`), the bytes of a
+ * module, a `Response` of `fetch` or a `Blob`, a `WebAssembly.Module`, a {@link Program}, or a
+ * promise of one of them.
+ */
+export type WasmSource =
+  | string
+  | URL
+  | ArrayBuffer
+  | SharedArrayBuffer
+  | ArrayBufferView
+  | { arrayBuffer(): Promise<ArrayBuffer> }
+  | WebAssemblyModule
+  | Program
+  | PromiseLike<
+      | string
+      | URL
+      | ArrayBuffer
+      | SharedArrayBuffer
+      | ArrayBufferView
+      | { arrayBuffer(): Promise<ArrayBuffer> }
+      | WebAssemblyModule
+      | Program
+    >;
+
+/** A module that {@link compile} has compiled, for any number of runs. */
+export interface Program {
+  /**
+   * `'command'` has `_start`, and is what can be run; `'threads'` starts threads besides
+   * (wasi-threads). `'reactor'` has only exports to be called.
+   */
+  readonly kind: 'command' | 'reactor' | 'threads';
+  readonly imports: readonly {
+    readonly module: string;
+    readonly name: string;
+    readonly kind: string;
+  }[];
+  readonly exports: readonly { readonly name: string; readonly kind: string }[];
 }
 
 /**
- * Runs a command in a Worker, so that this thread stays free and the guest can be ended at any
- * time. Its standard input is empty, and its output is collected, unless the options say otherwise.
+ * Reads a module, gives its memories and tables maxima, and compiles it once.
  *
- * @param wasm a module or its bytes
- * @param options as for {@link WASI}, but no functions: they cannot be sent to a Worker
- * @param limits `timeoutMs`: after how many milliseconds the guest is ended, whatever it does; any
- *   number from 0 to `Infinity`, which is the default
- * @returns It settles as soon as the result is there, whether or not the thread has ended. It
- *   rejects with the error of a trap, with that of an option, and with `ERR_WASI_LIMIT` when the
- *   time is over. Errors keep their class (of JavaScript's and WebAssembly's own ones), name,
- *   message, code, stack and cause. An exception of WebAssembly that the guest does not catch is an
- *   `Error` with the code `ERR_WASI_EXCEPTION`.
- * @throws {TypeError} `ERR_INVALID_ARG_TYPE`: `timeoutMs` is no number.
- * @throws {RangeError} `ERR_OUT_OF_RANGE`: `timeoutMs` is negative or `NaN`.
+ * ```js
+ * const program = await compile('app.wasm', { limits: { memoryBytes: 64 * 2 ** 20 } });
+ * const { reason, stdout } = await run(program, { args: ['app', '--version'] });
+ * ```
+ *
+ * @returns It rejects with the error of reading the file (`ENOENT`), with a
+ *   `WebAssembly.CompileError` for what is no valid module (`ERR_WASI_MODULE` if it is no module at
+ *   all, or a component), with `ERR_WASI_LIMIT` if it asks for more to start, and with a TypeError
+ *   or RangeError for a wrong option.
  */
-export function runInWorker(
-  wasm: ArrayBuffer | ArrayBufferView | WebAssemblyModule,
-  options?: WASIOptions | EmbedderOptions,
-  limits?: { timeoutMs?: number | undefined },
-): Promise<WorkerResult>;
+export function compile(
+  wasm: WasmSource,
+  options?: { limits?: ModuleLimits | undefined },
+): Promise<Program>;
+
+/** Options of {@link run}, {@link spawn} and {@link Pool.run}. */
+export interface CommonRunOptions extends Omit<
+  EmbedderOptions,
+  'version' | 'returnOnExit' | 'stdin' | 'stdout' | 'stderr' | 'trace' | 'timeoutMs' | 'limits'
+> {
+  /** No other is run. @default 'preview1' */
+  version?: 'preview1' | undefined;
+  /** It always is. @default true */
+  returnOnExit?: true | undefined;
+  /**
+   * The arguments with the program's name **first**: `args: ['app', '--version']`.
+   *
+   * @default [basename] the name of the file, or `program.wasm`
+   */
+  args?: readonly string[] | undefined;
+  /** Prints each call to the host's standard error. @default false */
+  trace?: boolean | undefined;
+  /**
+   * After how many milliseconds, 0 to `Infinity`, the guest is ended, whatever it does: `reason:
+   * 'timeout'`. They count from the moment `_start` is called; neither a queue nor the start
+   * counts. 0 runs nothing.
+   *
+   * @default Infinity
+   */
+  timeoutMs?: number | undefined;
+  /**
+   * How many milliseconds may pass until `_start` is called, once the module is compiled; then
+   * there is an error with the code `ERR_WASI_START_TIMEOUT`.
+   *
+   * @default 10000
+   */
+  startTimeoutMs?: number | undefined;
+  /** Ends the guest, whatever it does. */
+  signal?: AbortSignal | undefined;
+  /** All bounds of the guest but its time. */
+  limits?: (Limits & ModuleLimits) | undefined;
+}
+
+/** What a guest of {@link run} may have as its standard input: text, or what a WASI takes. */
+export type RunInput = string | number | Bytes | HasDescriptor;
+/** Where its output may go: to `'pipe'`, it is collected. */
+export type RunOutput = number | 'inherit' | 'ignore' | 'pipe' | HasDescriptor;
+
+export interface PoolRunOptions extends CommonRunOptions {
+  /**
+   * Text or bytes to read. Of the words, `'inherit'` is the host's standard input, and `'ignore'`
+   * none; for the text `'inherit'` give bytes.
+   *
+   * @default 'ignore'
+   */
+  stdin?: RunInput | undefined;
+  /** @default 'pipe' */
+  stdout?: RunOutput | undefined;
+  /** @default 'pipe' */
+  stderr?: RunOutput | undefined;
+  /** Whether the collected output is text or bytes. @default 'utf8' */
+  encoding?: 'utf8' | 'buffer' | undefined;
+}
+
+export interface RunOptions extends PoolRunOptions {
+  /**
+   * Where the guest runs: in a thread of this process, or in a process of its own, which survives
+   * what V8 answers by ending the process. On Bun and Deno a thread that computes cannot be ended,
+   * so `'thread'` with `timeoutMs` or `signal` is an error there.
+   *
+   * @default 'thread'; 'process' on Bun and Deno
+   */
+  isolation?: 'thread' | 'process' | undefined;
+  /** How many threads a guest of wasi-threads may have beside its first. @default 64 */
+  maxThreads?: number | undefined;
+}
+
+export interface SpawnOptions extends CommonRunOptions {
+  /** A pipe is {@link Guest.stdin}. Others as in {@link RunOptions}. @default 'pipe' */
+  stdin?: RunInput | undefined;
+  /** A pipe is {@link Guest.stdout}. @default 'pipe' */
+  stdout?: RunOutput | undefined;
+  /** A pipe is {@link Guest.stderr}. @default 'pipe' */
+  stderr?: RunOutput | undefined;
+  /** As in {@link RunOptions}; a guest that can be killed. */
+  isolation?: 'thread' | 'process' | undefined;
+  /** As in {@link RunOptions}. @default 64 */
+  maxThreads?: number | undefined;
+  /**
+   * The guest's streams are a terminal of this size, 1 to 65535 each, and `COLUMNS` and `LINES` say
+   * so. It has a line discipline, unless it is `raw`.
+   */
+  tty?: { columns: number; rows: number; raw?: boolean | undefined } | undefined;
+}
+
+/** What is known of a run, however it ended. */
+export interface Ended {
+  /** Whether `limits.outputBytes` cut the output. `files`: there was more than is handed over. */
+  truncated: { stdout: boolean; stderr: boolean; files?: true };
+  /**
+   * The files of preopens in memory, by their absolute paths as the guest would open them. A link
+   * is the file that it leads to. At most 100,000 of them, of at most 512 MiB together.
+   */
+  files: Map<string, Uint8Array>;
+  /**
+   * How large the memories are at the end, in bytes: memories only grow. Those that the module
+   * exports or imports. Of a guest that was ended while it computed, as of its last call.
+   */
+  memoryBytes: number;
+  /** As {@link WASI.stats}, with the option `stats`. */
+  stats?: { [name: string]: { calls: number; ns: number } };
+  /** From the call of `_start` to the end, in milliseconds. */
+  durationMs: number;
+  /** From the call of `run`, `spawn`, or from its turn in the Pool, to that of `_start`. */
+  startMs: number;
+}
+
+/** How a guest ended. */
+export type EndReason =
+  | {
+      /** `_start` returned (0), or the guest called `proc_exit`. */
+      reason: 'exit';
+      exitCode: number;
+      error?: undefined;
+    }
+  | {
+      /**
+       * `'trap'`: a trap, an exhausted stack, an exception that nothing caught. `'crash'`: what ran
+       * the guest has ended.
+       */
+      reason: 'trap' | 'crash';
+      exitCode: null;
+      error: Error;
+    }
+  | {
+      /**
+       * `'timeout'`: `timeoutMs`. `'memory'`: it asked for more to start than it may have, or than
+       * there is. `'limit'`: `limits.hostCalls`. `'output'`: `limits.outputBytes`. `'killed'`:
+       * {@link Guest.kill}.
+       */
+      reason: 'timeout' | 'memory' | 'limit' | 'output' | 'killed';
+      exitCode: null;
+      error: WASILimitError;
+    };
+
+export type RunResult<T extends string | Uint8Array = string> = Ended & {
+  /** What it wrote to its standard output, if that is a `'pipe'`; empty otherwise. */
+  stdout: T;
+  /** What it wrote to its standard error, if that is a `'pipe'`; empty otherwise. */
+  stderr: T;
+} & EndReason;
+
+/** How a guest of {@link spawn} ended. `'aborted'`: by its signal, whose reason is the `error`. */
+export type ExitStatus = Ended &
+  (EndReason | { reason: 'aborted'; exitCode: null; error: unknown });
+
+/**
+ * Runs a program to its end, in a thread of its own. Its standard input is empty and its output
+ * collected, unless the options say otherwise.
+ *
+ * ```js
+ * const { reason, exitCode, stdout, files } = await run('plugin.wasm', {
+ *   args: ['plugin', '/work/in.json'],
+ *   preopens: { '/work': { memory: { 'in.json': '{}' } } },
+ *   timeoutMs: 100,
+ *   limits: { memoryBytes: 64 * 2 ** 20 },
+ * });
+ * ```
+ *
+ * @returns What the guest did resolves, whatever it was: see {@link RunResult}. What is there of
+ *   its output and files is there. It rejects with `signal.reason`, unchanged; with the errors of
+ *   {@link compile} and those of the constructor of {@link WASI}; with a `WebAssembly.LinkError`
+ *   (`ERR_WASI_MISSING_IMPORT`) that names all imports that nobody gives; with a TypeError
+ *   (`ERR_INVALID_ARG_VALUE`) for a reactor; and with `ERR_WASI_START_TIMEOUT`. Errors of the
+ *   guest's thread keep their class, name, message, code, stack and cause.
+ */
+export function run(
+  wasm: WasmSource,
+  options: RunOptions & { encoding: 'buffer' },
+): Promise<RunResult<Uint8Array>>;
+export function run(
+  wasm: WasmSource,
+  options?: RunOptions & { encoding?: 'utf8' | undefined },
+): Promise<RunResult<string>>;
+export function run(
+  wasm: WasmSource,
+  options?: RunOptions,
+): Promise<RunResult<string> | RunResult<Uint8Array>>;
+
+/** A program that runs, with live streams. */
+export interface Guest {
+  /** Writes to the guest's standard input. Errors of it end no process: listen, if you care. */
+  readonly stdin: Writable;
+  /** Reads the guest's standard output. */
+  readonly stdout: Readable;
+  /** Reads the guest's standard error. */
+  readonly stderr: Readable;
+  /**
+   * How it ended. It rejects as the promise of {@link run}, but for an abort; the streams are
+   * destroyed with that error, so who uses only them need not look here.
+   */
+  readonly exited: Promise<ExitStatus>;
+  /** Ends the guest, whatever it does. What it has written can be read. */
+  kill(): void;
+  /**
+   * Gives the guest's terminal another size.
+   *
+   * @throws {Error} `ERR_WASI_NO_TERMINAL`: it was started without `tty`.
+   */
+  resize(columns: number, rows: number): void;
+  /** Kills the guest, waits for its end and destroys its streams. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/**
+ * Starts a program whose standard streams are Node's streams: pipes of the system, with
+ * back-pressure both ways. Returns at once; what is wrong comes out of {@link Guest.exited}.
+ *
+ * ```js
+ * const guest = spawn('wc.wasm');
+ * createReadStream('book.txt').pipe(guest.stdin);
+ * guest.stdout.pipe(process.stdout);
+ * await guest.exited;
+ * ```
+ */
+export function spawn(wasm: WasmSource, options?: SpawnOptions): Guest;
+
+export interface PoolOptions {
+  /** How many Workers there are at most. @default os.availableParallelism() */
+  size?: number | undefined;
+  /** How many runs may wait for one; the next is `ERR_WASI_POOL_FULL`. @default Infinity */
+  maxQueue?: number | undefined;
+  /** After how many runs a Worker is replaced. @default Infinity */
+  maxRunsPerWorker?: number | undefined;
+  /** As in {@link RunOptions}, for all runs. */
+  isolation?: 'thread' | 'process' | undefined;
+}
+
+/**
+ * Warm Workers for any number of programs. Each run has a fresh instance and a fresh WASI. A Worker
+ * whose guest had to be ended is replaced. Those that have nothing to do keep no process from
+ * ending.
+ *
+ * ```js
+ * await using pool = new Pool({ size: 2 });
+ * const program = await compile('handler.wasm', { limits: { memoryBytes: 64 * 2 ** 20 } });
+ * const { stdout } = await pool.run(program, { stdin: request, timeoutMs: 1000 });
+ * ```
+ */
+export class Pool {
+  /**
+   * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`: an option is wrong.
+   * @throws {RangeError} `ERR_OUT_OF_RANGE`: likewise.
+   */
+  constructor(options?: PoolOptions);
+  /**
+   * As {@link run}. A {@link Program} or `WebAssembly.Module` is compiled once, and known again.
+   * Modules of wasi-threads are refused: TypeError, `ERR_INVALID_ARG_VALUE`.
+   *
+   * @returns It also rejects with `ERR_WASI_POOL_FULL`, and with `ERR_WASI_POOL_CLOSED` after
+   *   {@link Pool.close}.
+   */
+  run(
+    wasm: WasmSource,
+    options: PoolRunOptions & { encoding: 'buffer' },
+  ): Promise<RunResult<Uint8Array>>;
+  run(
+    wasm: WasmSource,
+    options?: PoolRunOptions & { encoding?: 'utf8' | undefined },
+  ): Promise<RunResult<string>>;
+  run(
+    wasm: WasmSource,
+    options?: PoolRunOptions,
+  ): Promise<RunResult<string> | RunResult<Uint8Array>>;
+  /** Lets all runs that were asked for come to their end, then ends all Workers. */
+  close(): Promise<void>;
+  /** How many runs wait for a Worker. */
+  readonly queued: number;
+  /** The same as {@link Pool.close}. */
+  [Symbol.asyncDispose](): Promise<void>;
+}

@@ -20,16 +20,13 @@ const {
   collectedOutput,
   createInstance,
   instanceId,
-  isTreeLink,
-  listTreeFiles,
   outputTruncated,
-  readTreeFile,
   shareInstance,
   unshareInstance,
 } = require('./binding.js');
 const { inThisRealm } = require('./lib/bytes.js');
-const { WASIExitError } = require('./lib/ends.js');
-const { accessDenied, constructionFailed, listTooLong, nodeError } = require('./lib/errors.js');
+const { WASIExitError, WASILimitError } = require('./lib/ends.js');
+const { accessDenied, constructionFailed, nodeError } = require('./lib/errors.js');
 const {
   Guest,
   checkRunning,
@@ -53,8 +50,8 @@ const {
   validateUndefined,
 } = require('./lib/options.js');
 
-const { assign, defineProperty } = Object;
-const { apply } = Reflect;
+const { assign, defineProperty, setPrototypeOf } = Object;
+const { apply, construct } = Reflect;
 const { hasOwnProperty: hasOwn } = Object.prototype;
 
 // State lies under symbols with the descriptions that `node:wasi` uses. emnapi, the runtime under
@@ -86,9 +83,13 @@ const kPeerName = Symbol('kPeerName');
 /** `wasi[kShare]()` gives the number under which other threads can attach to the instance. */
 const kShare = Symbol('kShare');
 /**
- * `WASI[kAttach](number, options)` makes a WASI that shares the descriptors of another thread's.
+ * `WASI[kAttach](number)` makes a WASI that shares the descriptors of another thread's.
  */
 const kAttach = Symbol('kAttach');
+/** `WASI[kChecked](checked)` makes a WASI of options that `checkedOptions` has checked. */
+const kChecked = Symbol('kChecked');
+/** `wasi[kGuest]` is the state that its imports share. */
+const kGuest = Symbol('kGuest');
 
 /** What a WASI has of options that attaches to another's: all else is there. */
 const ATTACHED = {
@@ -119,8 +120,8 @@ class WASI {
    *   `ERR_ACCESS_DENIED`: the permission model forbids it.
    */
   constructor(options = {}) {
-    const attached = attaching;
-    attaching = undefined;
+    const { attached, prepared } = inner;
+    inner = NOTHING;
     validateObject(options, 'options');
     // Two contracts meet in this class. Without `version` the documentation of Node 18 holds: the
     // guest's exit ends the process. With it that of Node 20 and later holds: `start` returns. So
@@ -128,7 +129,7 @@ class WASI {
     // for this class.
     const versioned = options.version !== undefined;
     const bindingName = versioned ? bindingNameOf(options.version) : 'wasi_snapshot_preview1';
-    const checked = attached === undefined ? checkedOptions(options) : ATTACHED;
+    const checked = prepared ?? checkedOptions(options);
     const handle = attached === undefined ? newInstance(checked.native) : attachInstance(attached);
     const guest = new Guest();
     guest.handle = handle;
@@ -144,6 +145,7 @@ class WASI {
     this[kBindingName] = bindingName;
     this[kSetMemory] = (memory) => useMemory(guest, memory);
     this[kHandle] = handle;
+    this[kGuest] = guest;
     this[kPreopens] = checked.names;
     this[kSockets] = NO_SOCKETS;
     this[kOwnThread] = checked.isOwnThread;
@@ -220,6 +222,7 @@ class WASI {
     const { _start, _initialize } = this[kInstance].exports;
     validateFunction(_start, 'instance.exports._start');
     validateUndefined(_initialize, 'instance.exports._initialize');
+    this[kObservation]?.begin();
     const ended = this[kRun](_start);
     return ended === undefined ? 0 : ended.exitCode;
   }
@@ -240,6 +243,7 @@ class WASI {
     validateUndefined(_start, 'instance.exports._start');
     if (_initialize !== undefined) {
       validateFunction(_initialize, 'instance.exports._initialize');
+      this[kObservation]?.begin();
       return this[kRun](_initialize)?.exitCode;
     }
     return undefined;
@@ -290,7 +294,7 @@ class WASI {
   }
 
   /**
-   * @returns {boolean | undefined} whether `outputCap` cut what the guest wrote to its standard
+   * @returns {boolean | undefined} whether `limits.outputBytes` cut what the guest wrote to its standard
    * output, if that is a `'pipe'`
    */
   get stdoutTruncated() {
@@ -298,7 +302,7 @@ class WASI {
   }
 
   /**
-   * @returns {boolean | undefined} whether `outputCap` cut what the guest wrote to its standard
+   * @returns {boolean | undefined} whether `limits.outputBytes` cut what the guest wrote to its standard
    * error, if that is a `'pipe'`
    */
   get stderrTruncated() {
@@ -313,11 +317,8 @@ class WASI {
    * @returns {Uint8Array | undefined} a copy of its bytes, if there is such a file
    */
   readFile(guestPath) {
-    const names = this[kPreopens];
-    const place = placeOf(names, String(guestPath));
-    if (place === undefined) return undefined;
-    const { index, path } = place;
-    return inThisRealm(readTreeFile(instanceId(this[kHandle]), index, path, names[index] === '/'));
+    const { readFile } = require('./lib/files.js');
+    return readFile(instanceId(this[kHandle]), this[kPreopens], String(guestPath));
   }
 
   /**
@@ -332,12 +333,9 @@ class WASI {
     checkKeys(options, 'options', ['withTypes']);
     const { withTypes = false } = options;
     validateBoolean(withTypes, 'options.withTypes');
-    const id = instanceId(this[kHandle]);
-    const prefixes = this[kPreopens].map((name) => (name.endsWith('/') ? name : `${name}/`));
-    if (withTypes) return typedFiles(id, prefixes);
-    const files = listTreeFiles(id, prefixes);
-    if (typeof files === 'string') throw listTooLong(files);
-    return files.sort();
+    const files = require('./lib/files.js');
+    const list = withTypes ? files.listTypedFiles : files.listFiles;
+    return list(instanceId(this[kHandle]), this[kPreopens]);
   }
 
   /**
@@ -377,73 +375,62 @@ function newInstance({ args, env, stdin, stdout, stderr, preopens, extended }) {
   throw constructionFailed(made, preopens[preopen]);
 }
 
-/** As described in index.d.ts; loaded when it is first called. */
-function runInWorker(wasm, options, limits) {
-  return require('./lib/run-in-worker.js').runInWorker(wasm, options, limits);
+// As described in index.d.ts. What they need is loaded when they are first called.
+
+function compile(wasm, options) {
+  return require('./lib/program.js').compile(wasm, options);
 }
 
-/**
- * Where a guest's C library (wasi-libc) looks a path up: below the preopen with the longest name
- * that the path begins with; of two with the same name, the later one. It compares text: a name
- * behind `/./` or `..` is no preopen's to it.
- *
- * @returns {{ index: number, path: string } | undefined} the preopen and the path below it
- */
-function placeOf(names, guestPath) {
-  // A path that does not begin at the root begins at the working directory, which is the root.
-  const path = guestPath.replace(/^\/+/, '');
-  let found;
-  let longest = -1;
-  for (let index = names.length - 1; index >= 0; index--) {
-    const prefix = names[index].replace(/^(?:\/|\.(?:\/|$))+/, '');
-    if (prefix.length <= longest || !path.startsWith(prefix)) continue;
-    // Only whole components match.
-    const next = path[prefix.replace(/\/+$/, '').length];
-    if (prefix !== '' && next !== undefined && next !== '/') continue;
-    longest = prefix.length;
-    found = { index, path: path.slice(prefix.length).replace(/^\/+/, '') || '.' };
+function run(wasm, options) {
+  return require('./lib/run.js').run(wasm, options);
+}
+
+function spawn(wasm, options) {
+  return require('./lib/spawn.js').spawn(wasm, options);
+}
+
+class Pool {
+  constructor(options) {
+    const { Pool: Whole } = require('./lib/pool.js');
+    setPrototypeOf(Pool.prototype, Whole.prototype);
+    return construct(Whole, [options], new.target);
   }
-  return found;
-}
-
-/** The files of all trees with their types. A name that has gone meanwhile is left out. */
-function typedFiles(id, prefixes) {
-  // A preopen's number as the prefix: a path alone does not say which of two nested preopens it is
-  // in.
-  const files = listTreeFiles(
-    id,
-    prefixes.map((_, index) => `${index}:`),
-  );
-  if (typeof files === 'string') throw listTooLong(files);
-  return files
-    .map((file) => {
-      const [index] = file.split(':', 1);
-      const path = file.slice(index.length + 1);
-      const isLink = isTreeLink(id, Number(index), path);
-      return { path: prefixes[index] + path, type: isLink ? 'symlink' : 'file', isLink };
-    })
-    .filter(({ isLink }) => isLink !== null)
-    .map(({ path, type }) => ({ path, type }))
-    .sort((one, other) => (one.path < other.path ? -1 : one.path > other.path ? 1 : 0));
 }
 
 /**
- * What the next WASI attaches to; not an option, because users' options are read as Node reads
- * them.
+ * How the next WASI is made; no option, because users' options are read as Node reads them.
  */
-let attaching;
+const NOTHING = { attached: undefined, prepared: undefined };
+let inner = NOTHING;
 
 /** A WASI with the descriptors, arguments and environment of another thread's. */
 defineProperty(WASI, kAttach, {
-  value(number, options) {
-    attaching = number;
-    return new WASI(options);
+  value(attached) {
+    inner = { attached, prepared: ATTACHED };
+    return new WASI({ version: 'preview1' });
+  },
+});
+defineProperty(WASI, kChecked, {
+  value(prepared) {
+    inner = { attached: undefined, prepared };
+    return new WASI({ version: 'preview1' });
   },
 });
 
-module.exports = { WASI, WASIExitError, runInWorker };
-// For threads.js and its Workers. Each copy of the package has keys of its own: an addon knows its
-// own instances only.
+module.exports = { Pool, WASI, WASIExitError, WASILimitError, compile, run, spawn };
+// For what runs guests in other threads. Each copy of the package has keys of its own: an addon
+// knows its own instances only.
 defineProperty(module.exports, Symbol.for('wasi-rs.keys'), {
-  value: { kAttach, kCheck, kPeerName, kRun, kSetMemory, kShare },
+  value: {
+    kAttach,
+    kCheck,
+    kChecked,
+    kGuest,
+    kHandle,
+    kOwnThread,
+    kPeerName,
+    kRun,
+    kSetMemory,
+    kShare,
+  },
 });

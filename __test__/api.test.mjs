@@ -75,7 +75,15 @@ const symbolOf = (wasi, description) =>
   Object.getOwnPropertySymbols(wasi).find((symbol) => symbol.description === description);
 
 test('require and import give the same class', () => {
-  assert.deepEqual(Object.keys(require('../index.js')), ['WASI', 'WASIExitError', 'runInWorker']);
+  assert.deepEqual(Object.keys(require('../index.js')), [
+    'Pool',
+    'WASI',
+    'WASIExitError',
+    'WASILimitError',
+    'compile',
+    'run',
+    'spawn',
+  ]);
   assert.equal(imported.WASI, WASI);
   assert.equal(imported.default.WASI, WASI);
   assert.equal(require('wasi-rs').WASI, WASI);

@@ -306,7 +306,7 @@ test('the options beyond those of Node are all explained', () => {
     declared.slice(0, declared.indexOf('\n}')).matchAll(/^ +(\w+)\?:/gm),
     ([, name]) => name,
   );
-  assert.ok(names.includes('limits') && names.includes('deadlineMs'));
+  assert.ok(names.includes('limits') && names.includes('timeoutMs'));
   const text = ['README.md', 'docs/embedding.md', 'docs/limits.md', 'docs/sandbox.md']
     .map(read)
     .join('\n');

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 const folder = fileURLToPath(new URL('../examples', import.meta.url));
 const SHOWN = {
   'determinism.mjs': /^[0-9a-f]{32}\nthe same again: true\n$/,
-  'limits.mjs': /^ERR_WASI_LIMIT hostCalls - .*\nERR_WASI_LIMIT deadlineMs - .*\n$/,
+  'limits.mjs': /^ERR_WASI_LIMIT hostCalls - .*\nERR_WASI_LIMIT timeoutMs - .*\n$/,
   'memory.mjs':
     /^exit code 0\nfiles: .*\/input\/a\.txt.*\/output\/report\.txt\n\/output\/report\.txt:\n[^]*a\.txt/,
   'preopens.mjs': /^exit code 0\n[^]*notes\.txt/,
@@ -16,7 +16,7 @@ const SHOWN = {
   'stdio.mjs':
     /^collected: "hello world\\n"\na chunk of 12 bytes\nstopped by my own error: true\n$/,
   'tracing.mjs': /^fd_write \{"fd":1,.*\} success\nfd_write was called 1 time\(s\)\n$/,
-  'worker.mjs': /^0 "hello world\\n"\nERR_WASI_LIMIT timeoutMs\n$/,
+  'worker.mjs': /^exit 0 "hello world\\n"\ntimeout timeoutMs\n$/,
 };
 
 test('every example is run', () => {

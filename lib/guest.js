@@ -59,6 +59,8 @@ class Guest {
   ended = undefined;
   /** The value that `createInstance` returned. Collecting it releases the instance. */
   handle = undefined;
+  /** Where other threads see how large the memory is, in bytes: a `Float64Array` with one number. */
+  size = undefined;
   /** Objects whose descriptors the guest uses: collecting one would close its descriptor. */
   lent = undefined;
 }
@@ -86,6 +88,7 @@ function setView(guest, buffer) {
   const length = apply(getLength, bytes, []);
   guest.view = bytes;
   guest.knownLength = length;
+  if (guest.size !== undefined) guest.size[0] = length;
   // A memory may end within a word.
   guest.words = new ViewOfWords(buffer, 0, (length - (length % 4)) / 4);
 }
@@ -223,7 +226,7 @@ function finish(guest, call) {
     } else if (outcome !== AGAIN) {
       stopFor(guest, new Error(`wasi-rs: internal fault in ${call.name}`));
     } else if (guest.deadline !== Infinity && now() > guest.deadline) {
-      exceed(guest, 'deadlineMs', 'The guest has run for as long as it may');
+      exceed(guest, 'timeoutMs', 'The guest has run for as long as it may');
     }
   }
 }

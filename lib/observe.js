@@ -19,12 +19,15 @@ const PAUSE = 5;
  * Wraps all imports.
  *
  * @param {object} wasiImport is changed
- * @param {object} observers `hostCalls`, `deadlineMs`, `trace`, `stats`
+ * @param {object} observers `hostCalls`, `timeoutMs`, `trace`, `stats`; and `counts`, a
+ *   `Float64Array` for what is counted, if other threads are to see it: the calls and the
+ *   nanoseconds of each function, in the order of `wasiImport`
  * @param {object} guest `now`, `setDeadline`, `copyOut`, `check`, `exceed`; `peers`, if it has
  *   sockets
- * @returns {{ stats: () => object | undefined }}
+ * @returns {{ stats: () => object | undefined, begin: () => void }} `begin`: the guest's time begins
+ *   here, and not with its first call
  */
-function observe(wasiImport, { hostCalls, deadlineMs, trace, stats }, guest) {
+function observe(wasiImport, { hostCalls, timeoutMs, trace, stats, counts }, guest) {
   const report = trace === true ? print : trace ? guarded(trace) : undefined;
   const { peers } = guest;
   const isTimed = stats === true || report !== undefined;
@@ -33,18 +36,22 @@ function observe(wasiImport, { hostCalls, deadlineMs, trace, stats }, guest) {
   let deadline;
   const table = { __proto__: null };
 
-  /** Time runs from the first call. */
+  function begin() {
+    if (timeoutMs !== undefined) guest.setDeadline((deadline = guest.now() + timeoutMs));
+  }
+
   function check() {
     guest.check();
     if (--left < 0) guest.exceed('hostCalls', `The guest has made its ${hostCalls} calls`);
-    if (deadlineMs === undefined) return;
-    if (deadline === undefined) guest.setDeadline((deadline = guest.now() + deadlineMs));
+    if (timeoutMs === undefined) return;
+    // An export that the embedder calls himself: time runs from the first call.
+    if (deadline === undefined) begin();
     if (guest.now() > deadline) {
-      guest.exceed('deadlineMs', `The guest has run for its ${deadlineMs} ms`);
+      guest.exceed('timeoutMs', `The guest has run for its ${timeoutMs} ms`);
     }
   }
 
-  for (const [name, call] of Object.entries(wasiImport)) {
+  for (const [place, [name, call]] of Object.entries(wasiImport).entries()) {
     const entry = { calls: 0, ns: 0 };
     const watched = {
       [name](...args) {
@@ -63,6 +70,10 @@ function observe(wasiImport, { hostCalls, deadlineMs, trace, stats }, guest) {
           entry.ns += ns;
           table[name] = entry;
           peer ??= peers?.after(name, args, errno);
+          if (counts !== undefined) {
+            counts[2 * place] = entry.calls;
+            counts[2 * place + 1] = entry.ns;
+          }
           if (report) {
             const named = errno === undefined ? undefined : errnoName(errno);
             const event = { name, args: described, errno: named, ns };
@@ -75,6 +86,7 @@ function observe(wasiImport, { hostCalls, deadlineMs, trace, stats }, guest) {
     wasiImport[name] = watched;
   }
   return {
+    begin,
     stats: () =>
       stats === true
         ? Object.fromEntries(

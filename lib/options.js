@@ -51,7 +51,9 @@ const INPUTS = `of type number or function, 'inherit', 'ignore', bytes, or an op
 const OUTPUTS = `of type number or function, 'inherit', 'ignore', 'pipe', or an open object with a number "fd"`;
 
 // Keys of our own objects, and of the options.
-const LIMITS = ['openFiles', 'writtenBytes', 'readdirEntries', 'hostCalls', 'deadlineMs'];
+const LIMITS = ['outputBytes', 'openFiles', 'writtenBytes', 'readdirEntries', 'hostCalls'];
+/** Limits that are kept by the module: see program.js. */
+const MODULE_LIMITS = ['memoryBytes', 'tableElements'];
 const CLOCKS = ['realtime', 'monotonic'];
 const CLOCK = ['start', 'step'];
 const PREOPENS = {
@@ -62,8 +64,15 @@ const PREOPENS = {
 };
 const NODES = ['version', 'args', 'env', 'preopens', 'returnOnExit', 'stdin', 'stdout', 'stderr'];
 const OURS = [
-  'outputCap', 'limits', 'clock', 'random', 'sockets', 'sortedReaddir', 'trace', 'stats',
-]; // prettier-ignore
+  'timeoutMs',
+  'limits',
+  'clock',
+  'random',
+  'sockets',
+  'sortedReaddir',
+  'trace',
+  'stats',
+];
 
 /**
  * Whether names that are no options may come near to those of options: in programs that were not
@@ -99,8 +108,8 @@ function checkedOptions(options) {
   const preopens = preopenList(options.preopens ?? {}, used);
 
   const { stdin = 0, stdout = 1, stderr = 2 } = options;
-  const outputCap = ours(options, 'outputCap', used);
-  const cap = outputCap === undefined ? DEFAULT_CAP : checkedCount(outputCap, 'options.outputCap');
+  const limits = checkedLimits(ours(options, 'limits', used));
+  const cap = limits?.outputBytes ?? DEFAULT_CAP;
   let functions;
   if (typeof stdin === 'function') functions = { __proto__: null, stdin };
   if (typeof stdout === 'function') functions = { __proto__: null, ...functions, stdout };
@@ -112,13 +121,13 @@ function checkedOptions(options) {
   };
 
   const observers = {
-    hostCalls: undefined,
-    deadlineMs: undefined,
+    hostCalls: limits?.hostCalls,
+    timeoutMs: checkedTimeout(ours(options, 'timeoutMs', used), 'options.timeoutMs'),
     trace: undefined,
     stats: undefined,
   };
   const native = { args, env, ...streams, preopens, extended: undefined };
-  native.extended = extendedOptions(options, observers, used);
+  native.extended = extendedOptions(options, limits, used);
   const sockets = native.extended?.sockets;
   if (sockets !== undefined && preopens.length === 0) {
     native.env = require('./sockets.js').withListenFds(env, sockets.length);
@@ -132,13 +141,13 @@ function checkedOptions(options) {
   if (isOurs || used.isWatched) checkNearMisses(options);
   // The last, as what reads options may call anything.
   if (permission) checkPermissions(native);
-  const { hostCalls, deadlineMs, trace, stats } = observers;
-  const isWatched = hostCalls !== undefined || deadlineMs !== undefined || trace || stats;
+  const { hostCalls, timeoutMs, trace, stats } = observers;
+  const isWatched = hostCalls !== undefined || timeoutMs !== undefined || trace || stats;
   const names = preopens.map(({ guest }) => guest);
   // A trace that only the environment asks for is no reason to refuse threads: each has its own.
   const isByOptions =
     hostCalls !== undefined ||
-    deadlineMs !== undefined ||
+    timeoutMs !== undefined ||
     stats ||
     (trace && options.trace !== undefined);
   return {
@@ -210,17 +219,19 @@ function isPlain(value) {
 }
 
 /** What few ask for, apart: each property that the native side looks for takes its time. */
-function extendedOptions(options, observers, used) {
+function extendedOptions(options, limits, used) {
   const isAny =
-    'limits' in options ||
+    limits !== undefined ||
     'clock' in options ||
     'random' in options ||
     'sockets' in options ||
     'sortedReaddir' in options;
   if (!isAny) return undefined;
   const native = { __proto__: null };
-  const limits = ours(options, 'limits', used);
-  if (limits !== undefined) addLimits(native, observers, limits);
+  if (limits !== undefined) {
+    const { openFiles, writtenBytes, readdirEntries } = limits;
+    native.limits = { openFiles, writtenBytes, readdirEntries };
+  }
   const clock = ours(options, 'clock', used);
   if (clock !== undefined) addClocks(native, clock);
   const random = ours(options, 'random', used);
@@ -277,33 +288,39 @@ function attached(value, name) {
 }
 
 /** Some limits are kept in Rust; the others by what watches each call. */
-function addLimits(native, observers, limits) {
+function checkedLimits(limits) {
+  if (limits === undefined) return undefined;
   validateObject(limits, 'options.limits');
   refuseModuleLimits(limits);
   validateOwnObject(limits, 'options.limits', LIMITS);
-  const limit = (name) =>
-    limits[name] === undefined ? undefined : checkedCount(limits[name], `options.limits.${name}`);
-  native.limits = {
-    openFiles: limit('openFiles'),
-    writtenBytes: limit('writtenBytes'),
-    readdirEntries: limit('readdirEntries'),
-  };
-  observers.hostCalls = limit('hostCalls');
-  observers.deadlineMs = limit('deadlineMs');
+  const checked = { __proto__: null };
+  for (const name of LIMITS) {
+    const value = limits[name];
+    checked[name] = value === undefined ? value : checkedCount(value, `options.limits.${name}`);
+  }
+  return checked;
 }
 
 /**
  * The imports of an instance cannot keep what is a matter of the module, so they do not seem to.
  */
 function refuseModuleLimits(limits) {
-  for (const name of ['memoryBytes', 'tableElements']) {
+  for (const name of MODULE_LIMITS) {
     if (limits[name] === undefined) continue;
     throw nodeError(
       TypeError,
       'ERR_INVALID_ARG_VALUE',
-      `The property 'options.limits.${name}' cannot be kept by a WASI, which gets a module that is compiled: give it to runInWorker, with the bytes of the module`,
+      `The property 'options.limits.${name}' cannot be kept by a WASI, which gets a module that is compiled: give it to run() or compile(), with the bytes of the module`,
     );
   }
+}
+
+/** @returns {number | undefined} milliseconds; without end is without a limit */
+function checkedTimeout(value, name) {
+  if (value === undefined) return undefined;
+  if (typeof value !== 'number') throw wrongType(name, 'of type number', value);
+  if (!(value >= 0)) throw outOfRange(name, '>= 0', value);
+  return value === Infinity ? undefined : value;
 }
 
 function addClocks(native, clock) {
@@ -619,12 +636,20 @@ function checkedDescriptor(value, name) {
 
 module.exports = {
   beLenient,
+  LIMITS,
+  MODULE_LIMITS,
+  NODES,
+  OURS,
   TRACED_BY_ENVIRONMENT,
   bindingNameOf,
   checkKeys,
+  checkedCount,
   checkedOptions,
+  checkedTimeout,
+  validateArray,
   validateBoolean,
   validateFunction,
   validateObject,
+  validateOwnObject,
   validateUndefined,
 };

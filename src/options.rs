@@ -1,6 +1,7 @@
 //! The options of an instance, as `index.js` hands them over after its checks.
 
 use crate::error::{Cause, ConstructionError};
+use crate::pipes;
 use napi::bindgen_prelude::{BigInt, Either, FunctionCallContext, Uint8Array};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -79,6 +80,8 @@ pub enum StreamKind {
     Pipe,
     /// A function of JavaScript reads or writes.
     Function,
+    /// The guest's end of a pipe of `openPipe`.
+    End,
 }
 
 /// A standard stream that is no descriptor of the host.
@@ -90,6 +93,10 @@ pub(crate) struct StreamOptions {
     pub bytes: Option<Uint8Array>,
     /// How many bytes a `pipe` keeps.
     pub cap: Option<f64>,
+    /// The number of an `end`.
+    pub end: Option<u32>,
+    /// Whether the guest is told that an `end` is a terminal.
+    pub terminal: Option<bool>,
 }
 
 /// A clock that the embedder sets.
@@ -162,12 +169,14 @@ pub(super) struct InstanceOptions {
 }
 
 /// What JavaScript shares with a guest beside descriptors of the host.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct JsStreams {
     /// Where streams 1 and 2 go, if JavaScript takes them.
     pub(super) outputs: [Option<Arc<Output>>; 2],
     /// The trees in memory, by the preopen's place.
     pub(super) trees: Vec<Option<Tree>>,
+    /// What everyone holds who has these streams.
+    pub(super) held: Arc<()>,
 }
 
 /// A number of JavaScript that stands for a count.
@@ -228,6 +237,15 @@ impl InstanceOptions {
                         return Err(ConstructionError::Directory { name, fd });
                     }
                     lent
+                }
+                Either::B(options) if options.kind == StreamKind::End => {
+                    let name =
+                        ["stdin", "stdout", "stderr"].get(number).copied().unwrap_or_default();
+                    let end = options.end.and_then(pipes::take).ok_or_else(|| {
+                        io::Error::other("the pipe is used already, or was given up")
+                    });
+                    end.and_then(|end| end.into_stdio(options.terminal == Some(true)))
+                        .map_err(|source| ConstructionError::Stdio { name, fd: -1, source })?
                 }
                 Either::B(options) => {
                     let stream = stream(options, number, &mut streams);
@@ -318,7 +336,7 @@ fn stream(options: StreamOptions, number: usize, streams: &mut JsStreams) -> Str
         }
         StreamKind::Function if number == 0 => Stream::Feed(Arc::new(Input::default())),
         StreamKind::Function => Stream::Sink(output(streams)),
-        StreamKind::Ignore => Stream::Null,
+        StreamKind::Ignore | StreamKind::End => Stream::Null,
     }
 }
 

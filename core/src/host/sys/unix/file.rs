@@ -207,6 +207,7 @@ pub(super) struct HostFile {
     kind: Kind,
     fd: Ownership,
     filetype: Filetype,
+    poses_as_terminal: bool,
 }
 
 /// POSIX promises that a pipe takes this much without waiting once it has said that there is room.
@@ -219,7 +220,14 @@ impl HostFile {
             fd: Ownership::Owned(fd),
             filetype: Filetype::RegularFile,
             kind: Kind::Regular(Position::default()),
+            poses_as_terminal: false,
         }
+    }
+
+    /// Lets the guest take it for a terminal. It is read and written as what it is.
+    pub(super) fn pose_as_terminal(&mut self) {
+        self.filetype = Filetype::CharacterDevice;
+        self.poses_as_terminal = true;
     }
 
     pub(super) fn new(fd: Ownership, stat: &Stat) -> Self {
@@ -227,6 +235,7 @@ impl HostFile {
             fd,
             filetype: filetype_of(stat),
             kind: Kind::Device { lent: Lent::new(stat, false), takes_all: false },
+            poses_as_terminal: false,
         };
         file.kind = match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile if matches!(file.fd, Ownership::Owned(_)) => {
@@ -465,7 +474,7 @@ impl File for HostFile {
     }
 
     fn is_terminal(&self) -> bool {
-        matches!(self.kind, Kind::Terminal(_))
+        self.poses_as_terminal || matches!(self.kind, Kind::Terminal(_))
     }
 
     fn is_socket(&self) -> bool {

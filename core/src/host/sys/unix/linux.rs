@@ -74,6 +74,11 @@ pub fn pretend_openat2(is_present: bool) {
     OPENAT2.store(if is_present { PRESENT } else { ABSENT }, Relaxed);
 }
 
+/// The number of this thread below `/proc/self/task`.
+pub(super) fn thread_id() -> Option<u32> {
+    u32::try_from(rustix::thread::gettid().as_raw_nonzero().get()).ok()
+}
+
 /// Opens a path below a directory. `None`: the kernel cannot, so walk.
 pub(super) fn open_below(
     base: Base<'_, Owned>,

@@ -246,3 +246,8 @@ pub(super) fn sync(fd: BorrowedFd<'_>) -> Result<()> {
 pub(super) fn datasync(fd: BorrowedFd<'_>) -> Result<()> {
     sync(fd)
 }
+
+/// Threads have no number that says how they fare.
+pub(super) fn thread_id() -> Option<u32> {
+    None
+}

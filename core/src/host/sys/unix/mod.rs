@@ -10,6 +10,7 @@ mod linux;
 mod listing;
 #[cfg(target_vendor = "apple")]
 mod macos;
+mod pipe;
 mod socket;
 
 pub use errno::errno_from_raw;
@@ -19,6 +20,7 @@ use linux as platform;
 pub use linux::pretend_openat2;
 #[cfg(target_vendor = "apple")]
 use macos as platform;
+pub use pipe::{PipeEnd, library_path, open_pipe};
 
 use crate::abi::{Clockid, Errno, Fdflags, Filestat, Filetype, Timestamp};
 use crate::host::directory::Contained;
@@ -108,6 +110,12 @@ pub fn clock_time(clock: Clockid) -> Result<Timestamp> {
 /// Fills the bytes with random ones of the system's own, if there is a short way to ask for them.
 pub fn random(bytes: &mut [u8]) -> bool {
     platform::random(bytes)
+}
+
+/// The system's number of this thread, where it has one.
+#[must_use]
+pub fn thread_id() -> Option<u32> {
+    platform::thread_id()
 }
 
 /// Lets another thread run.
