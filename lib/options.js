@@ -614,6 +614,7 @@ module.exports = {
   checkKeys,
   checkedCount,
   checkedOptions,
+  isUrl,
   pathOf,
   validateBoolean,
   validateFunction,

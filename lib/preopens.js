@@ -8,14 +8,15 @@ const {
   DEFAULT_TREE_BYTES,
   attached,
   checkedCount,
+  isUrl,
   pathOf,
   validateBoolean,
 } = require('./options.js');
 
 /** An archive, of which the guest changes nothing. */
 function tarPreopen(guest, name, { tar, maxBytes = DEFAULT_TREE_BYTES, readOnly = true }) {
-  const isPath = typeof tar === 'string' || (typeof tar === 'object' && tar instanceof URL);
-  if (!isPath && !isBytes(tar)) {
+  const isPath = !isBytes(tar);
+  if (isPath && typeof tar !== 'string' && !(typeof tar === 'object' && tar && isUrl(tar))) {
     throw wrongType(`${name}.tar`, "of type string, a 'file:' URL, or bytes", tar);
   }
   validateBoolean(readOnly, `${name}.readOnly`);
