@@ -355,7 +355,7 @@ fn a_mount_point_is_busy() {
     for path in ["proj", "etc", "etc/hosts", "proj/cache"] {
         assert_eq!(guest.mkdir(TOP, path), fails(Errno::Exist), "{path}");
         assert_eq!(guest.symlink("x", TOP, path), fails(Errno::Exist), "{path}");
-        assert_eq!(guest.link(TOP, "file", false, TOP, path).is_err(), true, "{path}");
+        assert!(guest.link(TOP, "file", false, TOP, path).is_err(), "{path}");
         let how = Open::creating().oflags(Oflags::CREAT | Oflags::EXCL);
         assert_eq!(guest.open(TOP, path, how), fails(Errno::Exist), "{path}");
     }
@@ -715,9 +715,9 @@ fn random_paths_lead_where_they_would_without_mounts() {
     let (mut state, mut found, mut refused) = (7, 0, 0);
     for step in 0..6000 {
         let parts: Vec<&str> =
-            (0..1 + next(&mut state) % 6).map(|_| PARTS[next(&mut state) % PARTS.len()]).collect();
+            (0..=next(&mut state) % 6).map(|_| PARTS[next(&mut state) % PARTS.len()]).collect();
         let path = parts.join("/");
-        let follow = next(&mut state) % 2 == 0;
+        let follow = next(&mut state).is_multiple_of(2);
         let act = next(&mut state) % 8;
         let [expected, got] = [one, many].map(|fd| -> Outcome<String> {
             match act {
