@@ -1,6 +1,7 @@
 //! The options of an instance, as `index.js` hands them over after its checks.
 
 use crate::error::{Cause, ConstructionError};
+use crate::served::Serving;
 use napi::bindgen_prelude::{BigInt, Either, FunctionCallContext, Uint8Array};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use wasi_rs_core::ctx::{Ctx, StringArray};
 use wasi_rs_core::descriptor::{Descriptor, Role};
 use wasi_rs_core::host::stream::{Input, Output, Stream};
 use wasi_rs_core::host::{
-    self, Access, Directory, GuestPath, Lazy, Nested, Opened, Preopen, Quota, SeededRandom,
+    self, Access, Directory, GuestPath, Lazy, Nested, Opened, Preopen, Quota, SeededRandom, Served,
     SingleFile, SortedDirectory, Stdio, SteppingClock, Tree, TreeOptions, VirtualClocks,
 };
 
@@ -69,6 +70,8 @@ pub enum PreopenKind {
     Memory,
     /// An archive, read into memory.
     Tar,
+    /// A file system that JavaScript serves.
+    Fs,
 }
 
 /// What a standard stream is that is no descriptor of the host.
@@ -155,6 +158,8 @@ pub(super) struct JsStreams {
     pub(super) outputs: [Option<Arc<Output>>; 2],
     /// The trees in memory, by the preopen's place.
     pub(super) trees: Vec<Option<Tree>>,
+    /// The file systems that JavaScript serves, by the preopen's place.
+    pub(super) serving: Option<Box<Serving>>,
 }
 
 /// A number of JavaScript that stands for a count.
@@ -338,6 +343,12 @@ fn preopen(
             };
             unpacked.map_err(refused)?.root_directory(root)
         }
+        Some(PreopenKind::Fs) => {
+            let serving = streams.serving.get_or_insert_default();
+            let directory = Served::new(&serving.exchange, place).root_directory(root);
+            // The embedder is asked for all names at once.
+            Box::new(SortedDirectory::new(directory, &ctx.listings))
+        }
         Some(PreopenKind::File) | None if is_lazy => {
             let path = path.clone();
             Box::new(Lazy::new(move || how.open(&path).map_err(|cause| cause.errno())))
@@ -345,6 +356,8 @@ fn preopen(
         Some(PreopenKind::File) | None => how.open(&path).map_err(failed)?,
     };
     let (name, read_only) = (options.guest, options.read_only);
+    // Nobody is asked anything while an instance is made.
+    let is_lazy = is_lazy || extended.kind == Some(PreopenKind::Fs);
     Ok(Preopen { name, directory, is_file, read_only, no_symlinks, is_lazy })
 }
 

@@ -963,7 +963,11 @@ impl Backend for MountedDirectory {
                     Spot::Plain | Spot::Way(_) => continue,
                 },
             };
-            let ino = mount.stat().map_or(FIRST_INO.saturating_add(*index as u64), |stat| stat.ino);
+            let ino = match mount.stat() {
+                Ok(stat) => stat.ino,
+                Err(Errno::Ask) => return Err(Errno::Ask),
+                Err(_) => FIRST_INO.saturating_add(*index as u64),
+            };
             let next = MOUNT_COOKIES.saturating_add(at as u64).saturating_add(1);
             if !sink.entry(name, ino, mount.filetype(), next) {
                 break;
