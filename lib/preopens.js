@@ -1,6 +1,7 @@
 'use strict';
 
-// The preopens that few programs have, checked and shaped for the native side: archives.
+// The preopens that few programs have, checked and shaped for the native side: archives,
+// and file systems of the embedder.
 
 const { isBytes } = require('./bytes.js');
 const { wrongType, wrongValue } = require('./errors.js');
@@ -33,4 +34,12 @@ function tarPreopen(guest, name, { tar, maxBytes = DEFAULT_TREE_BYTES, readOnly 
   return { guest, host: path, path, readOnly: true, extended };
 }
 
-module.exports = { tarPreopen };
+/** A file system of the embedder. */
+function fsPreopen(guest, name, { fs, readOnly = false }, used) {
+  require('./served.js').checkFileSystem(fs, `${name}.fs`);
+  validateBoolean(readOnly, `${name}.readOnly`);
+  used.isServed = true;
+  return { guest, host: '', path: '', readOnly, extended: { __proto__: null, kind: 'fs' }, fs };
+}
+
+module.exports = { fsPreopen, tarPreopen };
