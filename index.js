@@ -68,6 +68,8 @@ const kSockets = Symbol('kSockets');
  */
 const kOwnThread = Symbol('kOwnThread');
 const kObservation = Symbol('kObservation');
+/** `wasi[kClose]()` closes files of the embedder's file systems that the guest has closed. */
+const kClose = Symbol('kClose');
 /**
  * `wasi[kRun](entry)` calls a function that runs the guest, and says how the guest ended: see
  * `runGuest`.
@@ -94,6 +96,7 @@ const kGuest = Symbol('kGuest');
 /** What a WASI has of options that attaches to another's: all else is there. */
 const ATTACHED = {
   functions: undefined,
+  served: undefined,
   observers: TRACED_BY_ENVIRONMENT ? { trace: true } : undefined,
   isOwnThread: false,
   names: [],
@@ -142,7 +145,12 @@ class WASI {
       require('./lib/streams.js').attachStreams(wasiImport, guest, functions);
     }
 
+    if (checked.served !== undefined) {
+      require('./lib/served.js').attachServed(wasiImport, guest, checked.served);
+    }
+
     this[kBindingName] = bindingName;
+    this[kClose] = guest.served?.close;
     this[kSetMemory] = (memory) => useMemory(guest, memory);
     this[kHandle] = handle;
     this[kGuest] = guest;
@@ -263,6 +271,7 @@ class WASI {
    */
   close() {
     closeInstance(instanceId(this[kHandle]));
+    this[kClose]?.();
   }
 
   [DISPOSE]() {
@@ -353,7 +362,7 @@ class WASI {
   [kShare]() {
     if (this[kOwnThread]) {
       throw new TypeError(
-        'Streams that are functions, call limits, traces and statistics belong to one thread',
+        'Streams that are functions, file systems that are objects, call limits, traces and statistics belong to one thread',
       );
     }
     const number = shareInstance(instanceId(this[kHandle]));

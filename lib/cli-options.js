@@ -13,6 +13,7 @@ Runs a WASI program, which sees only what it is given. - reads it from stdin.
   --dir HOST[::GUEST][:ro]  a directory, as GUEST or as HOST; :ro to read
   --mem-dir GUEST           an empty directory in memory, gone at the end
   --listen ADDRESS[:block]  127.0.0.1:80, [::1]:80 or /path; :block: it waits
+  --tar FILE::GUEST         what a tar archive holds, to read; gzip too
   --env NAME[=VALUE]        a variable; without a value, that of this process
   --inherit-env             all variables of this process
   --argv0 NAME              what the program is told that it is called
@@ -38,6 +39,7 @@ const OPTIONS = {
   dir: { value: 'HOST[::GUEST][:ro]', many: true },
   'mem-dir': { value: 'GUEST', many: true },
   listen: { value: 'ADDRESS[:block]', many: true },
+  tar: { value: 'FILE::GUEST', many: true },
   env: { value: 'NAME[=VALUE]', many: true },
   'inherit-env': {},
   argv0: { value: 'NAME' },
@@ -156,8 +158,9 @@ function distance(one, other) {
 function asked(values, program, args, functions, environment) {
   const directories = (values.dir ?? []).map(directory);
   const memoryDirectories = (values['mem-dir'] ?? []).map((guest) => ({ guest }));
+  const archives = (values.tar ?? []).map(archive);
   const seen = new Set();
-  for (const { guest } of [...directories, ...memoryDirectories]) {
+  for (const { guest } of [...directories, ...memoryDirectories, ...archives]) {
     const name = guest.replace(/(?<=.)\/+$/, '');
     if (seen.has(name)) {
       throw new UsageError(
@@ -182,6 +185,7 @@ function asked(values, program, args, functions, environment) {
     directories,
     memoryDirectories,
     sockets: (values.listen ?? []).map(listener),
+    archives,
     env: variables(values, environment),
     stdin: values.stdin,
     invoke: values.invoke,
@@ -231,6 +235,15 @@ function listener(text) {
     );
   }
   return { host, port, nonblock };
+}
+
+/** FILE::GUEST */
+function archive(text) {
+  const [file, guest, ...more] = text.split('::');
+  if (!file || !guest || more.length > 0) {
+    throw new UsageError(`--tar ${text} names no archive and directory: --tar FILE::GUEST`);
+  }
+  return { file, guest };
 }
 
 function variables({ env: texts = [], 'inherit-env': inherits }, environment) {

@@ -61,6 +61,8 @@ const PREOPENS = {
   path: ['path', 'readOnly', 'create', 'symlinks', 'lazy'],
   file: ['file', 'readOnly', 'lazy'],
   memory: ['memory', 'readOnly', 'maxBytes'],
+  tar: ['tar', 'maxBytes', 'readOnly'],
+  fs: ['fs', 'readOnly'],
 };
 const NODES = ['version', 'args', 'env', 'preopens', 'returnOnExit', 'stdin', 'stdout', 'stderr'];
 const OURS = [
@@ -89,12 +91,12 @@ function beLenient() {
  * Options that `node:wasi` does not have are only read where they are there: what watches the reads
  * sees Node's.
  *
- * @returns {{ native: object, functions?: object, observers?: object, isOwnThread: boolean, names:
- *   string[], sockets?: object[], isOurs: boolean, lent: unknown }} what `createInstance` takes; the
- *   streams that are functions; what watches calls; whether one of these two works in this thread
- *   only; the guest's names of all preopens; its sockets; whether an option does what `node:wasi`
- *   has not, other than to observe; and what must not be collected before the WASI, as it would
- *   close a descriptor
+ * @returns {{ native: object, functions?: object, observers?: object, served?: object[],
+ *   isOwnThread: boolean, names: string[], sockets?: object[], isOurs: boolean, lent: unknown }} what
+ *   `createInstance` takes; the streams that are functions; what watches calls; the file systems of
+ *   the embedder; whether one of these works in this thread only; the guest's names of all preopens;
+ *   its sockets; whether an option does what `node:wasi` has not, other than to observe; and what
+ *   must not be collected before the WASI, as it would close a descriptor
  */
 function checkedOptions(options) {
   if (options.args !== undefined) validateArray(options.args, 'options.args');
@@ -104,7 +106,13 @@ function checkedOptions(options) {
   const env = terminatedEnv(options.env ?? {});
 
   if (options.preopens !== undefined) validateObject(options.preopens, 'options.preopens');
-  const used = { __proto__: null, isOurs: false, isWatched: false, lent: undefined };
+  const used = {
+    __proto__: null,
+    isOurs: false,
+    isWatched: false,
+    isServed: false,
+    lent: undefined,
+  };
   const preopens = preopenList(options.preopens ?? {}, used);
 
   const { stdin = 0, stdout = 1, stderr = 2 } = options;
@@ -154,7 +162,8 @@ function checkedOptions(options) {
     native,
     functions,
     observers: isWatched ? observers : undefined,
-    isOwnThread: functions !== undefined || Boolean(isByOptions),
+    isOwnThread: functions !== undefined || used.isServed || Boolean(isByOptions),
+    served: used.isServed ? preopens.map(({ fs, guest }) => fs && { fs, name: guest }) : undefined,
     names,
     sockets,
     isOurs,
@@ -400,8 +409,8 @@ function terminated(string) {
 }
 
 /**
- * A value is a host path, as text or as a `file:` URL, or an object with one of `path`, `file` and
- * `memory`. Whatever else there is stands for its text, as in Node.
+ * A value is a host path, as text or as a `file:` URL, or an object with one of `path`, `file`,
+ * `memory`, `tar` and `fs`. Whatever else there is stands for its text, as in Node.
  *
  * @returns {object[]} what the native side takes, in descriptors' order, from 3 on
  */
@@ -420,9 +429,14 @@ function preopen(guest, value, used) {
 
 function specialPreopen(guest, value, used) {
   const name = `options.preopens[${inspect(guest)}]`;
-  const kind = keys(PREOPENS).find(
+  const kinds = keys(PREOPENS).filter(
     (key) => apply(hasOwn, value, [key]) && value[key] !== undefined,
   );
+  const [kind] = kinds;
+  if (kinds.length > 1) {
+    const both = kinds.map((key) => `'${key}'`).join(' and ');
+    throw wrongValue(name, `must not have both ${both}`, value);
+  }
   if (kind === undefined) {
     if (!isUrl(value)) return plainPreopen(guest, textOf(value, name));
     used.isOurs = true;
@@ -450,6 +464,8 @@ function specialPreopen(guest, value, used) {
     const extended = { __proto__: null, kind: 'file', lazy };
     return { guest, host: path, path, readOnly, extended };
   }
+  if (kind === 'tar') return require('./preopens.js').tarPreopen(guest, name, value);
+  if (kind === 'fs') return require('./preopens.js').fsPreopen(guest, name, value, used);
   validateObject(value.memory, `${name}.memory`);
   if (!isPlain(value.memory)) throw wrongType(`${name}.memory`, 'a plain object', value.memory);
   const maxBytes =
@@ -488,7 +504,11 @@ function textOf(value, name) {
   let text;
   if (typeof value.toString === 'function') text = String(value);
   if (text !== undefined && !/^\[object .*\]$/s.test(text)) return text;
-  throw wrongValue(name, "must be a path or have one of 'path', 'file' and 'memory'", value);
+  throw wrongValue(
+    name,
+    "must be a path or have one of 'path', 'file', 'memory', 'tar' and 'fs'",
+    value,
+  );
 }
 
 function contentOf(content, name) {
@@ -510,8 +530,8 @@ function checkPermissions(native) {
     const preopen = preopens[i];
     const extended = preopen.extended ?? { __proto__: null };
     // There is nothing of that name, now or later.
-    if (extended.kind === 'memory' || preopen.path === '') continue;
-    const isFile = extended.kind === 'file';
+    if (preopen.path === '') continue;
+    const isFile = extended.kind === 'file' || extended.kind === 'tar';
     const allowsThere = isFile ? allowsFile : allowsBelow;
     const path = resolve(preopen.path);
     checkReadable(allowsThere, path);
@@ -635,18 +655,22 @@ function checkedDescriptor(value, name) {
 }
 
 module.exports = {
+  DEFAULT_TREE_BYTES,
   beLenient,
   LIMITS,
   MODULE_LIMITS,
   NODES,
   OURS,
   TRACED_BY_ENVIRONMENT,
+  attached,
   bindingNameOf,
   checkKeys,
   checkedCount,
   checkedOptions,
   checkedTimeout,
   validateArray,
+  isUrl,
+  pathOf,
   validateBoolean,
   validateFunction,
   validateObject,

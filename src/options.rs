@@ -2,6 +2,7 @@
 
 use crate::error::{Cause, ConstructionError};
 use crate::pipes;
+use crate::served::Serving;
 use napi::bindgen_prelude::{BigInt, Either, FunctionCallContext, Uint8Array};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,8 +12,9 @@ use wasi_rs_core::ctx::{Ctx, StringArray};
 use wasi_rs_core::descriptor::{Descriptor, Role};
 use wasi_rs_core::host::stream::{Input, Output, Stream};
 use wasi_rs_core::host::{
-    self, Access, Directory, GivenSocket, GuestPath, Lazy, Opened, Quota, SeededRandom, SingleFile,
-    SortedDirectory, Stdio, SteppingClock, Tree, TreeOptions, VirtualClocks,
+    self, Access, Directory, GivenSocket, GuestPath, Lazy, Nested, Opened, Preopen, Quota,
+    SeededRandom, Served, SingleFile, SortedDirectory, Stdio, SteppingClock, Tree, TreeOptions,
+    VirtualClocks,
 };
 
 /// Something that the guest gets under a name.
@@ -47,6 +49,8 @@ pub(crate) struct ExtendedPreopen {
     pub entries: Option<Vec<EntryOptions>>,
     /// How many bytes a tree in memory may hold.
     pub max_bytes: Option<f64>,
+    /// The bytes of an archive. Otherwise it is the file at the path.
+    pub archive: Option<Uint8Array>,
 }
 
 /// A file of a tree in memory.
@@ -66,6 +70,10 @@ pub enum PreopenKind {
     File,
     /// A tree in memory.
     Memory,
+    /// An archive, read into memory.
+    Tar,
+    /// A file system that JavaScript serves.
+    Fs,
 }
 
 /// What a standard stream is that is no descriptor of the host.
@@ -177,6 +185,8 @@ pub(super) struct JsStreams {
     pub(super) trees: Vec<Option<Tree>>,
     /// What everyone holds who has these streams.
     pub(super) held: Arc<()>,
+    /// The file systems that JavaScript serves, by the preopen's place.
+    pub(super) serving: Option<Box<Serving>>,
 }
 
 /// A number of JavaScript that stands for a count.
@@ -265,15 +275,17 @@ impl InstanceOptions {
             )?;
         }
         let sorted = extended.sorted_readdir == Some(true);
+        let mut preopens = Vec::with_capacity(self.preopens.len());
         for options in self.preopens {
-            let (guest, read_only) = (options.guest.clone(), options.read_only);
-            let object = match preopen(options, &ctx, &mut streams)? {
-                Opened::Directory(directory) if sorted => {
-                    Opened::Directory(Box::new(SortedDirectory::new(directory, &ctx.listings)))
-                }
-                object => object,
+            preopens.push(preopen(options, &ctx, &mut streams)?);
+        }
+        for Nested { name, directory, read_only } in host::nest(preopens) {
+            let directory = if sorted {
+                Box::new(SortedDirectory::new(directory, &ctx.listings))
+            } else {
+                directory
             };
-            let preopen = Descriptor::preopen(object, guest.as_bytes());
+            let preopen = Descriptor::preopen(Opened::Directory(directory), name.as_bytes());
             insert(&ctx, if read_only { preopen.read_only() } else { preopen })?;
         }
         for (place, options) in (0..).zip(extended.sockets.into_iter().flatten()) {
@@ -344,40 +356,67 @@ fn preopen(
     options: PreopenOptions,
     ctx: &Ctx,
     streams: &mut JsStreams,
-) -> Result<Opened, ConstructionError> {
+) -> Result<Preopen, ConstructionError> {
     let root = options.guest == "/";
     let extended = options.extended.unwrap_or_default();
     let no_symlinks = extended.no_symlinks == Some(true);
+    let is_lazy = extended.lazy == Some(true);
+    let is_file = extended.kind == Some(PreopenKind::File);
+    let place = u32::try_from(streams.trees.len()).unwrap_or(u32::MAX);
     streams.trees.push(None);
-    if extended.kind == Some(PreopenKind::Memory) {
-        let tree = tree(&options.guest, &extended, ctx)?;
-        let directory = tree.root_directory(root);
-        if let Some(place) = streams.trees.last_mut() {
-            *place = Some(tree);
-        }
-        return Ok(Opened::Directory(directory));
-    }
-    let path = PathBuf::from(options.path);
     let how = How {
-        is_file: extended.kind == Some(PreopenKind::File),
+        is_file: is_file || extended.kind == Some(PreopenKind::Tar),
         create: extended.create == Some(true),
         exact: extended.exact == Some(true),
         options: host::PreopenOptions { root, no_symlinks },
     };
-    if extended.lazy == Some(true) {
-        return Ok(Opened::Directory(Box::new(Lazy::new(move || {
-            how.open(&path).map_err(|cause| cause.errno())
-        }))));
-    }
-    how.open(&path).map(Opened::Directory).map_err(|cause| {
-        let place = streams.trees.len().saturating_sub(1);
-        ConstructionError::Preopen {
-            guest: options.guest,
-            host: path,
-            place: u32::try_from(place).unwrap_or(u32::MAX),
-            cause,
+    let path = PathBuf::from(options.path);
+    let failed = |cause| ConstructionError::Preopen {
+        guest: options.guest.clone(),
+        host: path.clone(),
+        place,
+        cause,
+    };
+    let directory = match extended.kind {
+        Some(PreopenKind::Memory) => {
+            let tree = tree(&options.guest, &extended, ctx)?;
+            let directory = tree.root_directory(root);
+            if let Some(place) = streams.trees.last_mut() {
+                *place = Some(tree);
+            }
+            directory
         }
-    })
+        Some(PreopenKind::Tar) => {
+            let tree_options = tree_options(&extended, ctx);
+            let unpacked = if let Some(bytes) = &extended.archive {
+                Tree::of_archive(tree_options, &**bytes)
+            } else {
+                let file = how.open(&path).map_err(failed)?;
+                Tree::of_archive_file(tree_options, &*file)
+            };
+            let refused = |error| ConstructionError::Archive {
+                guest: options.guest.clone(),
+                place: extended.archive.is_none().then_some(place),
+                error,
+            };
+            unpacked.map_err(refused)?.root_directory(root)
+        }
+        Some(PreopenKind::Fs) => {
+            let serving = streams.serving.get_or_insert_default();
+            let directory = Served::new(&serving.exchange, place).root_directory(root);
+            // The embedder is asked for all names at once.
+            Box::new(SortedDirectory::new(directory, &ctx.listings))
+        }
+        Some(PreopenKind::File) | None if is_lazy => {
+            let path = path.clone();
+            Box::new(Lazy::new(move || how.open(&path).map_err(|cause| cause.errno())))
+        }
+        Some(PreopenKind::File) | None => how.open(&path).map_err(failed)?,
+    };
+    let (name, read_only) = (options.guest, options.read_only);
+    // Nobody is asked anything while an instance is made.
+    let is_lazy = is_lazy || extended.kind == Some(PreopenKind::Fs);
+    Ok(Preopen { name, directory, is_file, read_only, no_symlinks, is_lazy })
 }
 
 /// How a directory or a file of the host is opened as a preopen.
@@ -430,7 +469,8 @@ impl How {
     }
 }
 
-fn tree(guest: &str, options: &ExtendedPreopen, ctx: &Ctx) -> Result<Tree, ConstructionError> {
+/// How a tree in memory is made.
+fn tree_options(options: &ExtendedPreopen, ctx: &Ctx) -> TreeOptions {
     let max_bytes = options.max_bytes.map_or(u64::MAX, count);
     let mut tree_options = TreeOptions::new(max_bytes);
     if let Some(clocks) = ctx.clocks.as_ref().filter(|clocks| clocks.realtime.is_some()) {
@@ -440,7 +480,11 @@ fn tree(guest: &str, options: &ExtendedPreopen, ctx: &Ctx) -> Result<Tree, Const
             Box::new(move || clocks.realtime.as_ref().map_or(0, SteppingClock::time));
         tree_options.device = Some(1);
     }
-    let tree = Tree::with_options(tree_options);
+    tree_options
+}
+
+fn tree(guest: &str, options: &ExtendedPreopen, ctx: &Ctx) -> Result<Tree, ConstructionError> {
+    let tree = Tree::with_options(tree_options(options, ctx));
     for entry in options.entries.iter().flatten() {
         let failed = |errno| ConstructionError::Entry {
             guest: guest.to_owned(),
