@@ -70,6 +70,7 @@ const kPreopens = Symbol('kPreopens');
  */
 const kOwnThread = Symbol('kOwnThread');
 const kObservation = Symbol('kObservation');
+const kSuspension = Symbol('kSuspension');
 /**
  * `wasi[kRun](entry)` calls a function that runs the guest, and says how the guest ended: see
  * `runGuest`.
@@ -95,6 +96,7 @@ const ATTACHED = {
   names: [],
   isOurs: false,
   lent: undefined,
+  suspends: false,
 };
 
 const DISPOSE = Symbol.dispose ?? Symbol.for('nodejs.dispose');
@@ -129,8 +131,12 @@ class WASI {
     guest.lent = checked.lent;
     // The guest was compiled against snapshot 0, where some records are laid out differently.
     if (bindingName === 'wasi_unstable') assign(wasiImport, createSnapshot0Imports(guest));
-    const { functions, observers } = checked;
-    if (functions !== undefined) {
+    const { functions, observers, suspends } = checked;
+    if (suspends) {
+      const { Suspension } = require('./lib/suspend.js');
+      guest.suspension = new Suspension(guest, functions);
+      guest.suspension.attachStreams(wasiImport);
+    } else if (functions !== undefined) {
       require('./lib/streams.js').attachStreams(wasiImport, guest, functions);
     }
 
@@ -145,6 +151,7 @@ class WASI {
     this[kRun] = (entry) => runGuest(guest, entry);
     this[kCheck] = () => checkRunning(guest);
     this[kObservation] = undefined;
+    this[kSuspension] = guest.suspension;
 
     try {
       let returnOnExit = versioned || checked.isOurs;
@@ -161,10 +168,13 @@ class WASI {
           copyOut: (offset, length) => copyOut(guest, offset, length),
           check: () => checkRunning(guest),
           exceed: (limit, message) => exceed(guest, limit, message),
+          later: suspends ? (tell) => guest.suspension.later(tell) : undefined,
         });
       }
+      if (suspends) guest.suspension.attachTrampolines(wasiImport);
     } catch (error) {
-      this.close();
+      guest.suspension?.letGo();
+      closeInstance(instanceId(handle));
       throw error;
     }
   }
@@ -200,11 +210,10 @@ class WASI {
    * @throws {TypeError} `ERR_INVALID_ARG_TYPE`: an export is missing or there is one too many
    */
   start(instance) {
-    this.finalizeBindings(instance);
-    const { _start, _initialize } = this[kInstance].exports;
-    validateFunction(_start, 'instance.exports._start');
-    validateUndefined(_initialize, 'instance.exports._initialize');
-    const ended = this[kRun](_start);
+    const entry = commandOf(this, instance);
+    const suspension = this[kSuspension];
+    const run = () => this[kRun](entry);
+    const ended = suspension === undefined ? run() : suspension.runNow(run);
     return ended === undefined ? 0 : ended.exitCode;
   }
 
@@ -219,14 +228,42 @@ class WASI {
    * @throws {TypeError} `ERR_INVALID_ARG_TYPE`
    */
   initialize(instance) {
-    this.finalizeBindings(instance);
-    const { _start, _initialize } = this[kInstance].exports;
-    validateUndefined(_start, 'instance.exports._start');
-    if (_initialize !== undefined) {
-      validateFunction(_initialize, 'instance.exports._initialize');
-      return this[kRun](_initialize)?.exitCode;
-    }
-    return undefined;
+    const entry = reactorOf(this, instance);
+    return entry === undefined ? undefined : this[kRun](entry)?.exitCode;
+  }
+
+  /**
+   * Runs a command as `start` does. A guest that waits holds no thread: needs `suspend: true`.
+   *
+   * @param {object} instance a `WebAssembly.Instance`
+   * @param {{ signal?: AbortSignal }} [options] `signal`: ends the guest; the promise rejects with
+   *   its reason
+   * @returns {Promise<number>} the exit code
+   */
+  async startAsync(instance, options = {}) {
+    const { runAsync } = require('./lib/suspend.js');
+    const begin = () => commandOf(this, instance);
+    return (await runAsync(this[kSuspension], 'startAsync', options, begin)) ?? 0;
+  }
+
+  /**
+   * Prepares a reactor as `initialize` does, likewise.
+   *
+   * @returns {Promise<number | undefined>} the exit code, if the guest called `proc_exit`
+   */
+  async initializeAsync(instance, options = {}) {
+    const { runAsync } = require('./lib/suspend.js');
+    const begin = () => reactorOf(this, instance);
+    return runAsync(this[kSuspension], 'initializeAsync', options, begin);
+  }
+
+  /**
+   * @param {Function} fn an export of the guest's instance
+   * @returns {(...args: unknown[]) => Promise<unknown>} the same function for guests that wait
+   */
+  promising(fn) {
+    const { makePromising } = require('./lib/suspend.js');
+    return makePromising(this[kSuspension], fn);
   }
 
   /**
@@ -243,6 +280,7 @@ class WASI {
    */
   close() {
     closeInstance(instanceId(this[kHandle]));
+    this[kSuspension]?.close();
   }
 
   [DISPOSE]() {
@@ -348,6 +386,26 @@ function newInstance({ args, env, stdin, stdout, stderr, preopens, extended }) {
     throw accessDenied('--allow-fs-read', 'FileSystemRead', `descriptor ${directory}`);
   }
   throw constructionFailed(made, preopens[preopen]);
+}
+
+/** Takes an instance for a run. @returns {Function} the export that begins a command */
+function commandOf(wasi, instance) {
+  wasi.finalizeBindings(instance);
+  const { _start, _initialize } = wasi[kInstance].exports;
+  validateFunction(_start, 'instance.exports._start');
+  validateUndefined(_initialize, 'instance.exports._initialize');
+  return _start;
+}
+
+/** Likewise. @returns {Function | undefined} the export that prepares a reactor, if it has one */
+function reactorOf(wasi, instance) {
+  wasi.finalizeBindings(instance);
+  const { _start, _initialize } = wasi[kInstance].exports;
+  validateUndefined(_start, 'instance.exports._start');
+  if (_initialize !== undefined) {
+    validateFunction(_initialize, 'instance.exports._initialize');
+  }
+  return _initialize;
 }
 
 /** As described in index.d.ts; loaded when it is first called. */

@@ -90,4 +90,10 @@ function limitReached(limit, message) {
   return error;
 }
 
-module.exports = { WASIExitError, exitOf, limitReached, stoppedBy };
+/** An end of a guest by an error with Node's `code`. */
+function endedBy(code, message) {
+  const error = setPrototypeOf(uncatchable(), Error.prototype);
+  return nodeErrorFrom(error, code, message, endedBy);
+}
+
+module.exports = { WASIExitError, endedBy, exitOf, limitReached, stoppedBy };

@@ -14,9 +14,11 @@ module.exports = {
   INSTANCE: 20,
   CONTINUES: 21,
   OUTCOME: 22,
+  RESUME: 24,
   CREATED: 26,
   // Outcomes that are no errno.
   AGAIN: 256,
   MEMORY: 257,
   EXIT: 258,
+  WOULD_WAIT: 260,
 };

@@ -6,7 +6,7 @@
 const { setMemory, clockResolutions: resolutions, exitProcess } = require('../binding.js');
 const { WASIExitError, exitOf, limitReached, stoppedBy } = require('./ends.js');
 const { nodeError } = require('./errors.js');
-const { AGAIN, CONTINUES, CREATED, EXIT, MEMORY, OUTCOME, u32 } = require('./frame.js');
+const { AGAIN, CONTINUES, CREATED, EXIT, MEMORY, OUTCOME, WOULD_WAIT, u32 } = require('./frame.js');
 
 const { apply, getOwnPropertyDescriptor } = Reflect;
 // Captured at load: tests and programs replace both on `process`.
@@ -61,6 +61,8 @@ class Guest {
   handle = undefined;
   /** Objects whose descriptors the guest uses: collecting one would close its descriptor. */
   lent = undefined;
+  /** What suspends the guest, if it may be suspended: see `suspend.js`. */
+  suspension = undefined;
 }
 
 /** Lets the imports work on another memory. The brand is checked, so no look-alike will do. */
@@ -126,13 +128,17 @@ function runGuest(guest, entry) {
     ended = guest.ended;
     if (ended === undefined || error !== guest.end) throw error;
   } finally {
-    if (--guest.running === 0) {
-      guest.end = undefined;
-      guest.ended = undefined;
-    }
+    leave(guest);
   }
   if (ended !== undefined && ended.failed) throw ended.error;
   return ended;
+}
+
+/** A call that runs the guest has returned. */
+function leave(guest) {
+  if (--guest.running > 0) return;
+  guest.end = undefined;
+  guest.ended = undefined;
 }
 
 function checkRunning(guest) {
@@ -144,17 +150,22 @@ function checkRunning(guest) {
  * has not returned, each further import throws it again.
  */
 function stop(guest, end, ended) {
+  halt(guest, end, ended);
+  throw end;
+}
+
+/** The same from outside of the guest's calls. */
+function halt(guest, end, ended) {
   if (guest.running === 0) {
     apply(setOwner, owners, [end, guest]);
-  } else {
-    guest.end = end;
-    guest.ended = ended;
-    // Calls look for an end only where they find no view of the memory, so the hot path pays
-    // nothing.
-    guest.view = NO_MEMORY;
-    guest.words = NO_WORDS;
+    return;
   }
-  throw end;
+  guest.end = end;
+  guest.ended = ended;
+  // Calls look for an end only where they find no view of the memory, so the hot path pays nothing.
+  guest.view = NO_MEMORY;
+  guest.words = NO_WORDS;
+  if (guest.suspension !== undefined) guest.suspension.interrupt(end);
 }
 
 /** Ends the guest with its exit code. Its first end counts. */
@@ -220,6 +231,8 @@ function finish(guest, call) {
       const known = guest.knownLength;
       setView(guest, apply(getBuffer, guest.memory, []));
       if (guest.knownLength === known) return EOVERFLOW;
+    } else if (outcome === WOULD_WAIT) {
+      return guest.suspension.park(call);
     } else if (outcome !== AGAIN) {
       stopFor(guest, new Error(`wasi-rs: internal fault in ${call.name}`));
     } else if (guest.deadline !== Infinity && now() > guest.deadline) {
@@ -324,8 +337,10 @@ module.exports = {
   endProcess,
   exceed,
   finish,
+  halt,
   invalid,
   isI32,
+  leave,
   now,
   prepareEndOfProcess,
   putResolution,
@@ -333,5 +348,7 @@ module.exports = {
   refresh,
   returningExit,
   runGuest,
+  stop,
+  stopFor,
   useMemory,
 };

@@ -6,6 +6,7 @@
 const { Buffer } = require('node:buffer');
 const { writeSync } = require('node:fs');
 const { errnoName, traced } = require('./trace.js');
+const { WAITS } = require('./trampolines.js');
 
 const { apply } = Reflect;
 const { emitWarning, hrtime } = process;
@@ -20,7 +21,8 @@ const PAUSE = 5;
  *
  * @param {object} wasiImport is changed
  * @param {object} observers `hostCalls`, `deadlineMs`, `trace`, `stats`
- * @param {object} guest `now`, `setDeadline`, `copyOut`, `check`, `exceed`
+ * @param {object} guest `now`, `setDeadline`, `copyOut`, `check`, `exceed`; and `later`, which is
+ *   told who wants to know of the end of a call that has suspended the guest
  * @returns {{ stats: () => object | undefined }}
  */
 function observe(wasiImport, { hostCalls, deadlineMs, trace, stats }, guest) {
@@ -44,6 +46,7 @@ function observe(wasiImport, { hostCalls, deadlineMs, trace, stats }, guest) {
 
   for (const [name, call] of Object.entries(wasiImport)) {
     const entry = { calls: 0, ns: 0 };
+    if (guest.later !== undefined) entry.waitedNs = 0;
     const watched = {
       [name](...args) {
         check();
@@ -51,18 +54,24 @@ function observe(wasiImport, { hostCalls, deadlineMs, trace, stats }, guest) {
         const described = report && argumentsOf(name, args, guest.copyOut);
         const start = hrtime.bigint();
         let errno;
+        const tell = (errno, ns, waitedNs) => {
+          entry.calls++;
+          entry.ns += ns;
+          table[name] = entry;
+          if (waitedNs !== undefined) entry.waitedNs += waitedNs;
+          if (report) {
+            const named = errno === undefined ? undefined : errnoName(errno);
+            const event = { name, args: described, errno: named, ns };
+            report(waitedNs === undefined ? event : { ...event, waitedNs });
+          }
+        };
         try {
           errno = call(...args);
           return errno;
         } finally {
           const ns = Number(hrtime.bigint() - start);
-          entry.calls++;
-          entry.ns += ns;
-          table[name] = entry;
-          if (report) {
-            const named = errno === undefined ? undefined : errnoName(errno);
-            report({ name, args: described, errno: named, ns });
-          }
+          if (errno !== WAITS) tell(errno, ns, guest.later && 0);
+          else guest.later((errno, more, waitedNs) => tell(errno, ns + more, waitedNs));
         }
       },
     }[name];

@@ -9,7 +9,7 @@
 //! ```
 //! JavaScript fills the slots and the instance and calls; Rust fills the outcome. `resume` is
 //! Rust's own: it is still there when JavaScript makes the same call again, which it says by
-//! `continues`.
+//! `continues`. For a suspended call, JavaScript keeps `resume` and puts it back.
 
 use std::cell::Cell;
 use wasi_rs_core::preview1::SLOTS;
@@ -62,10 +62,11 @@ const fn word(offset: usize) -> u32 {
 }
 
 /// The fields that JavaScript reads and writes, by their index in the frame as a `Uint32Array`.
-pub(crate) const PLACES: [(&str, u32); 4] = [
+pub(crate) const PLACES: [(&str, u32); 5] = [
     ("INSTANCE", word(std::mem::offset_of!(Frame, instance))),
     ("CONTINUES", word(std::mem::offset_of!(Frame, continues))),
     ("OUTCOME", word(std::mem::offset_of!(Frame, outcome))),
+    ("RESUME", word(std::mem::offset_of!(Frame, resume))),
     ("CREATED", word(std::mem::offset_of!(Frame, created))),
 ];
 
@@ -79,9 +80,12 @@ pub(super) mod outcome {
     pub(crate) const MEMORY: u32 = 257;
     /// The guest exits with the code in the first slot.
     pub(crate) const EXIT: u32 = 258;
+    /// It would have to wait, and the instance suspends.
+    pub(crate) const WOULD_WAIT: u32 = 260;
     /// A fault of this package.
     pub(crate) const PANIC: u32 = 259;
 
     /// Those that JavaScript knows by name.
-    pub(crate) const ALL: [(&str, u32); 3] = [("AGAIN", AGAIN), ("MEMORY", MEMORY), ("EXIT", EXIT)];
+    pub(crate) const ALL: [(&str, u32); 4] =
+        [("AGAIN", AGAIN), ("MEMORY", MEMORY), ("EXIT", EXIT), ("WOULD_WAIT", WOULD_WAIT)];
 }

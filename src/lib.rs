@@ -17,6 +17,7 @@ mod options;
 mod shared;
 mod streams;
 mod table;
+mod waiting;
 
 use addon_instance::{AddonInstance, Handle};
 use napi::bindgen_prelude::{
@@ -48,9 +49,16 @@ pub(crate) fn exports(mut exports: Object<'_>, env: Env) -> Result<()> {
     exports.set_named_property("clockResolutions", resolutions)?;
 
     // Built on first use: only traces, the generator and tests read it.
-    exports.define_properties(&[Property::new()
-        .with_utf8_name("table")?
-        .with_getter_closure(|env: Env, _: This<'_>| table::object(&env))])?;
+    let here = Rc::clone(&environment);
+    exports.define_properties(&[
+        Property::new()
+            .with_utf8_name("table")?
+            .with_getter_closure(|env: Env, _: This<'_>| table::object(&env)),
+        // So is this: few guests suspend.
+        Property::new()
+            .with_utf8_name("suspension")?
+            .with_getter_closure(move |env: Env, _: This<'_>| waiting::object(&env, &here)),
+    ])?;
 
     let here = Rc::clone(&environment);
     let create = move |call: FunctionCallContext<'_>| {

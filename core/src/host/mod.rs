@@ -12,6 +12,7 @@ mod memfs;
 mod path;
 mod quota;
 mod random;
+pub mod readiness;
 mod single_file;
 mod sorted_directory;
 pub mod stream;
@@ -168,6 +169,8 @@ pub enum Source<'a> {
     Ready,
     /// The host's poll knows.
     Host(sys::Handle<'a>),
+    /// It is when the embedder's stream has given something, or has ended.
+    Input(&'a stream::Input),
 }
 
 /// One of the files of a [`wait`].

@@ -17,11 +17,11 @@ pub(super) mod names;
 pub use unix::pretend_openat2;
 #[cfg(unix)]
 pub use unix::{
-    Handle, clock_resolution, clock_time, end_process, errno_from_raw, open_exact, open_preopen,
-    random, stdio, wait, yield_now,
+    Handle, Watched, clock_resolution, clock_time, end_process, errno_from_raw, open_exact,
+    open_preopen, random, stdio, wait, yield_now,
 };
 #[cfg(windows)]
 pub use windows::{
-    Handle, clock_resolution, clock_time, end_process, errno_from_raw, lend, open_exact,
+    Handle, Watched, clock_resolution, clock_time, end_process, errno_from_raw, lend, open_exact,
     open_preopen, random, stdio, wait, yield_now,
 };

@@ -10,6 +10,7 @@ mod linux;
 mod listing;
 #[cfg(target_vendor = "apple")]
 mod macos;
+mod watched;
 
 pub use errno::errno_from_raw;
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -18,6 +19,7 @@ use linux as platform;
 pub use linux::pretend_openat2;
 #[cfg(target_vendor = "apple")]
 use macos as platform;
+pub use watched::Watched;
 
 use crate::abi::{Clockid, Errno, Fdflags, Filestat, Filetype, Timestamp};
 use crate::host::directory::Contained;

@@ -11,9 +11,11 @@ mod names;
 mod pipe;
 mod socket;
 mod stream;
+mod watched;
 
 pub use errno::errno_from_raw;
 pub use stream::Handle;
+pub use watched::Watched;
 
 use crate::abi::{Clockid, Errno, Fdflags, Filestat, Filetype, Timestamp};
 use crate::host::directory::Contained;
