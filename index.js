@@ -233,40 +233,6 @@ class WASI {
   }
 
   /**
-   * Runs a command as `start` does. A guest that waits holds no thread: needs `suspend: true`.
-   *
-   * @param {object} instance a `WebAssembly.Instance`
-   * @param {{ signal?: AbortSignal }} [options] `signal`: ends the guest; the promise rejects with
-   *   its reason
-   * @returns {Promise<number>} the exit code
-   */
-  async startAsync(instance, options = {}) {
-    const { runAsync } = require('./lib/suspend.js');
-    const begin = () => commandOf(this, instance);
-    return (await runAsync(this[kSuspension], 'startAsync', options, begin)) ?? 0;
-  }
-
-  /**
-   * Prepares a reactor as `initialize` does, likewise.
-   *
-   * @returns {Promise<number | undefined>} the exit code, if the guest called `proc_exit`
-   */
-  async initializeAsync(instance, options = {}) {
-    const { runAsync } = require('./lib/suspend.js');
-    const begin = () => reactorOf(this, instance);
-    return runAsync(this[kSuspension], 'initializeAsync', options, begin);
-  }
-
-  /**
-   * @param {Function} fn an export of the guest's instance
-   * @returns {(...args: unknown[]) => Promise<unknown>} the same function for guests that wait
-   */
-  promising(fn) {
-    const { makePromising } = require('./lib/suspend.js');
-    return makePromising(this[kSuspension], fn);
-  }
-
-  /**
    * @returns {object} a new object with `wasiImport` under the name of this version's module, as
    *   `WebAssembly.instantiate` takes it
    */
@@ -363,13 +329,55 @@ class WASI {
   }
 
   /**
+   * Runs a command as `start` does. A guest that waits holds no thread: needs `suspend: true`.
+   *
+   * @param {object} instance a `WebAssembly.Instance`
+   * @param {{ signal?: AbortSignal }} [options] `signal`: ends the guest; the promise rejects with
+   *   its reason
+   * @returns {Promise<number>} the exit code
+   */
+  async startAsync(instance, options = {}) {
+    const { runAsync } = require('./lib/suspend.js');
+    const begin = () => commandOf(this, instance);
+    return (await runAsync(this[kSuspension], 'startAsync', options, begin)) ?? 0;
+  }
+
+  /**
+   * Prepares a reactor as `initialize` does, likewise.
+   *
+   * @returns {Promise<number | undefined>} the exit code, if the guest called `proc_exit`
+   */
+  async initializeAsync(instance, options = {}) {
+    const { runAsync } = require('./lib/suspend.js');
+    const begin = () => reactorOf(this, instance);
+    return runAsync(this[kSuspension], 'initializeAsync', options, begin);
+  }
+
+  /**
+   * @param {Function} fn an export of the guest's instance
+   * @returns {(...args: unknown[]) => Promise<unknown>} the same function for guests that wait
+   */
+  promising(fn) {
+    const { makePromising } = require('./lib/suspend.js');
+    return makePromising(this[kSuspension], fn);
+  }
+
+  /**
+   * @returns {Uint8Array | undefined} what a guest that has ended had not read of its standard
+   *   input, if that is a stream that cannot take it back
+   */
+  get unreadInput() {
+    return this[kSuspension]?.unread;
+  }
+
+  /**
    * @returns {{ number: number, release: () => void }} what other threads attach with, until the
    * release
    */
   [kShare]() {
     if (this[kOwnThread]) {
       throw new TypeError(
-        'Streams that are functions, call limits, traces and statistics belong to one thread',
+        'Guests that suspend, streams that are functions, call limits, traces and statistics belong to one thread',
       );
     }
     const number = shareInstance(instanceId(this[kHandle]));

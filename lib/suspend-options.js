@@ -56,6 +56,8 @@ function isStream(value, name, isInput, suspends) {
   if (kind === undefined) return false;
   const isAsync = !isFunction || isAsyncFunction(value);
   if (isAsync && !suspends) {
+    // What has a descriptor at times is told that it has none now.
+    if (!isFunction && 'fd' in value) return false;
     throw wrongType(
       name,
       'a function that is not async, or the option "suspend" must be true: only a guest that suspends can wait for this stream',
