@@ -259,7 +259,7 @@ fn run(poller: &Arc<Poller>) {
             let timeout = if !state.waits.is_empty() {
                 is_idle = false;
                 state.timers.first().map(|(until, _)| until.saturating_sub(now))
-            } else if is_idle {
+            } else if is_idle && due.is_empty() {
                 let running = state.running.take();
                 state.ended = running.map(|running| running.thread);
                 return;
@@ -284,6 +284,108 @@ fn run(poller: &Arc<Poller>) {
         };
         for entry in came {
             entry.finish();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::time::Instant;
+
+    struct Channel(Mutex<Sender<(u32, Timestamp)>>);
+
+    impl Waker for Channel {
+        fn wake(&self, token: u32) {
+            let _ = self.0.lock().unwrap().send((token, monotonic_now()));
+        }
+    }
+
+    fn channel_waker() -> (Arc<dyn Waker>, Receiver<(u32, Timestamp)>) {
+        let (sender, receiver) = channel();
+        (Arc::new(Channel(Mutex::new(sender))), receiver)
+    }
+
+    fn sleep_until(time: Timestamp) -> Waiting {
+        let mut waiting = Waiting::default();
+        waiting.until(time);
+        waiting
+    }
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn a_timer_is_never_early_however_short_it_is() {
+        let (waker, woken) = channel_waker();
+        // Around the linger, too: a wait that begins while the thread is about to end.
+        for (token, ns) in (0..400_u32).zip([0, 1_000, 70_000, 900_000, 20_000_000].iter().cycle())
+        {
+            let until = monotonic_now() + ns;
+            let _ticket = begin(sleep_until(until), token, Arc::clone(&waker)).unwrap();
+            let (told, at) = woken.recv_timeout(PATIENCE).unwrap();
+            assert_eq!(told, token);
+            assert!(at >= until, "{} ns early", until - at);
+        }
+    }
+
+    #[test]
+    fn what_is_given_up_is_not_told_of() {
+        let (waker, woken) = channel_waker();
+        let now = monotonic_now();
+        let early = begin(sleep_until(now + 30_000_000), 1, Arc::clone(&waker)).unwrap();
+        let late = begin(sleep_until(now + 60_000_000), 2, Arc::clone(&waker)).unwrap();
+        drop(early);
+        assert_eq!(woken.recv_timeout(PATIENCE).unwrap().0, 2);
+        drop(late);
+        assert!(woken.recv_timeout(Duration::from_millis(20)).is_err());
+    }
+
+    #[cfg(unix)]
+    mod unix {
+        use super::*;
+        use std::io::Write;
+        use std::os::fd::AsFd;
+
+        fn read(file: &impl AsFd) -> Waiting {
+            let mut waiting = Waiting::default();
+            waiting.watch(file.as_fd(), true, false);
+            waiting
+        }
+
+        #[test]
+        fn two_wait_for_one_pipe_and_both_are_told() {
+            let (waker, woken) = channel_waker();
+            let (reader, mut writer) = std::io::pipe().unwrap();
+            let tickets = [1, 2].map(|token| begin(read(&reader), token, Arc::clone(&waker)));
+            assert!(woken.recv_timeout(Duration::from_millis(20)).is_err());
+            writer.write_all(b"x").unwrap();
+            let mut told = [0; 2].map(|_| woken.recv_timeout(PATIENCE).unwrap().0);
+            told.sort_unstable();
+            assert_eq!(told, [1, 2]);
+            drop(tickets);
+        }
+
+        #[test]
+        fn a_descriptor_that_is_closed_meanwhile_is_still_watched() {
+            let (waker, woken) = channel_waker();
+            let (reader, writer) = std::io::pipe().unwrap();
+            let ticket = begin(read(&reader), 7, waker);
+            drop(reader);
+            drop(writer);
+            assert_eq!(woken.recv_timeout(PATIENCE).unwrap().0, 7);
+            drop(ticket);
+        }
+
+        #[test]
+        #[cfg(target_os = "linux")]
+        fn a_file_is_ready_at_once() {
+            let (waker, woken) = channel_waker();
+            let file = std::fs::File::open("/proc/self/exe").unwrap();
+            let start = Instant::now();
+            let _ticket = begin(read(&file), 3, waker).unwrap();
+            assert_eq!(woken.recv_timeout(PATIENCE).unwrap().0, 3);
+            assert!(start.elapsed() < Duration::from_secs(5));
         }
     }
 }
