@@ -70,6 +70,7 @@ const kOwnThread = Symbol('kOwnThread');
 const kObservation = Symbol('kObservation');
 /** `wasi[kClose]()` closes files of the embedder's file systems that the guest has closed. */
 const kClose = Symbol('kClose');
+const kSuspension = Symbol('kSuspension');
 /**
  * `wasi[kRun](entry)` calls a function that runs the guest, and says how the guest ended: see
  * `runGuest`.
@@ -103,6 +104,7 @@ const ATTACHED = {
   sockets: undefined,
   isOurs: false,
   lent: undefined,
+  suspends: false,
 };
 
 const NO_SOCKETS = Object.freeze([]);
@@ -140,8 +142,12 @@ class WASI {
     guest.lent = checked.lent;
     // The guest was compiled against snapshot 0, where some records are laid out differently.
     if (bindingName === 'wasi_unstable') assign(wasiImport, createSnapshot0Imports(guest));
-    const { functions, observers } = checked;
-    if (functions !== undefined) {
+    const { functions, observers, suspends } = checked;
+    if (suspends) {
+      const { Suspension } = require('./lib/suspend.js');
+      guest.suspension = new Suspension(guest, functions);
+      guest.suspension.attachStreams(wasiImport);
+    } else if (functions !== undefined) {
       require('./lib/streams.js').attachStreams(wasiImport, guest, functions);
     }
 
@@ -163,6 +169,7 @@ class WASI {
     this[kRun] = (entry) => runGuest(guest, entry);
     this[kCheck] = () => checkRunning(guest);
     this[kObservation] = undefined;
+    this[kSuspension] = guest.suspension;
 
     try {
       let peers;
@@ -187,10 +194,13 @@ class WASI {
           check: () => checkRunning(guest),
           exceed: (limit, message) => exceed(guest, limit, message),
           peers,
+          later: suspends ? (tell) => guest.suspension.later(tell) : undefined,
         });
       }
+      if (suspends) guest.suspension.attachTrampolines(wasiImport);
     } catch (error) {
-      this.close();
+      guest.suspension?.letGo();
+      closeInstance(instanceId(handle));
       throw error;
     }
   }
@@ -226,12 +236,11 @@ class WASI {
    * @throws {TypeError} `ERR_INVALID_ARG_TYPE`: an export is missing or there is one too many
    */
   start(instance) {
-    this.finalizeBindings(instance);
-    const { _start, _initialize } = this[kInstance].exports;
-    validateFunction(_start, 'instance.exports._start');
-    validateUndefined(_initialize, 'instance.exports._initialize');
+    const entry = commandOf(this, instance);
+    const suspension = this[kSuspension];
+    const run = () => this[kRun](entry);
     this[kObservation]?.begin();
-    const ended = this[kRun](_start);
+    const ended = suspension === undefined ? run() : suspension.runNow(run);
     return ended === undefined ? 0 : ended.exitCode;
   }
 
@@ -246,15 +255,10 @@ class WASI {
    * @throws {TypeError} `ERR_INVALID_ARG_TYPE`
    */
   initialize(instance) {
-    this.finalizeBindings(instance);
-    const { _start, _initialize } = this[kInstance].exports;
-    validateUndefined(_start, 'instance.exports._start');
-    if (_initialize !== undefined) {
-      validateFunction(_initialize, 'instance.exports._initialize');
-      this[kObservation]?.begin();
-      return this[kRun](_initialize)?.exitCode;
-    }
-    return undefined;
+    const entry = reactorOf(this, instance);
+    if (entry === undefined) return undefined;
+    this[kObservation]?.begin();
+    return this[kRun](entry)?.exitCode;
   }
 
   /**
@@ -271,6 +275,7 @@ class WASI {
    */
   close() {
     closeInstance(instanceId(this[kHandle]));
+    this[kSuspension]?.close();
     this[kClose]?.();
   }
 
@@ -356,13 +361,55 @@ class WASI {
   }
 
   /**
+   * Runs a command as `start` does. A guest that waits holds no thread: needs `suspend: true`.
+   *
+   * @param {object} instance a `WebAssembly.Instance`
+   * @param {{ signal?: AbortSignal }} [options] `signal`: ends the guest; the promise rejects with
+   *   its reason
+   * @returns {Promise<number>} the exit code
+   */
+  async startAsync(instance, options = {}) {
+    const { runAsync } = require('./lib/suspend.js');
+    const begin = () => commandOf(this, instance);
+    return (await runAsync(this[kSuspension], 'startAsync', options, begin)) ?? 0;
+  }
+
+  /**
+   * Prepares a reactor as `initialize` does, likewise.
+   *
+   * @returns {Promise<number | undefined>} the exit code, if the guest called `proc_exit`
+   */
+  async initializeAsync(instance, options = {}) {
+    const { runAsync } = require('./lib/suspend.js');
+    const begin = () => reactorOf(this, instance);
+    return runAsync(this[kSuspension], 'initializeAsync', options, begin);
+  }
+
+  /**
+   * @param {Function} fn an export of the guest's instance
+   * @returns {(...args: unknown[]) => Promise<unknown>} the same function for guests that wait
+   */
+  promising(fn) {
+    const { makePromising } = require('./lib/suspend.js');
+    return makePromising(this[kSuspension], fn);
+  }
+
+  /**
+   * @returns {Uint8Array | undefined} what a guest that has ended had not read of its standard
+   *   input, if that is a stream that cannot take it back
+   */
+  get unreadInput() {
+    return this[kSuspension]?.unread;
+  }
+
+  /**
    * @returns {{ number: number, release: () => void }} what other threads attach with, until the
    * release
    */
   [kShare]() {
     if (this[kOwnThread]) {
       throw new TypeError(
-        'Streams that are functions, file systems that are objects, call limits, traces and statistics belong to one thread',
+        'Guests that suspend, streams that are functions, file systems that are objects, call limits, traces and statistics belong to one thread',
       );
     }
     const number = shareInstance(instanceId(this[kHandle]));
@@ -382,6 +429,26 @@ function newInstance({ args, env, stdin, stdout, stderr, preopens, extended }) {
     throw require('./lib/sockets.js').socketFailed(made, extended.sockets[socket]);
   }
   throw constructionFailed(made, preopens[preopen]);
+}
+
+/** Takes an instance for a run. @returns {Function} the export that begins a command */
+function commandOf(wasi, instance) {
+  wasi.finalizeBindings(instance);
+  const { _start, _initialize } = wasi[kInstance].exports;
+  validateFunction(_start, 'instance.exports._start');
+  validateUndefined(_initialize, 'instance.exports._initialize');
+  return _start;
+}
+
+/** Likewise. @returns {Function | undefined} the export that prepares a reactor, if it has one */
+function reactorOf(wasi, instance) {
+  wasi.finalizeBindings(instance);
+  const { _start, _initialize } = wasi[kInstance].exports;
+  validateUndefined(_start, 'instance.exports._start');
+  if (_initialize !== undefined) {
+    validateFunction(_initialize, 'instance.exports._initialize');
+  }
+  return _initialize;
 }
 
 // As described in index.d.ts. What they need is loaded when they are first called.

@@ -360,7 +360,7 @@ test('what a stream function gives by mistake is an error out of start()', () =>
     );
   }
   for (const stream of ['stdout', 'stderr']) {
-    const taken = started({ [stream]: async () => {} });
+    const taken = started({ [stream]: () => Promise.resolve() });
     const expected = {
       code: 'ERR_INVALID_RETURN_VALUE',
       message: new RegExp(`"options.${stream}"`),

@@ -106,4 +106,10 @@ function limitReached(limit, message) {
   return new WASILimitError(message, limit);
 }
 
-module.exports = { WASIExitError, WASILimitError, exitOf, limitReached, stoppedBy };
+/** An end of a guest by an error with Node's `code`. */
+function endedBy(code, message) {
+  const error = setPrototypeOf(uncatchable(), Error.prototype);
+  return nodeErrorFrom(error, code, message, endedBy);
+}
+
+module.exports = { WASIExitError, WASILimitError, endedBy, exitOf, limitReached, stoppedBy };

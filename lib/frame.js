@@ -14,10 +14,12 @@ module.exports = {
   INSTANCE: 20,
   CONTINUES: 21,
   OUTCOME: 22,
+  RESUME: 24,
   CREATED: 26,
   // Outcomes that are no errno.
   AGAIN: 256,
   MEMORY: 257,
   EXIT: 258,
   ASK: 260,
+  WOULD_WAIT: 261,
 };

@@ -6,7 +6,17 @@
 const { setMemory, clockResolutions: resolutions, exitProcess } = require('../binding.js');
 const { WASIExitError, exitOf, limitReached, stoppedBy } = require('./ends.js');
 const { nodeError } = require('./errors.js');
-const { AGAIN, ASK, CONTINUES, CREATED, EXIT, MEMORY, OUTCOME, u32 } = require('./frame.js');
+const {
+  AGAIN,
+  ASK,
+  CONTINUES,
+  CREATED,
+  EXIT,
+  MEMORY,
+  OUTCOME,
+  WOULD_WAIT,
+  u32,
+} = require('./frame.js');
 
 const { apply, getOwnPropertyDescriptor } = Reflect;
 // Captured at load: tests and programs replace both on `process`.
@@ -65,6 +75,8 @@ class Guest {
   lent = undefined;
   /** The file systems of the embedder, if there are any: see `served.js`. */
   served = undefined;
+  /** What suspends the guest, if it may be suspended: see `suspend.js`. */
+  suspension = undefined;
 }
 
 /** Lets the imports work on another memory. The brand is checked, so no look-alike will do. */
@@ -131,13 +143,17 @@ function runGuest(guest, entry) {
     ended = guest.ended;
     if (ended === undefined || error !== guest.end) throw error;
   } finally {
-    if (--guest.running === 0) {
-      guest.end = undefined;
-      guest.ended = undefined;
-    }
+    leave(guest);
   }
   if (ended !== undefined && ended.failed) throw ended.error;
   return ended;
+}
+
+/** A call that runs the guest has returned. */
+function leave(guest) {
+  if (--guest.running > 0) return;
+  guest.end = undefined;
+  guest.ended = undefined;
 }
 
 function checkRunning(guest) {
@@ -149,17 +165,22 @@ function checkRunning(guest) {
  * has not returned, each further import throws it again.
  */
 function stop(guest, end, ended) {
+  halt(guest, end, ended);
+  throw end;
+}
+
+/** The same from outside of the guest's calls. */
+function halt(guest, end, ended) {
   if (guest.running === 0) {
     apply(setOwner, owners, [end, guest]);
-  } else {
-    guest.end = end;
-    guest.ended = ended;
-    // Calls look for an end only where they find no view of the memory, so the hot path pays
-    // nothing.
-    guest.view = NO_MEMORY;
-    guest.words = NO_WORDS;
+    return;
   }
-  throw end;
+  guest.end = end;
+  guest.ended = ended;
+  // Calls look for an end only where they find no view of the memory, so the hot path pays nothing.
+  guest.view = NO_MEMORY;
+  guest.words = NO_WORDS;
+  if (guest.suspension !== undefined) guest.suspension.interrupt(end);
 }
 
 /** Ends the guest with its exit code. Its first end counts. */
@@ -227,6 +248,8 @@ function finish(guest, call) {
       if (guest.knownLength === known) return EOVERFLOW;
     } else if (outcome === ASK && guest.served !== undefined) {
       guest.served.serve();
+    } else if (outcome === WOULD_WAIT) {
+      return guest.suspension.park(call);
     } else if (outcome !== AGAIN) {
       stopFor(guest, new Error(`wasi-rs: internal fault in ${call.name}`));
     } else if (guest.deadline !== Infinity && now() > guest.deadline) {
@@ -331,8 +354,10 @@ module.exports = {
   endProcess,
   exceed,
   finish,
+  halt,
   invalid,
   isI32,
+  leave,
   now,
   prepareEndOfProcess,
   putResolution,
@@ -340,5 +365,7 @@ module.exports = {
   refresh,
   returningExit,
   runGuest,
+  stop,
+  stopFor,
   useMemory,
 };

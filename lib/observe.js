@@ -6,6 +6,7 @@
 const { Buffer } = require('node:buffer');
 const { writeSync } = require('node:fs');
 const { errnoName, traced } = require('./trace.js');
+const { WAITS } = require('./trampolines.js');
 
 const { apply } = Reflect;
 const { emitWarning, hrtime } = process;
@@ -23,7 +24,8 @@ const PAUSE = 5;
  *   `Float64Array` for what is counted, if other threads are to see it: the calls and the
  *   nanoseconds of each function, in the order of `wasiImport`
  * @param {object} guest `now`, `setDeadline`, `copyOut`, `check`, `exceed`; `peers`, if it has
- *   sockets
+ *   sockets; and `later`, which is told who wants to know of the end of a call that has suspended
+ *   the guest
  * @returns {{ stats: () => object | undefined, begin: () => void }} `begin`: the guest's time begins
  *   here, and not with its first call
  */
@@ -53,6 +55,7 @@ function observe(wasiImport, { hostCalls, timeoutMs, trace, stats, counts }, gue
 
   for (const [place, [name, call]] of Object.entries(wasiImport).entries()) {
     const entry = { calls: 0, ns: 0 };
+    if (guest.later !== undefined) entry.waitedNs = 0;
     const watched = {
       [name](...args) {
         check();
@@ -61,24 +64,31 @@ function observe(wasiImport, { hostCalls, timeoutMs, trace, stats, counts }, gue
         let peer = report && peers?.before(name, args);
         const start = hrtime.bigint();
         let errno;
+        const tell = (errno, ns, waitedNs) => {
+          entry.calls++;
+          entry.ns += ns;
+          table[name] = entry;
+          if (waitedNs !== undefined) entry.waitedNs += waitedNs;
+          if (counts !== undefined) {
+            counts[2 * place] = entry.calls;
+            counts[2 * place + 1] = entry.ns;
+          }
+          peer ??= peers?.after(name, args, errno);
+          if (report) {
+            const named = errno === undefined ? undefined : errnoName(errno);
+            const event = { name, args: described, errno: named, ns };
+            if (waitedNs !== undefined) event.waitedNs = waitedNs;
+            if (peer !== undefined) event.peer = peer;
+            report(event);
+          }
+        };
         try {
           errno = call(...args);
           return errno;
         } finally {
           const ns = Number(hrtime.bigint() - start);
-          entry.calls++;
-          entry.ns += ns;
-          table[name] = entry;
-          peer ??= peers?.after(name, args, errno);
-          if (counts !== undefined) {
-            counts[2 * place] = entry.calls;
-            counts[2 * place + 1] = entry.ns;
-          }
-          if (report) {
-            const named = errno === undefined ? undefined : errnoName(errno);
-            const event = { name, args: described, errno: named, ns };
-            report(peer === undefined ? event : { ...event, peer });
-          }
+          if (errno !== WAITS) tell(errno, ns, guest.later && 0);
+          else guest.later((errno, more, waitedNs) => tell(errno, ns + more, waitedNs));
         }
       },
     }[name];

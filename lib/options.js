@@ -8,7 +8,10 @@ const {
   realpathSync: { native: realpath },
 } = require('node:fs');
 const { basename, dirname, isAbsolute, join, resolve, sep } = require('node:path');
-const { inspect } = require('node:util');
+const {
+  inspect,
+  types: { isAsyncFunction },
+} = require('node:util');
 const { bytesOf, encoded, isBytes } = require('./bytes.js');
 const {
   accessDenied,
@@ -74,6 +77,7 @@ const OURS = [
   'sortedReaddir',
   'trace',
   'stats',
+  'suspend',
 ];
 
 /**
@@ -92,11 +96,12 @@ function beLenient() {
  * sees Node's.
  *
  * @returns {{ native: object, functions?: object, observers?: object, served?: object[],
- *   isOwnThread: boolean, names: string[], sockets?: object[], isOurs: boolean, lent: unknown }} what
- *   `createInstance` takes; the streams that are functions; what watches calls; the file systems of
- *   the embedder; whether one of these works in this thread only; the guest's names of all preopens;
- *   its sockets; whether an option does what `node:wasi` has not, other than to observe; and what
- *   must not be collected before the WASI, as it would close a descriptor
+ *   isOwnThread: boolean, names: string[], sockets?: object[], isOurs: boolean, lent: unknown,
+ *   suspends: boolean }} what `createInstance` takes; the streams that are functions; what watches
+ *   calls; the file systems of the embedder; whether one of these works in this thread only; the
+ *   guest's names of all preopens; its sockets; whether an option does what `node:wasi` has not,
+ *   other than to observe; what must not be collected before the WASI, as it would close a
+ *   descriptor; and whether the guest may be suspended
  */
 function checkedOptions(options) {
   if (options.args !== undefined) validateArray(options.args, 'options.args');
@@ -112,21 +117,28 @@ function checkedOptions(options) {
     isWatched: false,
     isServed: false,
     lent: undefined,
+    suspends: false,
   };
   const preopens = preopenList(options.preopens ?? {}, used);
 
   const { stdin = 0, stdout = 1, stderr = 2 } = options;
   const limits = checkedLimits(ours(options, 'limits', used));
   const cap = limits?.outputBytes ?? DEFAULT_CAP;
-  let functions;
-  if (typeof stdin === 'function') functions = { __proto__: null, stdin };
-  if (typeof stdout === 'function') functions = { __proto__: null, ...functions, stdout };
-  if (typeof stderr === 'function') functions = { __proto__: null, ...functions, stderr };
+  const suspend = ours(options, 'suspend', used);
+  if (suspend !== undefined) {
+    require('./suspend-options.js').checkSuspend(suspend);
+    used.suspends = suspend;
+  }
   const streams = {
     stdin: inputStream(stdin, 'options.stdin', used),
     stdout: outputStream(stdout, 'options.stdout', 1, cap, used),
     stderr: outputStream(stderr, 'options.stderr', 2, cap, used),
   };
+
+  let functions;
+  if (isOfJs(streams.stdin)) functions = { __proto__: null, stdin };
+  if (isOfJs(streams.stdout)) functions = { __proto__: null, ...functions, stdout };
+  if (isOfJs(streams.stderr)) functions = { __proto__: null, ...functions, stderr };
 
   const observers = {
     hostCalls: limits?.hostCalls,
@@ -145,7 +157,8 @@ function checkedOptions(options) {
   else if (TRACED_BY_ENVIRONMENT) observers.trace = true;
   observers.stats = observing(options, 'stats', used);
   if (observers.stats !== undefined) validateBoolean(observers.stats, 'options.stats');
-  const { isOurs, lent } = used;
+  const { isOurs, lent, suspends } = used;
+  if (suspends) native.extended = { __proto__: null, ...native.extended, suspends };
   if (isOurs || used.isWatched) checkNearMisses(options);
   // The last, as what reads options may call anything.
   if (permission) checkPermissions(native);
@@ -162,13 +175,19 @@ function checkedOptions(options) {
     native,
     functions,
     observers: isWatched ? observers : undefined,
-    isOwnThread: functions !== undefined || used.isServed || Boolean(isByOptions),
+    isOwnThread: functions !== undefined || suspends || used.isServed || Boolean(isByOptions),
     served: used.isServed ? preopens.map(({ fs, guest }) => fs && { fs, name: guest }) : undefined,
     names,
     sockets,
     isOurs,
     lent,
+    suspends,
   };
+}
+
+/** Whether a standard stream, as the native side takes it, is one of JavaScript. */
+function isOfJs(stream) {
+  return typeof stream === 'object' && stream.kind === 'function';
 }
 
 /** An option that `node:wasi` does not have. One that is `undefined` is not there. */
@@ -262,7 +281,7 @@ function inputStream(value, name, used) {
   if (value === 'inherit') return 0;
   if (value === 'ignore') return { __proto__: null, kind: 'ignore' };
   if (isBytes(value)) return { __proto__: null, kind: 'bytes', bytes: attached(value, name) };
-  if (typeof value === 'function') return { __proto__: null, kind: 'function' };
+  if (isJsStream(value, name, true, used)) return { __proto__: null, kind: 'function' };
   return descriptorOf(value, name, INPUTS, used);
 }
 
@@ -272,8 +291,14 @@ function outputStream(value, name, inherited, cap, used) {
   if (value === 'inherit') return inherited;
   if (value === 'ignore') return { __proto__: null, kind: 'ignore' };
   if (value === 'pipe') return { __proto__: null, kind: 'pipe', cap };
-  if (typeof value === 'function') return { __proto__: null, kind: 'function' };
+  if (isJsStream(value, name, false, used)) return { __proto__: null, kind: 'function' };
   return descriptorOf(value, name, OUTPUTS, used);
+}
+
+/** Whether a stream is a function, or what only a guest that suspends can wait for. */
+function isJsStream(value, name, isInput, { suspends }) {
+  if (typeof value === 'function' && !isAsyncFunction(value)) return true;
+  return require('./suspend-options.js').isStream(value, name, isInput, suspends);
 }
 
 /** The number of an open object of the host: a stream of a file or a terminal, a `FileHandle`. */

@@ -5,16 +5,18 @@
 use super::frame::{FRAME_SIZE, Frame};
 use super::options::JsStreams;
 use super::shared;
+use super::waiting::Waits;
 use napi::bindgen_prelude::{FromNapiValue, Unknown};
 use napi::{Env, Result, check_status, sys};
 use std::cell::{Cell, RefCell};
 use std::ptr;
 use std::rc::Rc;
 use std::sync::atomic::{
-    AtomicPtr,
+    AtomicPtr, AtomicUsize,
     Ordering::{AcqRel, Relaxed, Release},
 };
 use wasi_rs_core::ctx::Ctx;
+use wasi_rs_core::host::readiness;
 use wasi_rs_core::memory::GuestMemory;
 
 /// An instance as its environment sees it.
@@ -54,7 +56,11 @@ pub(super) struct AddonInstance {
     buffer: sys::napi_ref,
     instances: RefCell<Vec<Option<Box<Instance>>>>,
     free: RefCell<Vec<u32>>,
+    pub(super) waits: Waits,
 }
+
+/// How many environments of the process have been made and have not ended.
+static LIVING: AtomicUsize = AtomicUsize::new(0);
 
 impl AddonInstance {
     /// Makes the environment's frame. At the end of the environment, its instances are closed.
@@ -72,7 +78,9 @@ impl AddonInstance {
             buffer,
             instances: RefCell::default(),
             free: RefCell::default(),
+            waits: Waits::default(),
         });
+        LIVING.fetch_add(1, AcqRel);
         // Its functions may be called until then.
         let ending = Rc::clone(&environment);
         env.add_env_cleanup_hook(ending, |ending| ending.end())?;
@@ -199,6 +207,11 @@ impl AddonInstance {
         self.release_first();
         let instances = std::mem::take(&mut *self.instances.borrow_mut());
         drop(instances);
+        self.waits.close();
+        if LIVING.fetch_sub(1, AcqRel) == 1 {
+            // The host may unload this library, and the thread is in its code.
+            readiness::stop();
+        }
     }
 }
 

@@ -9,7 +9,7 @@
 //! ```
 //! JavaScript fills the slots and the instance and calls; Rust fills the outcome. `resume` is
 //! Rust's own: it is still there when JavaScript makes the same call again, which it says by
-//! `continues`.
+//! `continues`. For a suspended call, JavaScript keeps `resume` and puts it back.
 
 use std::cell::Cell;
 use wasi_rs_core::preview1::SLOTS;
@@ -65,10 +65,11 @@ const fn word(offset: usize) -> u32 {
 }
 
 /// The fields that JavaScript reads and writes, by their index in the frame as a `Uint32Array`.
-pub(crate) const PLACES: [(&str, u32); 4] = [
+pub(crate) const PLACES: [(&str, u32); 5] = [
     ("INSTANCE", word(std::mem::offset_of!(Frame, instance))),
     ("CONTINUES", word(std::mem::offset_of!(Frame, continues))),
     ("OUTCOME", word(std::mem::offset_of!(Frame, outcome))),
+    ("RESUME", word(std::mem::offset_of!(Frame, resume))),
     ("CREATED", word(std::mem::offset_of!(Frame, created))),
 ];
 
@@ -82,6 +83,8 @@ pub(super) mod outcome {
     pub(crate) const MEMORY: u32 = 257;
     /// The guest exits with the code in the first slot.
     pub(crate) const EXIT: u32 = 258;
+    /// It would have to wait, and the instance suspends.
+    pub(crate) const WOULD_WAIT: u32 = 261;
     /// A fault of this package.
     pub(crate) const PANIC: u32 = 259;
 
@@ -90,6 +93,11 @@ pub(super) mod outcome {
     pub(crate) const ASK: u32 = wasi_rs_core::abi::Errno::Ask as u32;
 
     /// Those that JavaScript knows by name.
-    pub(crate) const ALL: [(&str, u32); 4] =
-        [("AGAIN", AGAIN), ("MEMORY", MEMORY), ("EXIT", EXIT), ("ASK", ASK)];
+    pub(crate) const ALL: [(&str, u32); 5] = [
+        ("AGAIN", AGAIN),
+        ("MEMORY", MEMORY),
+        ("EXIT", EXIT),
+        ("ASK", ASK),
+        ("WOULD_WAIT", WOULD_WAIT),
+    ];
 }

@@ -21,6 +21,7 @@ mod shared;
 mod sockets;
 mod streams;
 mod table;
+mod waiting;
 
 use addon_instance::{AddonInstance, Handle};
 use napi::bindgen_prelude::{
@@ -58,9 +59,16 @@ pub(crate) fn exports(mut exports: Object<'_>, env: Env) -> Result<()> {
         .with_getter_closure(move |env: Env, _: This<'_>| served::object(&env, &here))])?;
 
     // Built on first use: only traces, the generator and tests read it.
-    exports.define_properties(&[Property::new()
-        .with_utf8_name("table")?
-        .with_getter_closure(|env: Env, _: This<'_>| table::object(&env))])?;
+    let here = Rc::clone(&environment);
+    exports.define_properties(&[
+        Property::new()
+            .with_utf8_name("table")?
+            .with_getter_closure(|env: Env, _: This<'_>| table::object(&env)),
+        // So is this: few guests suspend.
+        Property::new()
+            .with_utf8_name("suspension")?
+            .with_getter_closure(move |env: Env, _: This<'_>| waiting::object(&env, &here)),
+    ])?;
 
     let here = Rc::clone(&environment);
     let create = move |call: FunctionCallContext<'_>| {

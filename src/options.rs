@@ -160,6 +160,8 @@ pub(crate) struct ExtendedOptions {
     pub sockets: Option<Vec<SocketOptions>>,
     /// Whether a descriptor of the host that is a directory may not be a standard stream.
     pub no_directories: Option<bool>,
+    /// Whether a call that would have to wait says so.
+    pub suspends: Option<bool>,
 }
 
 /// What an instance is made of: the arguments of `createInstance`, which are read faster than
@@ -177,8 +179,10 @@ pub(super) struct InstanceOptions {
 }
 
 /// What JavaScript shares with a guest beside descriptors of the host.
-#[derive(Default, Clone)]
+#[derive(Default)]
 pub(super) struct JsStreams {
+    /// What stream 0 reads, if JavaScript gives it.
+    pub(super) input: Option<Arc<Input>>,
     /// Where streams 1 and 2 go, if JavaScript takes them.
     pub(super) outputs: [Option<Arc<Output>>; 2],
     /// The trees in memory, by the preopen's place.
@@ -187,6 +191,20 @@ pub(super) struct JsStreams {
     pub(super) held: Arc<()>,
     /// The file systems that JavaScript serves, by the preopen's place.
     pub(super) serving: Option<Box<Serving>>,
+}
+
+/// For another thread, which looks at what the guest has left. Functions of JavaScript belong to
+/// the guest's own.
+impl Clone for JsStreams {
+    fn clone(&self) -> Self {
+        Self {
+            input: self.input.clone(),
+            outputs: self.outputs.clone(),
+            trees: self.trees.clone(),
+            held: Arc::clone(&self.held),
+            serving: None,
+        }
+    }
 }
 
 /// A number of JavaScript that stands for a count.
@@ -229,6 +247,7 @@ impl InstanceOptions {
                 .and_then(|seed| <[u8; 32]>::try_from(&*seed).ok())
                 .map(SeededRandom::new)
                 .map(Arc::new),
+            suspends: extended.suspends == Some(true),
             ..Ctx::default()
         };
         for (number, options) in self.stdio.into_iter().enumerate() {
@@ -258,7 +277,7 @@ impl InstanceOptions {
                         .map_err(|source| ConstructionError::Stdio { name, fd: -1, source })?
                 }
                 Either::B(options) => {
-                    let stream = stream(options, number, &mut streams);
+                    let stream = stream(options, number, ctx.suspends, &mut streams);
                     Stdio {
                         object: Opened::File(Box::new(stream)),
                         flags: Fdflags::empty(),
@@ -328,7 +347,12 @@ fn clocks(
         .then(|| VirtualClocks { realtime: realtime.map(clock), monotonic: monotonic.map(clock) })
 }
 
-fn stream(options: StreamOptions, number: usize, streams: &mut JsStreams) -> Stream {
+fn stream(
+    options: StreamOptions,
+    number: usize,
+    suspends: bool,
+    streams: &mut JsStreams,
+) -> Stream {
     let output = |streams: &mut JsStreams| {
         let output = Arc::new(Output::default());
         if let Some(place) = streams.outputs.get_mut(number.wrapping_sub(1)) {
@@ -346,7 +370,11 @@ fn stream(options: StreamOptions, number: usize, streams: &mut JsStreams) -> Str
                 .map_or(usize::MAX, |cap| usize::try_from(count(cap)).unwrap_or(usize::MAX));
             Stream::Collector { output: output(streams), cap }
         }
-        StreamKind::Function if number == 0 => Stream::Feed(Arc::new(Input::default())),
+        StreamKind::Function if number == 0 => {
+            let input = Arc::new(if suspends { Input::waiting() } else { Input::default() });
+            streams.input = Some(Arc::clone(&input));
+            Stream::Feed(input)
+        }
         StreamKind::Function => Stream::Sink(output(streams)),
         StreamKind::Ignore | StreamKind::End => Stream::Null,
     }

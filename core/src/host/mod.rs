@@ -14,6 +14,7 @@ mod path;
 mod quota;
 mod random;
 mod read_only;
+pub mod readiness;
 mod served;
 mod single_file;
 mod socket;
@@ -192,6 +193,8 @@ pub enum Source<'a> {
     Ready,
     /// The host's poll knows.
     Host(sys::Handle<'a>),
+    /// It is when the embedder's stream has given something, or has ended.
+    Input(&'a stream::Input),
 }
 
 /// One of the files of a [`wait`].

@@ -354,7 +354,7 @@ pub(super) fn path_open(
     if matches!(opened, Err(Errno::Again)) && !flags.contains(Fdflags::NONBLOCK) {
         // Nothing tells when it could be opened. Others may use the number meanwhile.
         drop(number);
-        return Err(nap());
+        return Err(nap(call));
     }
     let opened = match &call.ctx.quota {
         None => opened?,

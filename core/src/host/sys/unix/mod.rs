@@ -12,6 +12,7 @@ mod listing;
 mod macos;
 mod pipe;
 mod socket;
+mod watched;
 
 pub use errno::errno_from_raw;
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -21,6 +22,7 @@ pub use linux::pretend_openat2;
 #[cfg(target_vendor = "apple")]
 use macos as platform;
 pub use pipe::{PipeEnd, library_path, open_pipe};
+pub use watched::Watched;
 
 use crate::abi::{Clockid, Errno, Fdflags, Filestat, Filetype, Timestamp};
 use crate::host::directory::Contained;

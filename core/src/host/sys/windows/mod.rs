@@ -12,10 +12,12 @@ mod names;
 mod pipe;
 mod socket;
 mod stream;
+mod watched;
 
 pub use errno::errno_from_raw;
 pub use library::{PipeEnd, library_path, open_pipe};
 pub use stream::Handle;
+pub use watched::Watched;
 
 use crate::abi::{Clockid, Errno, Fdflags, Filestat, Filetype, Timestamp};
 use crate::host::directory::Contained;
