@@ -415,8 +415,8 @@ defineProperty(WASI, kAttach, {
 });
 
 module.exports = { WASI, WASIExitError, runInWorker };
-// For threads.js and its Workers. Each copy of the package has keys of its own: an addon knows its
+// For threads.js, its Workers and lib/p2. Each copy of the package has keys of its own: an addon knows its
 // own instances only.
 defineProperty(module.exports, Symbol.for('wasi-rs.keys'), {
-  value: { kAttach, kCheck, kRun, kSetMemory, kShare },
+  value: { kAttach, kCheck, kHandle, kPreopens, kRun, kSetMemory, kShare, newInstance },
 });

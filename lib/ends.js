@@ -90,4 +90,4 @@ function limitReached(limit, message) {
   return error;
 }
 
-module.exports = { WASIExitError, exitOf, limitReached, stoppedBy };
+module.exports = { WASIExitError, exitOf, limitReached, stoppedBy, uncatchable };

@@ -15,8 +15,11 @@ module.exports = {
   CONTINUES: 21,
   OUTCOME: 22,
   CREATED: 26,
+  NAMED_MEMORY: 23,
   // Outcomes that are no errno.
   AGAIN: 256,
   MEMORY: 257,
   EXIT: 258,
+  FAILED: 1,
+  TRAPS: 512,
 };

@@ -24,7 +24,7 @@ const PAUSE = 5;
  * @returns {{ stats: () => object | undefined }}
  */
 function observe(wasiImport, { hostCalls, deadlineMs, trace, stats }, guest) {
-  const report = trace === true ? print : trace ? guarded(trace) : undefined;
+  const report = reporter(trace);
   const isTimed = stats === true || report !== undefined;
 
   let left = hostCalls ?? Infinity;
@@ -78,6 +78,11 @@ function observe(wasiImport, { hostCalls, deadlineMs, trace, stats }, guest) {
 }
 
 // A trace never stops or changes the guest, whatever happens to it.
+
+/** @returns {((event: object) => void) | undefined} what takes the events of a trace */
+function reporter(trace) {
+  return trace === true ? print : trace ? guarded(trace) : undefined;
+}
 
 /**
  * The arguments by name. Whoever calls imports from JavaScript may pass values that cannot be
@@ -162,4 +167,4 @@ function text(value) {
   return typeof value === 'object' && value !== null ? 'object' : String(value);
 }
 
-module.exports = { observe };
+module.exports = { observe, reporter };

@@ -14,6 +14,7 @@ mod error;
 mod frame;
 mod imports;
 mod options;
+mod preview2;
 mod shared;
 mod streams;
 mod table;
@@ -51,6 +52,8 @@ pub(crate) fn exports(mut exports: Object<'_>, env: Env) -> Result<()> {
     exports.define_properties(&[Property::new()
         .with_utf8_name("table")?
         .with_getter_closure(|env: Env, _: This<'_>| table::object(&env))])?;
+
+    preview2::export(&env, &mut exports, &environment)?;
 
     let here = Rc::clone(&environment);
     let create = move |call: FunctionCallContext<'_>| {

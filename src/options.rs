@@ -5,7 +5,7 @@ use napi::bindgen_prelude::{BigInt, Either, FunctionCallContext, Uint8Array};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use wasi_rs_core::abi::{Errno, Fdflags, Filetype};
+use wasi_rs_core::abi::{Errno, Fd, Fdflags, Filetype};
 use wasi_rs_core::ctx::{Ctx, StringArray};
 use wasi_rs_core::descriptor::{Descriptor, Role};
 use wasi_rs_core::host::stream::{Input, Output, Stream};
@@ -231,21 +231,52 @@ impl InstanceOptions {
         }
         let sorted = extended.sorted_readdir == Some(true);
         for options in self.preopens {
-            let (guest, read_only) = (options.guest.clone(), options.read_only);
-            let object = match preopen(options, &ctx, &mut streams)? {
-                Opened::Directory(directory) if sorted => {
-                    Opened::Directory(Box::new(SortedDirectory::new(directory, &ctx.listings)))
-                }
-                object => object,
-            };
-            let preopen = Descriptor::preopen(object, guest.as_bytes());
-            insert(&ctx, if read_only { preopen.read_only() } else { preopen })?;
+            add_preopen(options, &ctx, &mut streams, sorted)?;
         }
         if let Some(limit) = limits.and_then(|limits| limits.open_files) {
             ctx.table.limit(usize::try_from(count(limit)).unwrap_or(usize::MAX));
         }
         Ok((ctx, streams))
     }
+}
+
+/// Opens a preopen and gives it a number.
+fn add_preopen(
+    options: PreopenOptions,
+    ctx: &Ctx,
+    streams: &mut JsStreams,
+    sorted: bool,
+) -> Result<Fd, ConstructionError> {
+    let (guest, read_only) = (options.guest.clone(), options.read_only);
+    let object = match preopen(options, ctx, streams)? {
+        Opened::Directory(directory) if sorted => {
+            Opened::Directory(Box::new(SortedDirectory::new(directory, &ctx.listings)))
+        }
+        object => object,
+    };
+    let preopen = Descriptor::preopen(object, guest.as_bytes());
+    insert(ctx, if read_only { preopen.read_only() } else { preopen })
+}
+
+/// Opens more preopens for an instance that is there already: all of them, or none.
+pub(super) fn add_preopens(
+    preopens: Vec<PreopenOptions>,
+    ctx: &Ctx,
+) -> Result<Vec<Fd>, ConstructionError> {
+    let mut numbers = Vec::new();
+    for options in preopens {
+        // Nobody reads the files of these trees but the guest.
+        match add_preopen(options, ctx, &mut JsStreams::default(), false) {
+            Ok(number) => numbers.push(number),
+            Err(error) => {
+                for number in numbers {
+                    let _ = ctx.table.remove(number);
+                }
+                return Err(error);
+            }
+        }
+    }
+    Ok(numbers)
 }
 
 fn clocks(
@@ -395,6 +426,6 @@ fn tree(guest: &str, options: &ExtendedPreopen, ctx: &Ctx) -> Result<Tree, Const
     Ok(tree)
 }
 
-fn insert(ctx: &Ctx, descriptor: Descriptor) -> Result<(), ConstructionError> {
-    ctx.table.insert(descriptor).map(drop).map_err(|errno: Errno| ConstructionError::Table(errno))
+fn insert(ctx: &Ctx, descriptor: Descriptor) -> Result<Fd, ConstructionError> {
+    ctx.table.insert(descriptor).map_err(|errno: Errno| ConstructionError::Table(errno))
 }
