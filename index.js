@@ -494,8 +494,8 @@ defineProperty(WASI, kChecked, {
 });
 
 module.exports = { Pool, WASI, WASIExitError, WASILimitError, compile, run, spawn };
-// For what runs guests in other threads. Each copy of the package has keys of its own: an addon
-// knows its own instances only.
+// For what runs guests in other threads, and for lib/p2. Each copy of the package has keys of its
+// own: an addon knows its own instances only.
 defineProperty(module.exports, Symbol.for('wasi-rs.keys'), {
   value: {
     kAttach,
@@ -505,8 +505,10 @@ defineProperty(module.exports, Symbol.for('wasi-rs.keys'), {
     kHandle,
     kOwnThread,
     kPeerName,
+    kPreopens,
     kRun,
     kSetMemory,
     kShare,
+    newInstance,
   },
 });

@@ -112,4 +112,12 @@ function endedBy(code, message) {
   return nodeErrorFrom(error, code, message, endedBy);
 }
 
-module.exports = { WASIExitError, WASILimitError, endedBy, exitOf, limitReached, stoppedBy };
+module.exports = {
+  WASIExitError,
+  WASILimitError,
+  endedBy,
+  exitOf,
+  limitReached,
+  stoppedBy,
+  uncatchable,
+};

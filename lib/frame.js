@@ -16,10 +16,13 @@ module.exports = {
   OUTCOME: 22,
   RESUME: 24,
   CREATED: 26,
+  NAMED_MEMORY: 23,
   // Outcomes that are no errno.
   AGAIN: 256,
   MEMORY: 257,
   EXIT: 258,
   ASK: 260,
   WOULD_WAIT: 261,
+  FAILED: 1,
+  TRAPS: 512,
 };

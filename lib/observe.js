@@ -30,7 +30,7 @@ const PAUSE = 5;
  *   here, and not with its first call
  */
 function observe(wasiImport, { hostCalls, timeoutMs, trace, stats, counts }, guest) {
-  const report = trace === true ? print : trace ? guarded(trace) : undefined;
+  const report = reporter(trace);
   const { peers } = guest;
   const isTimed = stats === true || report !== undefined;
 
@@ -112,6 +112,11 @@ function observe(wasiImport, { hostCalls, timeoutMs, trace, stats, counts }, gue
 }
 
 // A trace never stops or changes the guest, whatever happens to it.
+
+/** @returns {((event: object) => void) | undefined} what takes the events of a trace */
+function reporter(trace) {
+  return trace === true ? print : trace ? guarded(trace) : undefined;
+}
 
 /**
  * The arguments by name. Whoever calls imports from JavaScript may pass values that cannot be
@@ -197,4 +202,4 @@ function text(value) {
   return typeof value === 'object' && value !== null ? 'object' : String(value);
 }
 
-module.exports = { observe };
+module.exports = { observe, reporter };

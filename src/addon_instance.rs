@@ -4,11 +4,12 @@
 
 use super::frame::{FRAME_SIZE, Frame};
 use super::options::JsStreams;
+use super::preview2::Preview2;
 use super::shared;
 use super::waiting::Waits;
 use napi::bindgen_prelude::{FromNapiValue, Unknown};
 use napi::{Env, Result, check_status, sys};
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::ptr;
 use std::rc::Rc;
 use std::sync::atomic::{
@@ -25,9 +26,15 @@ pub(super) struct Instance {
     pub(super) streams: JsStreams,
     base: Cell<*mut u8>,
     len: Cell<usize>,
+    preview2: OnceCell<Box<Preview2>>,
 }
 
 impl Instance {
+    /// What the instance has of 0.2, which few have anything of.
+    pub(super) fn preview2(&self) -> &Preview2 {
+        self.preview2.get_or_init(Box::default)
+    }
+
     /// The guest's memory.
     ///
     /// # Safety
@@ -163,6 +170,7 @@ impl AddonInstance {
             streams,
             base: Cell::new(ptr::null_mut()),
             len: Cell::new(0),
+            preview2: OnceCell::new(),
         }));
         let mut instances = self.instances.borrow_mut();
         if let Some(id) = self.free.borrow_mut().pop()
@@ -187,7 +195,12 @@ impl AddonInstance {
 
     /// Closes all descriptors of an instance.
     pub(super) fn close(&self, id: u32) {
-        self.with_instance(id, |instance| instance.ctx.table.close());
+        self.with_instance(id, |instance| {
+            if let Some(preview2) = instance.preview2.get() {
+                preview2.state.close(&instance.ctx);
+            }
+            instance.ctx.table.close();
+        });
     }
 
     /// Lets other environments attach to an instance, by a number.

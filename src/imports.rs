@@ -42,7 +42,7 @@ pub(super) fn snapshot0_functions<'env>(
     object_of(env, environment, snapshot0::each::<Callbacks>())
 }
 
-fn object_of<'env>(
+pub(super) fn object_of<'env>(
     env: &'env Env,
     environment: &Rc<AddonInstance>,
     callbacks: Vec<(&str, Callback)>,
@@ -127,7 +127,7 @@ unsafe extern "C" fn import_callback<E: Entry>(
 /// # Safety
 /// The callback must have been made by [`create_function`] with an environment.
 #[inline(never)]
-unsafe fn environment_of<'a>(
+pub(super) unsafe fn environment_of<'a>(
     env: sys::napi_env,
     info: sys::napi_callback_info,
 ) -> Option<&'a AddonInstance> {

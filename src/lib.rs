@@ -15,6 +15,7 @@ mod frame;
 mod imports;
 mod options;
 mod pipes;
+mod preview2;
 mod runs;
 mod served;
 mod shared;
@@ -69,6 +70,8 @@ pub(crate) fn exports(mut exports: Object<'_>, env: Env) -> Result<()> {
             .with_utf8_name("suspension")?
             .with_getter_closure(move |env: Env, _: This<'_>| waiting::object(&env, &here)),
     ])?;
+
+    preview2::export(&env, &mut exports, &environment)?;
 
     let here = Rc::clone(&environment);
     let create = move |call: FunctionCallContext<'_>| {

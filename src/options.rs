@@ -7,7 +7,7 @@ use napi::bindgen_prelude::{BigInt, Either, FunctionCallContext, Uint8Array};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use wasi_rs_core::abi::{Errno, Fdflags, Filetype};
+use wasi_rs_core::abi::{Errno, Fd, Fdflags, Filetype};
 use wasi_rs_core::ctx::{Ctx, StringArray};
 use wasi_rs_core::descriptor::{Descriptor, Role};
 use wasi_rs_core::host::stream::{Input, Output, Stream};
@@ -294,19 +294,7 @@ impl InstanceOptions {
             )?;
         }
         let sorted = extended.sorted_readdir == Some(true);
-        let mut preopens = Vec::with_capacity(self.preopens.len());
-        for options in self.preopens {
-            preopens.push(preopen(options, &ctx, &mut streams)?);
-        }
-        for Nested { name, directory, read_only } in host::nest(preopens) {
-            let directory = if sorted {
-                Box::new(SortedDirectory::new(directory, &ctx.listings))
-            } else {
-                directory
-            };
-            let preopen = Descriptor::preopen(Opened::Directory(directory), name.as_bytes());
-            insert(&ctx, if read_only { preopen.read_only() } else { preopen })?;
-        }
+        add_preopens_to(self.preopens, &ctx, &mut streams, sorted)?;
         for (place, options) in (0..).zip(extended.sockets.into_iter().flatten()) {
             let nonblock = options.nonblock;
             let mut given =
@@ -322,6 +310,47 @@ impl InstanceOptions {
         }
         Ok((ctx, streams))
     }
+}
+
+/// Opens preopens and gives them numbers, in their order.
+fn add_preopens_to(
+    preopens: Vec<PreopenOptions>,
+    ctx: &Ctx,
+    streams: &mut JsStreams,
+    sorted: bool,
+) -> Result<Vec<Fd>, ConstructionError> {
+    let mut opened = Vec::with_capacity(preopens.len());
+    for options in preopens {
+        opened.push(preopen(options, ctx, streams)?);
+    }
+    let mut numbers = Vec::with_capacity(opened.len());
+    for Nested { name, directory, read_only } in host::nest(opened) {
+        let directory = if sorted {
+            Box::new(SortedDirectory::new(directory, &ctx.listings))
+        } else {
+            directory
+        };
+        let preopen = Descriptor::preopen(Opened::Directory(directory), name.as_bytes());
+        match insert(ctx, if read_only { preopen.read_only() } else { preopen }) {
+            Ok(number) => numbers.push(number),
+            Err(error) => {
+                for number in numbers {
+                    let _ = ctx.table.remove(number);
+                }
+                return Err(error);
+            }
+        }
+    }
+    Ok(numbers)
+}
+
+/// Opens more preopens for an instance that is there already: all of them, or none. Nobody reads the
+/// files of their trees but the guest.
+pub(super) fn add_preopens(
+    preopens: Vec<PreopenOptions>,
+    ctx: &Ctx,
+) -> Result<Vec<Fd>, ConstructionError> {
+    add_preopens_to(preopens, ctx, &mut JsStreams::default(), false)
 }
 
 fn socket(options: SocketOptions) -> io::Result<GivenSocket> {
@@ -524,6 +553,6 @@ fn tree(guest: &str, options: &ExtendedPreopen, ctx: &Ctx) -> Result<Tree, Const
     Ok(tree)
 }
 
-fn insert(ctx: &Ctx, descriptor: Descriptor) -> Result<(), ConstructionError> {
-    ctx.table.insert(descriptor).map(drop).map_err(|errno: Errno| ConstructionError::Table(errno))
+fn insert(ctx: &Ctx, descriptor: Descriptor) -> Result<Fd, ConstructionError> {
+    ctx.table.insert(descriptor).map_err(|errno: Errno| ConstructionError::Table(errno))
 }

@@ -14,6 +14,7 @@ mod clock;
 mod environ;
 mod fd;
 mod glue;
+pub(crate) mod operations;
 mod path;
 mod poll;
 mod proc;
