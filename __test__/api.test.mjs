@@ -84,7 +84,7 @@ test('require and import give the same class', () => {
 test('the prototype has the methods of all versions of Node.js, and our own', () => {
   const nodes = ['finalizeBindings', 'start', 'initialize', 'getImportObject'];
   const collected = ['stdout', 'stderr', 'stdoutTruncated', 'stderrTruncated'];
-  const names = [...nodes, 'close', ...collected, 'readFile', 'listFiles', 'stats'];
+  const names = [...nodes, 'close', 'sockets', ...collected, 'readFile', 'listFiles', 'stats'];
   assert.deepEqual(Object.getOwnPropertyNames(WASI.prototype), ['constructor', ...names]);
   const dispose = Symbol.dispose ?? Symbol.for('nodejs.dispose');
   for (const key of [...names, dispose]) {
