@@ -29,7 +29,7 @@ const longs = new BigInt64Array(board);
 
 /** How many words of the frame a call needs again: its arguments, and what Rust keeps. */
 const FRAME_WORDS = 26;
-/** How many bytes the buffer has that a file system's short reads and writes share. */
+/** The least size of the buffer that a file system's reads and writes share, in bytes. */
 const POOLED = 65536;
 const BIGINT = Object.freeze({ __proto__: null, bigint: true });
 /** The greatest time, in nanoseconds. */
@@ -61,9 +61,8 @@ class FileSystem {
 
   /** Room for some bytes. One that was taken away is made anew. */
   room(length) {
-    if (length > POOLED) return Buffer.allocUnsafeSlow(length);
-    if (this.buffer === undefined || this.buffer.length === 0) {
-      this.buffer = Buffer.allocUnsafeSlow(POOLED);
+    if (this.buffer === undefined || this.buffer.length < length) {
+      this.buffer = Buffer.allocUnsafeSlow(length > POOLED ? length : POOLED);
     }
     return this.buffer;
   }

@@ -277,7 +277,11 @@ unsafe fn callback(
 /// `() => undefined`: takes the request of the call that has just ended.
 unsafe extern "C" fn take(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: made by `export`.
-    unsafe { callback(env, info, |shared, _| drop(shared.with(Serving::take))) }
+    unsafe {
+        callback(env, info, |shared, _| {
+            shared.with(Serving::take);
+        })
+    }
 }
 
 /// `() => undefined`: answers by the numbers on the board.
@@ -303,7 +307,7 @@ unsafe extern "C" fn answer_bytes(
                     let len = board.whole(9).and_then(|len| usize::try_from(len).ok());
                     let read = len.filter(|len| *len <= request.length);
                     match read.and_then(|len| bytes.get(..len)) {
-                        Some(read) if request.op == Op::Read => Answer::Bytes(read.to_vec()),
+                        Some(read) if request.op == Op::Read => serving.exchange.copy(read),
                         _ => Answer::Failed(Errno::Io),
                     }
                 });
@@ -331,7 +335,11 @@ unsafe extern "C" fn fill(env: sys::napi_env, info: sys::napi_callback_info) -> 
 /// `() => undefined`: gives the call up whose request was taken last.
 unsafe extern "C" fn abandon(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: made by `export`.
-    unsafe { callback(env, info, |shared, _| drop(shared.with(|serving, _| serving.abandon()))) }
+    unsafe {
+        callback(env, info, |shared, _| {
+            shared.with(|serving, _| serving.abandon());
+        })
+    }
 }
 
 /// `{ board, ops, take, answer, answerBytes, answerText, answerNames, fill, text, abandon, closing
