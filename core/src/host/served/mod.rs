@@ -97,6 +97,9 @@ pub struct Request {
     pub other: String,
     /// What is to be written.
     pub bytes: Vec<u8>,
+    /// The address in the guest's memory that all of what is read goes to, if it is one: who
+    /// answers may put it there and say how much that was.
+    pub target: Option<usize>,
 }
 
 impl Request {
@@ -111,11 +114,12 @@ impl Request {
             path: String::new(),
             other: String::new(),
             bytes: Vec::new(),
+            target: None,
         }
     }
 
     /// Whether a call that is made again asks the same. Its bytes are not compared, which it does
-    /// not copy again.
+    /// not copy again, nor where they go, as the memory may have moved.
     fn is_same(&self, other: &Self) -> bool {
         self.op == other.op
             && self.served == other.served
