@@ -496,14 +496,16 @@ test('functions that are missing are not supported, and the rest works', (t) => 
 test('the functions may make calls of the same and of other guests', (t) => {
   const base = volume({ '/file': 'outer', '/inner': 'inner', '/d/e/f': 'deep' });
   let guest;
+  let inner;
   let other;
   let depth = 0;
   const seen = [];
   const nesting = (name) =>
     function (...args) {
-      if (depth < 2) {
+      if (depth < 1) {
         depth++;
-        seen.push(guest.stat('inner').size, guest.list('d'), other.read('x'));
+        // Its arguments lie elsewhere: those of the call in whose middle this is are read again.
+        seen.push(inner.stat('inner').size, inner.list('d'), other.read('x'));
         depth--;
       }
       return base[name](...args);
@@ -515,6 +517,7 @@ test('the functions may make calls of the same and of other guests', (t) => {
   });
   other = started(t, volume({ '/x': 'of another' }));
   guest = started(t, fs);
+  inner = direct({ start() {}, wasiImport: guest.call }, guest.memory, 131072);
   assert.equal(guest.stat('d/e/f').size, 4n);
   assert.ok(seen.length > 0);
   for (let i = 0; i < seen.length; i += 3) {
@@ -632,10 +635,14 @@ test('node:fs serves the host itself', (t) => {
 
 // --- Beside the tree in memory -------------------------------------------------------------------
 
-/** What memfs does otherwise than POSIX, and so the guest sees otherwise than in a tree. */
+/** What memfs does otherwise than POSIX, and so a guest sees otherwise than in a tree. */
 const EXCEPTIONS = {
-  /** The number of links of a directory: memfs counts what it has, POSIX its subdirectories. */
-  nlink: (type) => type === 3,
+  // Its `renameSync` follows a symbolic link at the end of the old path, and moves what that leads
+  // to.
+  rename: (guest, path) => guest.stat(path.replace(/\/+$/, ''), { follow: false }).type === 7,
+  // It counts names where a directory's subdirectories count, and goes on counting a name that
+  // `renameSync` has replaced.
+  nlink: () => true,
 };
 
 test('memfs and the tree in memory have the same outcomes', (t) => {
@@ -667,6 +674,7 @@ test('memfs and the tree in memory have the same outcomes', (t) => {
       const text = 'x'.repeat(pick([0, 1, 10, 300]));
       const offset = BigInt(pick([0, 1, 5, 100]));
       const at = files.length ? roll(files.length) : -1;
+      const isException = what === 3 && EXCEPTIONS.rename(tree, path);
       const act = (guest, side) => {
         const fd = at < 0 ? -1 : files[at][side];
         const { call, memory } = guest;
@@ -678,7 +686,7 @@ test('memfs and the tree in memory have the same outcomes', (t) => {
           case 2:
             return guest.unlink(path);
           case 3:
-            return guest.rename(path, other);
+            return isException ? 0 : guest.rename(path, other);
           case 4:
             return guest.symlink(other.replace(/^\//, ''), path);
           case 5:
@@ -687,7 +695,7 @@ test('memfs and the tree in memory have the same outcomes', (t) => {
             const stat = guest.stat(path, { follow });
             if (typeof stat === 'number') return stat;
             const { type, nlink, size } = stat;
-            return [type, type === 4 ? size : 0, EXCEPTIONS.nlink(type) ? 0 : nlink].join();
+            return [type, type === 4 ? size : 0, EXCEPTIONS.nlink() ? 0 : nlink].join();
           }
           case 7:
             return guest.list(path);

@@ -290,7 +290,7 @@ unsafe extern "C" fn answer(env: sys::napi_env, info: sys::napi_callback_info) -
     unsafe {
         callback(env, info, |environment, _| {
             environment.with_served(|_, serving, board| {
-                serving.answer(|request| answer_of(board, request.op))
+                serving.answer(|request| answer_of(board, request.op));
             });
         })
     }

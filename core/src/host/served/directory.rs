@@ -145,7 +145,7 @@ impl ServedNames {
         // Where times of links cannot be set, those of what they lead to are not set instead.
         let position = u64::from(stat.filetype == Filetype::SymbolicLink);
         let request = self.0.request(Op::SetTimes);
-        self.0.ask(Request { path, times, position, ..request }, done)
+        self.0.ask(Request { position, times, path, ..request }, done)
     }
 }
 
