@@ -172,7 +172,9 @@ fn call<E: Entry>(environment: &AddonInstance) {
         Ok(None) | Err(_) => outcome::PANIC,
     };
     frame.outcome.set(outcome);
-    if continues && outcome != outcome::ASK {
+    if outcome == outcome::ASK {
+        environment.take_served(frame.instance);
+    } else if continues {
         environment.finish_served(frame.instance);
     }
 }
