@@ -11,13 +11,16 @@ export function nodeTests(node) {
   return run(node, ['--test', '--test-reporter=spec', ...testsBelow('__test__')]);
 }
 
+/** Folders with packages of their own: `npm run test:compat`, `npm run test:components`. */
+const APART = ['compat', 'components'];
+
 /** Named one by one, because what the runner finds by itself differs between versions. */
 function testsBelow(folder) {
   return readdirSync(join(root, folder), { withFileTypes: true })
     .flatMap((entry) => {
       const path = join(folder, entry.name);
-      // The published programs are tested apart: `npm run test:compat`.
-      if (entry.isDirectory()) return entry.name === 'compat' ? [] : testsBelow(path);
+      // Published programs and components are tested apart, as they need packages of their own.
+      if (entry.isDirectory()) return APART.includes(entry.name) ? [] : testsBelow(path);
       return entry.name.endsWith('.test.mjs') ? [path] : [];
     })
     .sort();
