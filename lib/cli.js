@@ -79,6 +79,10 @@ function reason(error) {
 async function run(bytes, asked) {
   const name = asked.program === '-' ? 'the program' : asked.program;
   const { check, classify, FUNCTIONS, look } = require('./cli-look.js');
+  if (require('./wasm-module.js').kindOf(bytes) === 'component') {
+    const tools = { ending, opened, say, trapped, wasiOptions, watchdog };
+    return require('./cli-component.js').runComponent(bytes, asked, name, tools);
+  }
   const module = look(bytes, name);
   const what = classify(module);
   check(what, module, asked, name);

@@ -14,7 +14,7 @@ const UNSTABLE = 'wasi_unstable';
 /** What is no core module: what it is, and what to do. */
 const OTHERS = {
   component:
-    'is a component (WASI 0.2 or later): run it with wasmtime, or build it for wasm32-wasip1',
+    'is a component (WASI 0.2 or later): `wasi-rs FILE` runs it where jco is installed, see docs/components.md',
   text: 'is WebAssembly text: compile it with wat2wasm or `wasm-tools parse` first',
   gzip: 'is compressed: gunzip it first',
 };
@@ -39,7 +39,7 @@ const FOREIGN = [
       (module === 'a' && /^[a-zA-Z_$]{1,2}$/.test(name)),
   },
   {
-    what: 'the inside of a component (WASI 0.2): make it one with `wasm-tools component new` and run it with wasmtime',
+    what: 'the inside of a component (WASI 0.2): make it one with `wasm-tools component new`, or `jco new`, and run that',
     is: ({ module }) => /^(\[export\])?[a-z0-9-]+:[a-z0-9-]+\//.test(module),
   },
   {

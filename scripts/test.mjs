@@ -5,6 +5,7 @@
 //                                   no Rust (`npm ci` comes first)
 //   node scripts/test.mjs nodes     the package under each supported version of Node.js, from npm
 //   node scripts/test.mjs compat    published programs that use `node:wasi`, run on wasi-rs
+//   node scripts/test.mjs components  components of other toolchains, transpiled by jco
 //
 // The tests of the package run on what is published (see package.mjs), in a copy of the checkout
 // below target/.
@@ -14,9 +15,11 @@ import { join } from 'node:path';
 import { fail, fetched, npm, requireCargo, root, run, say } from './process.mjs';
 
 const VERSIONS = ['18.20.1', '20', '22', '24', '26'];
+/** Folders of tests that have packages of their own. */
 const COMPAT = join('__test__', 'compat');
+const COMPONENTS = join('__test__', 'components');
 
-const kinds = { all, built, nodes, compat };
+const kinds = { all, built, nodes, compat, components };
 const [kind = 'all'] = process.argv.slice(2);
 if (kinds[kind] === undefined) fail(`${kind}: no kind of test; there are ${Object.keys(kinds)}`);
 if (kind !== 'built') await import('./setup.mjs');
@@ -53,8 +56,7 @@ async function nodes() {
 }
 
 async function compat() {
-  const modules = join(root, COMPAT, 'node_modules');
-  installPrograms(modules);
+  const modules = installInto(COMPAT);
   const folder = await testRoot();
   // The programs ask for wasi-rs by its name.
   rmSync(join(modules, 'wasi-rs'), { recursive: true, force: true });
@@ -63,18 +65,27 @@ async function compat() {
   return nodeTests(process.execPath, root, [join(COMPAT, 'compat.test.mjs')]);
 }
 
-function installPrograms(modules) {
+function components() {
+  installInto(COMPONENTS);
+  say(`running components under Node.js ${process.versions.node}`);
+  return nodeTests(process.execPath, root, [join(COMPONENTS, 'components.test.mjs')]);
+}
+
+/** @returns {string} where the packages are of a folder of tests, at the versions of its lock file */
+function installInto(folder) {
+  const modules = join(root, folder, 'node_modules');
   const stamp = join(modules, '.installed');
-  const lock = readFileSync(join(root, COMPAT, 'package-lock.json'), 'utf8');
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return;
-  say(`installing the programs into ${COMPAT}`);
+  const lock = readFileSync(join(root, folder, 'package-lock.json'), 'utf8');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return modules;
+  say(`installing packages into ${modules}`);
   // --force: builds for WebAssembly say that they are for no other processor. The optional packages
-  // are the native builds, which are not what is tested.
-  const flags = ['--force', '--omit=optional', '--ignore-scripts', '--no-audit', '--no-fund'];
-  const options = { cwd: join(root, COMPAT) };
-  if (!npm(['ci', ...flags, '--loglevel=error'], options)) fail('npm ci did not succeed');
+  // of programs are the native builds, which are not what is tested.
+  const kind = folder === COMPAT ? ['--force', '--omit=optional'] : [];
+  const flags = [...kind, '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
+  if (!npm(['ci', ...flags], { cwd: join(root, folder) })) fail('npm ci did not succeed');
   mkdirSync(modules, { recursive: true });
   writeFileSync(stamp, lock);
+  return modules;
 }
 
 /** Loaded late, because `built` and `setup` come without what it needs until they are through. */
@@ -93,7 +104,7 @@ function testsBelow(folder, below) {
   return readdirSync(join(folder, below), { withFileTypes: true })
     .flatMap((entry) => {
       const path = join(below, entry.name);
-      if (path === COMPAT) return [];
+      if (path === COMPAT || path === COMPONENTS) return [];
       if (entry.isDirectory()) return testsBelow(folder, path);
       return entry.name.endsWith('.test.mjs') ? [path] : [];
     })
