@@ -19,10 +19,11 @@ const isThenable = (value) =>
   value !== null &&
   typeof value.then === 'function';
 
-/** The streams that a guest has: two guests never share one. */
-const taken = new WeakSet();
+/** The streams that guests read, and those that they write: two guests never share one. */
+const sources = new WeakSet();
+const sinks = new WeakSet();
 
-function take(stream, name) {
+function take(taken, stream, name) {
   if (taken.has(stream)) throw wrongValue(name, 'must not be in use by another guest', stream);
   taken.add(stream);
 }
@@ -85,7 +86,7 @@ class IterableSource {
   }
 
   letGo() {
-    taken.delete(this.#iterable);
+    sources.delete(this.#iterable);
   }
 
   giveBack() {
@@ -132,7 +133,7 @@ class WebSource {
   }
 
   letGo() {
-    taken.delete(this.#stream);
+    sources.delete(this.#stream);
     this.#reader.releaseLock();
   }
 
@@ -207,7 +208,7 @@ class NodeSource {
 
   letGo() {
     const stream = this.#stream;
-    taken.delete(stream);
+    sources.delete(stream);
     this.#look = ignore;
     stream.off('readable', this.#onReadable);
     stream.off('end', this.#onEnd);
@@ -289,7 +290,7 @@ class WebSink {
   }
 
   letGo() {
-    taken.delete(this.#stream);
+    sinks.delete(this.#stream);
     this.#writer.releaseLock();
   }
 }
@@ -349,7 +350,7 @@ class NodeSink {
   }
 
   letGo() {
-    taken.delete(this.#stream);
+    sinks.delete(this.#stream);
     this.#failed = ignore;
     // The event of an error that is on its way must find somebody.
     setImmediate(() => {
@@ -379,19 +380,19 @@ function takeStreams({ stdin, stdout, stderr }) {
     if (typeof stdin === 'function') {
       source = new FunctionSource(stdin);
     } else if (stdin !== undefined) {
-      take(stdin, 'options.stdin');
+      take(sources, stdin, 'options.stdin');
       source = keep(new SOURCES[inputKind(stdin)](stdin));
     }
-    const sink = (stream, name) => {
+    const sinkOf = (stream, name) => {
       if (stream === undefined) return undefined;
       if (typeof stream === 'function') return new FunctionSink(stream);
-      take(stream, name);
+      take(sinks, stream, name);
       return keep(new SINKS[outputKind(stream)](stream));
     };
-    const output = sink(stdout, 'options.stdout');
+    const output = sinkOf(stdout, 'options.stdout');
     // Both may go to one stream of this guest.
     const isOne = stderr !== undefined && stderr === stdout && output !== undefined;
-    return { source, sinks: [, output, isOne ? output : sink(stderr, 'options.stderr')] };
+    return { source, sinks: [, output, isOne ? output : sinkOf(stderr, 'options.stderr')] };
   } catch (error) {
     for (const stream of made) stream.letGo();
     throw error;
