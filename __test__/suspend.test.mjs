@@ -595,3 +595,9 @@ test('a quota is drawn on once by a write that waits', { skip }, async () => {
 });
 
 assert.equal(CAUGHT, 9999);
+
+test('runInWorker takes no guest that suspends', async () => {
+  const { runInWorker } = await import('../index.js');
+  const module = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
+  await assert.rejects(runInWorker(module, { suspend: true }), code('ERR_INVALID_ARG_VALUE'));
+});

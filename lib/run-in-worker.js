@@ -5,7 +5,7 @@
 const { join } = require('node:path');
 const { Worker } = require('node:worker_threads');
 const { limitReached } = require('./ends.js');
-const { outOfRange, wrongType } = require('./errors.js');
+const { outOfRange, wrongType, wrongValue } = require('./errors.js');
 const { checkKeys, validateObject } = require('./options.js');
 const { after, endWorker, errorOf } = require('./workers.js');
 
@@ -29,6 +29,10 @@ async function runInWorker(wasm, options = {}, limits = {}) {
   const { timeoutMs = Infinity } = limits;
   if (typeof timeoutMs !== 'number') throw wrongType('timeoutMs', 'of type number', timeoutMs);
   if (!(timeoutMs >= 0)) throw outOfRange('timeoutMs', '>= 0', timeoutMs);
+  if (options?.suspend === true) {
+    const reason = 'must be left out: the thread of the Worker waits for this guest alone';
+    throw wrongValue('options.suspend', reason, true);
+  }
   const worker = new Worker(WORKER, { workerData: bounded(wasm, options) });
   let giveUp;
   let isDone = false;

@@ -3,6 +3,7 @@
 import './setup.mjs';
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { nodeWithJspi } from './node-tests.mjs';
 import { fail, npm, root, run, say } from './process.mjs';
 
 const folder = join(root, '__test__', 'compat');
@@ -23,9 +24,10 @@ rmSync(join(modules, 'wasi-rs'), { recursive: true, force: true });
 symlinkSync(root, join(modules, 'wasi-rs'), 'junction');
 
 say(`running the programs under Node.js ${process.versions.node}`);
-const passed = run(process.execPath, [
-  '--test',
-  '--test-reporter=spec',
-  join(folder, 'compat.test.mjs'),
-]);
-process.exitCode = passed ? 0 : 1;
+const args = ['--test', '--test-reporter=spec', join(folder, 'compat.test.mjs')];
+const passed = run(process.execPath, args);
+const newer = nodeWithJspi();
+const isNewer = newer !== undefined && newer !== process.execPath;
+if (isNewer) say('running the programs that suspend under Node.js 24');
+const suspended = !isNewer || run(newer, [...args, '--test-name-pattern=REPL']);
+process.exitCode = passed && suspended ? 0 : 1;

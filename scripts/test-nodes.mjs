@@ -2,17 +2,13 @@
 // comes from npm, and is kept in .cache/runtimes.
 import './setup.mjs';
 import { fetched } from './fetch.mjs';
-import { nodeTests } from './node-tests.mjs';
+import { nodeBinary, nodePackage, nodeTests } from './node-tests.mjs';
 import { say } from './process.mjs';
 
 const VERSIONS = ['18.20.1', '20', '22', '24', '26'];
 
-const system = process.platform === 'win32' ? 'win' : process.platform;
-const packageName = `node-${system}-${process.arch}`;
-const binary = system === 'win' ? 'bin/node.exe' : 'bin/node';
-
 const outcomes = VERSIONS.map((version) => {
-  const node = fetched(packageName, version, binary);
+  const node = fetched(nodePackage, version, nodeBinary);
   say(`testing the package under Node.js ${version}`);
   return { version, passed: nodeTests(node) };
 });
