@@ -4,7 +4,8 @@
 // the web's streams and Node's. A source and a sink have the same few methods, whatever is behind
 // them.
 //
-// A source: `pull(size)` gives bytes, `null` at the end, or a promise of either; `giveBack(bytes)`
+// A source: `pull(size)` gives bytes, `null` at the end, or a promise, of whose value `bytesOf`
+// makes either; `giveBack(bytes)`
 // is told of what was not read, says whether the stream has taken it, and lets the stream go.
 // A sink: `write(bytes)` gives a promise if the stream has not taken all of it; `end()` and
 // `abort(reason)` let it go. `letGo()` of both leaves the stream as it was.
@@ -47,7 +48,11 @@ class FunctionSource {
   pull(size) {
     const give = this.#give;
     const given = give(size);
-    return isThenable(given) ? Promise.resolve(given).then(inputOf) : inputOf(given);
+    return isThenable(given) ? Promise.resolve(given) : inputOf(given);
+  }
+
+  bytesOf(value) {
+    return inputOf(value);
   }
 
   giveBack() {
@@ -83,6 +88,10 @@ class IterableSource {
       this.#isOver = true;
       throw error;
     }
+  }
+
+  bytesOf(bytes) {
+    return bytes;
   }
 
   letGo() {
@@ -130,6 +139,10 @@ class WebSource {
       const chunk = chunkOf(result.value);
       if (chunk.byteLength > 0) return chunk;
     }
+  }
+
+  bytesOf(bytes) {
+    return bytes;
   }
 
   letGo() {
@@ -204,6 +217,10 @@ class NodeSource {
     if (stream.errored) throw stream.errored;
     if (stream.destroyed) throw prematureClose();
     return undefined;
+  }
+
+  bytesOf(bytes) {
+    return bytes;
   }
 
   letGo() {

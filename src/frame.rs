@@ -3,7 +3,7 @@
 //! ```text
 //!   0 argument slots, 10 x 8 bytes: an i32 in the lower half, an i64 in the whole
 //!  80 instance u32 |  84 continues u32
-//!  88 outcome u32  |  92 -
+//!  88 outcome u32  |  92 waits u32
 //!  96 resume u64
 //! 104 created: instance u32, arguments u32, their size u32, environment u32, its size u32 | 124 - | 128
 //! ```
@@ -21,7 +21,7 @@ pub(super) struct Frame {
     pub(super) instance: u32,
     continues: Cell<u32>,
     pub(super) outcome: Cell<u32>,
-    unused: u32,
+    waits: Cell<u32>,
     resume: Cell<u64>,
     created: [Cell<u32>; 5],
     unused_too: u32,
@@ -36,6 +36,11 @@ impl Frame {
             self.resume.set(0);
         }
         &self.resume
+    }
+
+    /// Tells JavaScript what the call would wait for, as bits: the host, the embedder's stream.
+    pub(super) fn set_waits(&self, host: bool, input: bool) {
+        self.waits.set(u32::from(host) | u32::from(input) << 1);
     }
 
     /// Tells JavaScript of an instance that was made: its number, and the counts and sizes of
@@ -62,10 +67,11 @@ const fn word(offset: usize) -> u32 {
 }
 
 /// The fields that JavaScript reads and writes, by their index in the frame as a `Uint32Array`.
-pub(crate) const PLACES: [(&str, u32); 5] = [
+pub(crate) const PLACES: [(&str, u32); 6] = [
     ("INSTANCE", word(std::mem::offset_of!(Frame, instance))),
     ("CONTINUES", word(std::mem::offset_of!(Frame, continues))),
     ("OUTCOME", word(std::mem::offset_of!(Frame, outcome))),
+    ("WAITS_FOR", word(std::mem::offset_of!(Frame, waits))),
     ("RESUME", word(std::mem::offset_of!(Frame, resume))),
     ("CREATED", word(std::mem::offset_of!(Frame, created))),
 ];
