@@ -1,6 +1,7 @@
 // A process with guests that wait, and how it ends: `node suspend-and-end.mjs KIND [TIMES]`.
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
+import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
@@ -8,6 +9,18 @@ import { Worker, isMainThread, parentPort, workerData } from 'node:worker_thread
 const kind = isMainThread ? process.argv[2] : workerData.kind;
 const times = Number(process.argv[3] ?? 1);
 const say = (line) => fs.writeSync(1, `${line}\n`);
+
+/** How many Workers there are at a time. */
+const AT_ONCE = 4;
+
+async function often(act) {
+  let left = times;
+  const run = async () => {
+    while (left-- > 0) await act();
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, run));
+  say(`ended ${times}`);
+}
 
 /** A named pipe that nobody writes. */
 function fifo() {
@@ -22,16 +35,22 @@ function fifo() {
 /** Loaded where guests run: some Workers are the only ones that load the addon. */
 const load = () => import('./suspending.mjs');
 
-/** Guests that wait for a clock and for a pipe. */
+/** A guest that sleeps, and one that reads a pipe; both wait for longer than the process lives. */
 async function waiting(count) {
-  const { guest } = await load();
+  const { WASI } = createRequire(import.meta.url)('../../index.js');
+  const [sleeps, reads] = [SLEEPS, READS].map((bytes) => new WebAssembly.Module(bytes));
   const fd = fifo();
-  const guests = [];
   for (let at = 0; at < count; at++) {
-    guests.push(guest().nap(60_000), guest({ stdin: fd }).read());
+    for (const module of [sleeps, reads]) {
+      const wasi = new WASI({ suspend: true, stdin: fd });
+      wasi.startAsync(new WebAssembly.Instance(module, wasi.getImportObject()));
+    }
   }
-  return guests;
 }
+
+const bytesOf = (name) => fs.readFileSync(new URL(name, import.meta.url));
+const SLEEPS = bytesOf('../../demo/sleeper.wasm');
+const READS = bytesOf('../guests/echo.wasm');
 
 const threads = () =>
   fs
@@ -95,26 +114,19 @@ const KINDS = {
     }
     say(JSON.stringify([begin[0], during, after, descriptors() - begin[1]]));
   },
-  async workers() {
-    for (let at = 0; at < times; at++) await terminated('worker');
-    say(`ended ${times}`);
-  },
+  workers: () => often(() => terminated('worker')),
   async 'workers-and-main'() {
     const { guest } = await load();
-    const one = guest();
-    for (let at = 0; at < times; at++) {
-      const [slept] = await Promise.all([one.nap(5), terminated('worker')]);
+    await often(async () => {
+      const [slept] = await Promise.all([guest().nap(5), terminated('worker')]);
       if (slept !== 0) throw new Error(`errno ${slept}`);
-    }
-    say(`ended ${times}`);
+    });
   },
-  async 'workers-exit'() {
-    for (let at = 0; at < times; at++) {
+  'workers-exit': () =>
+    often(async () => {
       const code = await terminated('worker-exits');
       if (code !== 7) throw new Error(`code ${code}`);
-    }
-    say(`ended ${times}`);
-  },
+    }),
   /** In a Worker. */
   async worker() {
     await waiting(3);
