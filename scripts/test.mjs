@@ -12,12 +12,28 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fail, fetched, npm, requireCargo, root, run, say } from './process.mjs';
+import { fail, fetched, fetchedIfPossible, npm, requireCargo, root, run, say } from './process.mjs';
 
 const VERSIONS = ['18.20.1', '20', '22', '24', '26'];
 /** Folders of tests that have packages of their own. */
 const COMPAT = join('__test__', 'compat');
 const COMPONENTS = join('__test__', 'components');
+
+/** The tests of guests that suspend, which takes JSPI. */
+const SUSPENDING = [
+  'suspend.test.mjs',
+  'suspend-ends.test.mjs',
+  'suspend-streams.test.mjs',
+  'docs.test.mjs',
+  'examples.test.mjs',
+];
+
+const system = process.platform === 'win32' ? 'win' : process.platform;
+/** The package of npm that holds a Node.js, and where it is there. */
+const NODE = {
+  name: `node-${system}-${process.arch}`,
+  binary: system === 'win' ? 'bin/node.exe' : 'bin/node',
+};
 
 const kinds = { all, built, nodes, compat, components };
 const [kind = 'all'] = process.argv.slice(2);
@@ -30,8 +46,9 @@ async function all() {
   say('testing the core: cargo test');
   const core = run('cargo', ['test']);
   const node = await built();
+  const newer = newerNodeTests();
   if (!core) console.error('error: tests of the core failed (above those of the package)');
-  return core && node;
+  return core && node && newer;
 }
 
 async function built() {
@@ -40,12 +57,9 @@ async function built() {
 }
 
 async function nodes() {
-  const system = process.platform === 'win32' ? 'win' : process.platform;
-  const name = `node-${system}-${process.arch}`;
-  const binary = system === 'win' ? 'bin/node.exe' : 'bin/node';
   const folder = await testRoot();
   const outcomes = VERSIONS.map((version) => {
-    const node = fetched(name, version, binary);
+    const node = fetched(NODE.name, version, NODE.binary);
     say(`testing the package under Node.js ${version}`);
     return { version, passed: nodeTests(node, folder) };
   });
@@ -55,6 +69,29 @@ async function nodes() {
   return outcomes.every(({ passed }) => passed);
 }
 
+/** @returns {boolean} whether what this Node.js does not have works where a newer one does */
+function newerNodeTests() {
+  const node = nodeWithJspi();
+  if (node === process.execPath) return true;
+  if (node === undefined) {
+    say('no Node.js 24 can be had: the tests of guests that suspend are left out');
+    return true;
+  }
+  say('testing guests that suspend under Node.js 24');
+  const folder = join(root, 'target', 'published');
+  return nodeTests(
+    node,
+    folder,
+    SUSPENDING.map((name) => join('__test__', name)),
+  );
+}
+
+/** @returns {string | undefined} the path of a Node.js that can suspend guests */
+function nodeWithJspi() {
+  if (typeof WebAssembly.Suspending === 'function') return process.execPath;
+  return fetchedIfPossible(NODE.name, '24', NODE.binary);
+}
+
 async function compat() {
   const modules = installInto(COMPAT);
   const folder = await testRoot();
@@ -62,7 +99,12 @@ async function compat() {
   rmSync(join(modules, 'wasi-rs'), { recursive: true, force: true });
   symlinkSync(folder, join(modules, 'wasi-rs'), 'junction');
   say(`running the programs under Node.js ${process.versions.node}`);
-  return nodeTests(process.execPath, root, [join(COMPAT, 'compat.test.mjs')]);
+  const files = [join(COMPAT, 'compat.test.mjs')];
+  const passed = nodeTests(process.execPath, root, files);
+  const newer = nodeWithJspi();
+  if (newer === undefined || newer === process.execPath) return passed;
+  say('running the programs that suspend under Node.js 24');
+  return nodeTests(newer, root, ['--test-name-pattern=REPL', ...files]) && passed;
 }
 
 function components() {

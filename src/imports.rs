@@ -167,7 +167,10 @@ fn call<E: Entry>(environment: &AddonInstance) {
         Ok(Some(Err(CallError::Errno(errno)))) => errno.code().into(),
         Ok(Some(Err(CallError::OutOfBounds))) => outcome::MEMORY,
         Ok(Some(Err(CallError::Again))) => outcome::AGAIN,
-        Ok(Some(Err(CallError::WouldWait))) => outcome::WOULD_WAIT,
+        Ok(Some(Err(CallError::WouldWait))) => {
+            environment.tell_waits(frame.instance, frame);
+            outcome::WOULD_WAIT
+        }
         Ok(Some(Err(CallError::Exit(_)))) => outcome::EXIT,
         Ok(None) | Err(_) => outcome::PANIC,
     };
