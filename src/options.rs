@@ -305,7 +305,7 @@ fn preopen(
         is_file: extended.kind == Some(PreopenKind::File),
         create: extended.create == Some(true),
         exact: extended.exact == Some(true),
-        options: host::PreopenOptions { root, no_symlinks },
+        options: host::PreopenOptions { root, no_symlinks, no_access_times: false },
     };
     if extended.lazy == Some(true) {
         return Ok(Opened::Directory(Box::new(Lazy::new(move || {

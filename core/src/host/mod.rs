@@ -22,7 +22,7 @@ pub use budget::{Budget, Lease};
 pub use clock::{SteppingClock, VirtualClocks, monotonic_now, resolution, time};
 pub use error::from_io;
 pub use lazy::Lazy;
-pub use memfs::{Clock, INODE_CHARGE, NAME_CHARGE, Tree, TreeOptions};
+pub use memfs::{Clock, INODE_CHARGE, NAME_CHARGE, Overlay, Tree, TreeOptions};
 use path::is_plain_name;
 pub use path::{GuestPath, PATH_LIMIT, PathBuffer, Split};
 pub use quota::Quota;
@@ -107,6 +107,9 @@ pub struct PreopenOptions {
     pub root: bool,
     /// No symbolic link is followed or made.
     pub no_symlinks: bool,
+    /// What is read below notes no times of access, where the system lets the process say so. Linux
+    /// does for what the process's user owns, but notes when a symbolic link is read.
+    pub no_access_times: bool,
 }
 
 /// What the host has opened a descriptor for.

@@ -10,6 +10,7 @@ mod data;
 mod directory;
 mod file;
 mod names;
+mod overlay;
 #[cfg(test)]
 mod tests;
 mod volume;
@@ -21,6 +22,7 @@ use crate::abi::{Clockid, Errno, Timestamp};
 use directory::{Files, TreeDirectory};
 use file::Body;
 use names::{Id, Inode, Names};
+pub use overlay::Overlay;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use volume::Volume;
@@ -38,6 +40,12 @@ const NAME_LIMIT: usize = 255;
 
 /// Devices of trees begin here, where no host has one.
 const FIRST_DEVICE: u64 = 1 << 48;
+
+/// A device number that no other tree of the process has.
+fn next_device() -> u64 {
+    static DEVICES: AtomicU64 = AtomicU64::new(FIRST_DEVICE);
+    DEVICES.fetch_add(1, Relaxed)
+}
 
 /// Where a tree has its times from: nanoseconds since 1970-01-01T00:00:00Z.
 pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
@@ -119,10 +127,9 @@ impl Tree {
     /// An empty tree.
     #[must_use]
     pub fn with_options(options: TreeOptions) -> Self {
-        static DEVICES: AtomicU64 = AtomicU64::new(FIRST_DEVICE);
-        let device = options.device.unwrap_or_else(|| DEVICES.fetch_add(1, Relaxed));
+        let device = options.device.unwrap_or_else(next_device);
         let volume = Arc::new(Volume::new(options.max_bytes, device, options.clock));
-        let (names, top) = Names::new(volume.now());
+        let (names, top) = Names::new(&volume);
         let files = RwLock::new(Files { names, volume: Arc::clone(&volume) });
         Self { inner: Arc::new(Inner { files, top, volume }) }
     }

@@ -1,0 +1,112 @@
+//! A directory that is never changed, under a tree in memory that holds what a guest changes.
+//!
+//! To the guest it is one POSIX file system. What it creates, writes, renames and removes is kept
+//! above, and counts against [`TreeOptions::max_bytes`]; what it does not change is read below. The
+//! lower directory may be any [`Directory`]. It is reached only by handles that are held, one name
+//! at a time, and no symbolic link in it is followed but by the walk above, so it may change at any
+//! time without leading a guest elsewhere.
+//!
+//! A file is one file, wherever its bytes are. Whoever has it open shares a body, so that a
+//! descriptor that was opened before the file was copied up reads the copy. Its serial number is
+//! the one below, with the overlay's device. Of what lies below, a read changes no time.
+//!
+//! What the host changes below meanwhile shows where the guest has changed nothing. It harms nobody
+//! else.
+
+mod below;
+mod directory;
+mod file;
+mod names;
+
+pub(super) use below::{Merged, Origin};
+
+use super::volume::Volume;
+use super::{TreeOptions, next_device};
+use crate::host::directory::Contained;
+use crate::host::{Directory, Result};
+use below::LowerDir;
+use directory::OverlayDirectory;
+use names::{Layers, State};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A directory of an overlay.
+#[derive(Clone)]
+pub(super) enum Dir {
+    /// One that was made above.
+    Node(super::names::Id),
+    /// One that lies below. It may have a node, which then counts.
+    Below(Arc<LowerDir>),
+}
+
+/// What the handles of an overlay share.
+struct Inner {
+    layers: Mutex<Layers>,
+    top: Arc<LowerDir>,
+    volume: Arc<Volume>,
+}
+
+impl Inner {
+    /// The lock is held for the whole of a call, also while the host is asked. No other lock of the
+    /// crate but those of bodies and handles is taken under it.
+    fn layers(&self) -> MutexGuard<'_, Layers> {
+        self.layers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A directory that is never changed, under a tree in memory. Clones are the same overlay.
+#[derive(Clone)]
+pub struct Overlay {
+    inner: Arc<Inner>,
+}
+
+impl Overlay {
+    /// An overlay over a directory, in which nothing is changed yet.
+    ///
+    /// # Errors
+    /// Those of asking for the directory's attributes.
+    pub fn new(lower: Box<dyn Directory>, options: TreeOptions) -> Result<Self> {
+        let device = options.device.unwrap_or_else(next_device);
+        let volume = Arc::new(Volume::new(options.max_bytes, device, options.clock));
+        let top = Arc::new(LowerDir::top(Arc::from(lower)));
+        let state = State::new(&top, &volume)?;
+        let inner = Arc::new_cyclic(|inner| Inner {
+            layers: Mutex::new(Layers::new(state, inner.clone())),
+            top,
+            volume,
+        });
+        Ok(Self { inner })
+    }
+
+    fn top(&self) -> Dir {
+        Dir::Below(Arc::clone(&self.inner.top))
+    }
+
+    /// The overlay's top as a directory. With `root` it is a root to the guest: `..` stays there,
+    /// and absolute symbolic links resolve inside. With `no_symlinks`, no symbolic link is followed
+    /// or made.
+    #[must_use]
+    pub fn root_directory(&self, root: bool, no_symlinks: bool) -> Box<dyn Directory> {
+        let top = OverlayDirectory::new(&self.inner, &self.inner.layers(), self.top());
+        Box::new(Contained::new(top, root, no_symlinks))
+    }
+
+    /// How much of `max_bytes` is taken.
+    #[must_use]
+    pub fn used_bytes(&self) -> u64 {
+        self.inner.volume.used()
+    }
+
+    /// What the names take that count no more below the top.
+    #[cfg(test)]
+    pub(super) fn covered_bytes(&self) -> u64 {
+        let layers = self.inner.layers();
+        let state = layers.state();
+        state.names.directory(super::names::TOP).unwrap().merged.as_ref().unwrap().charge()
+    }
+
+    /// How many files have a place above.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.inner.layers().state().names.count()
+    }
+}
