@@ -59,6 +59,7 @@ const PREOPENS = {
   path: ['path', 'readOnly', 'create', 'symlinks', 'lazy'],
   file: ['file', 'readOnly', 'lazy'],
   memory: ['memory', 'readOnly', 'maxBytes'],
+  tar: ['tar', 'maxBytes', 'readOnly'],
 };
 const NODES = ['version', 'args', 'env', 'preopens', 'returnOnExit', 'stdin', 'stdout', 'stderr'];
 const OURS = ['outputCap', 'limits', 'clock', 'random', 'sortedReaddir', 'trace', 'stats'];
@@ -369,8 +370,8 @@ function terminated(string) {
 }
 
 /**
- * A value is a host path, as text or as a `file:` URL, or an object with one of `path`, `file` and
- * `memory`. Whatever else there is stands for its text, as in Node.
+ * A value is a host path, as text or as a `file:` URL, or an object with one of `path`, `file`,
+ * `memory` and `tar`. Whatever else there is stands for its text, as in Node.
  *
  * @returns {object[]} what the native side takes, in descriptors' order, from 3 on
  */
@@ -389,9 +390,14 @@ function preopen(guest, value, used) {
 
 function specialPreopen(guest, value, used) {
   const name = `options.preopens[${inspect(guest)}]`;
-  const kind = keys(PREOPENS).find(
+  const kinds = keys(PREOPENS).filter(
     (key) => apply(hasOwn, value, [key]) && value[key] !== undefined,
   );
+  const [kind] = kinds;
+  if (kinds.length > 1) {
+    const both = kinds.map((key) => `'${key}'`).join(' and ');
+    throw wrongValue(name, `must not have both ${both}`, value);
+  }
   if (kind === undefined) {
     if (!isUrl(value)) return plainPreopen(guest, textOf(value, name));
     used.isOurs = true;
@@ -419,6 +425,7 @@ function specialPreopen(guest, value, used) {
     const extended = { __proto__: null, kind: 'file', lazy };
     return { guest, host: path, path, readOnly, extended };
   }
+  if (kind === 'tar') return require('./preopens.js').tarPreopen(guest, name, value);
   validateObject(value.memory, `${name}.memory`);
   if (!isPlain(value.memory)) throw wrongType(`${name}.memory`, 'a plain object', value.memory);
   const maxBytes =
@@ -457,7 +464,7 @@ function textOf(value, name) {
   let text;
   if (typeof value.toString === 'function') text = String(value);
   if (text !== undefined && !/^\[object .*\]$/s.test(text)) return text;
-  throw wrongValue(name, "must be a path or have one of 'path', 'file' and 'memory'", value);
+  throw wrongValue(name, "must be a path or have one of 'path', 'file', 'memory' and 'tar'", value);
 }
 
 function contentOf(content, name) {
@@ -479,8 +486,8 @@ function checkPermissions(native) {
     const preopen = preopens[i];
     const extended = preopen.extended ?? { __proto__: null };
     // There is nothing of that name, now or later.
-    if (extended.kind === 'memory' || preopen.path === '') continue;
-    const isFile = extended.kind === 'file';
+    if (preopen.path === '') continue;
+    const isFile = extended.kind === 'file' || extended.kind === 'tar';
     const allowsThere = isFile ? allowsFile : allowsBelow;
     const path = resolve(preopen.path);
     checkReadable(allowsThere, path);
@@ -599,11 +606,15 @@ function checkedDescriptor(value, name) {
 }
 
 module.exports = {
+  DEFAULT_TREE_BYTES,
   beLenient,
   TRACED_BY_ENVIRONMENT,
+  attached,
   bindingNameOf,
   checkKeys,
+  checkedCount,
   checkedOptions,
+  pathOf,
   validateBoolean,
   validateFunction,
   validateObject,

@@ -10,8 +10,8 @@ use wasi_rs_core::ctx::{Ctx, StringArray};
 use wasi_rs_core::descriptor::{Descriptor, Role};
 use wasi_rs_core::host::stream::{Input, Output, Stream};
 use wasi_rs_core::host::{
-    self, Access, Directory, GuestPath, Lazy, Opened, Quota, SeededRandom, SingleFile,
-    SortedDirectory, Stdio, SteppingClock, Tree, TreeOptions, VirtualClocks,
+    self, Access, Directory, GuestPath, Lazy, Nested, Opened, Preopen, Quota, SeededRandom,
+    SingleFile, SortedDirectory, Stdio, SteppingClock, Tree, TreeOptions, VirtualClocks,
 };
 
 /// Something that the guest gets under a name.
@@ -46,6 +46,8 @@ pub(crate) struct ExtendedPreopen {
     pub entries: Option<Vec<EntryOptions>>,
     /// How many bytes a tree in memory may hold.
     pub max_bytes: Option<f64>,
+    /// The bytes of an archive. Otherwise it is the file at the path.
+    pub archive: Option<Uint8Array>,
 }
 
 /// A file of a tree in memory.
@@ -65,6 +67,8 @@ pub enum PreopenKind {
     File,
     /// A tree in memory.
     Memory,
+    /// An archive, read into memory.
+    Tar,
 }
 
 /// What a standard stream is that is no descriptor of the host.
@@ -230,15 +234,17 @@ impl InstanceOptions {
             )?;
         }
         let sorted = extended.sorted_readdir == Some(true);
+        let mut preopens = Vec::with_capacity(self.preopens.len());
         for options in self.preopens {
-            let (guest, read_only) = (options.guest.clone(), options.read_only);
-            let object = match preopen(options, &ctx, &mut streams)? {
-                Opened::Directory(directory) if sorted => {
-                    Opened::Directory(Box::new(SortedDirectory::new(directory, &ctx.listings)))
-                }
-                object => object,
+            preopens.push(preopen(options, &ctx, &mut streams)?);
+        }
+        for Nested { name, directory, read_only } in host::nest(preopens) {
+            let directory = if sorted {
+                Box::new(SortedDirectory::new(directory, &ctx.listings))
+            } else {
+                directory
             };
-            let preopen = Descriptor::preopen(object, guest.as_bytes());
+            let preopen = Descriptor::preopen(Opened::Directory(directory), name.as_bytes());
             insert(&ctx, if read_only { preopen.read_only() } else { preopen })?;
         }
         if let Some(limit) = limits.and_then(|limits| limits.open_files) {
@@ -287,40 +293,59 @@ fn preopen(
     options: PreopenOptions,
     ctx: &Ctx,
     streams: &mut JsStreams,
-) -> Result<Opened, ConstructionError> {
+) -> Result<Preopen, ConstructionError> {
     let root = options.guest == "/";
     let extended = options.extended.unwrap_or_default();
     let no_symlinks = extended.no_symlinks == Some(true);
+    let is_lazy = extended.lazy == Some(true);
+    let is_file = extended.kind == Some(PreopenKind::File);
+    let place = u32::try_from(streams.trees.len()).unwrap_or(u32::MAX);
     streams.trees.push(None);
-    if extended.kind == Some(PreopenKind::Memory) {
-        let tree = tree(&options.guest, &extended, ctx)?;
-        let directory = tree.root_directory(root);
-        if let Some(place) = streams.trees.last_mut() {
-            *place = Some(tree);
-        }
-        return Ok(Opened::Directory(directory));
-    }
-    let path = PathBuf::from(options.path);
     let how = How {
-        is_file: extended.kind == Some(PreopenKind::File),
+        is_file: is_file || extended.kind == Some(PreopenKind::Tar),
         create: extended.create == Some(true),
         exact: extended.exact == Some(true),
         options: host::PreopenOptions { root, no_symlinks, no_access_times: false },
     };
-    if extended.lazy == Some(true) {
-        return Ok(Opened::Directory(Box::new(Lazy::new(move || {
-            how.open(&path).map_err(|cause| cause.errno())
-        }))));
-    }
-    how.open(&path).map(Opened::Directory).map_err(|cause| {
-        let place = streams.trees.len().saturating_sub(1);
-        ConstructionError::Preopen {
-            guest: options.guest,
-            host: path,
-            place: u32::try_from(place).unwrap_or(u32::MAX),
-            cause,
+    let path = PathBuf::from(options.path);
+    let failed = |cause| ConstructionError::Preopen {
+        guest: options.guest.clone(),
+        host: path.clone(),
+        place,
+        cause,
+    };
+    let directory = match extended.kind {
+        Some(PreopenKind::Memory) => {
+            let tree = tree(&options.guest, &extended, ctx)?;
+            let directory = tree.root_directory(root);
+            if let Some(place) = streams.trees.last_mut() {
+                *place = Some(tree);
+            }
+            directory
         }
-    })
+        Some(PreopenKind::Tar) => {
+            let tree_options = tree_options(&extended, ctx);
+            let unpacked = if let Some(bytes) = &extended.archive {
+                Tree::of_archive(tree_options, &**bytes)
+            } else {
+                let file = how.open(&path).map_err(failed)?;
+                Tree::of_archive_file(tree_options, &*file)
+            };
+            let refused = |error| ConstructionError::Archive {
+                guest: options.guest.clone(),
+                place: extended.archive.is_none().then_some(place),
+                error,
+            };
+            unpacked.map_err(refused)?.root_directory(root)
+        }
+        Some(PreopenKind::File) | None if is_lazy => {
+            let path = path.clone();
+            Box::new(Lazy::new(move || how.open(&path).map_err(|cause| cause.errno())))
+        }
+        Some(PreopenKind::File) | None => how.open(&path).map_err(failed)?,
+    };
+    let (name, read_only) = (options.guest, options.read_only);
+    Ok(Preopen { name, directory, is_file, read_only, no_symlinks, is_lazy })
 }
 
 /// How a directory or a file of the host is opened as a preopen.
@@ -373,7 +398,8 @@ impl How {
     }
 }
 
-fn tree(guest: &str, options: &ExtendedPreopen, ctx: &Ctx) -> Result<Tree, ConstructionError> {
+/// How a tree in memory is made.
+fn tree_options(options: &ExtendedPreopen, ctx: &Ctx) -> TreeOptions {
     let max_bytes = options.max_bytes.map_or(u64::MAX, count);
     let mut tree_options = TreeOptions::new(max_bytes);
     if let Some(clocks) = ctx.clocks.as_ref().filter(|clocks| clocks.realtime.is_some()) {
@@ -383,7 +409,11 @@ fn tree(guest: &str, options: &ExtendedPreopen, ctx: &Ctx) -> Result<Tree, Const
             Box::new(move || clocks.realtime.as_ref().map_or(0, SteppingClock::time));
         tree_options.device = Some(1);
     }
-    let tree = Tree::with_options(tree_options);
+    tree_options
+}
+
+fn tree(guest: &str, options: &ExtendedPreopen, ctx: &Ctx) -> Result<Tree, ConstructionError> {
+    let tree = Tree::with_options(tree_options(options, ctx));
     for entry in options.entries.iter().flatten() {
         let failed = |errno| ConstructionError::Entry {
             guest: guest.to_owned(),

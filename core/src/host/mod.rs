@@ -9,9 +9,11 @@ mod directory;
 mod error;
 mod lazy;
 mod memfs;
+mod mounts;
 mod path;
 mod quota;
 mod random;
+mod read_only;
 mod single_file;
 mod sorted_directory;
 pub mod stream;
@@ -22,7 +24,8 @@ pub use budget::{Budget, Lease};
 pub use clock::{SteppingClock, VirtualClocks, monotonic_now, resolution, time};
 pub use error::from_io;
 pub use lazy::Lazy;
-pub use memfs::{Clock, INODE_CHARGE, NAME_CHARGE, Overlay, Tree, TreeOptions};
+pub use memfs::{ArchiveError, Clock, INODE_CHARGE, NAME_CHARGE, Overlay, Tree, TreeOptions};
+pub use mounts::{Nested, Preopen, nest};
 use path::is_plain_name;
 pub use path::{GuestPath, PATH_LIMIT, PathBuffer, Split};
 pub use quota::Quota;
@@ -98,6 +101,23 @@ pub struct OpenOptions {
     /// The flags of the new descriptor.
     pub flags: Fdflags,
 }
+
+impl OpenOptions {
+    /// To read a file that is there. No link is followed at the end of the path.
+    pub const READ: Self = Self {
+        create: false,
+        exclusive: false,
+        directory: false,
+        truncate: false,
+        follow: false,
+        read: true,
+        write: false,
+        flags: Fdflags::empty(),
+    };
+}
+
+/// The directory itself, and in a [`SingleFile`] the file.
+const HERE: GuestPath<'_> = GuestPath::of_checked(b".");
 
 /// How [`open_preopen`] opens.
 #[derive(Debug, Clone, Copy, Default)]

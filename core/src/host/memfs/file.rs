@@ -203,7 +203,7 @@ impl Body {
     }
 
     /// Writes at an offset, or at the end, and returns how many bytes and the offset behind them.
-    fn write(&self, bufs: &[Region<'_>], offset: Option<u64>) -> Result<(usize, u64)> {
+    pub(super) fn write(&self, bufs: &[Region<'_>], offset: Option<u64>) -> Result<(usize, u64)> {
         let total = bufs.iter().fold(0_u64, |total, buf| total.saturating_add(buf.len() as u64));
         let now = self.volume.now();
         let mut state = self.state_mut();

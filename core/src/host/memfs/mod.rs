@@ -6,6 +6,7 @@
 //! every name [`NAME_CHARGE`] and its length. A file that has no name left takes room until it is
 //! closed.
 
+mod archive;
 mod data;
 mod directory;
 mod file;
@@ -14,6 +15,8 @@ mod overlay;
 #[cfg(test)]
 mod tests;
 mod volume;
+
+pub use archive::ArchiveError;
 
 use super::directory::Contained;
 use super::walk::{Base, End, Walk};

@@ -1,0 +1,35 @@
+'use strict';
+
+// The preopens that few programs have, checked and shaped for the native side: archives.
+
+const { isBytes } = require('./bytes.js');
+const { wrongType, wrongValue } = require('./errors.js');
+const {
+  DEFAULT_TREE_BYTES,
+  attached,
+  checkedCount,
+  pathOf,
+  validateBoolean,
+} = require('./options.js');
+
+/** An archive, of which the guest changes nothing. */
+function tarPreopen(guest, name, { tar, maxBytes = DEFAULT_TREE_BYTES, readOnly = true }) {
+  const isPath = typeof tar === 'string' || (typeof tar === 'object' && tar instanceof URL);
+  if (!isPath && !isBytes(tar)) {
+    throw wrongType(`${name}.tar`, "of type string, a 'file:' URL, or bytes", tar);
+  }
+  validateBoolean(readOnly, `${name}.readOnly`);
+  if (!readOnly) {
+    throw wrongValue(`${name}.readOnly`, 'must not be false: an archive is not changed', readOnly);
+  }
+  const path = isPath ? pathOf(tar, `${name}.tar`) : '';
+  const extended = {
+    __proto__: null,
+    kind: 'tar',
+    archive: isPath ? undefined : attached(tar, `${name}.tar`),
+    maxBytes: checkedCount(maxBytes, `${name}.maxBytes`),
+  };
+  return { guest, host: path, path, readOnly: true, extended };
+}
+
+module.exports = { tarPreopen };
