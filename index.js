@@ -20,16 +20,13 @@ const {
   collectedOutput,
   createInstance,
   instanceId,
-  isTreeLink,
-  listTreeFiles,
   outputTruncated,
-  readTreeFile,
   shareInstance,
   unshareInstance,
 } = require('./binding.js');
 const { inThisRealm } = require('./lib/bytes.js');
 const { WASIExitError } = require('./lib/ends.js');
-const { accessDenied, constructionFailed, listTooLong, nodeError } = require('./lib/errors.js');
+const { accessDenied, constructionFailed, nodeError } = require('./lib/errors.js');
 const {
   Guest,
   checkRunning,
@@ -65,6 +62,7 @@ const kStarted = Symbol('kStarted');
 const kInstance = Symbol('kInstance');
 const kHandle = Symbol('kHandle');
 const kPreopens = Symbol('kPreopens');
+const kOverlays = Symbol('kOverlays');
 /**
  * Whether something of the options works in this thread only: functions, and what watches calls.
  */
@@ -93,6 +91,7 @@ const ATTACHED = {
   observers: TRACED_BY_ENVIRONMENT ? { trace: true } : undefined,
   isOwnThread: false,
   names: [],
+  overlays: [],
   isOurs: false,
   lent: undefined,
 };
@@ -138,6 +137,7 @@ class WASI {
     this[kSetMemory] = (memory) => useMemory(guest, memory);
     this[kHandle] = handle;
     this[kPreopens] = checked.names;
+    this[kOverlays] = checked.overlays;
     this[kOwnThread] = checked.isOwnThread;
     this.wasiImport = wasiImport;
     this[kStarted] = false;
@@ -282,18 +282,14 @@ class WASI {
   }
 
   /**
-   * Reads a file of a preopen in memory.
+   * Reads a file of a preopen in memory, or of an overlay.
    *
    * @param {string} guestPath as the guest would open it: `/work/config.json` below a preopen
    *   `/work`
    * @returns {Uint8Array | undefined} a copy of its bytes, if there is such a file
    */
   readFile(guestPath) {
-    const names = this[kPreopens];
-    const place = placeOf(names, String(guestPath));
-    if (place === undefined) return undefined;
-    const { index, path } = place;
-    return inThisRealm(readTreeFile(instanceId(this[kHandle]), index, path, names[index] === '/'));
+    return trees().readFile(instanceId(this[kHandle]), this[kPreopens], String(guestPath));
   }
 
   /**
@@ -308,12 +304,32 @@ class WASI {
     checkKeys(options, 'options', ['withTypes']);
     const { withTypes = false } = options;
     validateBoolean(withTypes, 'options.withTypes');
+    return trees().listFiles(instanceId(this[kHandle]), this[kPreopens], withTypes);
+  }
+
+  /**
+   * @returns {{ type: 'added' | 'modified' | 'removed', path: string, kind: 'file' | 'directory' |
+   *   'symlink' }[]} how overlays differ from the directories below them, and preopens in memory
+   *   from what they began with, sorted by path
+   * @throws {Error} `ERR_WASI_LIST_TOO_LONG`: as `listFiles`. `ERR_WASI_CHANGES`: the host's
+   *   directory cannot be read
+   */
+  changes() {
+    return trees().changes(instanceId(this[kHandle]), this[kPreopens]);
+  }
+
+  /**
+   * Writes the changes of overlays to the host's directories below them.
+   *
+   * @param {string} [guestPath] the name of an overlay, or a path in it, if not all is to be
+   *   written
+   * @returns {{ type: string, path: string, kind: string }[]} what was written
+   * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`
+   * @throws {Error} `ERR_WASI_COMMIT`, with what was written in `done`; `ERR_ACCESS_DENIED`
+   */
+  commit(guestPath) {
     const id = instanceId(this[kHandle]);
-    const prefixes = this[kPreopens].map((name) => (name.endsWith('/') ? name : `${name}/`));
-    if (withTypes) return typedFiles(id, prefixes);
-    const files = listTreeFiles(id, prefixes);
-    if (typeof files === 'string') throw listTooLong(files);
-    return files.sort();
+    return trees().commit(id, this[kPreopens], this[kOverlays], guestPath);
   }
 
   /**
@@ -355,49 +371,9 @@ function runInWorker(wasm, options, limits) {
   return require('./lib/run-in-worker.js').runInWorker(wasm, options, limits);
 }
 
-/**
- * Where a guest's C library (wasi-libc) looks a path up: below the preopen with the longest name
- * that the path begins with; of two with the same name, the later one. It compares text: a name
- * behind `/./` or `..` is no preopen's to it.
- *
- * @returns {{ index: number, path: string } | undefined} the preopen and the path below it
- */
-function placeOf(names, guestPath) {
-  // A path that does not begin at the root begins at the working directory, which is the root.
-  const path = guestPath.replace(/^\/+/, '');
-  let found;
-  let longest = -1;
-  for (let index = names.length - 1; index >= 0; index--) {
-    const prefix = names[index].replace(/^(?:\/|\.(?:\/|$))+/, '');
-    if (prefix.length <= longest || !path.startsWith(prefix)) continue;
-    // Only whole components match.
-    const next = path[prefix.replace(/\/+$/, '').length];
-    if (prefix !== '' && next !== undefined && next !== '/') continue;
-    longest = prefix.length;
-    found = { index, path: path.slice(prefix.length).replace(/^\/+/, '') || '.' };
-  }
-  return found;
-}
-
-/** The files of all trees with their types. A name that has gone meanwhile is left out. */
-function typedFiles(id, prefixes) {
-  // A preopen's number as the prefix: a path alone does not say which of two nested preopens it is
-  // in.
-  const files = listTreeFiles(
-    id,
-    prefixes.map((_, index) => `${index}:`),
-  );
-  if (typeof files === 'string') throw listTooLong(files);
-  return files
-    .map((file) => {
-      const [index] = file.split(':', 1);
-      const path = file.slice(index.length + 1);
-      const isLink = isTreeLink(id, Number(index), path);
-      return { path: prefixes[index] + path, type: isLink ? 'symlink' : 'file', isLink };
-    })
-    .filter(({ isLink }) => isLink !== null)
-    .map(({ path, type }) => ({ path, type }))
-    .sort((one, other) => (one.path < other.path ? -1 : one.path > other.path ? 1 : 0));
+/** Loaded when it is first used. */
+function trees() {
+  return require('./lib/trees.js');
 }
 
 /**

@@ -56,10 +56,10 @@ const CLOCKS = ['realtime', 'monotonic'];
 const CLOCK = ['start', 'step'];
 const PREOPENS = {
   __proto__: null,
-  path: ['path', 'readOnly', 'create', 'symlinks', 'lazy'],
+  path: ['path', 'readOnly', 'create', 'symlinks', 'lazy', 'overlay'],
   file: ['file', 'readOnly', 'lazy'],
   memory: ['memory', 'readOnly', 'maxBytes'],
-  tar: ['tar', 'maxBytes', 'readOnly'],
+  tar: ['tar', 'maxBytes', 'readOnly', 'overlay'],
 };
 const NODES = ['version', 'args', 'env', 'preopens', 'returnOnExit', 'stdin', 'stdout', 'stderr'];
 const OURS = ['outputCap', 'limits', 'clock', 'random', 'sortedReaddir', 'trace', 'stats'];
@@ -80,9 +80,9 @@ function beLenient() {
  * sees Node's.
  *
  * @returns {{ native: object, functions?: object, observers?: object, isOwnThread: boolean, names:
- *   string[], isOurs: boolean, lent: unknown }} what `createInstance` takes; the streams that are
+ *   string[], overlays: object[], isOurs: boolean, lent: unknown }} what `createInstance` takes; the streams that are
  *   functions; what watches calls; whether one of these two works in this thread only; the guest's
- *   names of all preopens; whether an option does what `node:wasi` has not, other than to observe;
+ *   names of all preopens; which of them are overlays, and over what; whether an option does what `node:wasi` has not, other than to observe;
  *   and what must not be collected before the WASI, as it would close a descriptor
  */
 function checkedOptions(options) {
@@ -129,6 +129,12 @@ function checkedOptions(options) {
   const { hostCalls, deadlineMs, trace, stats } = observers;
   const isWatched = hostCalls !== undefined || deadlineMs !== undefined || trace || stats;
   const names = preopens.map(({ guest }) => guest);
+  const overlays = [];
+  for (let index = 0; index < preopens.length; index++) {
+    const { path, extended } = preopens[index];
+    if (extended?.overlay === undefined) continue;
+    overlays.push({ index, path: extended.kind === 'tar' ? undefined : path });
+  }
   // A trace that only the environment asks for is no reason to refuse threads: each has its own.
   const isByOptions =
     hostCalls !== undefined ||
@@ -141,6 +147,7 @@ function checkedOptions(options) {
     observers: isWatched ? observers : undefined,
     isOwnThread: functions !== undefined || Boolean(isByOptions),
     names,
+    overlays,
     isOurs,
     lent,
   };
@@ -169,7 +176,7 @@ function checkNearMisses(options) {
   const known = [...NODES, ...OURS];
   for (const key of keys(options)) {
     if (known.includes(key) || options[key] === undefined) continue;
-    const preopen = ['readOnly', 'create', 'symlinks', 'lazy', 'maxBytes'];
+    const preopen = ['readOnly', 'create', 'symlinks', 'lazy', 'maxBytes', 'overlay'];
     const guess = require('./guess.js').nearest(key, [
       ...known,
       ...LIMITS.map((name) => `limits.${name}`),
@@ -417,6 +424,10 @@ function specialPreopen(guest, value, used) {
     }
     const [readOnly, create, lazy] = [flag('readOnly'), flag('create'), flag('lazy')];
     const extended = { __proto__: null, create, noSymlinks: symlinks === 'deny', lazy };
+    if (value.overlay !== undefined) {
+      const { overlayBytes } = require('./overlay.js');
+      extended.overlay = overlayBytes(value.overlay, `${name}.overlay`);
+    }
     return { guest, host: path, path, readOnly, extended };
   }
   if (kind === 'file') {
@@ -495,7 +506,10 @@ function checkPermissions(native) {
     checkReadable(allowsThere, target);
     if (extended.create) makeFolder(target);
     preopen.path = target;
-    preopen.readOnly ||= !allowsThere('fs.write', path) || !allowsThere('fs.write', target);
+    // What a guest changes in an overlay is not written there.
+    if (extended.overlay === undefined) {
+      preopen.readOnly ||= !allowsThere('fs.write', path) || !allowsThere('fs.write', target);
+    }
     preopen.extended = { ...extended, __proto__: null, create: false, exact: true };
   }
   // A folder that is lent by its number has no path that could be asked for.
@@ -512,6 +526,13 @@ function allows(scope) {
 function checkReadable(allowsThere, path) {
   if (!allowsThere('fs.read', path)) {
     throw accessDenied('--allow-fs-read', 'FileSystemRead', path);
+  }
+}
+
+/** Whether all below a host's directory may be changed. */
+function checkWritable(path) {
+  if (permission && !allowsBelow('fs.write', resolve(path))) {
+    throw accessDenied('--allow-fs-write', 'FileSystemWrite', resolve(path));
   }
 }
 
@@ -612,6 +633,7 @@ module.exports = {
   attached,
   bindingNameOf,
   checkKeys,
+  checkWritable,
   checkedCount,
   checkedOptions,
   pathOf,

@@ -4,14 +4,15 @@ use crate::error::{Cause, ConstructionError};
 use napi::bindgen_prelude::{BigInt, Either, FunctionCallContext, Uint8Array};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use wasi_rs_core::abi::{Errno, Fdflags, Filetype};
 use wasi_rs_core::ctx::{Ctx, StringArray};
 use wasi_rs_core::descriptor::{Descriptor, Role};
 use wasi_rs_core::host::stream::{Input, Output, Stream};
 use wasi_rs_core::host::{
-    self, Access, Directory, GuestPath, Lazy, Nested, Opened, Preopen, Quota, SeededRandom,
-    SingleFile, SortedDirectory, Stdio, SteppingClock, Tree, TreeOptions, VirtualClocks,
+    self, Access, Directory, GuestPath, Lazy, Nested, Opened, Overlay, Preopen, Quota,
+    Result as HostResult, SeededRandom, SingleFile, SortedDirectory, Stdio, SteppingClock, Tree,
+    TreeOptions, VirtualClocks,
 };
 
 /// Something that the guest gets under a name.
@@ -46,6 +47,9 @@ pub(crate) struct ExtendedPreopen {
     pub entries: Option<Vec<EntryOptions>>,
     /// How many bytes a tree in memory may hold.
     pub max_bytes: Option<f64>,
+    /// How many bytes a tree in memory may hold that lies over the directory or the archive and
+    /// takes what the guest changes. Default: there is none.
+    pub overlay: Option<f64>,
     /// The bytes of an archive. Otherwise it is the file at the path.
     pub archive: Option<Uint8Array>,
 }
@@ -155,6 +159,40 @@ pub(super) struct JsStreams {
     pub(super) outputs: [Option<Arc<Output>>; 2],
     /// The trees in memory, by the preopen's place.
     pub(super) trees: Vec<Option<Tree>>,
+    /// The overlays, by the preopen's place.
+    pub(super) overlays: Vec<Option<MountedOverlay>>,
+}
+
+/// An overlay that is a preopen.
+#[derive(Clone)]
+pub(super) struct MountedOverlay {
+    /// Empty until the directory below was opened.
+    overlay: Arc<OnceLock<Overlay>>,
+    root: bool,
+    no_symlinks: bool,
+}
+
+impl MountedOverlay {
+    /// Lays the overlay over a directory, and gives its top. Of two threads that do so, one's
+    /// directory is kept.
+    fn lay(
+        &self,
+        lower: Box<dyn Directory>,
+        options: TreeOptions,
+    ) -> HostResult<Box<dyn Directory>> {
+        let laid = Overlay::new(lower, options)?;
+        let overlay = self.overlay.get_or_init(|| laid);
+        Ok(overlay.root_directory(self.root, self.no_symlinks))
+    }
+
+    /// The overlay, if the directory below was opened.
+    pub(super) fn get(&self) -> Option<&Overlay> {
+        self.overlay.get()
+    }
+
+    pub(super) fn read_at(&self, path: GuestPath<'_>) -> HostResult<Vec<u8>> {
+        self.get().ok_or(Errno::Noent)?.read_at(path, self.root, self.no_symlinks)
+    }
 }
 
 /// A number of JavaScript that stands for a count.
@@ -300,12 +338,22 @@ fn preopen(
     let is_lazy = extended.lazy == Some(true);
     let is_file = extended.kind == Some(PreopenKind::File);
     let place = u32::try_from(streams.trees.len()).unwrap_or(u32::MAX);
+    let overlay = extended.overlay.map(|max_bytes| {
+        let overlay = MountedOverlay { overlay: Arc::default(), root, no_symlinks };
+        (overlay, max_bytes)
+    });
     streams.trees.push(None);
+    streams.overlays.push(overlay.as_ref().map(|(overlay, _)| overlay.clone()));
     let how = How {
         is_file: is_file || extended.kind == Some(PreopenKind::Tar),
         create: extended.create == Some(true),
         exact: extended.exact == Some(true),
-        options: host::PreopenOptions { root, no_symlinks, no_access_times: false },
+        // What lies below an overlay is only read, and the overlay sees to the rest.
+        options: if overlay.is_some() {
+            host::PreopenOptions { no_access_times: true, ..Default::default() }
+        } else {
+            host::PreopenOptions { root, no_symlinks, ..Default::default() }
+        },
     };
     let path = PathBuf::from(options.path);
     let failed = |cause| ConstructionError::Preopen {
@@ -324,25 +372,43 @@ fn preopen(
             directory
         }
         Some(PreopenKind::Tar) => {
-            let tree_options = tree_options(&extended, ctx);
+            let options_of_tree = tree_options(extended.max_bytes, ctx.clocks.as_ref());
             let unpacked = if let Some(bytes) = &extended.archive {
-                Tree::of_archive(tree_options, &**bytes)
+                Tree::of_archive(options_of_tree, &**bytes)
             } else {
                 let file = how.open(&path).map_err(failed)?;
-                Tree::of_archive_file(tree_options, &*file)
+                Tree::of_archive_file(options_of_tree, &*file)
             };
             let refused = |error| ConstructionError::Archive {
                 guest: options.guest.clone(),
                 place: extended.archive.is_none().then_some(place),
                 error,
             };
-            unpacked.map_err(refused)?.root_directory(root)
+            let tree = unpacked.map_err(refused)?;
+            if let Some((overlay, max_bytes)) = &overlay {
+                let options = tree_options(Some(*max_bytes), ctx.clocks.as_ref());
+                let lower = tree.root_directory(false);
+                overlay.lay(lower, options).map_err(|errno| failed(errno.into()))?
+            } else {
+                tree.root_directory(root)
+            }
         }
-        Some(PreopenKind::File) | None if is_lazy => {
-            let path = path.clone();
-            Box::new(Lazy::new(move || how.open(&path).map_err(|cause| cause.errno())))
+        Some(PreopenKind::File) | None => {
+            let clocks = ctx.clocks.clone();
+            let from = path.clone();
+            let open = move || match &overlay {
+                None => how.open(&from),
+                Some((overlay, max_bytes)) => {
+                    let options = tree_options(Some(*max_bytes), clocks.as_ref());
+                    Ok(overlay.lay(how.open(&from)?, options)?)
+                }
+            };
+            if is_lazy {
+                Box::new(Lazy::new(move || open().map_err(|cause| cause.errno())))
+            } else {
+                open().map_err(failed)?
+            }
         }
-        Some(PreopenKind::File) | None => how.open(&path).map_err(failed)?,
     };
     let (name, read_only) = (options.guest, options.read_only);
     Ok(Preopen { name, directory, is_file, read_only, no_symlinks, is_lazy })
@@ -399,21 +465,19 @@ impl How {
 }
 
 /// How a tree in memory is made.
-fn tree_options(options: &ExtendedPreopen, ctx: &Ctx) -> TreeOptions {
-    let max_bytes = options.max_bytes.map_or(u64::MAX, count);
-    let mut tree_options = TreeOptions::new(max_bytes);
-    if let Some(clocks) = ctx.clocks.as_ref().filter(|clocks| clocks.realtime.is_some()) {
+fn tree_options(max_bytes: Option<f64>, clocks: Option<&Arc<VirtualClocks>>) -> TreeOptions {
+    let mut options = TreeOptions::new(max_bytes.map_or(u64::MAX, count));
+    if let Some(clocks) = clocks.filter(|clocks| clocks.realtime.is_some()) {
         // Files get the guest's time, and a device that is the same in the next run.
         let clocks = Arc::clone(clocks);
-        tree_options.clock =
-            Box::new(move || clocks.realtime.as_ref().map_or(0, SteppingClock::time));
-        tree_options.device = Some(1);
+        options.clock = Box::new(move || clocks.realtime.as_ref().map_or(0, SteppingClock::time));
+        options.device = Some(1);
     }
-    tree_options
+    options
 }
 
 fn tree(guest: &str, options: &ExtendedPreopen, ctx: &Ctx) -> Result<Tree, ConstructionError> {
-    let tree = Tree::with_options(tree_options(options, ctx));
+    let tree = Tree::with_options(tree_options(options.max_bytes, ctx.clocks.as_ref()));
     for entry in options.entries.iter().flatten() {
         let failed = |errno| ConstructionError::Entry {
             guest: guest.to_owned(),
@@ -422,6 +486,12 @@ fn tree(guest: &str, options: &ExtendedPreopen, ctx: &Ctx) -> Result<Tree, Const
         };
         tree.seed(&entry.name, &entry.bytes).map_err(failed)?;
     }
+    // Paths that are too long were refused above.
+    tree.mark().map_err(|errno| ConstructionError::Entry {
+        guest: guest.to_owned(),
+        name: String::new(),
+        errno,
+    })?;
     Ok(tree)
 }
 

@@ -24,7 +24,10 @@ pub use budget::{Budget, Lease};
 pub use clock::{SteppingClock, VirtualClocks, monotonic_now, resolution, time};
 pub use error::from_io;
 pub use lazy::Lazy;
-pub use memfs::{ArchiveError, Clock, INODE_CHARGE, NAME_CHARGE, Overlay, Tree, TreeOptions};
+pub use memfs::{
+    ArchiveError, Change, Changed, Clock, CommitError, INODE_CHARGE, NAME_CHARGE, Overlay, Tree,
+    TreeOptions,
+};
 pub use mounts::{Nested, Preopen, nest};
 use path::is_plain_name;
 pub use path::{GuestPath, PATH_LIMIT, PathBuffer, Split};
@@ -271,6 +274,17 @@ pub trait File: Send + Sync {
     /// Changes the descriptor's flags from `old` to `new`.
     fn set_flags(&self, old: Fdflags, new: Fdflags) -> Result<()>;
 
+    /// Who may read, write and execute it, as numbers of POSIX, where files have that.
+    fn mode(&self) -> Option<u32> {
+        None
+    }
+
+    /// Sets who may read, write and execute it, where files have that.
+    fn set_mode(&self, mode: u32) -> Result<()> {
+        let _ = mode;
+        Ok(())
+    }
+
     /// How it tells that it is ready.
     fn source(&self) -> Source<'_>;
 
@@ -384,6 +398,27 @@ pub trait Directory: Send + Sync {
 
     /// Writes the directory to the device.
     fn sync(&self) -> Result<()>;
+
+    /// Who may list, change and search it, as numbers of POSIX, where directories have that.
+    fn mode(&self) -> Option<u32> {
+        None
+    }
+
+    /// Sets who may list, change and search it, where directories have that.
+    fn set_mode(&self, mode: u32) -> Result<()> {
+        let _ = mode;
+        Ok(())
+    }
+
+    /// The same directory, in which no symbolic link is followed, not even on the way to what a
+    /// path names.
+    ///
+    /// # Errors
+    /// - `notsup`: there is none.
+    /// - those of opening it once more.
+    fn without_links(&self) -> Result<Box<dyn Directory>> {
+        Err(Errno::Notsup)
+    }
 
     /// The backend, for operations on two directories: they work within one backend only.
     fn as_any(&self) -> &dyn Any;

@@ -2,11 +2,11 @@
 
 use super::INODE_CHARGE;
 use super::data::Data;
-use super::overlay::Origin;
+use super::overlay::{Origin, each_piece};
 use super::volume::{Meta, Volume};
 use crate::abi::{Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Timestamp, Whence};
 use crate::host::{File, Result, SetTimes, Source};
-use crate::memory::{GuestMemory, Region};
+use crate::memory::Region;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -291,27 +291,15 @@ impl Body {
 
 /// Copies a file of the host. `take` is told how many bytes there will be, before they are kept.
 fn copy(from: &dyn File, data: &mut Data, mut take: impl FnMut(u64) -> Result<()>) -> Result<()> {
-    const PIECE: usize = 64 * 1024;
-
-    let mut room = Vec::new();
-    room.try_reserve_exact(PIECE).map_err(|_| Errno::Nomem)?;
-    room.resize(PIECE, 0);
-    let mut at = 0_u64;
-    let region = GuestMemory::from_slice(&mut room)
-        .region(0, u32::try_from(PIECE).unwrap_or(0))
-        .map_err(|_| Errno::Io)?;
-    loop {
-        let done = from.pread(&[region], at)?;
-        if done == 0 {
-            return Ok(());
-        }
-        let end = at.saturating_add(done as u64);
-        take(end)?;
-        if data.write(&[region.start(done)], at, done as u64) < done {
-            return Err(Errno::Nomem);
-        }
-        at = end;
-    }
+    each_piece(
+        |bufs, offset| from.pread(bufs, offset),
+        |piece| {
+            let at = data.size();
+            take(at.saturating_add(piece.len() as u64))?;
+            let done = data.write(&[piece], at, piece.len() as u64);
+            if done < piece.len() { Err(Errno::Nomem) } else { Ok(()) }
+        },
+    )
 }
 
 /// How a file is opened.

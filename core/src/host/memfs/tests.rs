@@ -1644,6 +1644,37 @@ mod beside_the_host {
         }
     }
 
+    /// Two names of one file that lies below were made two files by the rename of one to the other.
+    #[test]
+    fn names_of_one_file_below_stay_names_of_one_file() {
+        for kind in KINDS {
+            let mut pair = Pair::new(Setup { root: false, kind });
+            pair.below(|pair| {
+                pair.open(0, "f", CREATE).unwrap();
+                pair.symlink(0, "text", "l").unwrap();
+                for (old, new) in [("f", "g"), ("f", "h"), ("l", "m"), ("l", "n")] {
+                    pair.link(0, old, false, 0, new).unwrap();
+                }
+            });
+            pair.files.clear();
+            for (old, new) in [("f", "g"), ("l", "m")] {
+                pair.rename(0, old, 0, new).unwrap();
+            }
+            let _ = pair.list(0);
+            let writing = OpenOptions { write: true, ..READ };
+            pair.open(0, "f", READ).unwrap();
+            pair.open(0, "h", writing).unwrap();
+            pair.file(1, "write", |file, _| Ok(write(file, b"one")?.to_string())).unwrap();
+            let read = pair.file(0, "read", |file, _| Ok(format!("{:?}", read(file, 9)?)));
+            assert_eq!(read, Ok(format!("{:?}", b"one")));
+            for name in ["f", "g", "h", "l", "m", "n"] {
+                pair.stat(0, name, false).unwrap();
+                pair.unlink(0, name).unwrap();
+            }
+            let _ = pair.file(0, "stat", |file, _| file.filestat().map(attributes));
+        }
+    }
+
     #[test]
     fn no_file_goes_from_one_backend_to_the_other() {
         let mut pair = Pair::new(Setup { root: false, kind: Kind::Tree });

@@ -33,6 +33,11 @@ impl Volume {
         self.used.fetch_update(Relaxed, Relaxed, reserve).map(drop).map_err(|_| Errno::Nospc)
     }
 
+    /// Takes all of `bytes`, whatever there is.
+    pub(super) fn take(&self, bytes: u64) {
+        let _ = self.used.fetch_update(Relaxed, Relaxed, |used| Some(used.saturating_add(bytes)));
+    }
+
     /// Takes as much of `bytes` as there is and returns it.
     pub(super) fn reserve_up_to(&self, bytes: u64) -> u64 {
         let mut taken = 0;

@@ -6,7 +6,7 @@
 
 use super::super::names::{Id, TOP};
 use super::super::volume::Volume;
-use crate::abi::{Errno, Fdflags, Filestat, Filetype};
+use crate::abi::{Errno, Filestat, Filetype};
 use crate::host::{Directory, DirectoryEntry, File, GuestPath, OpenOptions, Opened, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -19,25 +19,19 @@ pub(super) fn identity(stat: &Filestat) -> Identity {
     (stat.dev, stat.ino)
 }
 
-/// What is opened below is read and never followed.
-const READ: OpenOptions = OpenOptions {
-    create: false,
-    exclusive: false,
-    directory: false,
-    truncate: false,
-    follow: false,
-    read: true,
-    write: false,
-    flags: Fdflags::empty(),
-};
-
-pub(super) const DIRECTORY: OpenOptions = OpenOptions { directory: true, ..READ };
+/// Nothing that is opened below is followed.
+pub(super) const DIRECTORY: OpenOptions = OpenOptions { directory: true, ..OpenOptions::READ };
 
 /// How many bytes a listing of a directory below asks for.
 const CAPACITY: usize = 32 * 1024;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A name that a guest's path has, or a listing.
+pub(super) fn one(name: &[u8]) -> GuestPath<'_> {
+    GuestPath::of_checked(name)
 }
 
 /// A handle of a directory.
@@ -164,7 +158,7 @@ impl LowerDir {
 
     /// The attributes of what has a name, if anything has.
     pub(super) fn stat(self: &Arc<Self>, name: &[u8]) -> Result<Option<Filestat>> {
-        match self.handle()?.path_filestat(GuestPath::new(name)?, false) {
+        match self.handle()?.path_filestat(one(name), false) {
             Ok(stat) => Ok(Some(stat)),
             Err(Errno::Noent) => Ok(None),
             Err(errno) => Err(errno),
@@ -188,13 +182,13 @@ impl LowerDir {
 
     /// Opens a file that is not a directory, to be read.
     pub(super) fn open(self: &Arc<Self>, name: &[u8]) -> Result<Opened> {
-        self.handle()?.open(GuestPath::new(name)?, READ)
+        self.handle()?.open(one(name), OpenOptions::READ)
     }
 
     /// The text of a symbolic link.
     pub(super) fn link_text(self: &Arc<Self>, name: &[u8]) -> Result<Arc<[u8]>> {
         let mut room = [0; 4096];
-        let len = self.handle()?.readlink(GuestPath::new(name)?, &mut room)?;
+        let len = self.handle()?.readlink(one(name), &mut room)?;
         match room.get(..len) {
             // It may go on.
             Some(text) if len < room.len() => Ok(text.into()),
@@ -215,7 +209,7 @@ impl LowerDir {
 }
 
 fn open_directory(directory: &dyn Directory, name: &[u8]) -> Result<Handle> {
-    match directory.open(GuestPath::new(name)?, DIRECTORY)? {
+    match directory.open(one(name), DIRECTORY)? {
         Opened::Directory(directory) => Ok(Arc::from(directory)),
         Opened::File(_) => Err(Errno::Notdir),
     }
@@ -311,6 +305,10 @@ pub(in super::super) struct Merged {
     /// What they take of the tree's room.
     charge: u64,
     volume: Arc<Volume>,
+    /// The directories that it stood for before it was written below somewhere else. Descriptors
+    /// may still be of these.
+    earlier: Vec<Arc<LowerDir>>,
+    is_replaced: bool,
 }
 
 impl Merged {
@@ -320,7 +318,26 @@ impl Merged {
             covered: BTreeSet::new(),
             charge: 0,
             volume: Arc::clone(volume),
+            earlier: Vec::new(),
+            is_replaced: false,
         }
+    }
+
+    /// Stands for what another has stood for, too.
+    pub(super) fn replace(&mut self, old: Option<Box<Self>>) {
+        if let Some(mut old) = old {
+            self.earlier.append(&mut old.earlier);
+            if !Arc::ptr_eq(&old.lower, &self.lower) {
+                self.earlier.push(Arc::clone(&old.lower));
+            }
+            old.is_replaced = true;
+        }
+    }
+
+    /// The directories below have no node any more.
+    pub(super) fn let_go(&self) {
+        self.lower.set_node(None);
+        self.earlier.iter().for_each(|lower| lower.set_node(None));
     }
 
     pub(super) fn covers(&self, name: &[u8]) -> bool {
@@ -356,7 +373,9 @@ impl Merged {
 
 impl Drop for Merged {
     fn drop(&mut self) {
-        self.lower.set_node(None);
+        if !self.is_replaced {
+            self.let_go();
+        }
         self.volume.release(self.charge);
     }
 }

@@ -14,16 +14,22 @@
 //! else.
 
 mod below;
+mod changes;
+mod commit;
 mod directory;
 mod file;
 mod names;
 
 pub(super) use below::{Merged, Origin};
+pub use commit::CommitError;
 
 use super::volume::Volume;
 use super::{TreeOptions, next_device};
-use crate::host::directory::Contained;
-use crate::host::{Directory, Result};
+use crate::abi::Errno;
+use crate::host::directory::{Contained, Found, Names as _};
+use crate::host::walk::{Base, End, Walk};
+use crate::host::{Directory, File, GuestPath, OpenOptions, Result};
+use crate::memory::{GuestMemory, Region};
 use below::LowerDir;
 use directory::OverlayDirectory;
 use names::{Layers, State};
@@ -90,6 +96,35 @@ impl Overlay {
         Box::new(Contained::new(top, root, no_symlinks))
     }
 
+    /// The bytes of the file that a guest finds at a path, changed or not, with symbolic links
+    /// followed inside. `root` and `no_symlinks` are those of [`Self::root_directory`].
+    ///
+    /// # Errors
+    /// - `noent`: there is none.
+    /// - `notdir`: something on the way is not a directory, or slashes follow the name of a file.
+    /// - `isdir`: it is a directory.
+    /// - `notcapable`: the path leads outside.
+    /// - `loop`: too many symbolic links, or one that is not followed.
+    /// - `nomem`: the host has no memory for a copy.
+    /// - those of reading below.
+    pub fn read_at(&self, path: GuestPath<'_>, root: bool, no_symlinks: bool) -> Result<Vec<u8>> {
+        let top = self.top();
+        let file = {
+            let layers = self.inner.layers();
+            let base = Base { dir: &top, root, no_symlinks };
+            let mut place = Walk::<Layers>::new(base, path.as_bytes(), End::Any);
+            place.advance(&layers)?;
+            place.follow_all(&layers)?;
+            let name = place.name().ok_or(Errno::Isdir)?;
+            match layers.open(place.dir(), name, OpenOptions::READ)? {
+                Found::File(file) => file,
+                Found::Directory(_) => return Err(Errno::Isdir),
+                Found::Link => return Err(Errno::Loop),
+            }
+        };
+        read_all(&*file)
+    }
+
     /// How much of `max_bytes` is taken.
     #[must_use]
     pub fn used_bytes(&self) -> u64 {
@@ -109,4 +144,46 @@ impl Overlay {
     pub(super) fn count(&self) -> usize {
         self.inner.layers().state().names.count()
     }
+}
+
+/// How many bytes of a file are moved at once.
+const PIECE: usize = 64 * 1024;
+
+/// Gives all that `read` reads to `take`, piece by piece.
+pub(super) fn each_piece(
+    mut read: impl FnMut(&[Region<'_>], u64) -> Result<usize>,
+    mut take: impl FnMut(Region<'_>) -> Result<()>,
+) -> Result<()> {
+    let mut room = Vec::new();
+    room.try_reserve_exact(PIECE).map_err(|_| Errno::Nomem)?;
+    room.resize(PIECE, 0);
+    let len = u32::try_from(PIECE).map_err(|_| Errno::Io)?;
+    let region = GuestMemory::from_slice(&mut room).region(0, len).map_err(|_| Errno::Io)?;
+    let mut at = 0_u64;
+    loop {
+        let got = read(&[region], at)?;
+        if got == 0 {
+            return Ok(());
+        }
+        take(region.start(got))?;
+        at = at.saturating_add(got as u64);
+    }
+}
+
+fn read_all(file: &dyn File) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    each_piece(
+        |bufs, offset| file.pread(bufs, offset),
+        |piece| {
+            let start = bytes.len();
+            let end = start.saturating_add(piece.len());
+            bytes.try_reserve(piece.len()).map_err(|_| Errno::Nomem)?;
+            bytes.resize(end, 0);
+            if let Some(room) = bytes.get_mut(start..end) {
+                piece.read_at(0, room);
+            }
+            Ok(())
+        },
+    )?;
+    Ok(bytes)
 }

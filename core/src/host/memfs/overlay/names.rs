@@ -95,7 +95,7 @@ impl State {
     }
 
     /// What has a name in a directory. Nothing is asked of the host if that is known here.
-    fn meet(&self, dir: &Dir, name: &[u8]) -> Result<Met> {
+    pub(super) fn meet(&self, dir: &Dir, name: &[u8]) -> Result<Met> {
         let lower = match self.meet_above(dir, name)? {
             Above::Known(met) => return Ok(met),
             Above::Ask(lower) => lower,
@@ -156,6 +156,14 @@ impl State {
         self.bodies.insert(identity, Arc::downgrade(body));
     }
 
+    pub(super) fn set_alias(&mut self, identity: Identity, id: Id) {
+        self.aliases.insert(identity, id);
+    }
+
+    pub(super) fn forget_alias(&mut self, identity: Identity) {
+        self.aliases.remove(&identity);
+    }
+
     /// Holds a directory below open for its node, and lets go of the one that was held longest.
     pub(super) fn hold(&mut self, lower: &Arc<LowerDir>) {
         self.held.push_back(Arc::clone(lower));
@@ -173,7 +181,7 @@ impl State {
         self.volume.reserve(names.saturating_add(more))
     }
 
-    fn cover(&mut self, id: Id, name: &[u8]) -> Result<()> {
+    pub(super) fn cover(&mut self, id: Id, name: &[u8]) -> Result<()> {
         if let Some(merged) = &mut self.names.directory_mut(id)?.merged {
             merged.cover(name, name_charge(name));
         }
@@ -322,7 +330,7 @@ impl State {
     }
 
     /// The directory in a place, as one that may lie below, too.
-    fn directory_at(&self, id: Id) -> Result<Dir> {
+    pub(super) fn directory_at(&self, id: Id) -> Result<Dir> {
         Ok(match &self.names.directory(id)?.merged {
             Some(merged) => Dir::Below(Arc::clone(&merged.lower)),
             None => Dir::Node(id),
@@ -604,10 +612,15 @@ impl State {
             }
             Some(Inode::Directory(node)) => {
                 if let Some(merged) = &node.merged {
-                    merged.lower.set_node(None);
+                    merged.let_go();
                 }
             }
-            _ => {}
+            Some(Inode::Link(link)) => {
+                let Meta { dev, ino, .. } = link.meta;
+                let dev = if dev == self.volume.device { self.device } else { dev };
+                self.aliases.remove(&(dev, ino));
+            }
+            None => {}
         }
         removed
     }
@@ -621,11 +634,13 @@ impl State {
         if matches!(source, Met::Nothing) {
             return Err(Errno::Noent);
         }
-        let target = self.meet(into, new)?;
-        let replaces = !matches!(target, Met::Nothing);
+        // Whether the name can be one comes before what becomes of the old one.
+        let replaces = !matches!(self.meet(into, new)?, Met::Nothing);
         let id = self.raise(from, old, source)?;
         let mut is_full = false;
         if replaces {
+            // Looked at again, as it may be another name of the file that has a place now.
+            let target = self.meet(into, new)?;
             let target = self.raise(into, new, target)?;
             if target != id && self.names.is_directory(id) && self.names.is_directory(target) {
                 is_full = self.is_full(target)?;

@@ -2,7 +2,7 @@
 
 use super::at::{HostNames, stat_name};
 use super::errno::from_rustix;
-use super::file::Owned;
+use super::file::{Owned, mode, set_mode};
 use super::platform::Listing;
 use super::{Entry, filestat_of, filetype_of, timestamps};
 use crate::abi::{Filestat, Filetype};
@@ -96,5 +96,13 @@ impl Backend for HostDirectory {
 
     fn sync(&self) -> Result<()> {
         rustix::fs::fsync(&self.dir).map_err(from_rustix)
+    }
+
+    fn mode(&self) -> Option<u32> {
+        mode(&self.dir)
+    }
+
+    fn set_mode(&self, mode: u32) -> Result<()> {
+        set_mode(&self.dir, mode)
     }
 }

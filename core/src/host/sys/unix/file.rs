@@ -15,7 +15,7 @@ use crate::host::are_descriptors_shared;
 use crate::host::{File, Interest, Result, SetTimes, Source};
 use crate::memory::Region;
 use rustix::event::PollFlags;
-use rustix::fs::{FileType, OFlags, SeekFrom, Stat};
+use rustix::fs::{FileType, Mode, OFlags, SeekFrom, Stat};
 use rustix::io::Errno as Host;
 use std::collections::BTreeSet;
 use std::mem::ManuallyDrop;
@@ -194,6 +194,19 @@ impl Position {
         are_descriptors_shared()
             .then(|| self.transfer.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// Who may do what with an open file.
+#[allow(clippy::useless_conversion, reason = "the field's type differs between systems")]
+pub(super) fn mode(fd: impl AsFd) -> Option<u32> {
+    rustix::fs::fstat(fd).ok().map(|stat| u32::from(stat.st_mode) & 0o7777)
+}
+
+/// Sets who may do what with an open file.
+#[allow(clippy::useless_conversion, reason = "the type differs between systems")]
+pub(super) fn set_mode(fd: impl AsFd, mode: u32) -> Result<()> {
+    let mode = Mode::from_raw_mode(mode.try_into().map_err(|_| Errno::Inval)?);
+    rustix::fs::fchmod(fd, mode).map_err(from_rustix)
 }
 
 /// A file of the host.
@@ -638,6 +651,14 @@ impl File for HostFile {
         } else {
             unsupported()
         }
+    }
+
+    fn mode(&self) -> Option<u32> {
+        mode(self)
+    }
+
+    fn set_mode(&self, new: u32) -> Result<()> {
+        set_mode(self, new)
     }
 
     fn source(&self) -> Source<'_> {
