@@ -815,7 +815,7 @@ mod beside_the_host {
         step: usize,
         setup: Setup,
         subject: Subject,
-        _folder: Folder,
+        folder: Folder,
     }
 
     /// All that there is to know of a folder. A symbolic link's time of access is no part of it:
@@ -915,7 +915,7 @@ mod beside_the_host {
                 step: 0,
                 setup,
                 subject,
-                _folder: folder,
+                folder,
             }
         }
 
@@ -1596,6 +1596,117 @@ mod beside_the_host {
     fn a_million_random_operations_have_the_same_outcomes() {
         for seed in 1..=400_u64 {
             random_run(Kind::Over, seed.wrapping_add(1000), 2500);
+        }
+    }
+
+    /// What is in a folder: types, bytes and texts of links by path.
+    fn contents(folder: &std::path::Path) -> BTreeMap<PathBuf, String> {
+        let mut contents = BTreeMap::new();
+        let mut pending = vec![folder.to_owned()];
+        while let Some(path) = pending.pop() {
+            for entry in std::fs::read_dir(&path).unwrap() {
+                let path = entry.unwrap().path();
+                let filetype = std::fs::symlink_metadata(&path).unwrap().file_type();
+                let text = if filetype.is_symlink() {
+                    format!("link {:?}", std::fs::read_link(&path).unwrap())
+                } else if filetype.is_dir() {
+                    pending.push(path.clone());
+                    "directory".to_string()
+                } else {
+                    format!("{:?}", std::fs::read(&path).unwrap())
+                };
+                contents.insert(path.strip_prefix(folder).unwrap().to_owned(), text);
+            }
+        }
+        contents
+    }
+
+    /// The changes from one folder to another, found without an overlay. Whether what is the same
+    /// in both was written cannot be seen.
+    fn differences(
+        old: &BTreeMap<PathBuf, String>,
+        new: &BTreeMap<PathBuf, String>,
+    ) -> Vec<(String, Changed)> {
+        let mut paths: Vec<&PathBuf> = old.keys().chain(new.keys()).collect();
+        paths.sort_unstable();
+        paths.dedup();
+        let mut all = Vec::new();
+        let kind = |text: &str| match text.split(' ').next() {
+            Some("link") => 0,
+            Some("directory") => 1,
+            _ => 2,
+        };
+        for path in paths {
+            let name = path.to_str().unwrap().to_string();
+            match (old.get(path), new.get(path)) {
+                (Some(old), Some(new)) if old == new => {}
+                (Some(old), Some(new)) if kind(old) == kind(new) => {
+                    all.push((name, Changed::Modified));
+                }
+                (old, new) => {
+                    all.extend(old.map(|_| (name.clone(), Changed::Removed)));
+                    all.extend(new.map(|_| (name, Changed::Added)));
+                }
+            }
+        }
+        all.sort_by(|one, other| {
+            let key = |changed| changed != Changed::Removed;
+            (&one.0, key(one.1)).cmp(&(&other.0, key(other.1)))
+        });
+        all
+    }
+
+    #[test]
+    fn what_is_committed_is_what_there_is() {
+        for seed in 1..=24_u64 {
+            commit_run(seed);
+        }
+    }
+
+    #[test]
+    #[ignore = "takes minutes"]
+    fn what_is_committed_a_thousand_times_is_what_there_is() {
+        for seed in 1000..=2000_u64 {
+            commit_run(seed);
+        }
+    }
+
+    fn commit_run(seed: u64) {
+        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut pair = Pair::new(Setup { root: seed % 2 == 0, kind: Kind::Over });
+        pair.below(|pair| {
+            for _ in 0..200 {
+                random_step(pair, &mut dice);
+            }
+        });
+        for _ in 0..3 {
+            for _ in 0..dice.roll(150) {
+                random_step(&mut pair, &mut dice);
+            }
+            let Subject::Overlay { overlay, lower, before } = &mut pair.subject else { panic!() };
+            let (old, new) = (contents(&lower.0), contents(&pair.folder.0));
+            let changes = overlay.changes("", &mut { usize::MAX }).unwrap();
+            let listed: Vec<(String, Changed)> =
+                changes.iter().map(|change| (change.path.clone(), change.changed)).collect();
+            let expected = differences(&old, &new);
+            for change in &expected {
+                // A name of a file that has others, by which it was written.
+                let is_linked = change.1 == Changed::Modified;
+                assert!(listed.contains(change) || is_linked, "seed {seed}: {change:?}");
+            }
+            for change in &listed {
+                let is_written = change.1 == Changed::Modified;
+                assert!(expected.contains(change) || is_written, "seed {seed}: {change:?}");
+            }
+            let done = overlay.commit("", &mut { usize::MAX }).unwrap();
+            assert_eq!(done, changes, "seed {seed}");
+            let now = contents(&lower.0);
+            for (path, text) in &new {
+                assert_eq!(now.get(path), Some(text), "seed {seed}: {}", path.display());
+            }
+            assert_eq!(now.len(), new.len(), "seed {seed}");
+            assert_eq!(overlay.changes("", &mut { usize::MAX }), Ok(Vec::new()), "seed {seed}");
+            before.clear();
         }
     }
 

@@ -42,6 +42,8 @@ pub(in super::super) struct LowerDir {
     /// The directory that it lies in, and its name there. `None`: it is the top.
     from: Option<(Arc<LowerDir>, Box<[u8]>)>,
     handle: Mutex<Option<Handle>>,
+    /// One in which no symbolic link is followed, once a path of several names was asked for.
+    sealed: Mutex<Option<Handle>>,
     /// Known at the latest when the handle is let go.
     identity: OnceLock<Identity>,
     /// Those that somebody holds, so that there is one of each.
@@ -64,6 +66,7 @@ impl LowerDir {
         Self {
             from,
             handle: Mutex::new(handle),
+            sealed: Mutex::default(),
             identity: OnceLock::new(),
             children: Mutex::default(),
             node: AtomicUsize::new(node),
@@ -74,6 +77,11 @@ impl LowerDir {
     /// The directory in this one that somebody holds.
     fn known_child(&self, name: &[u8]) -> Option<Arc<Self>> {
         lock(&self.children).get(name).and_then(Weak::upgrade)
+    }
+
+    /// Whoever holds the directory with a name holds one that is there no more.
+    pub(super) fn forget_child(&self, name: &[u8]) {
+        lock(&self.children).remove(name);
     }
 
     pub(super) fn parent(&self) -> Option<(&Arc<Self>, &[u8])> {
@@ -144,7 +152,29 @@ impl LowerDir {
     pub(super) fn let_go(self: &Arc<Self>) {
         if self.from.is_some() && self.opens() == 0 && self.identity().is_ok() {
             *lock(&self.handle) = None;
+            *lock(&self.sealed) = None;
         }
+    }
+
+    /// A handle for paths of several names, on the way of which no symbolic link is followed: that
+    /// is `loop`.
+    fn sealed(self: &Arc<Self>) -> Result<Handle> {
+        let mut sealed = lock(&self.sealed);
+        if let Some(handle) = &*sealed {
+            return Ok(Arc::clone(handle));
+        }
+        let handle: Handle = Arc::from(self.handle()?.without_links()?);
+        Ok(Arc::clone(sealed.insert(handle)))
+    }
+
+    /// The attributes of what lies at a path. Nothing on the way may have a node.
+    pub(super) fn stat_path(self: &Arc<Self>, path: &[u8]) -> Result<Filestat> {
+        self.sealed()?.path_filestat(one(path), false)
+    }
+
+    /// Opens the regular file that lies at a path, in the same way.
+    pub(super) fn open_path(self: &Arc<Self>, path: &[u8]) -> Result<(Arc<LowerFile>, Filestat)> {
+        regular(self.sealed()?.open(one(path), OpenOptions::READ)?)
     }
 
     /// What tells the directory from all others.
@@ -171,7 +201,11 @@ impl LowerDir {
     /// - `notdir`, `loop`: something else has it.
     pub(super) fn enter(self: &Arc<Self>, name: &[u8]) -> Result<Arc<Self>> {
         if let Some(known) = self.known_child(name) {
-            return Ok(known);
+            // The host may have put another in its place.
+            if self.stat(name)?.map(|stat| identity(&stat)) == Some(known.identity()?) {
+                return Ok(known);
+            }
+            self.forget_child(name);
         }
         let handle = open_directory(&*self.handle()?, name)?;
         let child =
@@ -236,8 +270,9 @@ pub(in super::super) struct LowerFile(pub(super) Box<dyn File>);
 /// Where a file lies below.
 pub(in super::super) struct Origin {
     pub(super) identity: Identity,
-    pub(super) dir: Arc<LowerDir>,
-    pub(super) name: Box<[u8]>,
+    /// The path leads from here.
+    dir: Arc<LowerDir>,
+    path: Box<[u8]>,
     /// While a descriptor reads it.
     pub(super) file: Mutex<Weak<LowerFile>>,
 }
@@ -256,10 +291,22 @@ impl Origin {
     pub(super) fn new(
         identity: Identity,
         dir: &Arc<LowerDir>,
-        name: &[u8],
+        path: &[u8],
         file: Weak<LowerFile>,
     ) -> Self {
-        Self { identity, dir: Arc::clone(dir), name: name.into(), file: Mutex::new(file) }
+        Self { identity, dir: Arc::clone(dir), path: path.into(), file: Mutex::new(file) }
+    }
+
+    /// The directory that the file lies in, and its name there.
+    pub(super) fn place(&self) -> Result<(Arc<LowerDir>, &[u8])> {
+        let mut dir = Arc::clone(&self.dir);
+        let mut rest = &*self.path;
+        while let Some(slash) = rest.iter().position(|byte| *byte == b'/') {
+            let (name, behind) = rest.split_at(slash);
+            dir = dir.enter(name)?;
+            rest = behind.get(1..).unwrap_or_default();
+        }
+        Ok((dir, rest))
     }
 
     /// The file, opened if no descriptor has it open.
@@ -272,7 +319,8 @@ impl Origin {
         if let Some(open) = file.upgrade() {
             return Ok(open);
         }
-        let (open, stat) = open_regular(&self.dir, &self.name)?;
+        let (dir, name) = self.place()?;
+        let (open, stat) = open_regular(&dir, name)?;
         if identity(&stat) != self.identity {
             return Err(Errno::Stale);
         }
@@ -287,7 +335,12 @@ impl Origin {
 /// # Errors
 /// - `isdir`, `loop`, `acces`: something else has the name.
 pub(super) fn open_regular(dir: &Arc<LowerDir>, name: &[u8]) -> Result<(Arc<LowerFile>, Filestat)> {
-    match dir.open(name)? {
+    regular(dir.open(name)?)
+}
+
+/// The file, if it is a regular one.
+fn regular(opened: Opened) -> Result<(Arc<LowerFile>, Filestat)> {
+    match opened {
         Opened::Directory(_) => Err(Errno::Isdir),
         Opened::File(file) if file.filetype() == Filetype::RegularFile => {
             let stat = file.filestat()?;

@@ -15,6 +15,9 @@ use std::sync::Arc;
 /// A place of the tree where the two differ.
 pub(super) struct Step {
     pub(super) changed: Changed,
+    /// Whether it is a directory in the place of another: to who compares paths, nothing has
+    /// changed but what is in it.
+    pub(super) is_replaced: bool,
     /// The path from the top.
     pub(super) path: Vec<u8>,
     pub(super) filetype: Filetype,
@@ -209,6 +212,7 @@ impl Comparison<'_> {
             path.push(b'/');
             self.pending.push(Pending { path, old, new });
         }
+        let mut is_replaced = false;
         let changed = match (&was, &is) {
             (None, None) => return Ok(()),
             (None, Some(_)) => [None, Some(Changed::Added)],
@@ -217,8 +221,9 @@ impl Comparison<'_> {
                 [Some(Changed::Removed), Some(Changed::Added)]
             }
             (Some(was), Some(is)) => {
+                is_replaced = self.is_replaced(parent, name, is)?;
                 let is_same = self.is_same(parent, name, was, is)?;
-                [None, (!is_same).then_some(Changed::Modified)]
+                [None, (is_replaced || !is_same).then_some(Changed::Modified)]
             }
         };
         for changed in changed.into_iter().flatten() {
@@ -229,6 +234,7 @@ impl Comparison<'_> {
             };
             self.steps.push(Step {
                 changed,
+                is_replaced,
                 path,
                 filetype: filetype.unwrap_or(Filetype::Unknown),
                 dir: parent.old.clone(),
@@ -237,6 +243,15 @@ impl Comparison<'_> {
             });
         }
         Ok(())
+    }
+
+    /// Whether another directory is in the place of the one below.
+    fn is_replaced(&self, parent: &Pending, name: &[u8], is: &New) -> Result<bool> {
+        Ok(match (&parent.old, is) {
+            (Some(old), New::Directory(Dir::Below(new))) => !Arc::ptr_eq(&old.enter(name)?, new),
+            (_, New::Directory(_)) => true,
+            _ => false,
+        })
     }
 
     /// Whether two files of one type are the same.
@@ -282,6 +297,7 @@ impl Overlay {
         let steps = layers.state().steps(&self.inner.top, room)?;
         steps
             .iter()
+            .filter(|step| !step.is_replaced)
             .map(|step| {
                 *room = room.checked_sub(prefix.len()).ok_or(Errno::TooBig)?;
                 Ok(step.change(prefix))

@@ -5,7 +5,7 @@
 //! is taken away again. Then each is renamed to its place, and what is gone is removed.
 
 use super::super::file::Body;
-use super::super::names::{Inode, name_charge};
+use super::super::names::{Id, Inode, name_charge};
 use super::super::{Change, Changed};
 use super::below::{DIRECTORY, Handle, LowerDir, Merged, Origin, identity, one, open_regular};
 use super::changes::{New, Step};
@@ -67,6 +67,8 @@ type Failed = (Errno, usize);
 struct Commit<'a> {
     state: &'a mut State,
     steps: &'a [Step],
+    /// Which of them are to be taken.
+    chosen: &'a [bool],
     /// The staged files of bodies that have several names.
     links: BTreeMap<usize, (Handle, Vec<u8>)>,
     names: u32,
@@ -91,23 +93,32 @@ impl Overlay {
         let layers = self.inner.layers();
         let mut state = layers.state();
         let refuse = |errno| CommitError { errno, path: within.to_owned(), done: Vec::new() };
-        let mut steps = state.steps(&self.inner.top, room).map_err(refuse)?;
-        steps.retain(|step| is_within(&step.path, within.as_bytes()));
+        let steps = state.steps(&self.inner.top, room).map_err(refuse)?;
+        let chosen: Vec<bool> =
+            steps.iter().map(|step| is_within(&step.path, within.as_bytes())).collect();
+        for step in steps.iter().zip(&chosen).filter(|(_, chosen)| **chosen).map(|(step, _)| step) {
+            // What a descriptor has open is moved, not removed and made again.
+            if let Some(New::Directory(Dir::Below(lower))) = &step.new
+                && lower.opens() > 0
+            {
+                state.raise_directory(&Dir::Below(Arc::clone(lower))).map_err(refuse)?;
+            }
+        }
+        let links = BTreeMap::new();
         let mut commit =
-            Commit { state: &mut state, steps: &steps, links: BTreeMap::new(), names: 0 };
+            Commit { state: &mut state, steps: &steps, chosen: &chosen, links, names: 0 };
         let mut done = BTreeSet::new();
         let result = commit.run(&mut done);
-        drop(commit);
-        let changes = |done: &BTreeSet<usize>| -> Vec<Change> {
+        let changes = || -> Vec<Change> {
             done.iter().filter_map(|at| steps.get(*at)).map(|step| step.change("")).collect()
         };
-        let settled = state.settle(done.iter().filter_map(|at| steps.get(*at)));
+        let settled = state.settle(&steps, &chosen, &done);
         match result.and(settled.map_err(|errno| (errno, 0))) {
-            Ok(()) => Ok(changes(&done)),
+            Ok(()) => Ok(changes()),
             Err((errno, at)) => Err(CommitError {
                 errno,
                 path: steps.get(at).map(|step| step.change("").path).unwrap_or_default(),
-                done: changes(&done),
+                done: changes(),
             }),
         }
     }
@@ -128,6 +139,14 @@ impl<'a> Commit<'a> {
         self.steps.get(at).ok_or(Errno::Io)
     }
 
+    /// The steps that are to be taken, with their numbers.
+    fn chosen(&self) -> impl DoubleEndedIterator<Item = (usize, &'a Step)> + use<'a> {
+        let steps = self.steps.iter().zip(self.chosen).enumerate();
+        steps
+            .filter(|(_, (step, chosen))| **chosen && !step.is_replaced)
+            .map(|(at, (step, _))| (at, step))
+    }
+
     fn run(&mut self, done: &mut BTreeSet<usize>) -> std::result::Result<(), Failed> {
         let mut plan = Plan::default();
         let result = self.plan(&mut plan).and_then(|()| self.act(&mut plan, done));
@@ -139,9 +158,8 @@ impl<'a> Commit<'a> {
     }
 
     fn plan(&mut self, plan: &mut Plan) -> std::result::Result<(), Failed> {
-        let steps = self.steps;
         let mut tried = BTreeSet::new();
-        for (at, step) in steps.iter().enumerate() {
+        for (at, step) in self.chosen() {
             let failed = |errno| (errno, at);
             // What lies in a new directory is staged with that.
             let Some(dir) = &step.dir else { continue };
@@ -210,7 +228,6 @@ impl<'a> Commit<'a> {
     }
 
     fn stage(&mut self, staged: &mut Staged, at: usize) -> std::result::Result<(), Failed> {
-        let steps = self.steps;
         let failed = |errno| (errno, at);
         let step = self.step(at).map_err(failed)?;
         let handle = staged.dir.handle().map_err(failed)?;
@@ -226,8 +243,8 @@ impl<'a> Commit<'a> {
         let inside: Handle = Arc::from(inside);
         let prefix = [&*step.path, b"/"].concat();
         // Sorted, all that lies in it stands together.
-        let first = steps.partition_point(|step| *step.path < *prefix);
-        for (at, step) in steps.iter().enumerate().skip(first) {
+        let first = self.steps.partition_point(|step| *step.path < *prefix);
+        for (at, step) in self.chosen().skip_while(|(at, _)| *at < first) {
             let Some(rest) = step.path.strip_prefix(&*prefix) else { break };
             if step.changed == Changed::Removed {
                 continue;
@@ -287,12 +304,11 @@ impl<'a> Commit<'a> {
         plan: &mut Plan,
         done: &mut BTreeSet<usize>,
     ) -> std::result::Result<(), Failed> {
-        let steps = self.steps;
         // What stands in the way of something of another kind goes first, with all that is in it.
-        let replaced: BTreeSet<&[u8]> = steps
-            .iter()
-            .filter(|step| step.changed == Changed::Added && step.old.is_some())
-            .map(|step| &*step.path)
+        let replaced: BTreeSet<&[u8]> = self
+            .chosen()
+            .filter(|(_, step)| step.changed == Changed::Added && step.old.is_some())
+            .map(|(_, step)| &*step.path)
             .collect();
         let is_first = |path: &[u8]| {
             let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
@@ -300,7 +316,7 @@ impl<'a> Commit<'a> {
             replaced.contains(path) || above.any(|path| replaced.contains(path))
         };
         let remove = |first: bool, done: &mut BTreeSet<usize>| {
-            for (at, step) in steps.iter().enumerate().rev() {
+            for (at, step) in self.chosen().rev() {
                 if step.changed == Changed::Removed && is_first(&step.path) == first {
                     remove_below(step).map_err(|errno| (errno, at))?;
                     done.insert(at);
@@ -376,8 +392,11 @@ fn unstage(staged: &Staged) {
 
 /// A file with the bytes, the permissions and the times of a body.
 fn write_body(dir: &Handle, path: &[u8], body: &Body, replaces: Option<&Step>) -> Result<()> {
-    let from =
-        body.with_origin(|origin| (Arc::clone(&origin.dir), origin.name.clone(), origin.identity));
+    let from = body.with_origin(|origin| {
+        let (dir, name) = origin.place().ok()?;
+        Some((dir, Box::<[u8]>::from(name), origin.identity))
+    });
+    let from = from.flatten();
     let stat = body.filestat();
     if let Some((lower, name, known)) = &from
         && body.is_below()
@@ -508,10 +527,22 @@ fn copy(file: &dyn File, read: impl FnMut(&[Region<'_>], u64) -> Result<usize>) 
 
 impl State {
     /// Notes that steps were taken: what they were about lies below now.
-    fn settle<'a>(&mut self, steps: impl Iterator<Item = &'a Step>) -> Result<()> {
+    fn settle(&mut self, steps: &[Step], chosen: &[bool], done: &BTreeSet<usize>) -> Result<()> {
         // Directories that were made, by their paths.
         let mut made: BTreeMap<&[u8], Arc<LowerDir>> = BTreeMap::new();
-        for step in steps {
+        // Whether all is done that lies in a directory.
+        let is_complete = |path: &[u8]| {
+            let prefix = [path, b"/"].concat();
+            let first = steps.partition_point(|step| *step.path < *prefix);
+            let inside = steps.iter().enumerate().skip(first);
+            inside
+                .take_while(|(_, step)| step.path.starts_with(&prefix))
+                .all(|(at, step)| step.is_replaced || done.contains(&at))
+        };
+        for ((at, step), chosen) in steps.iter().enumerate().zip(chosen) {
+            if !done.contains(&at) && !(step.is_replaced && *chosen) {
+                continue;
+            }
             let parent = step.path.iter().rposition(|byte| *byte == b'/');
             let parent = parent.and_then(|end| step.path.get(..end)).unwrap_or_default();
             let Some(dir) = step.dir.as_ref().or_else(|| made.get(parent)).cloned() else {
@@ -519,51 +550,78 @@ impl State {
             };
             let name = step.name();
             if step.changed == Changed::Removed {
+                dir.forget_child(name);
                 self.uncover(&dir, name)?;
                 continue;
             }
             match step.new.as_ref().ok_or(Errno::Io)? {
                 New::Directory(now) => {
-                    let below = dir.enter(name)?;
+                    let below = self.enter_anew(&dir, name, self.node(now))?;
                     if let Some(id) = self.node(now) {
-                        let old = self.names.directory_mut(id)?.merged.take();
-                        let mut merged = Merged::new(&below, &self.volume);
-                        merged.replace(old);
-                        below.set_node(Some(id));
-                        let node = self.names.directory_mut(id)?;
-                        for (name, _) in node.entries.sorted() {
-                            let charge = name_charge(name);
-                            self.volume.take(charge);
-                            merged.cover(name, charge);
-                        }
-                        node.merged = Some(Box::new(merged));
-                        self.hold(&below);
                         self.cover_taken(&dir, name)?;
+                        // What is not done yet is still read where it lay.
+                        if matches!(now, Dir::Node(_)) || is_complete(&step.path) {
+                            self.relocate(id, &below)?;
+                        }
                     }
                     made.insert(&step.path, below);
                 }
-                New::Above(id) => {
-                    let stat = dir.stat(name)?.ok_or(Errno::Noent)?;
-                    if let Inode::File(body) = self.names.inode(*id)? {
-                        let body = Arc::clone(body);
-                        let new = identity(&stat);
-                        if let Some(old) = body.with_origin(|origin| origin.identity)
-                            && old != new
-                        {
-                            self.forget_alias(old);
-                        }
-                        body.set_origin(Origin::new(new, &dir, name, Weak::new()));
-                        self.note(new, &body);
-                        if stat.nlink > 1 {
-                            self.set_alias(new, *id);
-                        }
-                    }
-                    self.cover_taken(&dir, name)?;
-                }
+                New::Above(id) => self.settle_file(*id, &dir, name)?,
                 New::Below(..) => {}
             }
         }
         Ok(())
+    }
+
+    /// The directory below that `node` is to stand for. One that another node stands for, which was
+    /// removed and is still open, stays that one's.
+    fn enter_anew(
+        &self,
+        dir: &Arc<LowerDir>,
+        name: &[u8],
+        node: Option<Id>,
+    ) -> Result<Arc<LowerDir>> {
+        let known = dir.enter(name)?;
+        if known.node().is_none() || known.node() == node {
+            return Ok(known);
+        }
+        dir.forget_child(name);
+        dir.enter(name)
+    }
+
+    /// Makes a node stand for a directory below that holds the same.
+    fn relocate(&mut self, id: Id, below: &Arc<LowerDir>) -> Result<()> {
+        let mut merged = Merged::new(below, &self.volume);
+        let node = self.names.directory_mut(id)?;
+        merged.replace(node.merged.take());
+        for (name, _) in node.entries.sorted() {
+            let charge = name_charge(name);
+            self.volume.take(charge);
+            merged.cover(name, charge);
+        }
+        node.merged = Some(Box::new(merged));
+        below.set_node(Some(id));
+        self.hold(below);
+        Ok(())
+    }
+
+    fn settle_file(&mut self, id: Id, dir: &Arc<LowerDir>, name: &[u8]) -> Result<()> {
+        let stat = dir.stat(name)?.ok_or(Errno::Noent)?;
+        if let Inode::File(body) = self.names.inode(id)? {
+            let body = Arc::clone(body);
+            let new = identity(&stat);
+            if let Some(old) = body.with_origin(|origin| origin.identity)
+                && old != new
+            {
+                self.forget_alias(old);
+            }
+            body.set_origin(Origin::new(new, dir, name, Weak::new()));
+            self.note(new, &body);
+            if stat.nlink > 1 {
+                self.set_alias(new, id);
+            }
+        }
+        self.cover_taken(dir, name)
     }
 
     /// Takes a name over that has a place above. There is room for it whatever the guest has taken.

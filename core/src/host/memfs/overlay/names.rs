@@ -14,7 +14,7 @@ use super::file::OverlayFile;
 use super::{Dir, Inner};
 use crate::abi::{Errno, Filestat, Filetype};
 use crate::host::directory::{Found, Names};
-use crate::host::walk::{Entered, Link, Lookup, Name, Walk};
+use crate::host::walk::{Base, Entered, Link, Lookup, Name, Walk};
 use crate::host::{OpenOptions, Result, SetTimes};
 use std::cell::{RefCell, RefMut};
 use std::collections::{HashMap, VecDeque};
@@ -130,6 +130,80 @@ impl State {
             (None, Some(merged)) if !merged.covers(name) => Above::Ask(Arc::clone(&merged.lower)),
             (None, _) => Above::Known(Met::Nothing),
         })
+    }
+
+    /// Where a path of several names leads from a directory while there is nothing above: the
+    /// directory below with the first name that has no place above, and the path from there.
+    /// `None`: this cannot be said without walking.
+    fn untouched<'a>(&self, dir: &Dir, path: &'a [u8]) -> Option<(Arc<LowerDir>, &'a [u8])> {
+        let is_plain =
+            |name: &[u8]| !matches!(name, b"" | b"." | b"..") && name.len() <= NAME_LIMIT;
+        if !path.split(|byte| *byte == b'/').all(is_plain) {
+            return None;
+        }
+        let mut rest = path;
+        let mut here = dir.clone();
+        loop {
+            let (name, behind) = match rest.iter().position(|byte| *byte == b'/') {
+                Some(slash) => (rest.get(..slash)?, rest.get(slash.saturating_add(1)..)?),
+                // The last name alone is found as fast by walking.
+                None => return None,
+            };
+            match self.meet_above(&here, name).ok()? {
+                Above::Ask(lower) => return Some((lower, rest)),
+                Above::Known(Met::Above(id)) => here = self.directory_at(id).ok()?,
+                Above::Known(_) => return None,
+            }
+            rest = behind;
+        }
+    }
+
+    fn stat_untouched(&self, dir: &Dir, path: &[u8], follow: bool) -> Option<Result<Filestat>> {
+        let (lower, path) = self.untouched(dir, path)?;
+        match lower.stat_path(path) {
+            // A symbolic link on the way or at the end, or a file with several names.
+            Err(Errno::Loop | Errno::Notsup) => None,
+            Ok(stat) if follow && stat.filetype == Filetype::SymbolicLink => None,
+            Ok(stat) if stat.nlink > 1 && stat.filetype != Filetype::Directory => None,
+            stat => Some(stat.map(|stat| self.seen_open(stat))),
+        }
+    }
+
+    fn open_untouched(
+        &mut self,
+        inner: &Arc<Inner>,
+        dir: &Dir,
+        path: &[u8],
+        options: OpenOptions,
+    ) -> Option<Result<Found<Dir>>> {
+        if options.create || options.write || options.truncate || options.directory {
+            return None;
+        }
+        let (lower, path) = self.untouched(dir, path)?;
+        match lower.open_path(path) {
+            // As above; and a directory, which is found by its names.
+            Err(Errno::Loop | Errno::Notsup | Errno::Isdir) => None,
+            Ok((_, stat)) if stat.nlink > 1 => None,
+            Ok((open, stat)) => Some(self.opened(inner, (&lower, path), (open, &stat), options)),
+            Err(errno) => Some(Err(errno)),
+        }
+    }
+
+    /// A file that was opened below to be read.
+    fn opened(
+        &mut self,
+        inner: &Arc<Inner>,
+        (dir, path): (&Arc<LowerDir>, &[u8]),
+        (open, stat): (Arc<LowerFile>, &Filestat),
+        options: OpenOptions,
+    ) -> Result<Found<Dir>> {
+        let body = self.body(dir, path, stat);
+        if !body.is_below() {
+            return Ok(file(body, options));
+        }
+        // What is open already serves all.
+        let open = body.with_origin(|origin| origin.share(open)).ok_or(Errno::Io)?;
+        Ok(OverlayFile::found(inner, &body, open, options))
     }
 
     /// The body of a regular file below, the same for all that have it open.
@@ -271,11 +345,11 @@ impl State {
         if body.is_charged() {
             return Ok(());
         }
-        let Some((dir, name, identity)) = body
-            .with_origin(|origin| (Arc::clone(&origin.dir), origin.name.clone(), origin.identity))
-        else {
-            return Ok(());
-        };
+        let origin = body.with_origin(|origin| {
+            let (dir, name) = origin.place().ok()?;
+            Some((dir, Box::<[u8]>::from(name), origin.identity))
+        });
+        let Some((dir, name, identity)) = origin.flatten() else { return Ok(()) };
         let dir = Dir::Below(dir);
         match self.meet(&dir, &name) {
             Ok(Met::Below(lower, stat)) if super::below::identity(&stat) == identity => {
@@ -424,14 +498,7 @@ impl State {
                 if let Met::Alias(id) = self.met_below(Arc::clone(&lower), stat) {
                     return self.open_above(inner, id, options);
                 }
-                let body = self.body(&lower, name, &stat);
-                if body.is_below() {
-                    // What is open already serves all.
-                    let open = body.with_origin(|origin| origin.share(open)).ok_or(Errno::Io)?;
-                    Ok(OverlayFile::found(inner, &body, open, options))
-                } else {
-                    Ok(file(body, options))
-                }
+                self.opened(inner, (&lower, name), (open, &stat), options)
             }
             Err(Errno::Isdir) => lower.enter(name).map(|below| Found::Directory(Dir::Below(below))),
             Err(Errno::Loop) => Ok(Found::Link),
@@ -799,5 +866,24 @@ impl Names for Layers {
 
     fn link(&mut self, (from, old): (&Dir, Name<'_>), (into, new): (&Dir, Name<'_>)) -> Result<()> {
         self.state().link((from, old.as_bytes()), (into, new.as_bytes()))
+    }
+
+    fn open_below(
+        &self,
+        base: Base<'_, Dir>,
+        path: &[u8],
+        options: OpenOptions,
+    ) -> Option<Result<Found<Dir>>> {
+        let inner = self.inner.upgrade()?;
+        self.state().open_untouched(&inner, base.dir, path, options)
+    }
+
+    fn stat_below(
+        &self,
+        base: Base<'_, Dir>,
+        path: &[u8],
+        follow: bool,
+    ) -> Option<Result<Filestat>> {
+        self.state().stat_untouched(base.dir, path, follow)
     }
 }
