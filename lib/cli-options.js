@@ -11,6 +11,9 @@ const HELP = `Usage: wasi-rs [run] [options] PROGRAM.wasm [argument...]
 Runs a WASI program, which sees only what it is given. - reads it from stdin.
 
   --dir HOST[::GUEST][:ro]  a directory, as GUEST or as HOST; :ro to read
+  --overlay HOST[::GUEST]   a directory that is not changed: what changes is
+                            kept in memory, gone at the end
+  --changes                 prints what changed there to stderr at the end
   --mem-dir GUEST           an empty directory in memory, gone at the end
   --env NAME[=VALUE]        a variable; without a value, that of this process
   --inherit-env             all variables of this process
@@ -35,6 +38,8 @@ its stdout, 2 nothing was run.`;
  */
 const OPTIONS = {
   dir: { value: 'HOST[::GUEST][:ro]', many: true },
+  overlay: { value: 'HOST[::GUEST]', many: true },
+  changes: {},
   'mem-dir': { value: 'GUEST', many: true },
   env: { value: 'NAME[=VALUE]', many: true },
   'inherit-env': {},
@@ -153,6 +158,7 @@ function distance(one, other) {
 
 function asked(values, program, args, functions, environment) {
   const directories = (values.dir ?? []).map(directory);
+  directories.push(...(values.overlay ?? []).map(overlay));
   const memoryDirectories = (values['mem-dir'] ?? []).map((guest) => ({ guest }));
   const seen = new Set();
   for (const { guest } of [...directories, ...memoryDirectories]) {
@@ -179,6 +185,7 @@ function asked(values, program, args, functions, environment) {
     args: [values.argv0 ?? (program === '-' ? '-' : basename(program)), ...args],
     directories,
     memoryDirectories,
+    changes: values.changes === true,
     env: variables(values, environment),
     stdin: values.stdin,
     invoke: values.invoke,
@@ -208,6 +215,20 @@ function directory(text) {
     throw new UsageError(`--dir ${text} has one colon, and HOST::GUEST two: ${form}`);
   }
   return { host, guest, readOnly, text };
+}
+
+/** HOST[::GUEST] */
+function overlay(text) {
+  const form = '--overlay HOST[::GUEST]';
+  const [host, guest = host, ...more] = text.split('::');
+  if (host === '' || guest === '' || more.length > 0) {
+    throw new UsageError(`--overlay ${text} names no directory: ${form}`);
+  }
+  const mode = /:(ro|rw|wo|r|w|RO)$/.exec(guest);
+  if (mode) {
+    throw new UsageError(`--overlay ${text} ends in ${mode[0]}, and is never changed: ${form}`);
+  }
+  return { host, guest, readOnly: false, overlay: true, text };
 }
 
 function variables({ env: texts = [], 'inherit-env': inherits }, environment) {

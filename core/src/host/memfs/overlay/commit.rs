@@ -85,6 +85,8 @@ impl Overlay {
     /// # Errors
     /// With what was done so far, which is nothing unless the host's directory changes meanwhile or
     /// the host fails.
+    /// - `busy`: a file or directory is to be removed or replaced that was renamed, and the new name
+    ///   does not lie within.
     pub fn commit(
         &self,
         within: &str,
@@ -134,6 +136,18 @@ fn is_within(path: &[u8], within: &[u8]) -> bool {
     within.is_empty() || is_below(path, within) || is_below(within, path)
 }
 
+/// Whether all steps are taken that lie in a directory. They are sorted, so they stand together.
+fn is_complete(steps: &[Step], path: &[u8], is_taken: impl Fn(usize) -> bool) -> bool {
+    let prefix = [path, b"/"].concat();
+    let first = steps.partition_point(|step| *step.path < *prefix);
+    steps
+        .iter()
+        .enumerate()
+        .skip(first)
+        .take_while(|(_, step)| step.path.starts_with(&prefix))
+        .all(|(at, step)| step.is_replaced || is_taken(at))
+}
+
 impl<'a> Commit<'a> {
     fn step(&self, at: usize) -> Result<&'a Step> {
         self.steps.get(at).ok_or(Errno::Io)
@@ -158,6 +172,7 @@ impl<'a> Commit<'a> {
     }
 
     fn plan(&mut self, plan: &mut Plan) -> std::result::Result<(), Failed> {
+        self.check_sources()?;
         let mut tried = BTreeSet::new();
         for (at, step) in self.chosen() {
             let failed = |errno| (errno, at);
@@ -182,6 +197,52 @@ impl<'a> Commit<'a> {
             });
             if let Some(staged) = plan.staged.last_mut() {
                 self.stage(staged, at)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses to remove or replace what is read from another path that is not written now: something was
+    /// renamed, and only its old name is chosen.
+    fn check_sources(&self) -> std::result::Result<(), Failed> {
+        type Place = (*const LowerDir, Box<[u8]>);
+
+        if self.chosen.iter().all(|chosen| *chosen) {
+            return Ok(());
+        }
+        let place = |dir: &Arc<LowerDir>, name: &[u8]| -> Place { (Arc::as_ptr(dir), name.into()) };
+        let mut sources = BTreeSet::new();
+        for (step, chosen) in self.steps.iter().zip(self.chosen) {
+            match &step.new {
+                Some(New::Directory(Dir::Below(lower))) => {
+                    let is_taken = |at: usize| self.chosen.get(at) == Some(&true);
+                    if !(*chosen && is_complete(self.steps, &step.path, is_taken))
+                        && let Some((dir, name)) = lower.parent()
+                    {
+                        sources.insert(place(dir, name));
+                    }
+                }
+                Some(New::Below(dir, _)) if !chosen => {
+                    sources.insert(place(dir, step.name()));
+                }
+                Some(New::Above(id)) if !chosen => {
+                    if let Ok(Inode::File(body)) = self.state.names.inode(*id)
+                        && body.is_below()
+                        && let Some(Some(source)) = body.with_origin(|origin| {
+                            origin.place().ok().map(|(dir, name)| place(&dir, name))
+                        })
+                    {
+                        sources.insert(source);
+                    }
+                }
+                _ => {}
+            }
+        }
+        for (at, step) in self.chosen().filter(|(_, step)| step.old.is_some()) {
+            if let Some(dir) = &step.dir
+                && sources.contains(&place(dir, step.name()))
+            {
+                return Err((Errno::Busy, at));
             }
         }
         Ok(())
@@ -343,8 +404,11 @@ impl<'a> Commit<'a> {
                 let Inode::File(body) = self.state.names.inode(*id)? else {
                     return Err(Errno::Io);
                 };
-                file.set_size(0)?;
-                fill(&**file, body)?;
+                // What was only given times has its bytes there.
+                if !body.is_below() {
+                    file.set_size(0)?;
+                    fill(&**file, body)?;
+                }
                 file.set_times(times(&body.filestat()))
             };
             write().map_err(|errno| (errno, *at))?;
@@ -398,18 +462,20 @@ fn write_body(dir: &Handle, path: &[u8], body: &Body, replaces: Option<&Step>) -
     });
     let from = from.flatten();
     let stat = body.filestat();
-    if let Some((lower, name, known)) = &from
-        && body.is_below()
-    {
+    if let Some((lower, name, known)) = &from {
         let was = Filestat { dev: known.0, ino: known.1, ..stat };
-        let finish = |file: &dyn File| {
-            if body.is_changed() { file.set_times(times(&stat)) } else { Ok(()) }
-        };
-        if body.is_changed() {
+        if !body.is_changed() {
+            // What it was before has the same bytes, and another name is all that is needed. A copy
+            // that is above needs nothing of what may have gone.
+            match put_lower(dir, path, (lower, name), &was, |_| Ok(())) {
+                Err(Errno::Stale | Errno::Noent) if !body.is_below() => {}
+                put => return put,
+            }
+        } else if body.is_below() {
             // It was only given times: those are not for its other names.
+            let finish = |file: &dyn File| file.set_times(times(&stat));
             return copy_lower(dir, path, (lower, name), &was, finish);
         }
-        return put_lower(dir, path, (lower, name), &was, finish);
     }
     // The permissions are those of what it was copied from, or of what it replaces.
     let mode = from
@@ -530,15 +596,6 @@ impl State {
     fn settle(&mut self, steps: &[Step], chosen: &[bool], done: &BTreeSet<usize>) -> Result<()> {
         // Directories that were made, by their paths.
         let mut made: BTreeMap<&[u8], Arc<LowerDir>> = BTreeMap::new();
-        // Whether all is done that lies in a directory.
-        let is_complete = |path: &[u8]| {
-            let prefix = [path, b"/"].concat();
-            let first = steps.partition_point(|step| *step.path < *prefix);
-            let inside = steps.iter().enumerate().skip(first);
-            inside
-                .take_while(|(_, step)| step.path.starts_with(&prefix))
-                .all(|(at, step)| step.is_replaced || done.contains(&at))
-        };
         for ((at, step), chosen) in steps.iter().enumerate().zip(chosen) {
             if !done.contains(&at) && !(step.is_replaced && *chosen) {
                 continue;
@@ -559,8 +616,8 @@ impl State {
                     let below = self.enter_anew(&dir, name, self.node(now))?;
                     if let Some(id) = self.node(now) {
                         self.cover_taken(&dir, name)?;
-                        // What is not done yet is still read where it lay.
-                        if matches!(now, Dir::Node(_)) || is_complete(&step.path) {
+                        // Until all is done, there may be more below than there is above, and less.
+                        if is_complete(steps, &step.path, |at| done.contains(&at)) {
                             self.relocate(id, &below)?;
                         }
                     }
