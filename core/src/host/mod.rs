@@ -253,6 +253,11 @@ pub trait File: Send + Sync {
     /// The attributes.
     fn filestat(&self) -> Result<Filestat>;
 
+    /// What the attributes were when it was opened, if that is known without asking the host.
+    fn filestat_when_opened(&self) -> Option<Filestat> {
+        None
+    }
+
     /// Sets the size; new bytes are zero.
     fn set_size(&self, size: Filesize) -> Result<()>;
 

@@ -1673,7 +1673,7 @@ mod beside_the_host {
 
     fn commit_run(seed: u64) {
         let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let mut pair = Pair::new(Setup { root: seed % 2 == 0, kind: Kind::Over });
+        let mut pair = Pair::new(Setup { root: seed.is_multiple_of(2), kind: Kind::Over });
         pair.below(|pair| {
             for _ in 0..200 {
                 random_step(pair, &mut dice);
@@ -1737,7 +1737,7 @@ mod beside_the_host {
 
     fn random_run(kind: Kind, seed: u64, steps: usize) {
         let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let mut pair = Pair::new(Setup { root: seed % 2 == 0, kind });
+        let mut pair = Pair::new(Setup { root: seed.is_multiple_of(2), kind });
         if kind == Kind::Over {
             // What lies below has been made in the same way.
             pair.below(|pair| {

@@ -343,7 +343,7 @@ fn regular(opened: Opened) -> Result<(Arc<LowerFile>, Filestat)> {
     match opened {
         Opened::Directory(_) => Err(Errno::Isdir),
         Opened::File(file) if file.filetype() == Filetype::RegularFile => {
-            let stat = file.filestat()?;
+            let stat = file.filestat_when_opened().map_or_else(|| file.filestat(), Ok)?;
             Ok((Arc::new(LowerFile(file)), stat))
         }
         Opened::File(_) => Err(Errno::Acces),

@@ -174,7 +174,7 @@ impl Comparison<'_> {
                 Some(dir) => self.state.new_at(dir, &name)?,
                 None => None,
             };
-            self.compare_one(pending, &name, was, is)?;
+            self.compare_one(pending, &name, was, is.as_ref())?;
         }
         Ok(())
     }
@@ -195,16 +195,16 @@ impl Comparison<'_> {
         parent: &Pending,
         name: &[u8],
         was: Option<Filestat>,
-        is: Option<New>,
+        is: Option<&New>,
     ) -> Result<()> {
         let old_type = was.map(|stat| stat.filetype);
-        let new_type = is.as_ref().map(|new| self.state.filetype(new)).transpose()?;
+        let new_type = is.map(|new| self.state.filetype(new)).transpose()?;
         if old_type == Some(Filetype::Directory) || new_type == Some(Filetype::Directory) {
             let old = match &parent.old {
                 Some(dir) if old_type == Some(Filetype::Directory) => Some(dir.enter(name)?),
                 _ => None,
             };
-            let new = match &is {
+            let new = match is {
                 Some(New::Directory(dir)) => Some(dir.clone()),
                 _ => None,
             };
@@ -213,7 +213,7 @@ impl Comparison<'_> {
             self.pending.push(Pending { path, old, new });
         }
         let mut is_replaced = false;
-        let changed = match (&was, &is) {
+        let changed = match (&was, is) {
             (None, None) => return Ok(()),
             (None, Some(_)) => [None, Some(Changed::Added)],
             (Some(_), None) => [Some(Changed::Removed), None],
@@ -221,7 +221,7 @@ impl Comparison<'_> {
                 [Some(Changed::Removed), Some(Changed::Added)]
             }
             (Some(was), Some(is)) => {
-                is_replaced = self.is_replaced(parent, name, is)?;
+                is_replaced = Self::is_replaced(parent, name, is)?;
                 let is_same = self.is_same(parent, name, was, is)?;
                 [None, (is_replaced || !is_same).then_some(Changed::Modified)]
             }
@@ -230,7 +230,7 @@ impl Comparison<'_> {
             let path = self.path(&parent.path, name)?;
             let (filetype, new) = match changed {
                 Changed::Removed => (old_type, None),
-                _ => (new_type, is.clone()),
+                _ => (new_type, is.cloned()),
             };
             self.steps.push(Step {
                 changed,
@@ -246,7 +246,7 @@ impl Comparison<'_> {
     }
 
     /// Whether another directory is in the place of the one below.
-    fn is_replaced(&self, parent: &Pending, name: &[u8], is: &New) -> Result<bool> {
+    fn is_replaced(parent: &Pending, name: &[u8], is: &New) -> Result<bool> {
         Ok(match (&parent.old, is) {
             (Some(old), New::Directory(Dir::Below(new))) => !Arc::ptr_eq(&old.enter(name)?, new),
             (_, New::Directory(_)) => true,

@@ -597,7 +597,8 @@ impl State {
         // Directories that were made, by their paths.
         let mut made: BTreeMap<&[u8], Arc<LowerDir>> = BTreeMap::new();
         for ((at, step), chosen) in steps.iter().enumerate().zip(chosen) {
-            if !done.contains(&at) && !(step.is_replaced && *chosen) {
+            let is_taken = done.contains(&at) || (step.is_replaced && *chosen);
+            if !is_taken {
                 continue;
             }
             let parent = step.path.iter().rposition(|byte| *byte == b'/');
@@ -613,7 +614,7 @@ impl State {
             }
             match step.new.as_ref().ok_or(Errno::Io)? {
                 New::Directory(now) => {
-                    let below = self.enter_anew(&dir, name, self.node(now))?;
+                    let below = Self::enter_anew(&dir, name, self.node(now))?;
                     if let Some(id) = self.node(now) {
                         self.cover_taken(&dir, name)?;
                         // Until all is done, there may be more below than there is above, and less.
@@ -632,12 +633,7 @@ impl State {
 
     /// The directory below that `node` is to stand for. One that another node stands for, which was
     /// removed and is still open, stays that one's.
-    fn enter_anew(
-        &self,
-        dir: &Arc<LowerDir>,
-        name: &[u8],
-        node: Option<Id>,
-    ) -> Result<Arc<LowerDir>> {
+    fn enter_anew(dir: &Arc<LowerDir>, name: &[u8], node: Option<Id>) -> Result<Arc<LowerDir>> {
         let known = dir.enter(name)?;
         if known.node().is_none() || known.node() == node {
             return Ok(known);

@@ -17,7 +17,7 @@ use crate::host::directory::{Found, Names};
 use crate::host::walk::{Base, Entered, Link, Lookup, Name, Walk};
 use crate::host::{OpenOptions, Result, SetTimes};
 use std::cell::{RefCell, RefMut};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 
 /// Serial numbers of what is made above begin here. No file below that has a greater one, or is on
@@ -46,7 +46,7 @@ pub(super) struct State {
     /// The device that the top lies on.
     device: u64,
     /// The regular files below that somebody has open or that have a place above.
-    bodies: HashMap<Identity, Weak<Body>>,
+    bodies: BTreeMap<Identity, Weak<Body>>,
     /// How many of them there may be before those are looked for that are gone.
     bodies_most: usize,
     /// Files with several names below that have a place above.
@@ -73,7 +73,7 @@ impl State {
             names,
             volume: Arc::clone(volume),
             device,
-            bodies: HashMap::new(),
+            bodies: BTreeMap::new(),
             bodies_most: 64,
             aliases: HashMap::new(),
             held: VecDeque::new(),

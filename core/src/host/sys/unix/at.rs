@@ -86,7 +86,7 @@ fn search_flags(options: OpenOptions) -> Option<OFlags> {
 }
 
 /// What was opened.
-fn found(fd: OwnedFd, options: OpenOptions) -> Result<Found<Owned>> {
+fn found(fd: OwnedFd, options: OpenOptions, quiet: bool) -> Result<Found<Owned>> {
     // To ask takes a quarter of the time of an open, and sometimes it is known.
     if options.create && options.exclusive {
         return Ok(Found::File(Box::new(HostFile::regular(fd.into()))));
@@ -98,7 +98,12 @@ fn found(fd: OwnedFd, options: OpenOptions) -> Result<Found<Owned>> {
     if filetype_of(&stat) == Filetype::Directory {
         return Ok(Found::Directory(fd.into()));
     }
-    Ok(Found::File(Box::new(HostFile::new(Ownership::Owned(fd.into()), &stat))))
+    let mut file = HostFile::new(Ownership::Owned(fd.into()), &stat);
+    if quiet {
+        // An overlay asks next.
+        file.keep_stat(&stat);
+    }
+    Ok(Found::File(Box::new(file)))
 }
 
 /// Opens with flags, or with those that note no times besides, if `quiet` and the process may.
@@ -136,7 +141,7 @@ fn open(dir: &Owned, name: Name<'_>, options: OpenOptions, quiet: bool) -> Resul
         (opened, _) => opened,
     };
     match opened {
-        Ok(fd) => found(fd, options),
+        Ok(fd) => found(fd, options, quiet),
         // Systems differ in what they say of a link.
         Err(Host::LOOP | Host::MLINK) => Ok(Found::Link),
         Err(error) => {
@@ -315,7 +320,7 @@ impl Names for HostNames {
             (opened, _) => opened,
         };
         Some(match opened {
-            Ok(fd) => found(fd, options),
+            Ok(fd) => found(fd, options, self.quiet),
             Err(errno) => {
                 let stat = || stat_below(base, path, options.follow);
                 Err(if waits_for_reader(errno, options, stat) { Errno::Again } else { errno })

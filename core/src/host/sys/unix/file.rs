@@ -214,6 +214,8 @@ pub(super) struct HostFile {
     fd: Ownership,
     filetype: Filetype,
     kind: Kind,
+    /// The attributes when it was opened, if somebody is going to ask for them.
+    opened: Option<Box<Filestat>>,
 }
 
 /// POSIX promises that a pipe takes this much without waiting once it has said that there is room.
@@ -226,7 +228,13 @@ impl HostFile {
             fd: Ownership::Owned(fd),
             filetype: Filetype::RegularFile,
             kind: Kind::Regular(Position::default()),
+            opened: None,
         }
+    }
+
+    /// Keeps the attributes for who asks what they were.
+    pub(super) fn keep_stat(&mut self, stat: &Stat) {
+        self.opened = Some(Box::new(filestat_of(stat)));
     }
 
     pub(super) fn new(fd: Ownership, stat: &Stat) -> Self {
@@ -234,6 +242,7 @@ impl HostFile {
             fd,
             filetype: filetype_of(stat),
             kind: Kind::Device { lent: Lent::new(stat, false), takes_all: false },
+            opened: None,
         };
         file.kind = match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile if matches!(file.fd, Ownership::Owned(_)) => {
@@ -462,6 +471,10 @@ where
 impl File for HostFile {
     fn filetype(&self) -> Filetype {
         self.filetype
+    }
+
+    fn filestat_when_opened(&self) -> Option<Filestat> {
+        self.opened.as_deref().copied()
     }
 
     fn is_terminal(&self) -> bool {
