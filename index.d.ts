@@ -159,6 +159,22 @@ export type Preopen =
       maxBytes?: number | undefined;
       /** @default false */
       readOnly?: boolean | undefined;
+    }
+  | {
+      /**
+       * What an archive of `tar` holds, read into memory by the constructor: its bytes, or the path
+       * of the archive on the host. gzip is known by its first bytes. The guest changes nothing of
+       * it: errno 69 (rofs).
+       */
+      tar: string | FileURL | Bytes;
+      /**
+       * How many bytes its files, names and links may take together, holes included; an archive
+       * that takes more is refused (`UVWASI_ENOSPC`).
+       * @default 268435456
+       */
+      maxBytes?: number | undefined;
+      /** An archive is never changed. @default true */
+      readOnly?: true | undefined;
     };
 
 /** One thing that a guest has changed. */

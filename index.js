@@ -68,6 +68,8 @@ const kOverlays = Symbol('kOverlays');
  */
 const kOwnThread = Symbol('kOwnThread');
 const kObservation = Symbol('kObservation');
+/** `wasi[kClose]()` closes files of the embedder's file systems that the guest has closed. */
+const kClose = Symbol('kClose');
 /**
  * `wasi[kRun](entry)` calls a function that runs the guest, and says how the guest ended: see
  * `runGuest`.
@@ -88,6 +90,7 @@ const kAttach = Symbol('kAttach');
 /** What a WASI has of options that attaches to another's: all else is there. */
 const ATTACHED = {
   functions: undefined,
+  served: undefined,
   observers: TRACED_BY_ENVIRONMENT ? { trace: true } : undefined,
   isOwnThread: false,
   names: [],
@@ -133,7 +136,12 @@ class WASI {
       require('./lib/streams.js').attachStreams(wasiImport, guest, functions);
     }
 
+    if (checked.served !== undefined) {
+      require('./lib/served.js').attachServed(wasiImport, guest, checked.served);
+    }
+
     this[kBindingName] = bindingName;
+    this[kClose] = guest.served?.close;
     this[kSetMemory] = (memory) => useMemory(guest, memory);
     this[kHandle] = handle;
     this[kPreopens] = checked.names;
@@ -243,6 +251,7 @@ class WASI {
    */
   close() {
     closeInstance(instanceId(this[kHandle]));
+    this[kClose]?.();
   }
 
   [DISPOSE]() {
@@ -347,7 +356,7 @@ class WASI {
   [kShare]() {
     if (this[kOwnThread]) {
       throw new TypeError(
-        'Streams that are functions, call limits, traces and statistics belong to one thread',
+        'Streams that are functions, file systems that are objects, call limits, traces and statistics belong to one thread',
       );
     }
     const number = shareInstance(instanceId(this[kHandle]));

@@ -15,6 +15,7 @@ Runs a WASI program, which sees only what it is given. - reads it from stdin.
                             kept in memory, gone at the end
   --changes                 prints what changed there to stderr at the end
   --mem-dir GUEST           an empty directory in memory, gone at the end
+  --tar FILE::GUEST         what a tar archive holds, to read; gzip too
   --env NAME[=VALUE]        a variable; without a value, that of this process
   --inherit-env             all variables of this process
   --argv0 NAME              what the program is told that it is called
@@ -41,6 +42,7 @@ const OPTIONS = {
   overlay: { value: 'HOST[::GUEST]', many: true },
   changes: {},
   'mem-dir': { value: 'GUEST', many: true },
+  tar: { value: 'FILE::GUEST', many: true },
   env: { value: 'NAME[=VALUE]', many: true },
   'inherit-env': {},
   argv0: { value: 'NAME' },
@@ -160,8 +162,9 @@ function asked(values, program, args, functions, environment) {
   const directories = (values.dir ?? []).map(directory);
   directories.push(...(values.overlay ?? []).map(overlay));
   const memoryDirectories = (values['mem-dir'] ?? []).map((guest) => ({ guest }));
+  const archives = (values.tar ?? []).map(archive);
   const seen = new Set();
-  for (const { guest } of [...directories, ...memoryDirectories]) {
+  for (const { guest } of [...directories, ...memoryDirectories, ...archives]) {
     const name = guest.replace(/(?<=.)\/+$/, '');
     if (seen.has(name)) {
       throw new UsageError(
@@ -186,6 +189,7 @@ function asked(values, program, args, functions, environment) {
     directories,
     memoryDirectories,
     changes: values.changes === true,
+    archives,
     env: variables(values, environment),
     stdin: values.stdin,
     invoke: values.invoke,
@@ -229,6 +233,15 @@ function overlay(text) {
     throw new UsageError(`--overlay ${text} ends in ${mode[0]}, and is never changed: ${form}`);
   }
   return { host, guest, readOnly: false, overlay: true, text };
+}
+
+/** FILE::GUEST */
+function archive(text) {
+  const [file, guest, ...more] = text.split('::');
+  if (!file || !guest || more.length > 0) {
+    throw new UsageError(`--tar ${text} names no archive and directory: --tar FILE::GUEST`);
+  }
+  return { file, guest };
 }
 
 function variables({ env: texts = [], 'inherit-env': inherits }, environment) {

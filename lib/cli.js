@@ -162,6 +162,7 @@ function wasiOptions(asked, what) {
     preopens[guest] = { path: host, readOnly, overlay };
   }
   for (const { guest } of asked.memoryDirectories) preopens[guest] = { memory: {} };
+  for (const { file, guest } of asked.archives) preopens[guest] = { tar: file };
   let stdin = 'inherit';
   if (asked.program === '-') stdin = 'ignore';
   if (asked.stdin !== undefined && asked.stdin !== '-') stdin = opened(asked.stdin, 'r', '--stdin');

@@ -19,4 +19,5 @@ module.exports = {
   AGAIN: 256,
   MEMORY: 257,
   EXIT: 258,
+  ASK: 260,
 };

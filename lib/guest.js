@@ -6,7 +6,7 @@
 const { setMemory, clockResolutions: resolutions, exitProcess } = require('../binding.js');
 const { WASIExitError, exitOf, limitReached, stoppedBy } = require('./ends.js');
 const { nodeError } = require('./errors.js');
-const { AGAIN, CONTINUES, CREATED, EXIT, MEMORY, OUTCOME, u32 } = require('./frame.js');
+const { AGAIN, ASK, CONTINUES, CREATED, EXIT, MEMORY, OUTCOME, u32 } = require('./frame.js');
 
 const { apply, getOwnPropertyDescriptor } = Reflect;
 // Captured at load: tests and programs replace both on `process`.
@@ -61,6 +61,8 @@ class Guest {
   handle = undefined;
   /** Objects whose descriptors the guest uses: collecting one would close its descriptor. */
   lent = undefined;
+  /** The file systems of the embedder, if there are any: see `served.js`. */
+  served = undefined;
 }
 
 /** Lets the imports work on another memory. The brand is checked, so no look-alike will do. */
@@ -220,6 +222,8 @@ function finish(guest, call) {
       const known = guest.knownLength;
       setView(guest, apply(getBuffer, guest.memory, []));
       if (guest.knownLength === known) return EOVERFLOW;
+    } else if (outcome === ASK && guest.served !== undefined) {
+      guest.served.serve();
     } else if (outcome !== AGAIN) {
       stopFor(guest, new Error(`wasi-rs: internal fault in ${call.name}`));
     } else if (guest.deadline !== Infinity && now() > guest.deadline) {

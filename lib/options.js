@@ -60,6 +60,7 @@ const PREOPENS = {
   file: ['file', 'readOnly', 'lazy'],
   memory: ['memory', 'readOnly', 'maxBytes'],
   tar: ['tar', 'maxBytes', 'readOnly', 'overlay'],
+  fs: ['fs', 'readOnly'],
 };
 const NODES = ['version', 'args', 'env', 'preopens', 'returnOnExit', 'stdin', 'stdout', 'stderr'];
 const OURS = ['outputCap', 'limits', 'clock', 'random', 'sortedReaddir', 'trace', 'stats'];
@@ -79,10 +80,12 @@ function beLenient() {
  * Options that `node:wasi` does not have are only read where they are there: what watches the reads
  * sees Node's.
  *
- * @returns {{ native: object, functions?: object, observers?: object, isOwnThread: boolean, names:
- *   string[], overlays: object[], isOurs: boolean, lent: unknown }} what `createInstance` takes; the streams that are
- *   functions; what watches calls; whether one of these two works in this thread only; the guest's
- *   names of all preopens; which of them are overlays, and over what; whether an option does what `node:wasi` has not, other than to observe;
+ * @returns {{ native: object, functions?: object, observers?: object, served?: object[],
+ *   isOwnThread: boolean, names: string[], overlays: object[], isOurs: boolean, lent: unknown }} what
+ *   `createInstance` takes; the streams that are functions; what watches calls; the file systems of
+ *   the embedder; whether one of these works in this thread only; the guest's names of all preopens;
+ *   which of them are overlays, and over what; whether an option does what `node:wasi` has not,
+ *   other than to observe;
  *   and what must not be collected before the WASI, as it would close a descriptor
  */
 function checkedOptions(options) {
@@ -93,7 +96,13 @@ function checkedOptions(options) {
   const env = terminatedEnv(options.env ?? {});
 
   if (options.preopens !== undefined) validateObject(options.preopens, 'options.preopens');
-  const used = { __proto__: null, isOurs: false, isWatched: false, lent: undefined };
+  const used = {
+    __proto__: null,
+    isOurs: false,
+    isWatched: false,
+    isServed: false,
+    lent: undefined,
+  };
   const preopens = preopenList(options.preopens ?? {}, used);
 
   const { stdin = 0, stdout = 1, stderr = 2 } = options;
@@ -145,7 +154,8 @@ function checkedOptions(options) {
     native,
     functions,
     observers: isWatched ? observers : undefined,
-    isOwnThread: functions !== undefined || Boolean(isByOptions),
+    isOwnThread: functions !== undefined || used.isServed || Boolean(isByOptions),
+    served: used.isServed ? preopens.map(({ fs, guest }) => fs && { fs, name: guest }) : undefined,
     names,
     overlays,
     isOurs,
@@ -378,7 +388,7 @@ function terminated(string) {
 
 /**
  * A value is a host path, as text or as a `file:` URL, or an object with one of `path`, `file`,
- * `memory` and `tar`. Whatever else there is stands for its text, as in Node.
+ * `memory`, `tar` and `fs`. Whatever else there is stands for its text, as in Node.
  *
  * @returns {object[]} what the native side takes, in descriptors' order, from 3 on
  */
@@ -437,6 +447,7 @@ function specialPreopen(guest, value, used) {
     return { guest, host: path, path, readOnly, extended };
   }
   if (kind === 'tar') return require('./preopens.js').tarPreopen(guest, name, value);
+  if (kind === 'fs') return require('./preopens.js').fsPreopen(guest, name, value, used);
   validateObject(value.memory, `${name}.memory`);
   if (!isPlain(value.memory)) throw wrongType(`${name}.memory`, 'a plain object', value.memory);
   const maxBytes =
@@ -475,7 +486,11 @@ function textOf(value, name) {
   let text;
   if (typeof value.toString === 'function') text = String(value);
   if (text !== undefined && !/^\[object .*\]$/s.test(text)) return text;
-  throw wrongValue(name, "must be a path or have one of 'path', 'file', 'memory' and 'tar'", value);
+  throw wrongValue(
+    name,
+    "must be a path or have one of 'path', 'file', 'memory', 'tar' and 'fs'",
+    value,
+  );
 }
 
 function contentOf(content, name) {
@@ -636,6 +651,7 @@ module.exports = {
   checkWritable,
   checkedCount,
   checkedOptions,
+  isUrl,
   pathOf,
   validateBoolean,
   validateFunction,

@@ -1,6 +1,7 @@
 'use strict';
 
-// The preopens that few programs have, checked and shaped for the native side: archives.
+// The preopens that few programs have, checked and shaped for the native side: archives,
+// and file systems of the embedder.
 
 const { isBytes } = require('./bytes.js');
 const { wrongType, wrongValue } = require('./errors.js');
@@ -8,18 +9,22 @@ const {
   DEFAULT_TREE_BYTES,
   attached,
   checkedCount,
+  isUrl,
   pathOf,
   validateBoolean,
 } = require('./options.js');
 const { overlayBytes } = require('./overlay.js');
 
-/** An archive, of which the guest changes nothing: what it changes lies in an overlay, or nowhere. */
+/**
+ * An archive, of which the guest changes nothing: what it changes is kept in an overlay, or is
+ * refused.
+ */
 function tarPreopen(guest, name, value) {
   const { tar, maxBytes = DEFAULT_TREE_BYTES } = value;
   const overlay = overlayBytes(value.overlay, `${name}.overlay`);
   const { readOnly = overlay === undefined } = value;
-  const isPath = typeof tar === 'string' || (typeof tar === 'object' && tar instanceof URL);
-  if (!isPath && !isBytes(tar)) {
+  const isPath = !isBytes(tar);
+  if (isPath && typeof tar !== 'string' && !(typeof tar === 'object' && tar && isUrl(tar))) {
     throw wrongType(`${name}.tar`, "of type string, a 'file:' URL, or bytes", tar);
   }
   validateBoolean(readOnly, `${name}.readOnly`);
@@ -37,4 +42,12 @@ function tarPreopen(guest, name, value) {
   return { guest, host: path, path, readOnly, extended };
 }
 
-module.exports = { tarPreopen };
+/** A file system of the embedder. */
+function fsPreopen(guest, name, { fs, readOnly = false }, used) {
+  require('./served.js').checkFileSystem(fs, `${name}.fs`);
+  validateBoolean(readOnly, `${name}.readOnly`);
+  used.isServed = true;
+  return { guest, host: '', path: '', readOnly, extended: { __proto__: null, kind: 'fs' }, fs };
+}
+
+module.exports = { fsPreopen, tarPreopen };

@@ -8,6 +8,7 @@ use super::shared;
 use napi::bindgen_prelude::{FromNapiValue, Unknown};
 use napi::{Env, Result, check_status, sys};
 use std::cell::{Cell, RefCell};
+use std::ffi::c_void;
 use std::ptr;
 use std::rc::Rc;
 use std::sync::atomic::{
@@ -26,6 +27,11 @@ pub(super) struct Instance {
 }
 
 impl Instance {
+    /// Where the guest's memory lies.
+    pub(super) fn base(&self) -> *mut u8 {
+        self.base.get()
+    }
+
     /// The guest's memory.
     ///
     /// # Safety
@@ -54,6 +60,8 @@ pub(super) struct AddonInstance {
     buffer: sys::napi_ref,
     instances: RefCell<Vec<Option<Box<Instance>>>>,
     free: RefCell<Vec<u32>>,
+    /// What `served.rs` shares with JavaScript, once it does.
+    pub(super) board: Cell<*mut c_void>,
 }
 
 impl AddonInstance {
@@ -72,6 +80,7 @@ impl AddonInstance {
             buffer,
             instances: RefCell::default(),
             free: RefCell::default(),
+            board: Cell::new(ptr::null_mut()),
         });
         // Its functions may be called until then.
         let ending = Rc::clone(&environment);

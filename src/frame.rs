@@ -31,11 +31,14 @@ impl Frame {
     /// What the function knows of its earlier slices, if this call is not the first: a call may
     /// have been given up between two slices, and what it left must not be taken for the next
     /// one's.
-    pub(super) fn resume(&self) -> &Cell<u64> {
-        if self.continues.replace(0) == 0 {
+    ///
+    /// And whether it is not.
+    pub(super) fn resume(&self) -> (&Cell<u64>, bool) {
+        let continues = self.continues.replace(0) != 0;
+        if !continues {
             self.resume.set(0);
         }
-        &self.resume
+        (&self.resume, continues)
     }
 
     /// Tells JavaScript of an instance that was made: its number, and the counts and sizes of
@@ -82,6 +85,11 @@ pub(super) mod outcome {
     /// A fault of this package.
     pub(crate) const PANIC: u32 = 259;
 
+    /// A function of the embedder's file system is to be called, and then this again: an errno that
+    /// is none.
+    pub(crate) const ASK: u32 = wasi_rs_core::abi::Errno::Ask as u32;
+
     /// Those that JavaScript knows by name.
-    pub(crate) const ALL: [(&str, u32); 3] = [("AGAIN", AGAIN), ("MEMORY", MEMORY), ("EXIT", EXIT)];
+    pub(crate) const ALL: [(&str, u32); 4] =
+        [("AGAIN", AGAIN), ("MEMORY", MEMORY), ("EXIT", EXIT), ("ASK", ASK)];
 }

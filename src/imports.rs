@@ -62,10 +62,11 @@ pub(super) fn set_memory(env: &Env, environment: &Rc<AddonInstance>) -> Result<U
     create_function(env, "setMemory", set_memory_callback, Rc::clone(environment))
 }
 
-type Callback = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
+pub(super) type Callback =
+    unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
 
 /// A function whose callback gets `data`, which is dropped with the function.
-fn create_function<T: 'static>(
+pub(super) fn create_function<T: 'static>(
     env: &Env,
     name: &str,
     callback: Callback,
@@ -152,7 +153,7 @@ unsafe fn environment_of<'a>(
 fn call<E: Entry>(environment: &AddonInstance) {
     // SAFETY: JavaScript waits for the callback.
     let frame = unsafe { environment.frame() };
-    let resume = frame.resume();
+    let (resume, continues) = frame.resume();
     let result = catch_unwind(AssertUnwindSafe(|| {
         environment.with_instance(frame.instance, |instance| {
             // SAFETY: JavaScript has handed a live memory over, and waits.
@@ -170,6 +171,11 @@ fn call<E: Entry>(environment: &AddonInstance) {
         Ok(None) | Err(_) => outcome::PANIC,
     };
     frame.outcome.set(outcome);
+    if outcome == outcome::ASK {
+        environment.take_served(frame.instance);
+    } else if continues {
+        environment.finish_served(frame.instance);
+    }
 }
 
 unsafe extern "C" fn set_memory_callback(

@@ -14,6 +14,8 @@ mod error;
 mod frame;
 mod imports;
 mod options;
+mod overlay;
+mod served;
 mod shared;
 mod streams;
 mod table;
@@ -46,6 +48,12 @@ pub(crate) fn exports(mut exports: Object<'_>, env: Env) -> Result<()> {
         |clock| host::resolution(clock).ok().and_then(|ns| u32::try_from(ns).ok()).unwrap_or(0);
     let resolutions: Vec<u32> = (0..).map_while(Clockid::from_value).map(resolution).collect();
     exports.set_named_property("clockResolutions", resolutions)?;
+
+    // Built on first use: few programs serve a file system.
+    let here = Rc::clone(&environment);
+    exports.define_properties(&[Property::new()
+        .with_utf8_name("served")?
+        .with_getter_closure(move |env: Env, _: This<'_>| served::object(&env, &here))])?;
 
     // Built on first use: only traces, the generator and tests read it.
     exports.define_properties(&[Property::new()

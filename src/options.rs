@@ -1,18 +1,19 @@
 //! The options of an instance, as `index.js` hands them over after its checks.
 
 use crate::error::{Cause, ConstructionError};
+use crate::overlay::MountedOverlay;
+use crate::served::Serving;
 use napi::bindgen_prelude::{BigInt, Either, FunctionCallContext, Uint8Array};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use wasi_rs_core::abi::{Errno, Fdflags, Filetype};
 use wasi_rs_core::ctx::{Ctx, StringArray};
 use wasi_rs_core::descriptor::{Descriptor, Role};
 use wasi_rs_core::host::stream::{Input, Output, Stream};
 use wasi_rs_core::host::{
-    self, Access, Directory, GuestPath, Lazy, Nested, Opened, Overlay, Preopen, Quota,
-    Result as HostResult, SeededRandom, SingleFile, SortedDirectory, Stdio, SteppingClock, Tree,
-    TreeOptions, VirtualClocks,
+    self, Access, Directory, GuestPath, Lazy, Nested, Opened, Preopen, Quota, SeededRandom, Served,
+    SingleFile, SortedDirectory, Stdio, SteppingClock, Tree, TreeOptions, VirtualClocks,
 };
 
 /// Something that the guest gets under a name.
@@ -73,6 +74,8 @@ pub enum PreopenKind {
     Memory,
     /// An archive, read into memory.
     Tar,
+    /// A file system that JavaScript serves.
+    Fs,
 }
 
 /// What a standard stream is that is no descriptor of the host.
@@ -161,38 +164,8 @@ pub(super) struct JsStreams {
     pub(super) trees: Vec<Option<Tree>>,
     /// The overlays, by the preopen's place.
     pub(super) overlays: Vec<Option<MountedOverlay>>,
-}
-
-/// An overlay that is a preopen.
-#[derive(Clone)]
-pub(super) struct MountedOverlay {
-    /// Empty until the directory below was opened.
-    overlay: Arc<OnceLock<Overlay>>,
-    root: bool,
-    no_symlinks: bool,
-}
-
-impl MountedOverlay {
-    /// Lays the overlay over a directory, and gives its top. Of two threads that do so, one's
-    /// directory is kept.
-    fn lay(
-        &self,
-        lower: Box<dyn Directory>,
-        options: TreeOptions,
-    ) -> HostResult<Box<dyn Directory>> {
-        let laid = Overlay::new(lower, options)?;
-        let overlay = self.overlay.get_or_init(|| laid);
-        Ok(overlay.root_directory(self.root, self.no_symlinks))
-    }
-
-    /// The overlay, if the directory below was opened.
-    pub(super) fn get(&self) -> Option<&Overlay> {
-        self.overlay.get()
-    }
-
-    pub(super) fn read_at(&self, path: GuestPath<'_>) -> HostResult<Vec<u8>> {
-        self.get().ok_or(Errno::Noent)?.read_at(path, self.root, self.no_symlinks)
-    }
+    /// The file systems that JavaScript serves, by the preopen's place.
+    pub(super) serving: Option<Box<Serving>>,
 }
 
 /// A number of JavaScript that stands for a count.
@@ -338,10 +311,8 @@ fn preopen(
     let is_lazy = extended.lazy == Some(true);
     let is_file = extended.kind == Some(PreopenKind::File);
     let place = u32::try_from(streams.trees.len()).unwrap_or(u32::MAX);
-    let overlay = extended.overlay.map(|max_bytes| {
-        let overlay = MountedOverlay { overlay: Arc::default(), root, no_symlinks };
-        (overlay, max_bytes)
-    });
+    let overlay =
+        extended.overlay.map(|max_bytes| (MountedOverlay::new(root, no_symlinks), max_bytes));
     streams.trees.push(None);
     streams.overlays.push(overlay.as_ref().map(|(overlay, _)| overlay.clone()));
     let how = How {
@@ -393,6 +364,12 @@ fn preopen(
                 tree.root_directory(root)
             }
         }
+        Some(PreopenKind::Fs) => {
+            let serving = streams.serving.get_or_insert_default();
+            let directory = Served::new(&serving.exchange, place).root_directory(root);
+            // The embedder is asked for all names at once.
+            Box::new(SortedDirectory::new(directory, &ctx.listings))
+        }
         Some(PreopenKind::File) | None => {
             let clocks = ctx.clocks.clone();
             let from = path.clone();
@@ -411,6 +388,8 @@ fn preopen(
         }
     };
     let (name, read_only) = (options.guest, options.read_only);
+    // Nobody is asked anything while an instance is made.
+    let is_lazy = is_lazy || extended.kind == Some(PreopenKind::Fs);
     Ok(Preopen { name, directory, is_file, read_only, no_symlinks, is_lazy })
 }
 

@@ -3,7 +3,8 @@
 
 use super::addon_instance::{AddonInstance, Instance};
 use super::function;
-use super::options::{JsStreams, MountedOverlay};
+use super::options::JsStreams;
+use super::overlay::MountedOverlay;
 use napi::bindgen_prelude::{Either, FunctionCallContext, JsObjectValue, Object, Uint8Array};
 use napi::{Env, Result};
 use std::rc::Rc;

@@ -34,6 +34,7 @@ const LINK_LIMIT: u32 = 40;
 const ENTER: OpenOptions = OpenOptions { directory: true, ..OpenOptions::READ };
 
 /// A preopen that others may lie in.
+#[allow(clippy::struct_excessive_bools, reason = "independent flags")]
 pub struct Preopen {
     /// The guest's name for it.
     pub name: String,
@@ -135,14 +136,14 @@ fn join(preopens: Vec<Preopen>, positions: &[Option<Position>]) -> Vec<Nested> {
     preopens
         .map(|(index, ((name, node), mount))| {
             // Nothing lies in a file. In the place of its preopen, it stays what it is.
-            let place =
-                node.filter(|_| !mount.is_file).and_then(|node| mounts.0.at(index, node).ok());
-            match place {
-                Some(place) => {
+            let node = node.filter(|_| !mount.is_file);
+            match node.and_then(|node| Some((node, mounts.0.at(index, node).ok()?))) {
+                Some((node, place)) => {
                     let root = name == "/";
                     let directory = MountedDirectory { mounts: mounts.clone(), place };
                     let directory = Box::new(Contained::new(directory, root, false));
-                    Nested { name, directory, read_only: false }
+                    let read_only = mount.read_only && mounts.0.is_read_only_below(node);
+                    Nested { name, directory, read_only }
                 }
                 None => Nested {
                     name,
@@ -172,6 +173,7 @@ impl Position {
 }
 
 /// A directory or a file that is mounted, or what stands in for a directory on the way to one.
+#[allow(clippy::struct_excessive_bools, reason = "independent flags")]
 struct Mount {
     directory: Arc<dyn Directory>,
     is_file: bool,
@@ -256,9 +258,9 @@ impl Space {
     }
 
     fn find(&self, top: usize, names: &[Box<[u8]>]) -> Option<usize> {
-        let step =
-            |node: usize, name: &Box<[u8]>| self.nodes.get(node)?.children.get(name).copied();
-        names.iter().try_fold(top, step)
+        names.iter().try_fold(top, |node, name| {
+            self.nodes.get(node).and_then(|node| node.children.get(name)).copied()
+        })
     }
 
     /// Where the symbolic links on the way to a position lead, from the outermost preopen around
@@ -350,6 +352,24 @@ impl Space {
                 });
             }
         }
+    }
+
+    /// Whether nothing that is mounted below a node can be changed.
+    fn is_read_only_below(&self, node: usize) -> bool {
+        let mut pending = vec![node];
+        while let Some(children) =
+            pending.pop().and_then(|node| self.nodes.get(node)).map(|node| &node.children)
+        {
+            for child in children.values() {
+                let mount = self.nodes.get(*child).and_then(|child| child.mount);
+                let mount = mount.and_then(|mount| self.mounts.get(mount));
+                if mount.is_some_and(|mount| !mount.read_only) {
+                    return false;
+                }
+                pending.push(*child);
+            }
+        }
+        true
     }
 
     /// A mount's top as a place of a walk.
@@ -765,30 +785,39 @@ impl Names for Mounts {
         }
     }
 
-    // What is mounted, and what leads there, is in the way of who would take it away. As on Linux,
-    // a file system that is read-only says so first.
+    // What is mounted, and what leads there, is in the way of who would take it away.
 
     fn remove_directory(&mut self, dir: &Place, name: Name<'_>) -> Result<()> {
-        self.0.check_writable(dir)?;
         match self.0.spot(dir, name)? {
-            Spot::Plain => dir.directory.remove_directory(of(name)),
-            Spot::Way(_) => match dir.directory.path_filestat(of(name), false)?.filetype {
-                Filetype::Directory => Err(Errno::Notempty),
-                _ => Err(Errno::Notdir),
-            },
+            Spot::Plain => {
+                self.0.check_writable(dir)?;
+                dir.directory.remove_directory(of(name))
+            }
+            Spot::Way(_) => {
+                self.0.check_writable(dir)?;
+                match dir.directory.path_filestat(of(name), false)?.filetype {
+                    Filetype::Directory => Err(Errno::Notempty),
+                    _ => Err(Errno::Notdir),
+                }
+            }
             Spot::Mount { mount, .. } if mount.is_file => Err(Errno::Notdir),
             Spot::Mount { .. } => Err(Errno::Busy),
         }
     }
 
     fn unlink(&mut self, dir: &Place, name: Name<'_>) -> Result<()> {
-        self.0.check_writable(dir)?;
         match self.0.spot(dir, name)? {
-            Spot::Plain => dir.directory.unlink_file(of(name)),
-            Spot::Way(_) => match dir.directory.path_filestat(of(name), false)?.filetype {
-                Filetype::Directory => Err(Errno::Isdir),
-                _ => Err(Errno::Busy),
-            },
+            Spot::Plain => {
+                self.0.check_writable(dir)?;
+                dir.directory.unlink_file(of(name))
+            }
+            Spot::Way(_) => {
+                self.0.check_writable(dir)?;
+                match dir.directory.path_filestat(of(name), false)?.filetype {
+                    Filetype::Directory => Err(Errno::Isdir),
+                    _ => Err(Errno::Busy),
+                }
+            }
             Spot::Mount { mount, .. } if mount.is_file => Err(Errno::Busy),
             Spot::Mount { .. } => Err(Errno::Isdir),
         }
@@ -803,7 +832,6 @@ impl Names for Mounts {
         if from.mount != to.mount {
             return Err(Errno::Xdev);
         }
-        self.0.check_writable(from)?;
         if !matches!(self.0.spot(from, old)?, Spot::Plain) {
             return Err(Errno::Busy);
         }
@@ -811,6 +839,7 @@ impl Names for Mounts {
             from.directory.path_filestat(of(old), false)?;
             return Err(Errno::Busy);
         }
+        self.0.check_writable(from)?;
         from.directory.rename(of(old), &*to.directory, of(new))
     }
 
@@ -934,7 +963,11 @@ impl Backend for MountedDirectory {
                     Spot::Plain | Spot::Way(_) => continue,
                 },
             };
-            let ino = mount.stat().map_or(FIRST_INO.saturating_add(*index as u64), |stat| stat.ino);
+            let ino = match mount.stat() {
+                Ok(stat) => stat.ino,
+                Err(Errno::Ask) => return Err(Errno::Ask),
+                Err(_) => FIRST_INO.saturating_add(*index as u64),
+            };
             let next = MOUNT_COOKIES.saturating_add(at as u64).saturating_add(1);
             if !sink.entry(name, ino, mount.filetype(), next) {
                 break;

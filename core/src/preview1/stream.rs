@@ -53,6 +53,7 @@ pub(super) fn in_pieces<'m>(
             Err(CallError::Again)
         }
         Ok(moved) => Ok(count(done.saturating_add(moved as u64))),
+        Err(CallError::Errno(Errno::Ask)) => Err(Errno::Ask.into()),
         Err(CallError::Errno(_) | CallError::Again) if done > 0 => Ok(count(done)),
         Err(stop) => Err(stop),
     }
@@ -142,7 +143,7 @@ fn rest(
                 }
             }
             Err(Errno::Again) if !once => {}
-            Err(_) if done > 0 => break,
+            Err(errno) if done > 0 && errno != Errno::Ask => break,
             Err(errno) => return Err(errno.into()),
         }
         // What took a part is full, or empty: another attempt at once would only find that out.

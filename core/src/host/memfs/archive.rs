@@ -185,9 +185,6 @@ impl Tree {
         let tree = Self::with_options(options);
         let mut start = Vec::new();
         archive.by_ref().take(6).read_to_end(&mut start)?;
-        if start.is_empty() {
-            return Err(ArchiveError::new(Errno::Inval, "it is no tar archive: it is empty"));
-        }
         if let Some(name) = compression(&start) {
             let reason =
                 format!("it is no tar archive: it seems to be {name}, and only gzip is read");
@@ -229,10 +226,8 @@ impl Tree {
 
     fn unpack(&self, reader: impl Read) -> Result<()> {
         let max_bytes = self.max_bytes();
-        let limits = Limits {
-            here: Cell::new(HEADER_LIMIT),
-            all: Cell::new(max_bytes.saturating_mul(STREAM_FACTOR).saturating_add(HEADER_LIMIT)),
-        };
+        let most = max_bytes.saturating_mul(STREAM_FACTOR).saturating_add(HEADER_LIMIT);
+        let limits = Limits { here: Cell::new(HEADER_LIMIT), all: Cell::new(most) };
         let mut archive = Archive::new(Limited { inner: reader, limits: &limits });
         let mut files = self.inner.files_mut();
         let mut unpacking = Unpacking {
@@ -254,9 +249,14 @@ impl Tree {
             limits.here.set(HEADER_LIMIT);
         }
         unpacking.finish();
+        if limits.all.get() == most {
+            return Err(ArchiveError::new(Errno::Inval, EMPTY));
+        }
         Ok(())
     }
 }
+
+const EMPTY: &str = "it is no tar archive: it is empty";
 
 /// How many bytes of a name an error shows.
 const NAME_SHOWN: usize = 256;
@@ -308,10 +308,8 @@ impl Unpacking<'_> {
             self.directories.push((id, attributes.modified));
             return Ok(());
         }
-        if !(kind.is_file() || kind.is_gnu_sparse() || kind == EntryType::Continuous)
-            && !kind.is_symlink()
-            && !kind.is_hard_link()
-        {
+        let has_bytes = kind.is_file() || kind.is_gnu_sparse() || kind == EntryType::Continuous;
+        if !has_bytes && !kind.is_symlink() && !kind.is_hard_link() {
             return Ok(());
         }
         let Some((last, parents)) = parts.split_last() else { return Err(Errno::Isdir.into()) };
@@ -503,4 +501,347 @@ fn nanoseconds(text: &[u8]) -> Option<Timestamp> {
     let digits: String = fraction.chars().chain("000000000".chars()).take(9).collect();
     let (seconds, fraction): (u64, u64) = (seconds.parse().ok()?, digits.parse().ok()?);
     Some(seconds.saturating_mul(1_000_000_000).saturating_add(fraction))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::abi::Filestat;
+    use crate::host::GuestPath;
+    use flate2::{Compression, write::GzEncoder};
+    use std::io::Write;
+    use tar::{Builder, Header};
+
+    const LIMIT: u64 = 1 << 20;
+
+    fn header(kind: EntryType, size: u64) -> Header {
+        let mut header = Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(size);
+        header.set_mode(0o644);
+        header.set_mtime(1_000_000_000);
+        header
+    }
+
+    /// An entry whose name is not looked at by who makes the archive.
+    fn raw(name: &[u8], kind: EntryType, link: &[u8], bytes: &[u8]) -> Vec<u8> {
+        let mut header = header(kind, bytes.len() as u64);
+        let old = header.as_old_mut();
+        old.name[..name.len()].copy_from_slice(name);
+        old.linkname[..link.len()].copy_from_slice(link);
+        header.set_cksum();
+        let mut block = header.as_bytes().to_vec();
+        block.extend_from_slice(bytes);
+        block.resize(block.len().next_multiple_of(512), 0);
+        block
+    }
+
+    fn file(name: &str, bytes: &[u8]) -> Vec<u8> {
+        raw(name.as_bytes(), EntryType::Regular, b"", bytes)
+    }
+
+    fn unpack(bytes: &[u8]) -> std::result::Result<Tree, ArchiveError> {
+        Tree::of_archive(TreeOptions::new(LIMIT), bytes)
+    }
+
+    fn refused(parts: &[Vec<u8>]) -> Errno {
+        match unpack(&parts.concat()) {
+            Ok(tree) => panic!("{:?}", tree.list_files("", &mut { usize::MAX })),
+            Err(error) => error.errno,
+        }
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn files(tree: &Tree) -> Vec<String> {
+        tree.list_files("", &mut { usize::MAX }).unwrap()
+    }
+
+    fn stat(tree: &Tree, path: &str) -> Filestat {
+        let path = GuestPath::new(path.as_bytes()).unwrap();
+        tree.root_directory(false).path_filestat(path, false).unwrap()
+    }
+
+    #[test]
+    fn an_archive_is_what_was_put_into_it() {
+        let mut builder = Builder::new(Vec::new());
+        let mut add = |name: &str, kind, link: Option<&str>, bytes: &[u8]| {
+            let mut header = header(kind, bytes.len() as u64);
+            match link {
+                Some(link) => builder.append_link(&mut header, name, link).unwrap(),
+                None => builder.append_data(&mut header, name, bytes).unwrap(),
+            }
+        };
+        let long = format!("deep/{}/{}", "n".repeat(200), "m".repeat(255));
+        add("./", EntryType::Directory, None, b"");
+        add("./dir/", EntryType::Directory, None, b"");
+        add("./dir/file", EntryType::Regular, None, b"one");
+        add("dir/link", EntryType::Symlink, Some("../../outside"), b"");
+        add("hard", EntryType::Link, Some("./dir/file"), b"");
+        add("hard-link", EntryType::Link, Some("dir/link"), b"");
+        add(&long, EntryType::Regular, None, &vec![7; 200_000]);
+        add("empty", EntryType::Regular, None, b"");
+        add("pipe", EntryType::Fifo, None, b"");
+        add("twice", EntryType::Regular, None, b"first");
+        add("twice", EntryType::Regular, None, b"second");
+        let bytes = builder.into_inner().unwrap();
+        for archive in
+            [bytes.clone(), gzip(&bytes), [gzip(&bytes[..700]), gzip(&bytes[700..])].concat()]
+        {
+            let tree = unpack(&archive).unwrap();
+            assert_eq!(
+                files(&tree),
+                [&long, "dir/file", "dir/link", "empty", "hard", "hard-link", "twice"]
+                    .map(String::from)
+                    .into_iter()
+                    .collect::<std::collections::BTreeSet<_>>()
+                    .into_iter()
+                    .collect::<Vec<_>>()
+            );
+            assert_eq!(tree.read_file("hard").unwrap(), b"one");
+            assert_eq!(tree.read_file(&long).unwrap(), vec![7; 200_000]);
+            assert_eq!(tree.read_file("twice").unwrap(), b"second");
+            assert_eq!(tree.read_file("dir/link").err(), Some(Errno::Noent));
+            assert_eq!(
+                (stat(&tree, "hard").nlink, stat(&tree, "hard").ino),
+                (2, stat(&tree, "dir/file").ino)
+            );
+            for path in ["dir", "dir/file", "dir/link", "empty"] {
+                assert_eq!(stat(&tree, path).mtim, 1_000_000_000_000_000_000, "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_archive_is_refused() {
+        let whole = file("f", &[1; 2000]);
+        let mut damaged = whole.clone();
+        damaged[3] ^= 1;
+        let mut xz = b"\xfd7zXZ\0".to_vec();
+        xz.resize(2000, 0);
+        for bytes in [
+            vec![],
+            b"no archive".to_vec(),
+            vec![b'x'; 5000],
+            whole[..100].to_vec(),
+            whole[..1000].to_vec(),
+            damaged,
+            xz,
+            gzip(b""),
+            gzip(b"no archive"),
+            gzip(&whole)[..60].to_vec(),
+            b"\x1f\x8b".to_vec(),
+        ] {
+            let error = unpack(&bytes).err().unwrap();
+            assert_eq!(error.errno, Errno::Inval, "{error} of {} bytes", bytes.len());
+        }
+        assert_eq!(files(&unpack(&[0; 1024]).unwrap()), [""; 0], "one without entries");
+        assert_eq!(files(&unpack(&whole).unwrap()), ["f"], "one without an end");
+    }
+
+    #[test]
+    fn names_lead_nowhere_else() {
+        for name in ["../f", "a/../../f", "a/..", "..", "/../f", "./../f"] {
+            assert_eq!(refused(&[file(name, b"x")]), Errno::Notcapable, "{name}");
+            assert_eq!(
+                refused(&[raw(name.as_bytes(), EntryType::Directory, b"", b"")]),
+                Errno::Notcapable,
+                "{name}"
+            );
+            assert_eq!(
+                refused(&[raw(b"f", EntryType::Link, name.as_bytes(), b"")]),
+                Errno::Notcapable,
+                "{name}"
+            );
+        }
+        let tree = unpack(&[file("/etc/passwd", b"x"), file("//b", b"y")].concat()).unwrap();
+        assert_eq!(files(&tree), ["b", "etc/passwd"]);
+        assert_eq!(
+            refused(&[file("a\u{fffd}", b"")].map(|mut block| {
+                block[2] = 0xff;
+                let mut header = Header::from_byte_slice(&block[..512]).clone();
+                header.set_cksum();
+                header.as_bytes().to_vec()
+            })),
+            Errno::Ilseq
+        );
+        let link = |text: &str| raw(b"link", EntryType::Symlink, text.as_bytes(), b"");
+        // Nothing is made behind a link, wherever it leads.
+        for text in ["/etc", "..", ".", "dir"] {
+            assert_eq!(
+                refused(&[
+                    raw(b"dir", EntryType::Directory, b"", b""),
+                    link(text),
+                    file("link/f", b"x")
+                ]),
+                Errno::Notdir,
+                "{text}"
+            );
+            assert_eq!(
+                refused(&[
+                    file("dir/f", b""),
+                    link(text),
+                    raw(b"h", EntryType::Link, b"link/f", b"")
+                ]),
+                Errno::Noent
+            );
+        }
+        // The link is replaced, not what it leads to.
+        let tree = unpack(&[file("g", b"g"), link("g"), file("link", b"f")].concat()).unwrap();
+        assert_eq!(
+            (tree.read_file("g").unwrap(), tree.read_file("link").unwrap()),
+            (b"g".into(), b"f".into())
+        );
+    }
+
+    #[test]
+    fn entries_that_contradict_each_other_are_refused() {
+        let dir = || raw(b"d", EntryType::Directory, b"", b"");
+        let hard = |target: &[u8]| raw(b"h", EntryType::Link, target, b"");
+        for (parts, errno) in [
+            (vec![hard(b"missing")], Errno::Noent),
+            (vec![hard(b"")], Errno::Perm),
+            (vec![hard(b"h")], Errno::Noent),
+            (vec![dir(), hard(b"d")], Errno::Perm),
+            (vec![file("f", b""), hard(b"f/x")], Errno::Noent),
+            (vec![dir(), file("d", b"")], Errno::Isdir),
+            (vec![file("d", b""), dir()], Errno::Notdir),
+            (vec![file("d", b""), file("d/f", b"")], Errno::Notdir),
+            (vec![file(".", b"")], Errno::Isdir),
+            (vec![raw(b"l", EntryType::Symlink, b"", b"")], Errno::Inval),
+        ] {
+            assert_eq!(refused(&parts), errno);
+        }
+        // Of itself, a link is what is there.
+        let tree = unpack(&[file("h", b"x"), hard(b"h")].concat()).unwrap();
+        assert_eq!(tree.read_file("h").unwrap(), b"x");
+    }
+
+    /// A sparse file in GNU's format, of which nothing but a size is there.
+    fn sparse(size: u64) -> Vec<u8> {
+        let mut header = header(EntryType::GNUSparse, 0);
+        let gnu = header.as_gnu_mut().unwrap();
+        gnu.name[0] = b's';
+        gnu.set_real_size(size);
+        gnu.sparse[0].offset.copy_from_slice(format!("{size:011o}\0").as_bytes());
+        gnu.sparse[0].numbytes.copy_from_slice(b"00000000000\0");
+        header.set_cksum();
+        header.as_bytes().to_vec()
+    }
+
+    #[test]
+    fn what_it_may_take_is_bounded() {
+        let size = 8 << 30;
+        assert_eq!(refused(&[sparse(size - 1)]), Errno::Nospc, "a sparse bomb");
+        // Holes count, and take no memory.
+        let tree = unpack(&sparse(500_000)).unwrap();
+        assert_eq!((stat(&tree, "s").size, tree.used_bytes() > 500_000), (500_000, true));
+        let data = vec![0; 1 << 20];
+        assert_eq!(refused(&[file("f", &data)]), Errno::Nospc);
+        let mut huge = header(EntryType::Regular, u64::MAX / 4);
+        huge.set_path("huge").unwrap();
+        huge.set_cksum();
+        assert_eq!(refused(&[huge.as_bytes().to_vec()]), Errno::Nospc, "nothing of it is read");
+        // One name over and over.
+        let many = file("f", b"x").repeat(10_000);
+        assert_eq!(refused(&[gzip(&many)]), Errno::Nospc);
+        let count = (LIMIT / (INODE + NAME)) as usize;
+        let names: Vec<u8> = (0..=count).flat_map(|at| file(&format!("{at:06}"), b"")).collect();
+        assert_eq!(refused(&[gzip(&names)]), Errno::Nospc);
+    }
+
+    const INODE: u64 = super::super::INODE_CHARGE;
+    const NAME: u64 = super::super::NAME_CHARGE;
+
+    #[test]
+    fn headers_are_bounded() {
+        let extended =
+            |kind: u8, bytes: &[u8]| raw(b"././@LongLink", EntryType::new(kind), b"", bytes);
+        let long = vec![b'n'; 1_000_000];
+        assert_eq!(refused(&[extended(b'L', &long), file("f", b"")]), Errno::Nametoolong);
+        assert_eq!(refused(&[extended(b'L', &vec![b'n'; 2 << 20]), file("f", b"")]), Errno::TooBig);
+        assert_eq!(refused(&[extended(b'K', &vec![b'n'; 2 << 20]), file("f", b"")]), Errno::TooBig);
+        let mut pax = b"2000018 path=".to_vec();
+        pax.resize(2_000_000, b'n');
+        assert_eq!(refused(&[extended(b'x', &pax), file("f", b"")]), Errno::TooBig);
+        let one = extended(b'x', b"12 path=abc\n");
+        assert_eq!(refused(&[one.repeat(2), file("f", b"")]), Errno::Inval);
+        let global = extended(b'g', b"12 path=abc\n");
+        assert_eq!(refused(&[gzip(&global.repeat(20_000))]), Errno::Nospc, "without end");
+        assert_eq!(refused(&[extended(b'x', b"no length\n"), file("f", b"")]), Errno::Inval);
+        assert_eq!(refused(std::slice::from_ref(&one)), Errno::Inval, "of nothing");
+        let tree = unpack(&[one, file("f", b"x")].concat()).unwrap();
+        assert_eq!(files(&tree), ["abc"]);
+        let sparse = extended(b'x', b"22 GNU.sparse.major=1\n");
+        assert_eq!(refused(&[sparse, file("f", b"x")]), Errno::Inval);
+        // What is left out may not be endless either.
+        let mut device = header(EntryType::Char, 64 << 20);
+        device.set_cksum();
+        let blocks = [device.as_bytes().to_vec(), vec![0; 64 << 20]].concat();
+        assert_eq!(refused(&[gzip(&blocks)]), Errno::TooBig);
+    }
+
+    #[test]
+    fn times_have_fractions_and_may_be_strange() {
+        for (text, time) in [
+            ("1.5", Some(1_500_000_000)),
+            ("1", Some(1_000_000_000)),
+            ("0.0000000019", Some(1)),
+            ("-5.5", Some(0)),
+            ("99999999999999", Some(u64::MAX)),
+            ("x", None),
+            ("1.x", None),
+            ("", None),
+        ] {
+            assert_eq!(nanoseconds(text.as_bytes()), time, "{text}");
+        }
+        let extended = raw(b"x", EntryType::XHeader, b"", b"20 mtime=1234567.25\n");
+        let tree = unpack(&[extended, file("f", b"")].concat()).unwrap();
+        assert_eq!(stat(&tree, "f").mtim, 1_234_567_250_000_000);
+    }
+
+    #[test]
+    fn random_damage_is_refused_or_harmless() {
+        let mut state = 1_u64;
+        let mut next = |most: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            usize::try_from(state >> 33).unwrap() % most
+        };
+        let whole = [
+            raw(b"d/", EntryType::Directory, b"", b""),
+            file("d/f", &[5; 700]),
+            sparse(9000),
+            raw(b"l", EntryType::Symlink, b"d/f", b""),
+            raw(b"h", EntryType::Link, b"d/f", b""),
+            raw(b"x", EntryType::XHeader, b"", b"12 path=abc\n"),
+            file("g", b"g"),
+        ]
+        .concat();
+        let (mut read, mut refused) = (0, 0);
+        for _ in 0..4000 {
+            let mut bytes = whole.clone();
+            let at = next(bytes.len());
+            bytes[at] = u8::try_from(next(256)).unwrap();
+            if next(2) == 0 {
+                // A header that is wrong and says that it is right.
+                let start = at / 512 * 512;
+                let mut header = Header::from_byte_slice(&bytes[start..start + 512]).clone();
+                header.set_cksum();
+                bytes[start..start + 512].copy_from_slice(header.as_bytes());
+            }
+            bytes.truncate(bytes.len() - next(3) * 200);
+            match unpack(&bytes) {
+                Ok(tree) => {
+                    read += 1;
+                    assert!(tree.used_bytes() <= LIMIT);
+                }
+                Err(_) => refused += 1,
+            }
+        }
+        assert!(read > 500 && refused > 500, "{read} and {refused}");
+    }
 }
