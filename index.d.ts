@@ -161,6 +161,13 @@ export type Preopen =
        * @default 'inside'
        */
       symlinks?: 'inside' | 'deny' | undefined;
+      /**
+       * The directory is read and never changed: what the guest changes is kept in memory, and
+       * {@link WASI.changes} and {@link WASI.commit} tell and write it. `maxBytes` bounds what is
+       * kept, as that of a directory in memory. See docs/filesystems.md.
+       * @default false
+       */
+      overlay?: boolean | { maxBytes?: number | undefined } | undefined;
     }
   | {
       /** The path of a file of the host. The guest opens it by the preopen's name. */
@@ -240,6 +247,20 @@ export interface ModuleLimits {
    * `memoryBytes`
    */
   tableElements?: number | undefined;
+}
+
+/** One thing that a guest has changed. */
+export interface Change {
+  /**
+   * `'modified'` is a file that was written, cut, replaced or given times, or a symbolic link with
+   * another text. A file in the place of a directory, or the other way round, is one `'removed'` and
+   * one `'added'`.
+   */
+  type: 'added' | 'modified' | 'removed';
+  /** The guest's path. */
+  path: string;
+  /** What it is, or was if it was removed. A pipe, socket or device of the host is a `'file'`. */
+  kind: 'file' | 'directory' | 'symlink';
 }
 
 /**
@@ -600,12 +621,12 @@ export class WASI {
   get stderrTruncated(): boolean | undefined;
 
   /**
-   * Reads a file of a preopen in memory.
+   * Reads a file of a preopen in memory, or of an overlay, changed or not.
    *
    * @param guestPath as the guest would open it: below the preopen with the longest name that the
    *   path begins with, of two with one name the later, as C libraries look it up; links are
    *   followed
-   * @returns a copy of its bytes; `undefined` if the path leads to no file of a preopen in memory
+   * @returns a copy of its bytes; `undefined` if the path leads to no such file
    */
   readFile(guestPath: string): Uint8Array | undefined;
 
@@ -621,6 +642,30 @@ export class WASI {
 
   /** The same, and what each is. */
   listFiles(options: { withTypes: true }): { path: string; type: 'file' | 'symlink' }[];
+
+  /**
+   * What the guest has changed, sorted by path: in overlays against the directories below them, in
+   * preopens in memory against what they began with. What was renamed is removed at one path and
+   * added at the other. {@link WASI.readFile} has the bytes.
+   *
+   * @throws `ERR_WASI_LIST_TOO_LONG`: as {@link WASI.listFiles}. `ERR_WASI_CHANGES`: the host's
+   *   directory cannot be read.
+   */
+  changes(): Change[];
+
+  /**
+   * Writes what the guest has changed in overlays to the directories below them. Everything is
+   * written beside its place first, and only put there when all of that has succeeded.
+   *
+   * @param guestPath the name of an overlay, or a path in one, to write what is there and below; by
+   *   default all of every overlay over a directory
+   * @returns what was written
+   * @throws `ERR_INVALID_ARG_VALUE`: there is no such overlay, or it lies over an archive.
+   *   `ERR_ACCESS_DENIED`: the permission model lets the process not write there. `ERR_WASI_COMMIT`:
+   *   the host could not, with the errno's name in `reason`, the guest's `path` where it could not,
+   *   and what was written before in `done`, which is mostly nothing.
+   */
+  commit(guestPath?: string): Change[];
 
   /** How often each function was called and for how many nanoseconds, with the option `stats`. */
   stats(): { [name: string]: FunctionStats } | undefined;

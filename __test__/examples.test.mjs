@@ -7,6 +7,8 @@ import { fileURLToPath } from 'node:url';
 
 const folder = fileURLToPath(new URL('../examples', import.meta.url));
 const SHOWN = {
+  'agent-shell.mjs':
+    /^exit code 0\nadded \/output\/report\.txt\n@@ -1 \+1 @@\n\+file [^]*\nthrown away\non disk: false\n$/,
   'determinism.mjs': /^[0-9a-f]{32}\nthe same again: true\n$/,
   'limits.mjs': /^ERR_WASI_LIMIT hostCalls - .*\nERR_WASI_LIMIT timeoutMs - .*\n$/,
   'memory.mjs':

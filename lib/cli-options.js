@@ -11,6 +11,9 @@ const HELP = `Usage: wasi-rs [run] [options] PROGRAM.wasm [argument...]
 Runs a WASI program, which sees only what it is given. - reads it from stdin.
 
   --dir HOST[::GUEST][:ro]  a directory, as GUEST or as HOST; :ro to read
+  --overlay HOST[::GUEST]   a directory that is not changed: what changes is
+                            kept in memory, gone at the end
+  --changes                 prints what changed there to stderr at the end
   --mem-dir GUEST           an empty directory in memory, gone at the end
   --listen ADDRESS[:block]  127.0.0.1:80, [::1]:80 or /path; :block: it waits
   --tar FILE::GUEST         what a tar archive holds, to read; gzip too
@@ -37,6 +40,8 @@ its stdout, 2 nothing was run.`;
  */
 const OPTIONS = {
   dir: { value: 'HOST[::GUEST][:ro]', many: true },
+  overlay: { value: 'HOST[::GUEST]', many: true },
+  changes: {},
   'mem-dir': { value: 'GUEST', many: true },
   listen: { value: 'ADDRESS[:block]', many: true },
   tar: { value: 'FILE::GUEST', many: true },
@@ -157,6 +162,7 @@ function distance(one, other) {
 
 function asked(values, program, args, functions, environment) {
   const directories = (values.dir ?? []).map(directory);
+  directories.push(...(values.overlay ?? []).map(overlay));
   const memoryDirectories = (values['mem-dir'] ?? []).map((guest) => ({ guest }));
   const archives = (values.tar ?? []).map(archive);
   const seen = new Set();
@@ -185,6 +191,7 @@ function asked(values, program, args, functions, environment) {
     directories,
     memoryDirectories,
     sockets: (values.listen ?? []).map(listener),
+    changes: values.changes === true,
     archives,
     env: variables(values, environment),
     stdin: values.stdin,
@@ -235,6 +242,20 @@ function listener(text) {
     );
   }
   return { host, port, nonblock };
+}
+
+/** HOST[::GUEST] */
+function overlay(text) {
+  const form = '--overlay HOST[::GUEST]';
+  const [host, guest = host, ...more] = text.split('::');
+  if (host === '' || guest === '' || more.length > 0) {
+    throw new UsageError(`--overlay ${text} names no directory: ${form}`);
+  }
+  const mode = /:(ro|rw|wo|r|w|RO)$/.exec(guest);
+  if (mode) {
+    throw new UsageError(`--overlay ${text} ends in ${mode[0]}, and is never changed: ${form}`);
+  }
+  return { host, guest, readOnly: false, overlay: true, text };
 }
 
 /** FILE::GUEST */
