@@ -123,7 +123,9 @@ function checkedRun(kind, options, isolation) {
   };
   return {
     ...own,
-    limits: bounds,
+    // A process bounds what V8 keeps on its own heap.
+    limits: { ...bounds, __proto__: null, allowsHeap: own.isolation === 'process' },
+    outputBytes: job.outputBytes,
     pipes,
     lent,
     checked,
