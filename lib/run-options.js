@@ -104,6 +104,10 @@ function checkedRun(kind, options, isolation) {
     if (all[name] !== undefined) wasis[name] = all[name];
   }
   delete wasis.timeoutMs;
+  if (own.tty !== undefined && (wasis.env === undefined || isRecord(wasis.env))) {
+    const { columns, rows } = own.tty;
+    wasis.env = { COLUMNS: String(columns), LINES: String(rows), ...wasis.env };
+  }
   if (limits !== undefined) wasis.limits = limits;
   for (const [name, byDefault] of Object.entries(STREAMS[kind])) {
     const value = streamOf(kind, name, all[name] ?? byDefault);
@@ -178,6 +182,10 @@ function checkedTty(tty) {
   return { columns, rows, raw };
 }
 
+function isRecord(value) {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 /** A terminal's size counts in 16 bits. */
 function checkSize(value, name) {
   if (typeof value !== 'number') throw wrongType(name, 'of type number', value);
@@ -245,5 +253,6 @@ module.exports = {
   CANNOT_END_THREADS,
   checkedIsolation,
   checkedRun,
+  checkSize,
   DEFAULT_ISOLATION,
 };
