@@ -268,6 +268,8 @@ class GuestProcess {
   run(job, more = {}) {
     const { bytesOfModule } = require('./program.js');
     const { module, ...rest } = job;
+    // First: nothing has changed where it throws.
+    const native = this.#nativeOf(job.native);
     const program = numberOf(module);
     const forget = [];
     const isKnown = this.#modules.delete(program);
@@ -278,7 +280,7 @@ class GuestProcess {
       this.#modules.delete(oldest);
       forget.push(oldest);
     }
-    const sent = { ...rest, ...more, native: this.#nativeOf(job.native) };
+    const sent = { ...rest, ...more, native };
     const run = new ProcessRun(this, job.observers?.stats === true);
     this.#lastRun++;
     this.#channel?.write(encoded({ job: sent, run: this.#lastRun, program, bytes, forget }));
@@ -318,6 +320,8 @@ class GuestProcess {
    */
   async stop(asks = false) {
     this.#markStopped();
+    // Who waits for the end sees it.
+    if (!this.#hasGone) this.hold(true);
     let giveUp = () => {};
     if (asks && this.#run?.isTaken) {
       this.#channel?.write(encoded({ stop: this.#lastRun }));
