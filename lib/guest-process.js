@@ -138,24 +138,39 @@ class GuestProcess {
    * @param {number[]} [needs.lent] descriptors of this process
    * @param {number} [needs.heapBytes] how much the guest may have on V8's heap, about
    */
-  constructor(onExit = () => {}, { pipes = {}, lent = [0, 1, 2], heapBytes } = {}) {
+  constructor(onExit = () => {}, needs = {}) {
+    const isForMany = needs.lent === undefined;
+    const { pipes = {}, lent = [0, 1, 2], heapBytes } = needs;
     checkProcesses();
     this.#onExit = onExit;
     this.#lent = lent.filter(isOpen);
     const pipe = (name) => (pipes[name] ? 'pipe' : 'ignore');
-    const stdio = [pipe('stdin'), pipe('stdout'), 'pipe', 'pipe', pipe('stderr'), ...this.#lent];
-    const options = { stdio, env: environment(), windowsHide: true };
-    const child = spawn(process.execPath, argumentsFor(heapBytes), options);
+    const own = [pipe('stdin'), pipe('stdout'), 'pipe', 'pipe', pipe('stderr')];
+    const begin = () =>
+      spawn(process.execPath, argumentsFor(heapBytes), {
+        stdio: [...own, ...this.#lent],
+        env: environment(),
+        windowsHide: true,
+      });
+    let child;
+    try {
+      child = begin();
+    } catch (error) {
+      // Bun does not pass every descriptor that is open. A pool may never need them.
+      if (error.code !== 'EBADF' || !isForMany) throw error;
+      this.#lent = [];
+      child = begin();
+    }
     this.#child = child;
     this.#channel = child.stdio[3];
     this.stdin = child.stdio[0];
     this.stdout = child.stdio[1];
     this.stderr = child.stdio[4];
     this.#ended = this.#watch();
-    const own = Buffer.from(JSON.stringify({ addon: addonPath(), source: SOURCE }));
+    const text = Buffer.from(JSON.stringify({ addon: addonPath(), source: SOURCE }));
     const head = Buffer.alloc(4);
-    head.writeUInt32LE(own.length);
-    this.#channel?.write(Buffer.concat([head, own]));
+    head.writeUInt32LE(text.length);
+    this.#channel?.write(Buffer.concat([head, text]));
   }
 
   async #watch() {
@@ -169,6 +184,8 @@ class GuestProcess {
       for (const message of this.#inbox.add(Buffer.from(chunk))) this.#take(message);
     });
     child.stderr?.on('error', () => {});
+    // For good: Bun does not let go again what was held twice.
+    child.stderr?.unref?.();
     child.stderr?.on('data', (chunk) => {
       this.#words = Buffer.concat([this.#words, chunk]).subarray(-MOST_WORDS);
     });
@@ -255,7 +272,7 @@ class GuestProcess {
   /** @param {boolean} keeps whether the process keeps this one from ending */
   hold(keeps) {
     const method = keeps ? 'ref' : 'unref';
-    for (const one of [this.#child, this.#channel, this.#child.stderr]) one?.[method]?.();
+    for (const one of [this.#child, this.#channel]) one?.[method]?.();
   }
 
   /**
