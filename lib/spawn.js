@@ -4,6 +4,7 @@
 // and writes in its own thread, and this thread without blocking.
 
 const { Socket } = require('node:net');
+const { Readable, Writable } = require('node:stream');
 const { dropPipeEnd, openPipe } = require('../binding.js');
 const { nodeError } = require('./errors.js');
 const { now } = require('./guest.js');
@@ -41,8 +42,11 @@ class Guest {
     } catch (error) {
       failure = error;
     }
+    const finishes = [];
     for (const name of STREAMS) {
-      const stream = streamOf(name, ends[name]);
+      const { stream, finish } =
+        failure === undefined ? streamOf(name, ends[name]) : noStream(name);
+      finishes.push(finish);
       // What is wrong with a stream is told to who reads or writes it, and ends no process.
       stream.on('error', () => {});
       defineProperty(this, name, { value: stream, enumerable: true });
@@ -53,6 +57,7 @@ class Guest {
     const settled = exited.finally(() => {
       this.#isOver = true;
       for (const { guest } of Object.values(ends)) dropPipeEnd(guest);
+      for (const finish of finishes) finish();
     });
     // Who uses only the streams learns of it there.
     settled.catch((error) => {
@@ -132,20 +137,76 @@ function openPipes({ pipes, checked: { native }, tty }) {
   return ends;
 }
 
-/** The end in this thread. A stream that goes elsewhere has ended. */
+/**
+ * The end in this thread. A stream that goes elsewhere has ended.
+ *
+ * @returns {{ stream: Readable | Writable, finish: () => void }} `finish`: the guest has ended
+ */
 function streamOf(name, end) {
-  const isInput = name === 'stdin';
+  if (name === 'stdin') return inputOf(end);
+  if (end === undefined) return { stream: Readable.from([]), finish() {} };
+  return outputOf(new Socket({ fd: end.host, readable: true, writable: false }));
+}
+
+function inputOf(end) {
   if (end === undefined) {
-    const { Readable, Writable } = require('node:stream');
-    if (!isInput) return Readable.from([]);
-    return new Writable({
+    const stream = new Writable({
       write(_chunk, _encoding, done) {
-        done(nodeError(Error, 'ERR_STREAM_WRITE_AFTER_END', 'The guest has another input'));
+        done(nodeError(Error, 'ERR_WASI_NO_PIPE', 'The guest has another standard input'));
       },
     });
+    return { stream, finish() {} };
   }
-  const socket = new Socket({ fd: end.host, readable: !isInput, writable: isInput });
-  return socket;
+  const stream = new Socket({ fd: end.host, readable: false, writable: true });
+  function finish() {
+    // Who waits for room would wait for ever.
+    if (stream.writableLength > 0) stream.destroy(brokenPipe());
+    else stream.destroy();
+  }
+  return { stream, finish };
+}
+
+/**
+ * What the guest writes. When the guest has ended, what is left in the pipe (64 KiB at most) is
+ * taken out of it, so that a stream that nobody reads keeps no descriptor open.
+ */
+function outputOf(socket) {
+  let isOver = false;
+  const stream = new Readable({
+    read() {
+      socket.resume();
+    },
+    destroy(error, done) {
+      socket.destroy();
+      done(error);
+    },
+  });
+  socket.on('data', (chunk) => {
+    if (!stream.push(chunk) && !isOver) socket.pause();
+  });
+  socket.on('end', () => stream.push(null));
+  socket.on('error', (error) => stream.destroy(error));
+  // Nothing is read before it is asked for.
+  socket.pause();
+  function finish() {
+    isOver = true;
+    socket.resume();
+  }
+  return { stream, finish };
+}
+
+function brokenPipe() {
+  const error = new Error('write EPIPE: the guest has ended');
+  return Object.assign(error, { code: 'EPIPE', syscall: 'write' });
+}
+
+/** Streams of a guest that never was. */
+function noStream(name) {
+  const stream =
+    name === 'stdin'
+      ? new Writable({ write: (_chunk, _encoding, done) => done() })
+      : new Readable({ read() {} });
+  return { stream, finish() {} };
 }
 
 function asError(error) {
