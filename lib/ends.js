@@ -106,4 +106,12 @@ function limitReached(limit, message) {
   return new WASILimitError(message, limit);
 }
 
-module.exports = { WASIExitError, WASILimitError, exitOf, limitReached, stoppedBy };
+/** A trap of the host's making: an import that is not there. */
+function trapOf(message) {
+  const error = uncatchable();
+  error.message = message;
+  captureStackTrace?.(error, trapOf);
+  return error;
+}
+
+module.exports = { WASIExitError, WASILimitError, exitOf, limitReached, stoppedBy, trapOf };

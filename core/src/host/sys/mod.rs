@@ -17,11 +17,12 @@ pub(super) mod names;
 pub use unix::pretend_openat2;
 #[cfg(unix)]
 pub use unix::{
-    Handle, PipeEnd, clock_resolution, clock_time, end_process, errno_from_raw, library_path,
-    open_exact, open_pipe, open_preopen, random, stdio, thread_id, wait, yield_now,
+    Handle, PipeEnd, clock_resolution, clock_time, end_process, errno_from_raw, inherited_pipe,
+    library_path, open_exact, open_pipe, open_preopen, random, stdio, thread_id, wait, yield_now,
 };
 #[cfg(windows)]
 pub use windows::{
-    Handle, PipeEnd, clock_resolution, clock_time, end_process, errno_from_raw, lend, library_path,
-    open_exact, open_pipe, open_preopen, random, stdio, thread_id, wait, yield_now,
+    Handle, PipeEnd, clock_resolution, clock_time, end_process, errno_from_raw, inherited_pipe,
+    lend, library_path, open_exact, open_pipe, open_preopen, random, stdio, thread_id, wait,
+    yield_now,
 };

@@ -14,7 +14,7 @@ mod socket;
 mod stream;
 
 pub use errno::errno_from_raw;
-pub use library::{PipeEnd, library_path, open_pipe};
+pub use library::{PipeEnd, inherited_pipe, library_path, open_pipe};
 pub use stream::Handle;
 
 use crate::abi::{Clockid, Errno, Fdflags, Filestat, Filetype, Timestamp};
