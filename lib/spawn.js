@@ -4,6 +4,7 @@
 // and writes in its own thread, and this thread without blocking.
 
 const { Socket } = require('node:net');
+const { Readable, Writable } = require('node:stream');
 const { dropPipeEnd, openPipe, sharePipeEnd } = require('../binding.js');
 const { nodeError } = require('./errors.js');
 const { now } = require('./guest.js');
@@ -35,6 +36,7 @@ class Guest {
     let checked;
     let ends = {};
     let own = {};
+    const finishes = [];
     let failure;
     try {
       checked = checkedRun('spawn', options);
@@ -43,29 +45,36 @@ class Guest {
         own = processStreams(checked);
       } else {
         ends = openPipes(checked);
-        for (const [name, { host }] of Object.entries(ends)) own[name] = socketOf(name, host);
+        for (const [name, { host }] of Object.entries(ends)) {
+          const { stream, finish } = pipeStream(name, host, this.#handle);
+          own[name] = stream;
+          finishes.push(finish);
+        }
       }
       if (checked.tty !== undefined) own = this.#attachTerminal(checked.tty, own);
     } catch (error) {
       failure = error;
     }
     for (const name of STREAMS) {
-      const stream = own[name] ?? absent(name);
+      const stream = own[name] ?? absent(name, failure === undefined);
       // What is wrong with a stream is told to who reads or writes it, and ends no process.
       stream.on('error', () => {});
       defineProperty(this, name, { value: stream, enumerable: true });
     }
     const exited =
       failure === undefined ? this.#run(wasm, checked, begun) : Promise.reject(failure);
-    const settled = exited.finally(() => {
+    const finish = () => {
       this.#isOver = true;
       for (const { guest } of Object.values(ends)) dropPipeEnd(guest);
+      for (const one of finishes) one();
       checked?.prepared?.process.stop();
-    });
-    // Who uses only the streams learns of it there.
-    settled.catch((error) => {
+    };
+    // Who uses only the streams learns of it there, before they end.
+    exited.catch((error) => {
       for (const name of STREAMS) this[name].destroy(asError(error));
     });
+    const settled = exited.finally(finish);
+    settled.catch(() => {});
     defineProperty(this, 'exited', { value: settled, enumerable: true });
   }
 
@@ -161,10 +170,64 @@ function openPipes({ pipes, checked: { native }, tty }) {
   return ends;
 }
 
-/** This thread's end of a pipe. */
-function socketOf(name, fd) {
-  const isInput = name === 'stdin';
-  return new Socket({ fd, readable: !isInput, writable: isInput });
+/**
+ * This thread's end of a pipe.
+ *
+ * @returns {{ stream: Readable | Writable, finish: () => void }} `finish`: the guest has ended
+ */
+function pipeStream(name, fd, handle) {
+  return name === 'stdin' ? inputOf(fd) : outputOf(fd, handle);
+}
+
+function inputOf(fd) {
+  const stream = new Socket({ fd, readable: false, writable: true });
+  function finish() {
+    // Who waits for room would wait for ever.
+    if (stream.writableLength > 0) stream.destroy(brokenPipe());
+    else stream.destroy();
+  }
+  return { stream, finish };
+}
+
+/**
+ * What the guest writes. When the guest has ended, what is left in the pipe (64 KiB at most) is
+ * taken out of it, so that a stream that nobody reads keeps no descriptor open.
+ */
+function outputOf(fd, handle) {
+  const socket = new Socket({ fd, readable: true, writable: false });
+  let isOver = false;
+  let hasEnded = false;
+  const stream = new Readable({
+    read() {
+      socket.resume();
+    },
+    destroy(error, done) {
+      socket.destroy();
+      done(error);
+    },
+  });
+  socket.on('data', (chunk) => {
+    if (!stream.push(chunk) && !isOver) socket.pause();
+  });
+  socket.on('end', () => {
+    // Of a guest that could not be made, the end is an error, which is on the way.
+    if (isOver || handle.hasStarted?.()) stream.push(null);
+    else hasEnded = true;
+  });
+  socket.on('error', (error) => stream.destroy(error));
+  // Nothing is read before it is asked for.
+  socket.pause();
+  function finish() {
+    isOver = true;
+    if (hasEnded) stream.push(null);
+    else socket.resume();
+  }
+  return { stream, finish };
+}
+
+function brokenPipe() {
+  const error = new Error('write EPIPE: the guest has ended');
+  return Object.assign(error, { code: 'EPIPE', syscall: 'write' });
 }
 
 /** The streams of a process that was started for a guest. */
@@ -187,15 +250,16 @@ function throughout(source) {
   return source.pipe(own);
 }
 
-/** A stream that goes elsewhere: it has ended. */
-function absent(name) {
-  const { Readable, Writable } = require('node:stream');
-  if (name !== 'stdin') return Readable.from([]);
-  return new Writable({
-    write(_chunk, _encoding, done) {
-      done(nodeError(Error, 'ERR_STREAM_WRITE_AFTER_END', 'The guest has another input'));
-    },
-  });
+/** A stream that goes elsewhere: it has ended, unless there is no guest at all. */
+function absent(name, isOver) {
+  if (name === 'stdin') {
+    return new Writable({
+      write(_chunk, _encoding, done) {
+        done(nodeError(Error, 'ERR_WASI_NO_PIPE', 'The guest has another standard input'));
+      },
+    });
+  }
+  return isOver ? Readable.from([]) : new Readable({ read() {} });
 }
 
 function asError(error) {

@@ -42,6 +42,8 @@ async function supervise(run, { timeoutMs, startTimeoutMs, signal }, handle = {}
   const ending = new Promise((resolve) => {
     const end = (why, reason) => resolve(new Ending(why, reason));
     handle.kill = () => end('killed');
+    if (handle.isKilled) end('killed');
+    handle.hasStarted = () => run.startedAt() !== undefined;
     if (signal !== undefined) {
       onAbort = () => end('aborted', signal.reason);
       signal.addEventListener('abort', onAbort, { once: true });
