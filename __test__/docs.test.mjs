@@ -43,7 +43,7 @@ const pages = [
 
 test('there are the pages that a reader looks for', () => {
   assert.deepEqual(
-    ['cli', 'embedding', 'limits', 'migration', 'preview1', 'sandbox', 'threads'].filter(
+    ['cli', 'embedding', 'limits', 'migration', 'preview1', 'run', 'sandbox', 'threads'].filter(
       (name) => !pages.includes(`docs/${name}.md`),
     ),
     [],
@@ -303,7 +303,13 @@ test('the options beyond those of Node are all explained', () => {
     ([, name]) => name,
   );
   assert.ok(names.includes('limits') && names.includes('timeoutMs'));
-  const text = ['README.md', 'docs/embedding.md', 'docs/limits.md', 'docs/sandbox.md']
+  const text = [
+    'README.md',
+    'docs/embedding.md',
+    'docs/limits.md',
+    'docs/run.md',
+    'docs/sandbox.md',
+  ]
     .map(read)
     .join('\n');
   assert.deepEqual(
