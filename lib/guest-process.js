@@ -47,9 +47,6 @@ const KEPT = [
 
 const { bun: isBun, deno: isDeno, electron: isElectron } = process.versions;
 
-/** Bun and Deno count from the start of each process. */
-const IS_ONE_CLOCK = !isBun && !isDeno;
-
 /** What the process runs first: it reads the addon's path and the package's text. */
 const BOOT = `
 const fs = require('node:fs'), { Buffer } = require('node:buffer');
@@ -126,8 +123,6 @@ class GuestProcess {
   #isStopped = false;
   #hasGone = false;
   #onExit;
-  /** By how much the clock here is ahead of the one there, with the way of the fastest message. */
-  #ahead = Infinity;
   /** Which descriptors of this process it was lent. */
   #lent;
 
@@ -238,14 +233,12 @@ class GuestProcess {
     return { gone, reason: 'crash' };
   }
 
-  #take({ run, taken, startedAt, facts, outcome, stopped, left, at }) {
-    if (!IS_ONE_CLOCK) this.#ahead = Math.min(this.#ahead, now() - at);
-    const ahead = IS_ONE_CLOCK ? 0 : this.#ahead;
+  #take({ run, taken, startedAt, facts, outcome, stopped, left }) {
     if (run !== this.#lastRun || this.#run === undefined) return;
     if (taken) this.#run.isTaken = true;
-    if (startedAt !== undefined) this.#run.started = startedAt + ahead;
+    if (startedAt !== undefined) this.#run.started = startedAt;
     if (facts !== undefined) this.#run.facts = facts;
-    if (left !== undefined) this.#run.keep({ ...left, endedAt: left.endedAt + ahead });
+    if (left !== undefined) this.#run.keep(left);
     if (stopped) this.#finish({ gone: new Error('The guest was stopped') });
     if (outcome !== undefined) {
       const { gone } = outcome;
@@ -500,7 +493,9 @@ function start(program, checked) {
   const { process: own, native, caps } = checked.prepared ?? prepare(checked);
   const { module, name, memory, hasStart, what } = program;
   const job = checked.jobFor(name);
-  const more = what.kind === 'threads' ? { name, maxThreads: checked.maxThreads } : {};
+  const { maxThreads } = checked;
+  const { isOwnThread } = checked.checked;
+  const more = what.kind === 'threads' ? { name, maxThreads, isOwnThread } : {};
   let run;
   try {
     const given = { ...job, native: { ...job.native, ...native }, module, memory, hasStart };
