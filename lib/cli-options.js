@@ -8,16 +8,14 @@ const { printable } = require('./printable.js');
 
 const HELP = `Usage: wasi-rs [run] [options] PROGRAM.wasm [argument...]
        wasi-rs inspect FILE.wasm
-
 Runs a WASI program, which sees only what it is given. - reads it from stdin.
 
   --dir HOST[::GUEST][:ro]  a directory, as GUEST or as HOST; :ro to read
-  --overlay HOST[::GUEST]   a directory that is not changed: what changes is
-                            kept in memory, gone at the end
-  --changes                 prints what changed there to stderr at the end
+  --overlay HOST[::GUEST]   a directory whose changes stay in memory
+  --changes                 prints the changes of overlays to stderr at the end
   --mem-dir GUEST           an empty directory in memory, gone at the end
-  --listen ADDRESS[:block]  127.0.0.1:80, [::1]:80 or /path; :block: it waits
   --tar FILE::GUEST         what a tar archive holds, to read; gzip too
+  --listen ADDRESS[:block]  127.0.0.1:80, [::1]:80 or /path; :block: it waits
   --env NAME[=VALUE]        a variable; without a value, that of this process
   --inherit-env             all variables of this process
   --argv0 NAME              what the program is told that it is called
@@ -31,9 +29,7 @@ Runs a WASI program, which sees only what it is given. - reads it from stdin.
   --trace-file FILE         prints them to a file instead
   --stats                   prints calls and time of each function at the end
   -h, --help, -V, --version
-
-Exit codes: the program's; 124 timeout, 134 trap, 137 memory, 141 nobody reads
-its stdout, 2 nothing was run.`;
+Exit: the program's; 2 nothing run, 124 timeout, 134 trap, 137 memory, 141 pipe`;
 
 /**
  * What an option takes: nothing, a value as the message names it, or one that may be left out

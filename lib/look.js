@@ -15,7 +15,7 @@ const UNSTABLE = 'wasi_unstable';
 /** What is no core module: what it is, and what to do. */
 const OTHERS = {
   component:
-    'is a component (WASI 0.2 or later): `wasi-rs FILE` runs it where jco is installed, see docs/components.md',
+    'is a component (WASI 0.2 or later): wasi-rs/p2 and the command run it with jco, see docs/components.md',
   text: 'is WebAssembly text: compile it with wat2wasm or `wasm-tools parse` first',
   gzip: 'is compressed: gunzip it first',
 };
