@@ -47,11 +47,9 @@ const PLATFORMS = {
 
 function load() {
   const platform = thisPlatform();
-  // On a platform without a package, a build lies here all the same.
-  const [built, installed] = PLATFORMS[platform] ?? [
-    () => require(`./wasi-rs.${platform}.node`),
-    undefined,
-  ];
+  // On a platform without a package, a build lies here all the same. A bundler takes no part in it.
+  const addon = `./wasi-rs.${platform}.node`;
+  const [built, installed] = PLATFORMS[platform] ?? [() => require(addon), undefined];
   const errors = [];
   try {
     return built();

@@ -6,10 +6,14 @@
  * @module wasi-rs
  */
 
+// @ts-ignore: without the types of Node, the streams are of any type.
+import type { Readable, Writable } from 'node:stream';
+
 declare global {
   interface SymbolConstructor {
     /** Declared here too, for projects whose `lib` is older than ES2026. */
     readonly dispose: unique symbol;
+    readonly asyncDispose: unique symbol;
   }
 }
 
@@ -51,7 +55,7 @@ export interface WASIOptions {
    * the process ends, as with `process.exit(code)`; in a Worker as well.
    *
    * By default it is `true` with `version`, and without it where an option is used that `node:wasi`
-   * does not have: `outputCap`, `limits`, `clock`, `random`, `sockets` or `sortedReaddir`; a
+   * does not have: `timeoutMs`, `limits`, `clock`, `random`, `sockets` or `sortedReaddir`; a
    * `stdin`, `stdout` or `stderr` that is no number; a preopen that is a `file:` URL or has `path`, `file` or
    * `memory`. `trace` and `stats` only observe, and change nothing. An option that is `undefined`
    * is not used.
@@ -97,6 +101,32 @@ export interface FileURL {
 export type HasDescriptor =
   { readonly fd: number } | { readonly path: string | object; readonly pending: boolean };
 
+/** A stream of Node to read, whose type need not be known here. */
+export interface NodeReadable {
+  read(size?: number): any;
+  unshift(chunk: any, encoding?: any): void;
+  on(event: string, listener: (...args: any[]) => void): any;
+}
+
+/** A stream of Node to write, likewise. */
+export interface NodeWritable {
+  write(chunk: any, ...rest: any[]): boolean;
+  end(...rest: any[]): any;
+  on(event: string, listener: (...args: any[]) => void): any;
+}
+
+/** A `ReadableStream` of the web. */
+export interface WebReadable {
+  readonly locked: boolean;
+  getReader(...options: any[]): any;
+}
+
+/** A `WritableStream` of the web. */
+export interface WebWritable {
+  readonly locked: boolean;
+  getWriter(): any;
+}
+
 /**
  * A preopen that is more than the path of a host's directory. No kind has other keys than these.
  */
@@ -131,6 +161,13 @@ export type Preopen =
        * @default 'inside'
        */
       symlinks?: 'inside' | 'deny' | undefined;
+      /**
+       * The directory is read and never changed: what the guest changes is kept in memory, and
+       * {@link WASI.changes} and {@link WASI.commit} tell and write it. `maxBytes` bounds what is
+       * kept, as that of a directory in memory. See docs/filesystems.md.
+       * @default false
+       */
+      overlay?: boolean | { maxBytes?: number | undefined } | undefined;
     }
   | {
       /** The path of a file of the host. The guest opens it by the preopen's name. */
@@ -152,7 +189,79 @@ export type Preopen =
       maxBytes?: number | undefined;
       /** @default false */
       readOnly?: boolean | undefined;
+    }
+  | {
+      /**
+       * What an archive of `tar` holds, read into memory by the constructor: its bytes, or the path
+       * of the archive on the host. gzip is known by its first bytes. The guest changes nothing of
+       * it: errno 69 (rofs).
+       */
+      tar: string | FileURL | Bytes;
+      /**
+       * How many bytes its files, names and links may take together, holes included; an archive
+       * that takes more is refused (`UVWASI_ENOSPC`).
+       * @default 268435456
+       */
+      maxBytes?: number | undefined;
+      /** An archive is never changed. @default true */
+      readOnly?: true | undefined;
     };
+
+/** What a guest may do, wherever it runs. */
+export interface Limits {
+  /**
+   * How many bytes each stream that is a `'pipe'` and collected holds. Beyond it the guest gets
+   * errno 51 (nospc) of a {@link WASI}, and {@link WASI.stdoutTruncated} is true; {@link run} and a
+   * {@link Pool} end it: `reason: 'output'`.
+   *
+   * @default 67108864
+   */
+  outputBytes?: number | undefined;
+  /**
+   * How many descriptors it may have open, the first ones included; beyond it is errno 33 (mfile).
+   */
+  openFiles?: number | undefined;
+  /** How many bytes it may write in all; beyond it is errno 19 (dquot). */
+  writtenBytes?: number | undefined;
+  /** How many entries of directories it may list in all; beyond it is errno 19 (dquot). */
+  readdirEntries?: number | undefined;
+  /**
+   * How many calls it may make; the next one ends it: `ERR_WASI_LIMIT` out of `start()`, `reason:
+   * 'limit'` of {@link run}.
+   */
+  hostCalls?: number | undefined;
+}
+
+/** Limits that are written into a module before it is compiled. */
+export interface ModuleLimits {
+  /**
+   * How many bytes all linear memories may have together. A guest that grows beyond it gets -1, and
+   * lives. One that asks for more to start is `ERR_WASI_LIMIT` of {@link compile}, and `reason:
+   * 'memory'` of {@link run}. One with structures, arrays or large exceptions, which take other
+   * memory, is `ERR_WASI_UNBOUNDED_MEMORY`; one that has something unknown, a
+   * `WebAssembly.CompileError` with `ERR_WASI_MODULE`.
+   */
+  memoryBytes?: number | undefined;
+  /**
+   * How many elements all tables may have together; likewise. @default 100000 if there is
+   * `memoryBytes`
+   */
+  tableElements?: number | undefined;
+}
+
+/** One thing that a guest has changed. */
+export interface Change {
+  /**
+   * `'modified'` is a file that was written, cut, replaced or given times, or a symbolic link with
+   * another text. A file in the place of a directory, or the other way round, is one `'removed'` and
+   * one `'added'`.
+   */
+  type: 'added' | 'modified' | 'removed';
+  /** The guest's path. */
+  path: string;
+  /** What it is, or was if it was removed. A pipe, socket or device of the host is a `'file'`. */
+  kind: 'file' | 'directory' | 'symlink';
+}
 
 /**
  * A clock: the host's, one that stands at a time, or one that goes on by a step at each reading; in
@@ -213,8 +322,10 @@ export interface OpenedSocket {
 export interface FunctionStats {
   /** How often it was called. */
   calls: number;
-  /** How many nanoseconds that took together. */
+  /** How many nanoseconds that took together; without `waitedNs`. */
   ns: number;
+  /** For how many nanoseconds the guest was suspended in it; only with `suspend`. */
+  waitedNs?: number;
   /**
    * Of `sock_accept`, where there are sockets: how many connections came from each address.
    * Connections of Unix sockets are under `unix`, and those of more than 1,000 addresses under
@@ -234,13 +345,15 @@ export interface TraceEvent {
   args: { [name: string]: unknown };
   /** The errno by name, `'success'` if there is none; `undefined` if the call stopped the guest. */
   errno: string | undefined;
-  /** How long it took, in nanoseconds. */
+  /** How long it took, in nanoseconds; without `waitedNs`. */
   ns: number;
   /**
    * Who is at the other end of the connection that was taken or used, if there is one:
    * `'127.0.0.1:51234'`, `'[::1]:51234'`, `'unix'`.
    */
   peer?: string;
+  /** How long the guest was suspended for it, in nanoseconds; only with `suspend`. */
+  waitedNs?: number;
 }
 
 /**
@@ -297,47 +410,16 @@ export interface EmbedderOptions extends Omit<
     | ((chunk: Uint8Array) => void)
     | undefined;
   /**
-   * How many bytes a `'pipe'` holds; beyond it the guest gets errno 51 (nospc), and {@link
-   * WASI.stdoutTruncated} is true.
-   * @default 67108864
+   * For how many milliseconds the guest may run, 0 to `Infinity`, from the moment `_start` is
+   * called; where you call an export yourself, from the guest's first call on. It stops the guest
+   * at its next call and in each wait, by `ERR_WASI_LIMIT` out of `start()`. A guest that makes no
+   * calls is not stopped in the calling thread: {@link run} stops it.
+   *
+   * @default Infinity
    */
-  outputCap?: number | undefined;
+  timeoutMs?: number | undefined;
   /** What the guest may do. */
-  limits?:
-    | {
-        /**
-         * How many descriptors it may have open, the first ones included; beyond it is errno 33
-         * (mfile).
-         */
-        openFiles?: number | undefined;
-        /** How many bytes it may write in all; beyond it is errno 19 (dquot). */
-        writtenBytes?: number | undefined;
-        /** How many entries of directories it may list in all; beyond it is errno 19 (dquot). */
-        readdirEntries?: number | undefined;
-        /** How many calls it may make; the next one throws `ERR_WASI_LIMIT` out of `start()`. */
-        hostCalls?: number | undefined;
-        /**
-         * For how many milliseconds from its first call on it may make calls; a later one, or one
-         * that still waits, throws `ERR_WASI_LIMIT`. A guest that makes no calls is not stopped:
-         * see {@link runInWorker}.
-         */
-        deadlineMs?: number | undefined;
-        /**
-         * How many bytes all linear memories may have together. For {@link runInWorker} with the
-         * bytes of a module, which it gives maxima: a guest that grows beyond them gets -1. One
-         * that asks for more to start is `ERR_WASI_LIMIT`; one with structures, arrays or large
-         * exceptions, which take other memory, `ERR_WASI_UNBOUNDED_MEMORY`; one that has something
-         * unknown, a `WebAssembly.CompileError` with `ERR_WASI_MODULE`. {@link WASI} refuses it: it
-         * gets a module that is compiled.
-         */
-        memoryBytes?: number | undefined;
-        /**
-         * How many elements all tables may have together; likewise. @default 100000 if there is
-         * `memoryBytes`
-         */
-        tableElements?: number | undefined;
-      }
-    | undefined;
+  limits?: Limits | undefined;
   /**
    * Gets each call after it was made; `true` prints them to the standard error. It never stops or
    * changes the guest: of what the function throws, the first becomes a warning of the process
@@ -345,6 +427,14 @@ export interface EmbedderOptions extends Omit<
    * are those after it until there is room again.
    */
   trace?: boolean | ((event: TraceEvent) => void) | undefined;
+  /**
+   * Whether calls that wait suspend the guest instead of blocking the thread: see {@link
+   * WASI.startAsync}. It takes JSPI, which Node.js 24 and later, Deno and Bun have; elsewhere the
+   * constructor throws `ERR_FEATURE_UNAVAILABLE_ON_PLATFORM`.
+   *
+   * @default false
+   */
+  suspend?: boolean | undefined;
   /** Whether {@link WASI.stats} counts. */
   stats?: boolean | undefined;
   /**
@@ -362,6 +452,40 @@ export interface EmbedderOptions extends Omit<
   sockets?: readonly GuestSocket[] | undefined;
   /** Whether directories list their entries by name. */
   sortedReaddir?: boolean | undefined;
+}
+
+/** Options of a guest that suspends: its streams may take their time. */
+export interface SuspendingOptions extends Omit<EmbedderOptions, 'stdin' | 'stdout' | 'stderr'> {
+  suspend: true;
+  /**
+   * As {@link EmbedderOptions.stdin}, or a function that gives promises of all that, an async iterable,
+   * a `ReadableStream` or a `Readable` of Node, of bytes or text: the guest waits for them. A
+   * stream belongs to one guest. What the guest has not read when it ends goes back to a `Readable`
+   * (`unshift`), and is {@link WASI.unreadInput} otherwise. Without `suspend`, such a stream is a
+   * TypeError of the constructor.
+   *
+   * @default 0
+   */
+  stdin?:
+    | EmbedderOptions['stdin']
+    | ((maxBytes: number) => PromiseLike<Bytes | string | null> | Bytes | string | null)
+    | AsyncIterable<Bytes | string>
+    | WebReadable
+    | NodeReadable;
+  /**
+   * As {@link EmbedderOptions.stdout}, or a function that gives a promise, a `WritableStream` or a
+   * `Writable` of Node. A write is done when the stream has taken it. The stream is ended when the
+   * guest ends, and aborted or destroyed when the guest fails.
+   *
+   * @default 1
+   */
+  stdout?:
+    | EmbedderOptions['stdout']
+    | ((chunk: Uint8Array) => PromiseLike<unknown> | void)
+    | WebWritable
+    | NodeWritable;
+  /** As `stdout`. @default 2 */
+  stderr?: SuspendingOptions['stdout'];
 }
 
 export interface FinalizeBindingsOptions {
@@ -409,7 +533,7 @@ export class WASI {
    *   not read and write everything. What it may read and not write is read-only: every call that
    *   would change something there answers errno 69 (rofs).
    */
-  constructor(options?: WASIOptions | EmbedderOptions);
+  constructor(options?: WASIOptions | EmbedderOptions | SuspendingOptions);
 
   /**
    * The 46 functions of WASI preview1, for use as a guest's imports, by their names in the
@@ -443,7 +567,7 @@ export class WASI {
    * @param instance a `WebAssembly.Instance`, or an object with `exports`
    * @returns 0 if `_start` returned. If it called `proc_exit`, and `returnOnExit` is on, the exit
    *   code, as a signed number of 32 bits.
-   * @throws {Error} `ERR_WASI_LIMIT`: the guest reached `limits.hostCalls` or `limits.deadlineMs`.
+   * @throws {WASILimitError} `ERR_WASI_LIMIT`: the guest reached `limits.hostCalls` or `timeoutMs`.
    *   The property `limit` names the one.
    * @throws {Error} `ERR_WASI_ALREADY_STARTED`: this, `initialize` or `finalizeBindings` was called
    *   before.
@@ -490,19 +614,19 @@ export class WASI {
   /** What the guest wrote to its standard error, if that is a `'pipe'`: a copy. */
   get stderr(): Uint8Array | undefined;
 
-  /** Whether `outputCap` cut what the guest wrote to its standard output, if that is a `'pipe'`. */
+  /** Whether `limits.outputBytes` cut what the guest wrote to its standard output, if that is a `'pipe'`. */
   get stdoutTruncated(): boolean | undefined;
 
-  /** Whether `outputCap` cut what the guest wrote to its standard error, if that is a `'pipe'`. */
+  /** Whether `limits.outputBytes` cut what the guest wrote to its standard error, if that is a `'pipe'`. */
   get stderrTruncated(): boolean | undefined;
 
   /**
-   * Reads a file of a preopen in memory.
+   * Reads a file of a preopen in memory, or of an overlay, changed or not.
    *
    * @param guestPath as the guest would open it: below the preopen with the longest name that the
    *   path begins with, of two with one name the later, as C libraries look it up; links are
    *   followed
-   * @returns a copy of its bytes; `undefined` if the path leads to no file of a preopen in memory
+   * @returns a copy of its bytes; `undefined` if the path leads to no such file
    */
   readFile(guestPath: string): Uint8Array | undefined;
 
@@ -519,8 +643,75 @@ export class WASI {
   /** The same, and what each is. */
   listFiles(options: { withTypes: true }): { path: string; type: 'file' | 'symlink' }[];
 
+  /**
+   * What the guest has changed, sorted by path: in overlays against the directories below them, in
+   * preopens in memory against what they began with. What was renamed is removed at one path and
+   * added at the other. {@link WASI.readFile} has the bytes.
+   *
+   * @throws `ERR_WASI_LIST_TOO_LONG`: as {@link WASI.listFiles}. `ERR_WASI_CHANGES`: the host's
+   *   directory cannot be read.
+   */
+  changes(): Change[];
+
+  /**
+   * Writes what the guest has changed in overlays to the directories below them. Everything is
+   * written beside its place first, and only put there when all of that has succeeded.
+   *
+   * @param guestPath the name of an overlay, or a path in one, to write what is there and below; by
+   *   default all of every overlay over a directory
+   * @returns what was written
+   * @throws `ERR_INVALID_ARG_VALUE`: there is no such overlay, or it lies over an archive.
+   *   `ERR_ACCESS_DENIED`: the permission model lets the process not write there. `ERR_WASI_COMMIT`:
+   *   the host could not, with the errno's name in `reason`, the guest's `path` where it could not,
+   *   and what was written before in `done`, which is mostly nothing.
+   */
+  commit(guestPath?: string): Change[];
+
   /** How often each function was called and for how many nanoseconds, with the option `stats`. */
   stats(): { [name: string]: FunctionStats } | undefined;
+
+  /**
+   * Runs a guest that is a command, as {@link WASI.start} does, for a WASI with `suspend: true`.
+   * While the guest waits, for a clock, a pipe, a socket or a stream, this thread goes on.
+   *
+   * One call of a guest waits at a time. While it waits, other exports may be called and return;
+   * one that would wait as well throws `ERR_WASI_BUSY`.
+   *
+   * @param instance a `WebAssembly.Instance`
+   * @param options `signal` ends a guest that waits at once, and one that computes at its next
+   *   call: the promise rejects with the signal's reason
+   * @returns the exit code. It rejects with what `start` would throw, with what a stream throws, as
+   *   it is, and with an Error `ERR_WASI_CLOSED` if {@link WASI.close} is called while the guest
+   *   waits. It settles when the guest's output streams have ended.
+   * @throws {Error} `ERR_INVALID_STATE`: the WASI was made without `suspend`. `ERR_WASI_WOULD_WAIT`:
+   *   a function of JavaScript stands between the guest and the call that waits.
+   */
+  startAsync(instance: object, options?: { signal?: AbortSignal | undefined }): Promise<number>;
+
+  /**
+   * Prepares a guest that is a reactor, as {@link WASI.initialize} does, likewise.
+   *
+   * @returns `undefined`, or the exit code if `_initialize` called `proc_exit`
+   */
+  initializeAsync(
+    instance: object,
+    options?: { signal?: AbortSignal | undefined },
+  ): Promise<number | void>;
+
+  /**
+   * An export of the guest as a function that may wait.
+   *
+   * @param fn an export of the guest's instance
+   * @returns a function with the same arguments, and a promise of its result. It rejects with what
+   *   the export throws: a {@link WASIExitError} if the guest exits.
+   */
+  promising<A extends any[], R>(fn: (...args: A) => R): (...args: A) => Promise<R>;
+
+  /**
+   * What a guest with `suspend` that has ended had not read of its standard input, if that was a
+   * function or a stream that cannot take it back.
+   */
+  get unreadInput(): Uint8Array | undefined;
 
   /** The same as {@link WASI.close}, for `using wasi = new WASI(...)`. */
   [Symbol.dispose](): void;
@@ -556,43 +747,353 @@ export class WASIExitError extends Error {
   readonly exitCode: number;
 }
 
+/** The end of a guest that reached a limit. No guest can catch it. */
+export class WASILimitError extends Error {
+  /** @param limit for a limit of your own: its name */
+  constructor(message: string, limit: string);
+  readonly code: 'ERR_WASI_LIMIT';
+  /**
+   * The option that bounded the guest: `'timeoutMs'`, `'hostCalls'`, `'outputBytes'`,
+   * `'memoryBytes'` or `'tableElements'`. `'memory'` if the system had no more, and `'kill'` if the
+   * guest was killed.
+   */
+  readonly limit: string;
+}
+
 /** A `WebAssembly.Module`, whether or not the project's `lib` declares it. */
 export type WebAssemblyModule = object;
 
-/** What a command left that ran in a Worker. */
-export interface WorkerResult {
-  /** 0, or what the guest gave to `proc_exit`. */
-  exitCode: number;
-  /** What it wrote to its standard output, unless that went elsewhere. */
-  stdout?: Uint8Array;
-  /** What it wrote to its standard error, unless that went elsewhere. */
-  stderr?: Uint8Array;
-  /** As {@link WASI.stdoutTruncated}. */
-  stdoutTruncated?: boolean;
-  /** As {@link WASI.stderrTruncated}. */
-  stderrTruncated?: boolean;
-  /** As {@link WASI.stats}. */
-  stats?: { [name: string]: FunctionStats };
+/**
+ * What can be run: the path of a file, a URL (`file:`, `https:`, `http:`, `data:`), the bytes of a
+ * module, a `Response` of `fetch` or a `Blob`, a `WebAssembly.Module`, a {@link Program}, or a
+ * promise of one of them.
+ */
+export type WasmSource =
+  | string
+  | URL
+  | ArrayBuffer
+  | SharedArrayBuffer
+  | ArrayBufferView
+  | { arrayBuffer(): Promise<ArrayBuffer> }
+  | WebAssemblyModule
+  | Program
+  | PromiseLike<
+      | string
+      | URL
+      | ArrayBuffer
+      | SharedArrayBuffer
+      | ArrayBufferView
+      | { arrayBuffer(): Promise<ArrayBuffer> }
+      | WebAssemblyModule
+      | Program
+    >;
+
+/** A module that {@link compile} has compiled, for any number of runs. */
+export interface Program {
+  /**
+   * `'command'` has `_start`, and is what can be run; `'threads'` starts threads besides
+   * (wasi-threads). `'reactor'` has only exports to be called.
+   */
+  readonly kind: 'command' | 'reactor' | 'threads';
+  readonly imports: readonly {
+    readonly module: string;
+    readonly name: string;
+    readonly kind: string;
+  }[];
+  readonly exports: readonly { readonly name: string; readonly kind: string }[];
 }
 
 /**
- * Runs a command in a Worker, so that this thread stays free and the guest can be ended at any
- * time. Its standard input is empty, and its output is collected, unless the options say otherwise.
+ * Reads a module, gives its memories and tables maxima, and compiles it once.
  *
- * @param wasm a module or its bytes
- * @param options as for {@link WASI}, but no functions: they cannot be sent to a Worker
- * @param limits `timeoutMs`: after how many milliseconds the guest is ended, whatever it does; any
- *   number from 0 to `Infinity`, which is the default
- * @returns It settles as soon as the result is there, whether or not the thread has ended. It
- *   rejects with the error of a trap, with that of an option, and with `ERR_WASI_LIMIT` when the
- *   time is over. Errors keep their class (of JavaScript's and WebAssembly's own ones), name,
- *   message, code, stack and cause. An exception of WebAssembly that the guest does not catch is an
- *   `Error` with the code `ERR_WASI_EXCEPTION`.
- * @throws {TypeError} `ERR_INVALID_ARG_TYPE`: `timeoutMs` is no number.
- * @throws {RangeError} `ERR_OUT_OF_RANGE`: `timeoutMs` is negative or `NaN`.
+ * ```js
+ * const program = await compile('app.wasm', { limits: { memoryBytes: 64 * 2 ** 20 } });
+ * const { reason, stdout } = await run(program, { args: ['app', '--version'] });
+ * ```
+ *
+ * @returns It rejects with the error of reading the file (`ENOENT`), with a
+ *   `WebAssembly.CompileError` for what is no valid module (`ERR_WASI_MODULE` if it is no module at
+ *   all, or a component), with `ERR_WASI_LIMIT` if it asks for more to start, and with a TypeError
+ *   or RangeError for a wrong option.
  */
-export function runInWorker(
-  wasm: ArrayBuffer | ArrayBufferView | WebAssemblyModule,
-  options?: WASIOptions | EmbedderOptions,
-  limits?: { timeoutMs?: number | undefined },
-): Promise<WorkerResult>;
+export function compile(
+  wasm: WasmSource,
+  options?: { limits?: ModuleLimits | undefined },
+): Promise<Program>;
+
+/** Options of {@link run}, {@link spawn} and {@link Pool.run}. */
+export interface CommonRunOptions extends Omit<
+  EmbedderOptions,
+  'version' | 'returnOnExit' | 'stdin' | 'stdout' | 'stderr' | 'trace' | 'timeoutMs' | 'limits'
+> {
+  /** No other is run. @default 'preview1' */
+  version?: 'preview1' | undefined;
+  /** It always is. @default true */
+  returnOnExit?: true | undefined;
+  /**
+   * The arguments with the program's name **first**: `args: ['app', '--version']`.
+   *
+   * @default [basename] the name of the file, or `program.wasm`
+   */
+  args?: readonly string[] | undefined;
+  /** Prints each call to the host's standard error. @default false */
+  trace?: boolean | undefined;
+  /**
+   * After how many milliseconds, 0 to `Infinity`, the guest is ended, whatever it does: `reason:
+   * 'timeout'`. They count from the moment `_start` is called; neither a queue nor the start
+   * counts. 0 runs nothing.
+   *
+   * @default Infinity
+   */
+  timeoutMs?: number | undefined;
+  /**
+   * How many milliseconds may pass until `_start` is called, once the module is compiled; then
+   * there is an error with the code `ERR_WASI_START_TIMEOUT`.
+   *
+   * @default 10000
+   */
+  startTimeoutMs?: number | undefined;
+  /** Ends the guest, whatever it does. */
+  signal?: AbortSignal | undefined;
+  /** All bounds of the guest but its time. */
+  limits?: (Limits & ModuleLimits) | undefined;
+}
+
+/** What a guest of {@link run} may have as its standard input: text, or what a WASI takes. */
+export type RunInput = string | number | Bytes | HasDescriptor;
+/** Where its output may go: to `'pipe'`, it is collected. */
+export type RunOutput = number | 'inherit' | 'ignore' | 'pipe' | HasDescriptor;
+
+export interface PoolRunOptions extends CommonRunOptions {
+  /**
+   * Text or bytes to read. Of the words, `'inherit'` is the host's standard input, and `'ignore'`
+   * none; for the text `'inherit'` give bytes.
+   *
+   * @default 'ignore'
+   */
+  stdin?: RunInput | undefined;
+  /** @default 'pipe' */
+  stdout?: RunOutput | undefined;
+  /** @default 'pipe' */
+  stderr?: RunOutput | undefined;
+  /** Whether the collected output is text or bytes. @default 'utf8' */
+  encoding?: 'utf8' | 'buffer' | undefined;
+}
+
+export interface RunOptions extends PoolRunOptions {
+  /**
+   * Where the guest runs: in a thread of this process, or in a process of its own, which survives
+   * what V8 answers by ending the process. On Bun and Deno a thread that computes cannot be ended,
+   * so `'thread'` with `timeoutMs` or `signal` is an error there.
+   *
+   * @default 'thread'; 'process' on Bun and Deno
+   */
+  isolation?: 'thread' | 'process' | undefined;
+  /** How many threads a guest of wasi-threads may have beside its first. @default 64 */
+  maxThreads?: number | undefined;
+}
+
+export interface SpawnOptions extends CommonRunOptions {
+  /** A pipe is {@link Guest.stdin}. Others as in {@link RunOptions}. @default 'pipe' */
+  stdin?: RunInput | undefined;
+  /** A pipe is {@link Guest.stdout}. @default 'pipe' */
+  stdout?: RunOutput | undefined;
+  /** A pipe is {@link Guest.stderr}. @default 'pipe' */
+  stderr?: RunOutput | undefined;
+  /** As in {@link RunOptions}; a guest that can be killed. */
+  isolation?: 'thread' | 'process' | undefined;
+  /** As in {@link RunOptions}. @default 64 */
+  maxThreads?: number | undefined;
+  /**
+   * The guest's streams are a terminal of this size, 1 to 65535 each, and `COLUMNS` and `LINES` say
+   * so. It has a line discipline, unless it is `raw`.
+   */
+  tty?: { columns: number; rows: number; raw?: boolean | undefined } | undefined;
+}
+
+/** What is known of a run, however it ended. */
+export interface Ended {
+  /** Whether `limits.outputBytes` cut the output. `files`: there was more than is handed over. */
+  truncated: { stdout: boolean; stderr: boolean; files?: true };
+  /**
+   * The files of preopens in memory, by their absolute paths as the guest would open them. A link
+   * is the file that it leads to. At most 100,000 of them, of at most 512 MiB together.
+   */
+  files: Map<string, Uint8Array>;
+  /**
+   * How large the memories are at the end, in bytes: memories only grow. Those that the module
+   * exports or imports. Of a guest that was ended while it computed, as of its last call.
+   */
+  memoryBytes: number;
+  /** As {@link WASI.stats}, with the option `stats`. */
+  stats?: { [name: string]: { calls: number; ns: number } };
+  /** From the call of `_start` to the end, in milliseconds. */
+  durationMs: number;
+  /** From the call of `run`, `spawn`, or from its turn in the Pool, to that of `_start`. */
+  startMs: number;
+}
+
+/** How a guest ended. */
+export type EndReason =
+  | {
+      /** `_start` returned (0), or the guest called `proc_exit`. */
+      reason: 'exit';
+      exitCode: number;
+      error?: undefined;
+    }
+  | {
+      /**
+       * `'trap'`: a trap, an exhausted stack, an exception that nothing caught. `'crash'`: what ran
+       * the guest has ended.
+       */
+      reason: 'trap' | 'crash';
+      exitCode: null;
+      error: Error;
+    }
+  | {
+      /**
+       * `'timeout'`: `timeoutMs`. `'memory'`: it asked for more to start than it may have, or than
+       * there is. `'limit'`: `limits.hostCalls`. `'output'`: `limits.outputBytes`. `'killed'`:
+       * {@link Guest.kill}.
+       */
+      reason: 'timeout' | 'memory' | 'limit' | 'output' | 'killed';
+      exitCode: null;
+      error: WASILimitError;
+    };
+
+export type RunResult<T extends string | Uint8Array = string> = Ended & {
+  /** What it wrote to its standard output, if that is a `'pipe'`; empty otherwise. */
+  stdout: T;
+  /** What it wrote to its standard error, if that is a `'pipe'`; empty otherwise. */
+  stderr: T;
+} & EndReason;
+
+/** How a guest of {@link spawn} ended. `'aborted'`: by its signal, whose reason is the `error`. */
+export type ExitStatus = Ended &
+  (EndReason | { reason: 'aborted'; exitCode: null; error: unknown });
+
+/**
+ * Runs a program to its end, in a thread of its own. Its standard input is empty and its output
+ * collected, unless the options say otherwise.
+ *
+ * ```js
+ * const { reason, exitCode, stdout, files } = await run('plugin.wasm', {
+ *   args: ['plugin', '/work/in.json'],
+ *   preopens: { '/work': { memory: { 'in.json': '{}' } } },
+ *   timeoutMs: 100,
+ *   limits: { memoryBytes: 64 * 2 ** 20 },
+ * });
+ * ```
+ *
+ * @returns What the guest did resolves, whatever it was: see {@link RunResult}. What is there of
+ *   its output and files is there. It rejects with `signal.reason`, unchanged; with the errors of
+ *   {@link compile} and those of the constructor of {@link WASI}; with a `WebAssembly.LinkError`
+ *   (`ERR_WASI_MISSING_IMPORT`) that names all imports that nobody gives; with a TypeError
+ *   (`ERR_INVALID_ARG_VALUE`) for a reactor; and with `ERR_WASI_START_TIMEOUT`. Errors of the
+ *   guest's thread keep their class, name, message, code, stack and cause.
+ */
+export function run(
+  wasm: WasmSource,
+  options: RunOptions & { encoding: 'buffer' },
+): Promise<RunResult<Uint8Array>>;
+export function run(
+  wasm: WasmSource,
+  options?: RunOptions & { encoding?: 'utf8' | undefined },
+): Promise<RunResult<string>>;
+export function run(
+  wasm: WasmSource,
+  options?: RunOptions,
+): Promise<RunResult<string> | RunResult<Uint8Array>>;
+
+/** A program that runs, with live streams. */
+export interface Guest {
+  /** Writes to the guest's standard input. Errors of it end no process: listen, if you care. */
+  readonly stdin: Writable;
+  /** Reads the guest's standard output. */
+  readonly stdout: Readable;
+  /** Reads the guest's standard error. */
+  readonly stderr: Readable;
+  /**
+   * How it ended. It rejects as the promise of {@link run}, but for an abort; the streams are
+   * destroyed with that error, so who uses only them need not look here.
+   */
+  readonly exited: Promise<ExitStatus>;
+  /** Ends the guest, whatever it does. What it has written can be read. */
+  kill(): void;
+  /**
+   * Gives the guest's terminal another size.
+   *
+   * @throws {Error} `ERR_WASI_NO_TERMINAL`: it was started without `tty`.
+   */
+  resize(columns: number, rows: number): void;
+  /** Kills the guest, waits for its end and destroys its streams. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/**
+ * Starts a program whose standard streams are Node's streams: pipes of the system, with
+ * back-pressure both ways. Returns at once; what is wrong comes out of {@link Guest.exited}.
+ *
+ * ```js
+ * const guest = spawn('wc.wasm');
+ * createReadStream('book.txt').pipe(guest.stdin);
+ * guest.stdout.pipe(process.stdout);
+ * await guest.exited;
+ * ```
+ */
+export function spawn(wasm: WasmSource, options?: SpawnOptions): Guest;
+
+export interface PoolOptions {
+  /** How many Workers there are at most. @default os.availableParallelism() */
+  size?: number | undefined;
+  /** How many runs may wait for one; the next is `ERR_WASI_POOL_FULL`. @default Infinity */
+  maxQueue?: number | undefined;
+  /** After how many runs a Worker is replaced. @default Infinity */
+  maxRunsPerWorker?: number | undefined;
+  /** As in {@link RunOptions}, for all runs. */
+  isolation?: 'thread' | 'process' | undefined;
+}
+
+/**
+ * Warm Workers for any number of programs. Each run has a fresh instance and a fresh WASI. A Worker
+ * whose guest had to be ended is replaced. Those that have nothing to do keep no process from
+ * ending.
+ *
+ * ```js
+ * await using pool = new Pool({ size: 2 });
+ * const program = await compile('handler.wasm', { limits: { memoryBytes: 64 * 2 ** 20 } });
+ * const { stdout } = await pool.run(program, { stdin: request, timeoutMs: 1000 });
+ * ```
+ */
+export class Pool {
+  /**
+   * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`: an option is wrong.
+   * @throws {RangeError} `ERR_OUT_OF_RANGE`: likewise.
+   */
+  constructor(options?: PoolOptions);
+  /**
+   * As {@link run}. A {@link Program} or `WebAssembly.Module` is compiled once, and known again.
+   * Modules of wasi-threads are refused: TypeError, `ERR_INVALID_ARG_VALUE`.
+   *
+   * @returns It also rejects with `ERR_WASI_POOL_FULL`, and with `ERR_WASI_POOL_CLOSED` after
+   *   {@link Pool.close}.
+   */
+  run(
+    wasm: WasmSource,
+    options: PoolRunOptions & { encoding: 'buffer' },
+  ): Promise<RunResult<Uint8Array>>;
+  run(
+    wasm: WasmSource,
+    options?: PoolRunOptions & { encoding?: 'utf8' | undefined },
+  ): Promise<RunResult<string>>;
+  run(
+    wasm: WasmSource,
+    options?: PoolRunOptions,
+  ): Promise<RunResult<string> | RunResult<Uint8Array>>;
+  /** Lets all runs that were asked for come to their end, then ends all Workers. */
+  close(): Promise<void>;
+  /** How many runs wait for a Worker. */
+  readonly queued: number;
+  /** The same as {@link Pool.close}. */
+  [Symbol.asyncDispose](): Promise<void>;
+}

@@ -20,16 +20,13 @@ const {
   collectedOutput,
   createInstance,
   instanceId,
-  isTreeLink,
-  listTreeFiles,
   outputTruncated,
-  readTreeFile,
   shareInstance,
   unshareInstance,
 } = require('./binding.js');
 const { inThisRealm } = require('./lib/bytes.js');
-const { WASIExitError } = require('./lib/ends.js');
-const { accessDenied, constructionFailed, listTooLong, nodeError } = require('./lib/errors.js');
+const { WASIExitError, WASILimitError } = require('./lib/ends.js');
+const { accessDenied, constructionFailed, nodeError } = require('./lib/errors.js');
 const {
   Guest,
   checkRunning,
@@ -53,8 +50,8 @@ const {
   validateUndefined,
 } = require('./lib/options.js');
 
-const { assign, defineProperty } = Object;
-const { apply } = Reflect;
+const { assign, defineProperty, setPrototypeOf } = Object;
+const { apply, construct } = Reflect;
 const { hasOwnProperty: hasOwn } = Object.prototype;
 
 // State lies under symbols with the descriptions that `node:wasi` uses. emnapi, the runtime under
@@ -66,11 +63,15 @@ const kInstance = Symbol('kInstance');
 const kHandle = Symbol('kHandle');
 const kPreopens = Symbol('kPreopens');
 const kSockets = Symbol('kSockets');
+const kOverlays = Symbol('kOverlays');
 /**
  * Whether something of the options works in this thread only: functions, and what watches calls.
  */
 const kOwnThread = Symbol('kOwnThread');
 const kObservation = Symbol('kObservation');
+/** `wasi[kClose]()` closes files of the embedder's file systems that the guest has closed. */
+const kClose = Symbol('kClose');
+const kSuspension = Symbol('kSuspension');
 /**
  * `wasi[kRun](entry)` calls a function that runs the guest, and says how the guest ended: see
  * `runGuest`.
@@ -86,19 +87,26 @@ const kPeerName = Symbol('kPeerName');
 /** `wasi[kShare]()` gives the number under which other threads can attach to the instance. */
 const kShare = Symbol('kShare');
 /**
- * `WASI[kAttach](number, options)` makes a WASI that shares the descriptors of another thread's.
+ * `WASI[kAttach](number)` makes a WASI that shares the descriptors of another thread's.
  */
 const kAttach = Symbol('kAttach');
+/** `WASI[kChecked](checked)` makes a WASI of options that `checkedOptions` has checked. */
+const kChecked = Symbol('kChecked');
+/** `wasi[kGuest]` is the state that its imports share. */
+const kGuest = Symbol('kGuest');
 
 /** What a WASI has of options that attaches to another's: all else is there. */
 const ATTACHED = {
   functions: undefined,
+  served: undefined,
   observers: TRACED_BY_ENVIRONMENT ? { trace: true } : undefined,
   isOwnThread: false,
   names: [],
   sockets: undefined,
+  overlays: [],
   isOurs: false,
   lent: undefined,
+  suspends: false,
 };
 
 const NO_SOCKETS = Object.freeze([]);
@@ -119,8 +127,8 @@ class WASI {
    *   `ERR_ACCESS_DENIED`: the permission model forbids it.
    */
   constructor(options = {}) {
-    const attached = attaching;
-    attaching = undefined;
+    const { attached, prepared } = inner;
+    inner = NOTHING;
     validateObject(options, 'options');
     // Two contracts meet in this class. Without `version` the documentation of Node 18 holds: the
     // guest's exit ends the process. With it that of Node 20 and later holds: `start` returns. So
@@ -128,7 +136,7 @@ class WASI {
     // for this class.
     const versioned = options.version !== undefined;
     const bindingName = versioned ? bindingNameOf(options.version) : 'wasi_snapshot_preview1';
-    const checked = attached === undefined ? checkedOptions(options) : ATTACHED;
+    const checked = prepared ?? checkedOptions(options);
     const handle = attached === undefined ? newInstance(checked.native) : attachInstance(attached);
     const guest = new Guest();
     guest.handle = handle;
@@ -136,16 +144,27 @@ class WASI {
     guest.lent = checked.lent;
     // The guest was compiled against snapshot 0, where some records are laid out differently.
     if (bindingName === 'wasi_unstable') assign(wasiImport, createSnapshot0Imports(guest));
-    const { functions, observers } = checked;
-    if (functions !== undefined) {
+    const { functions, observers, suspends } = checked;
+    if (suspends) {
+      const { Suspension } = require('./lib/suspend.js');
+      guest.suspension = new Suspension(guest, functions);
+      guest.suspension.attachStreams(wasiImport);
+    } else if (functions !== undefined) {
       require('./lib/streams.js').attachStreams(wasiImport, guest, functions);
     }
 
+    if (checked.served !== undefined) {
+      require('./lib/served.js').attachServed(wasiImport, guest, checked.served);
+    }
+
     this[kBindingName] = bindingName;
+    this[kClose] = guest.served?.close;
     this[kSetMemory] = (memory) => useMemory(guest, memory);
     this[kHandle] = handle;
+    this[kGuest] = guest;
     this[kPreopens] = checked.names;
     this[kSockets] = NO_SOCKETS;
+    this[kOverlays] = checked.overlays;
     this[kOwnThread] = checked.isOwnThread;
     this.wasiImport = wasiImport;
     this[kStarted] = false;
@@ -153,6 +172,7 @@ class WASI {
     this[kRun] = (entry) => runGuest(guest, entry);
     this[kCheck] = () => checkRunning(guest);
     this[kObservation] = undefined;
+    this[kSuspension] = guest.suspension;
 
     try {
       let peers;
@@ -177,10 +197,13 @@ class WASI {
           check: () => checkRunning(guest),
           exceed: (limit, message) => exceed(guest, limit, message),
           peers,
+          later: suspends ? (tell) => guest.suspension.later(tell) : undefined,
         });
       }
+      if (suspends) guest.suspension.attachTrampolines(wasiImport);
     } catch (error) {
-      this.close();
+      guest.suspension?.letGo();
+      closeInstance(instanceId(handle));
       throw error;
     }
   }
@@ -216,11 +239,11 @@ class WASI {
    * @throws {TypeError} `ERR_INVALID_ARG_TYPE`: an export is missing or there is one too many
    */
   start(instance) {
-    this.finalizeBindings(instance);
-    const { _start, _initialize } = this[kInstance].exports;
-    validateFunction(_start, 'instance.exports._start');
-    validateUndefined(_initialize, 'instance.exports._initialize');
-    const ended = this[kRun](_start);
+    const entry = commandOf(this, instance);
+    const suspension = this[kSuspension];
+    const run = () => this[kRun](entry);
+    this[kObservation]?.begin();
+    const ended = suspension === undefined ? run() : suspension.runNow(run);
     return ended === undefined ? 0 : ended.exitCode;
   }
 
@@ -235,14 +258,10 @@ class WASI {
    * @throws {TypeError} `ERR_INVALID_ARG_TYPE`
    */
   initialize(instance) {
-    this.finalizeBindings(instance);
-    const { _start, _initialize } = this[kInstance].exports;
-    validateUndefined(_start, 'instance.exports._start');
-    if (_initialize !== undefined) {
-      validateFunction(_initialize, 'instance.exports._initialize');
-      return this[kRun](_initialize)?.exitCode;
-    }
-    return undefined;
+    const entry = reactorOf(this, instance);
+    if (entry === undefined) return undefined;
+    this[kObservation]?.begin();
+    return this[kRun](entry)?.exitCode;
   }
 
   /**
@@ -259,6 +278,8 @@ class WASI {
    */
   close() {
     closeInstance(instanceId(this[kHandle]));
+    this[kSuspension]?.close();
+    this[kClose]?.();
   }
 
   [DISPOSE]() {
@@ -290,7 +311,7 @@ class WASI {
   }
 
   /**
-   * @returns {boolean | undefined} whether `outputCap` cut what the guest wrote to its standard
+   * @returns {boolean | undefined} whether `limits.outputBytes` cut what the guest wrote to its standard
    * output, if that is a `'pipe'`
    */
   get stdoutTruncated() {
@@ -298,7 +319,7 @@ class WASI {
   }
 
   /**
-   * @returns {boolean | undefined} whether `outputCap` cut what the guest wrote to its standard
+   * @returns {boolean | undefined} whether `limits.outputBytes` cut what the guest wrote to its standard
    * error, if that is a `'pipe'`
    */
   get stderrTruncated() {
@@ -306,18 +327,14 @@ class WASI {
   }
 
   /**
-   * Reads a file of a preopen in memory.
+   * Reads a file of a preopen in memory, or of an overlay.
    *
    * @param {string} guestPath as the guest would open it: `/work/config.json` below a preopen
    *   `/work`
    * @returns {Uint8Array | undefined} a copy of its bytes, if there is such a file
    */
   readFile(guestPath) {
-    const names = this[kPreopens];
-    const place = placeOf(names, String(guestPath));
-    if (place === undefined) return undefined;
-    const { index, path } = place;
-    return inThisRealm(readTreeFile(instanceId(this[kHandle]), index, path, names[index] === '/'));
+    return trees().readFile(instanceId(this[kHandle]), this[kPreopens], String(guestPath));
   }
 
   /**
@@ -332,12 +349,32 @@ class WASI {
     checkKeys(options, 'options', ['withTypes']);
     const { withTypes = false } = options;
     validateBoolean(withTypes, 'options.withTypes');
+    return trees().listFiles(instanceId(this[kHandle]), this[kPreopens], withTypes);
+  }
+
+  /**
+   * @returns {{ type: 'added' | 'modified' | 'removed', path: string, kind: 'file' | 'directory' |
+   *   'symlink' }[]} how overlays differ from the directories below them, and preopens in memory
+   *   from what they began with, sorted by path
+   * @throws {Error} `ERR_WASI_LIST_TOO_LONG`: as `listFiles`. `ERR_WASI_CHANGES`: the host's
+   *   directory cannot be read
+   */
+  changes() {
+    return trees().changes(instanceId(this[kHandle]), this[kPreopens]);
+  }
+
+  /**
+   * Writes the changes of overlays to the host's directories below them.
+   *
+   * @param {string} [guestPath] the name of an overlay, or a path in it, if not all is to be
+   *   written
+   * @returns {{ type: string, path: string, kind: string }[]} what was written
+   * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`
+   * @throws {Error} `ERR_WASI_COMMIT`, with what was written in `done`; `ERR_ACCESS_DENIED`
+   */
+  commit(guestPath) {
     const id = instanceId(this[kHandle]);
-    const prefixes = this[kPreopens].map((name) => (name.endsWith('/') ? name : `${name}/`));
-    if (withTypes) return typedFiles(id, prefixes);
-    const files = listTreeFiles(id, prefixes);
-    if (typeof files === 'string') throw listTooLong(files);
-    return files.sort();
+    return trees().commit(id, this[kPreopens], this[kOverlays], guestPath);
   }
 
   /**
@@ -349,13 +386,55 @@ class WASI {
   }
 
   /**
+   * Runs a command as `start` does. A guest that waits holds no thread: needs `suspend: true`.
+   *
+   * @param {object} instance a `WebAssembly.Instance`
+   * @param {{ signal?: AbortSignal }} [options] `signal`: ends the guest; the promise rejects with
+   *   its reason
+   * @returns {Promise<number>} the exit code
+   */
+  async startAsync(instance, options = {}) {
+    const { runAsync } = require('./lib/suspend.js');
+    const begin = () => commandOf(this, instance);
+    return (await runAsync(this[kSuspension], 'startAsync', options, begin)) ?? 0;
+  }
+
+  /**
+   * Prepares a reactor as `initialize` does, likewise.
+   *
+   * @returns {Promise<number | undefined>} the exit code, if the guest called `proc_exit`
+   */
+  async initializeAsync(instance, options = {}) {
+    const { runAsync } = require('./lib/suspend.js');
+    const begin = () => reactorOf(this, instance);
+    return runAsync(this[kSuspension], 'initializeAsync', options, begin);
+  }
+
+  /**
+   * @param {Function} fn an export of the guest's instance
+   * @returns {(...args: unknown[]) => Promise<unknown>} the same function for guests that wait
+   */
+  promising(fn) {
+    const { makePromising } = require('./lib/suspend.js');
+    return makePromising(this[kSuspension], fn);
+  }
+
+  /**
+   * @returns {Uint8Array | undefined} what a guest that has ended had not read of its standard
+   *   input, if that is a stream that cannot take it back
+   */
+  get unreadInput() {
+    return this[kSuspension]?.unread;
+  }
+
+  /**
    * @returns {{ number: number, release: () => void }} what other threads attach with, until the
    * release
    */
   [kShare]() {
     if (this[kOwnThread]) {
       throw new TypeError(
-        'Streams that are functions, call limits, traces and statistics belong to one thread',
+        'Guests that suspend, streams that are functions, file systems that are objects, call limits, traces and statistics belong to one thread',
       );
     }
     const number = shareInstance(instanceId(this[kHandle]));
@@ -377,73 +456,89 @@ function newInstance({ args, env, stdin, stdout, stderr, preopens, extended }) {
   throw constructionFailed(made, preopens[preopen]);
 }
 
-/** As described in index.d.ts; loaded when it is first called. */
-function runInWorker(wasm, options, limits) {
-  return require('./lib/run-in-worker.js').runInWorker(wasm, options, limits);
+/** Takes an instance for a run. @returns {Function} the export that begins a command */
+function commandOf(wasi, instance) {
+  wasi.finalizeBindings(instance);
+  const { _start, _initialize } = wasi[kInstance].exports;
+  validateFunction(_start, 'instance.exports._start');
+  validateUndefined(_initialize, 'instance.exports._initialize');
+  return _start;
 }
 
-/**
- * Where a guest's C library (wasi-libc) looks a path up: below the preopen with the longest name
- * that the path begins with; of two with the same name, the later one. It compares text: a name
- * behind `/./` or `..` is no preopen's to it.
- *
- * @returns {{ index: number, path: string } | undefined} the preopen and the path below it
- */
-function placeOf(names, guestPath) {
-  // A path that does not begin at the root begins at the working directory, which is the root.
-  const path = guestPath.replace(/^\/+/, '');
-  let found;
-  let longest = -1;
-  for (let index = names.length - 1; index >= 0; index--) {
-    const prefix = names[index].replace(/^(?:\/|\.(?:\/|$))+/, '');
-    if (prefix.length <= longest || !path.startsWith(prefix)) continue;
-    // Only whole components match.
-    const next = path[prefix.replace(/\/+$/, '').length];
-    if (prefix !== '' && next !== undefined && next !== '/') continue;
-    longest = prefix.length;
-    found = { index, path: path.slice(prefix.length).replace(/^\/+/, '') || '.' };
+/** Likewise. @returns {Function | undefined} the export that prepares a reactor, if it has one */
+function reactorOf(wasi, instance) {
+  wasi.finalizeBindings(instance);
+  const { _start, _initialize } = wasi[kInstance].exports;
+  validateUndefined(_start, 'instance.exports._start');
+  if (_initialize !== undefined) {
+    validateFunction(_initialize, 'instance.exports._initialize');
   }
-  return found;
+  return _initialize;
 }
 
-/** The files of all trees with their types. A name that has gone meanwhile is left out. */
-function typedFiles(id, prefixes) {
-  // A preopen's number as the prefix: a path alone does not say which of two nested preopens it is
-  // in.
-  const files = listTreeFiles(
-    id,
-    prefixes.map((_, index) => `${index}:`),
-  );
-  if (typeof files === 'string') throw listTooLong(files);
-  return files
-    .map((file) => {
-      const [index] = file.split(':', 1);
-      const path = file.slice(index.length + 1);
-      const isLink = isTreeLink(id, Number(index), path);
-      return { path: prefixes[index] + path, type: isLink ? 'symlink' : 'file', isLink };
-    })
-    .filter(({ isLink }) => isLink !== null)
-    .map(({ path, type }) => ({ path, type }))
-    .sort((one, other) => (one.path < other.path ? -1 : one.path > other.path ? 1 : 0));
+/** Loaded when it is first used. */
+function trees() {
+  return require('./lib/trees.js');
+}
+
+// As described in index.d.ts. What they need is loaded when they are first called.
+
+function compile(wasm, options) {
+  return require('./lib/program.js').compile(wasm, options);
+}
+
+function run(wasm, options) {
+  return require('./lib/run.js').run(wasm, options);
+}
+
+function spawn(wasm, options) {
+  return require('./lib/spawn.js').spawn(wasm, options);
+}
+
+class Pool {
+  constructor(options) {
+    const { Pool: Whole } = require('./lib/pool.js');
+    setPrototypeOf(Pool.prototype, Whole.prototype);
+    return construct(Whole, [options], new.target);
+  }
 }
 
 /**
- * What the next WASI attaches to; not an option, because users' options are read as Node reads
- * them.
+ * How the next WASI is made; no option, because users' options are read as Node reads them.
  */
-let attaching;
+const NOTHING = { attached: undefined, prepared: undefined };
+let inner = NOTHING;
 
 /** A WASI with the descriptors, arguments and environment of another thread's. */
 defineProperty(WASI, kAttach, {
-  value(number, options) {
-    attaching = number;
-    return new WASI(options);
+  value(attached) {
+    inner = { attached, prepared: ATTACHED };
+    return new WASI({ version: 'preview1' });
+  },
+});
+defineProperty(WASI, kChecked, {
+  value(prepared) {
+    inner = { attached: undefined, prepared };
+    return new WASI({ version: 'preview1' });
   },
 });
 
-module.exports = { WASI, WASIExitError, runInWorker };
-// For threads.js and its Workers. Each copy of the package has keys of its own: an addon knows its
-// own instances only.
+module.exports = { Pool, WASI, WASIExitError, WASILimitError, compile, run, spawn };
+// For what runs guests in other threads, and for lib/p2. Each copy of the package has keys of its
+// own: an addon knows its own instances only.
 defineProperty(module.exports, Symbol.for('wasi-rs.keys'), {
-  value: { kAttach, kCheck, kPeerName, kRun, kSetMemory, kShare },
+  value: {
+    kAttach,
+    kCheck,
+    kChecked,
+    kGuest,
+    kHandle,
+    kOwnThread,
+    kPeerName,
+    kPreopens,
+    kRun,
+    kSetMemory,
+    kShare,
+    newInstance,
+  },
 });

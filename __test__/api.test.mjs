@@ -75,7 +75,15 @@ const symbolOf = (wasi, description) =>
   Object.getOwnPropertySymbols(wasi).find((symbol) => symbol.description === description);
 
 test('require and import give the same class', () => {
-  assert.deepEqual(Object.keys(require('../index.js')), ['WASI', 'WASIExitError', 'runInWorker']);
+  assert.deepEqual(Object.keys(require('../index.js')), [
+    'Pool',
+    'WASI',
+    'WASIExitError',
+    'WASILimitError',
+    'compile',
+    'run',
+    'spawn',
+  ]);
   assert.equal(imported.WASI, WASI);
   assert.equal(imported.default.WASI, WASI);
   assert.equal(require('wasi-rs').WASI, WASI);
@@ -84,7 +92,9 @@ test('require and import give the same class', () => {
 test('the prototype has the methods of all versions of Node.js, and our own', () => {
   const nodes = ['finalizeBindings', 'start', 'initialize', 'getImportObject'];
   const collected = ['stdout', 'stderr', 'stdoutTruncated', 'stderrTruncated'];
-  const names = [...nodes, 'close', 'sockets', ...collected, 'readFile', 'listFiles', 'stats'];
+  const suspending = ['startAsync', 'initializeAsync', 'promising', 'unreadInput'];
+  const ours = ['close', 'sockets', ...collected, 'readFile', 'listFiles', 'stats', ...suspending];
+  const names = [...nodes, ...ours];
   assert.deepEqual(Object.getOwnPropertyNames(WASI.prototype), ['constructor', ...names]);
   const dispose = Symbol.dispose ?? Symbol.for('nodejs.dispose');
   for (const key of [...names, dispose]) {

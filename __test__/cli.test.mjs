@@ -206,7 +206,7 @@ test('directories have names, and can be read-only or in memory', () => {
 });
 
 test('what is no core module, or one for something else, is named in one line', () => {
-  says(['component'], 2, /component.*run it with wasmtime/);
+  says(['component'], 2, /component.*npm install @bytecodealliance\/jco/);
   says(['text.wat'], 2, /text.*wat2wasm/);
   says(['packed.wasm.gz'], 2, /compressed: gunzip/);
   says(['empty'], 2, /empty/);
@@ -361,7 +361,7 @@ test('inspect says what a file is, and what it would need', () => {
   );
   assert.match(text('unknown.wasm'), /runs: no, .*env\.one, env\.t\?wo/);
   assert.match(text('unstable.wasm'), /wasi_unstable/);
-  assert.match(text('component'), /^kind: component\n.*wasmtime/);
+  assert.match(text('component'), /^kind: component\n.*jco/);
   assert.match(text('page'), /^kind: other/);
 });
 

@@ -11,7 +11,7 @@ import { types } from 'node:util';
 import { fileURLToPath } from 'node:url';
 
 const require = createRequire(import.meta.url);
-const { WASI, WASIExitError, runInWorker } = require('../index.js');
+const { WASI, WASIExitError, run } = require('../index.js');
 const native = require('../binding.js');
 const wabt = await require('wabt')();
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -54,11 +54,7 @@ const ENDS = {
   proc_exit: [{}, '(call $exit (i32.const 7))', 7],
   'proc_exit, watched': [{ stats: true }, '(call $exit (i32.const 7))', 7],
   'limits.hostCalls': [{ limits: { hostCalls: 0 } }, YIELD, 'ERR_WASI_LIMIT'],
-  'limits.deadlineMs': [
-    { limits: { deadlineMs: 0 } },
-    `(loop $l ${YIELD} (br $l))`,
-    'ERR_WASI_LIMIT',
-  ],
+  timeoutMs: [{ timeoutMs: 0 }, `(loop $l ${YIELD} (br $l))`, 'ERR_WASI_LIMIT'],
   'a stdin that throws': [{ stdin: fail }, STDIN, mine],
   'a stdout that throws': [{ stdout: fail }, STDOUT, mine],
 };
@@ -153,11 +149,11 @@ test('a guest that waits is ended by its deadline, and cannot catch it', (t) => 
       (i32.store (i32.const 1040) (i32.const 1)) (i64.store (i32.const 1048) (i64.const 20000000000))
       (try (do (drop (call $poll (i32.const 1024) (i32.const 2048) (i32.const 1) (i32.const 3000)))) (catch_all))
       (call $ran)))`;
-  const guest = guestOf(wat, { limits: { deadlineMs: 60 } });
+  const guest = guestOf(wat, { timeoutMs: 60 });
   const start = Date.now();
   assert.throws(() => guest.wasi.start(guest.instance), {
     code: 'ERR_WASI_LIMIT',
-    limit: 'deadlineMs',
+    limit: 'timeoutMs',
   });
   assert.ok(Date.now() - start < 10_000);
   assert.equal(guest.after(), 0);
@@ -444,7 +440,7 @@ test('an exit in the start section gives its code', async (t) => {
     exitCode: 5,
   });
   await assert.rejects(WebAssembly.instantiate(module, wasi.getImportObject()), { exitCode: 5 });
-  const { exitCode } = await runInWorker(module);
+  const { exitCode } = await run(module);
   assert.equal(exitCode, 5);
 
   const dir = mkdtempSync(join(tmpdir(), 'wasi-rs-ends-'));

@@ -24,7 +24,7 @@ import vm from 'node:vm';
 
 const require = createRequire(import.meta.url);
 const PACKAGE = fileURLToPath(new URL('..', import.meta.url));
-const { WASI, runInWorker } = require('../index.js');
+const { WASI, run } = require('../index.js');
 const { runThreads } = require('../threads.js');
 const { bytesOf } = require('../lib/bytes.js');
 const { nearest } = require('../lib/guess.js');
@@ -107,9 +107,9 @@ test('a key that an object of ours does not have is an error with a guess', asyn
     });
   }
   const unknown = { code: 'ERR_INVALID_ARG_VALUE', message: /did you mean 'timeoutMs'\?/ };
-  await assert.rejects(runInWorker(new Uint8Array(), {}, { timeout: 5 }), unknown);
+  await assert.rejects(run(new Uint8Array(), { timeout: 5 }), unknown);
   const other = { code: 'ERR_INVALID_ARG_VALUE' };
-  await assert.rejects(runInWorker(new Uint8Array(), {}, { bogus: 1 }), other);
+  await assert.rejects(run(new Uint8Array(), { bogus: 1 }), other);
   await assert.rejects(runThreads(new WASI(), new Uint8Array(), { threads: 1 }), other);
   assert.throws(() => new WASI().listFiles({ types: true }), other);
   // A Map has no keys.
@@ -123,7 +123,9 @@ test('near misses among the options are errors where one of ours is used, and on
     [{ preopen: {} }, 'preopens'],
     [{ preOpens: {} }, 'preopens'],
     [{ readonly: true }, 'preopens[...].readOnly'],
-    [{ timeout: 5 }, 'limits.deadlineMs'],
+    [{ timeout: 5 }, 'timeoutMs'],
+    [{ deadlineMs: 5 }, 'timeoutMs'],
+    [{ outputCap: 5 }, 'limits.outputBytes'],
     [{ openFiles: 5 }, 'limits.openFiles'],
     [{ std_out: 5 }, 'stdout'],
     [{ sortReaddir: true }, 'sortedReaddir'],
@@ -170,7 +172,7 @@ test('undefined is absent, for every option and every key', () => {
     stdout: nothing,
     stderr: nothing,
     returnOnExit: nothing,
-    outputCap: nothing,
+    timeoutMs: nothing,
     limits: nothing,
     clock: nothing,
     random: nothing,
@@ -211,7 +213,7 @@ test('the guest returns on exit where an option of ours is used that does more t
   };
   const open = { fd: 1 };
   for (const options of [
-    { outputCap: 5 },
+    { timeoutMs: Infinity },
     { limits: {} },
     { clock: {} },
     { random: 1 },
@@ -358,7 +360,7 @@ test('what a stream function gives by mistake is an error out of start()', () =>
     );
   }
   for (const stream of ['stdout', 'stderr']) {
-    const taken = started({ [stream]: async () => {} });
+    const taken = started({ [stream]: () => Promise.resolve() });
     const expected = {
       code: 'ERR_INVALID_RETURN_VALUE',
       message: new RegExp(`"options.${stream}"`),
@@ -400,8 +402,8 @@ test('files in memory come in a plain object', () => {
   }
 });
 
-test('output that the cap cut says so', async () => {
-  const whole = started({ stdout: 'pipe', stderr: 'pipe', outputCap: 5 });
+test('output that the limit cut says so', async () => {
+  const whole = started({ stdout: 'pipe', stderr: 'pipe', limits: { outputBytes: 5 } });
   assert.equal(whole.write(1, 'abcde'), 5);
   assert.deepEqual([whole.wasi.stdoutTruncated, whole.wasi.stderrTruncated], [false, false]);
   assert.equal(whole.write(1, ''), 0);
@@ -416,10 +418,10 @@ test('output that the cap cut says so', async () => {
     [undefined, undefined],
   );
   const echo = readFileSync(new URL('guests/open-paths.wasm', import.meta.url));
-  const run = (outputCap) => runInWorker(echo, { args: ['x', '/none'], outputCap });
-  const [cut, all] = [await run(4), await run(4000)];
-  assert.deepEqual([cut.stdout.length, cut.stdoutTruncated, cut.stderrTruncated], [4, true, false]);
-  assert.deepEqual([all.stdoutTruncated, all.stderrTruncated], [false, false]);
+  const bounded = (outputBytes) => run(echo, { args: ['x', '/none'], limits: { outputBytes } });
+  const [cut, all] = [await bounded(4), await bounded(4000)];
+  assert.deepEqual([cut.stdout.length, cut.truncated], [4, { stdout: true, stderr: false }]);
+  assert.deepEqual(all.truncated, { stdout: false, stderr: false });
 });
 
 test('messages name the values that a stream may have', () => {
@@ -550,7 +552,7 @@ test('the package works in a context of its own, which has nothing but the langu
   const context = vm.createContext({ process });
   const load = loadIn(context);
   const theirs = load(join(PACKAGE, 'index.js')).WASI;
-  for (const file of ['observe', 'trace', 'run-in-worker', 'guess', 'bytes']) {
+  for (const file of ['observe', 'trace', 'pool', 'spawn', 'guess', 'bytes']) {
     load(join(PACKAGE, 'lib', `${file}.js`));
   }
   load(join(PACKAGE, 'threads.js'));

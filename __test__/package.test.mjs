@@ -8,7 +8,7 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { codeBlocks, hasSymbolTable, Project } from '../scripts/pack-test.mjs';
-import { platforms } from '../scripts/targets.mjs';
+import { platforms } from '../scripts/process.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const own = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'));
@@ -23,8 +23,8 @@ const IMPOSTORS = ['wasi-rs-wasm32-wasi', 'wasi-rs-wasm32-wasip1', '@napi-rs/was
 /** @type {Project} */
 let project;
 
-before(() => {
-  project = Project.create();
+before(async () => {
+  project = await Project.create();
   fs.copyFileSync(guest('args'), path.join(project.folder, 'demo.wasm'));
 });
 after(() => project?.remove());
@@ -51,6 +51,17 @@ const RUN = `
   const code = wasi.start(new WebAssembly.Instance(wasm, wasi.getImportObject()));
   console.log('exit code', code);
 `;
+/** The same by run() and by spawn(), whose Workers must not run the program itself again. */
+const IN_WORKERS = `
+  import { run, spawn } from 'wasi-rs';
+  const args = ['demo', 'two'];
+  run('demo.wasm', { args }).then(async ({ stdout }) => {
+    console.log(JSON.stringify(stdout));
+    const guest = spawn('demo.wasm', { args });
+    for await (const chunk of guest.stdout) process.stdout.write(chunk);
+  });
+`;
+const RAN_IN_WORKERS = `"2\\n[demo]\\n[two]\\nok\\n"\n2\n[demo]\n[two]\nok\n`;
 const RAN = '2\n[demo]\n[one]\nok\nexit code 0\n';
 
 describe('the package', () => {
@@ -73,7 +84,8 @@ describe('the package', () => {
     ]) {
       assert.ok(files.includes(name), name);
     }
-    const named = own.files.filter((name) => /\.(js|ts|md)$/.test(name));
+    // binding.js is a part of index.js.
+    const named = own.files.filter((name) => /\.(js|ts|md)$/.test(name) && name !== 'binding.js');
     assert.deepEqual(
       named.filter((name) => !files.includes(name)),
       [],
@@ -94,8 +106,10 @@ describe('the package', () => {
     // Those that run in a Worker, and the one that changes `node:wasi`.
     const apart = [
       'lib/cli-watchdog.js',
-      'lib/run-worker.js',
+      'lib/guest-worker.js',
       'lib/threads-worker.js',
+      'lib/worker.js',
+      'lib/worker-binding.js',
       'register.js',
     ];
     for (const name of modules.filter((name) => !apart.includes(name))) {
@@ -187,10 +201,10 @@ describe('the installed package', () => {
 
   it('runs a program in a Worker', () => {
     const text = `import { readFileSync } from 'node:fs';
-      import { runInWorker } from 'wasi-rs';
-      const result = await runInWorker(readFileSync('demo.wasm'), { version: 'preview1', args: ['demo', 'one'] });
-      console.log(typeof result);`;
-    assert.match(program('worker.mjs', text), /^(number|object)$/m);
+      import { run } from 'wasi-rs';
+      const { reason, stdout } = await run(readFileSync('demo.wasm'), { args: ['demo', 'one'] });
+      console.log(reason + '\\n' + stdout);`;
+    assert.equal(program('worker.mjs', text), 'exit\n2\n[demo]\n[one]\nok\n\n');
   });
 
   describe('in a bundle', () => {
@@ -198,9 +212,9 @@ describe('the installed package', () => {
       import { WASI } from 'wasi-rs';
       ${RUN}`;
 
-    async function bundled(format, options) {
+    async function bundled(format, options, text = app) {
       const { build } = await import('esbuild');
-      const entry = project.write('app.mjs', app);
+      const entry = project.write('app.mjs', text);
       const outfile = path.join(project.folder, 'dist', format === 'esm' ? 'app.mjs' : 'app.cjs');
       const common = { bundle: true, platform: 'node', format, logLevel: 'silent' };
       const result = await build({ entryPoints: [entry], outfile, ...common, ...options });
@@ -216,14 +230,14 @@ describe('the installed package', () => {
       });
     }
 
-    it('that leaves only the addon external', async () => {
-      const bundle = await bundled('cjs', { external: ['*.node', 'wasi-rs-*'] });
+    it('that leaves only the addon external, where run() starts Workers', async () => {
+      const bundle = await bundled('cjs', { external: ['*.node', 'wasi-rs-*'] }, app + IN_WORKERS);
       const beside = path.join(path.dirname(bundle), path.basename(project.addon()));
       fs.copyFileSync(project.addon(), beside);
       const hidden = path.join(project.above, 'hidden');
       fs.renameSync(project.package, hidden);
       try {
-        assert.equal(output([bundle]), RAN);
+        assert.equal(output([bundle]), RAN + RAN_IN_WORKERS);
         fs.rmSync(beside);
         assert.match(project.node([bundle]).stderr, /ERR_WASI_ADDON_NOT_LOADED/);
       } finally {

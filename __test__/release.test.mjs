@@ -11,7 +11,7 @@ import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { neededVersions, newestGlibc } from '../scripts/glibc.mjs';
 import { distTag } from '../scripts/publish.mjs';
-import { own } from '../scripts/targets.mjs';
+import { own } from '../scripts/process.mjs';
 import { withFolder } from './support/tree.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));

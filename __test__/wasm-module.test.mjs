@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import test from 'node:test';
 
 const require = createRequire(import.meta.url);
-const { WASI, runInWorker } = require('../index.js');
+const { WASI, run } = require('../index.js');
 const { runThreads } = require('../threads.js');
 const { kindOf, limited, memoryDescriptor, readModule } = require('../lib/wasm-module.js');
 const wabt = await require('wabt')();
@@ -467,36 +467,34 @@ const GROWING = `(module
   (func (export "_start")
     (call $exit (i32.add (memory.grow (i32.const 100)) (i32.const 2)))))`;
 
-test('runInWorker keeps memoryBytes and tableElements', async () => {
+test('run keeps memoryBytes and tableElements', async () => {
   const wasm = compiled(GROWING);
-  assert.equal((await runInWorker(wasm)).exitCode, 3);
-  assert.equal((await runInWorker(wasm, { limits: { memoryBytes: 50 * PAGE } })).exitCode, 1);
-  assert.equal((await runInWorker(wasm, { limits: { memoryBytes: 101 * PAGE } })).exitCode, 3);
+  assert.equal((await run(wasm)).exitCode, 3);
+  assert.equal((await run(wasm, { limits: { memoryBytes: 50 * PAGE } })).exitCode, 1);
+  assert.equal((await run(wasm, { limits: { memoryBytes: 101 * PAGE } })).exitCode, 3);
   const both = { memoryBytes: 50 * PAGE, openFiles: 10 };
-  assert.equal((await runInWorker(wasm, { limits: both })).exitCode, 1);
-  await assert.rejects(runInWorker(wasm, { limits: { memoryBytes: 100 } }), {
-    code: 'ERR_WASI_LIMIT',
-    limit: 'memoryBytes',
-  });
+  assert.equal((await run(wasm, { limits: both })).exitCode, 1);
+  const { reason, error } = await run(wasm, { limits: { memoryBytes: 100 } });
+  assert.deepEqual([reason, error.code, error.limit], ['memory', 'ERR_WASI_LIMIT', 'memoryBytes']);
   const module = new WebAssembly.Module(wasm);
   for (const limit of ['memoryBytes', 'tableElements']) {
-    await assert.rejects(runInWorker(module, { limits: { [limit]: MIB } }), {
+    await assert.rejects(run(module, { limits: { [limit]: MIB } }), {
       name: 'TypeError',
-      message: /compiled module/,
+      message: /is compiled/,
     });
     for (const wrong of ['1', null, 1n]) {
-      await assert.rejects(runInWorker(wasm, { limits: { [limit]: wrong } }), {
+      await assert.rejects(run(wasm, { limits: { [limit]: wrong } }), {
         code: 'ERR_INVALID_ARG_TYPE',
       });
     }
     for (const wrong of [-1, 0.5, Infinity, NaN, 2 ** 53]) {
-      await assert.rejects(runInWorker(wasm, { limits: { [limit]: wrong } }), {
+      await assert.rejects(run(wasm, { limits: { [limit]: wrong } }), {
         code: 'ERR_OUT_OF_RANGE',
       });
     }
     assert.throws(() => new WASI({ version: 'preview1', limits: { [limit]: MIB } }), {
       code: 'ERR_INVALID_ARG_VALUE',
-      message: /runInWorker/,
+      message: /run\(\)/,
     });
   }
 });

@@ -5,7 +5,7 @@ import test from 'node:test';
 import vm from 'node:vm';
 
 const require = createRequire(import.meta.url);
-const { WASI, runInWorker } = require('../index.js');
+const { WASI, WASIExitError, WASILimitError, run } = require('../index.js');
 const { after, endWorker, errorOf, plainError } = require('../lib/workers.js');
 const { runThreads } = require('../threads.js');
 const wabt = await require('wabt')();
@@ -13,8 +13,11 @@ const wabt = await require('wabt')();
 const bytesOf = (wat, features = { exceptions: true, threads: true }) =>
   wabt.parseWat('guest.wat', wat, features).toBinary({}).buffer;
 
-const command = (body, more = '') =>
-  bytesOf(`(module (memory (export "memory") 1) ${more} (func (export "_start") ${body}))`);
+const command = (body, more = '', imports = '') =>
+  bytesOf(
+    `(module ${imports} (memory (export "memory") 1) ${more} (func (export "_start") ${body}))`,
+  );
+const YIELD = '(import "wasi_snapshot_preview1" "sched_yield" (func $yield (result i32)))';
 const DEEP = '(func $deep (result i32) (i32.add (i32.const 1) (call $deep)))';
 
 const rejection = (promise) =>
@@ -27,44 +30,63 @@ function sent(error) {
   return errorOf(structuredClone(plainError(error)));
 }
 
+function assertSays(error, name) {
+  assert.ok(error.message.length > 0 && !/undefined|\[object/.test(error.message), name);
+  assert.ok(error.stack.includes(error.message), name);
+}
+
 /** Exactly of this class, and of this realm. */
 function assertClass(error, Class) {
   assert.equal(Object.getPrototypeOf(error), Class.prototype, String(error));
 }
 
-test('runInWorker rejects with the class of the error', async () => {
+test('what the embedder did wrong rejects with the class of the error', async () => {
   const cases = {
-    'wrong option': [
-      () => runInWorker(command(''), { args: 'x' }),
-      TypeError,
-      'ERR_INVALID_ARG_TYPE',
-    ],
-    'wrong range': [() => runInWorker(command(''), { stdin: -1 }), RangeError, 'ERR_OUT_OF_RANGE'],
+    'wrong option': [{ args: 'x' }, command(''), TypeError, 'ERR_INVALID_ARG_TYPE'],
+    'wrong range': [{ stdin: -1 }, command(''), RangeError, 'ERR_OUT_OF_RANGE'],
     'no such folder': [
-      () => runInWorker(command(''), { preopens: { '/': '/nowhere/at/all' } }),
+      { preopens: { '/': '/nowhere/at/all' } },
+      command(''),
       Error,
       'UVWASI_ENOENT',
     ],
-    'stack exhausted': [() => runInWorker(command('(drop (call $deep))', DEEP)), RangeError],
-    trap: [() => runInWorker(command('unreachable')), WebAssembly.RuntimeError],
-    'no module': [() => runInWorker(Buffer.from('none')), WebAssembly.CompileError],
+    'no module': [{}, Buffer.from('none'), WebAssembly.CompileError, 'ERR_WASI_MODULE'],
+    'an invalid module': [{}, command('drop'), WebAssembly.CompileError],
     'missing import': [
-      () => runInWorker(bytesOf('(module (import "wasi_snapshot_preview1" "no" (func)))')),
+      {},
+      bytesOf('(module (import "wasi_snapshot_preview1" "no" (func)))'),
       WebAssembly.LinkError,
+      'ERR_WASI_MISSING_IMPORT',
     ],
-    'an exception': [
-      () => runInWorker(command('(throw $e)', '(tag $e)')),
-      Error,
-      'ERR_WASI_EXCEPTION',
-    ],
-    limit: [() => runInWorker(command(''), {}, { timeoutMs: 0 }), Error, 'ERR_WASI_LIMIT'],
   };
-  for (const [name, [run, Class, code]] of Object.entries(cases)) {
-    const error = await rejection(run());
+  for (const [name, [options, wasm, Class, code]] of Object.entries(cases)) {
+    const error = await rejection(run(wasm, options));
     assertClass(error, Class);
     assert.equal(error.code, code, name);
-    assert.ok(error.message.length > 0 && !/undefined|\[object/.test(error.message), name);
-    assert.ok(error.stack.includes(error.message), name);
+    assertSays(error, name);
+  }
+});
+
+test('what the guest did resolves with the class of the error', async () => {
+  const cases = {
+    trap: [command('unreachable'), 'trap', WebAssembly.RuntimeError],
+    'stack exhausted': [command('(drop (call $deep))', DEEP), 'trap', RangeError],
+    'an exception': [command('(throw $e)', '(tag $e)'), 'trap', Error, 'ERR_WASI_EXCEPTION'],
+    limit: [
+      command('(drop (call $yield))', '', YIELD),
+      'limit',
+      WASILimitError,
+      'ERR_WASI_LIMIT',
+      { limits: { hostCalls: 0 } },
+    ],
+    time: [command(''), 'timeout', WASILimitError, 'ERR_WASI_LIMIT', { timeoutMs: 0 }],
+  };
+  for (const [name, [wasm, expected, Class, code, options]] of Object.entries(cases)) {
+    const { reason, exitCode, error } = await run(wasm, options);
+    assert.deepEqual([reason, exitCode], [expected, null], name);
+    assertClass(error, Class);
+    assert.equal(error.code, code, name);
+    assertSays(error, name);
   }
 });
 
@@ -105,12 +127,23 @@ test('an error is the same on the other side: class, name, message, code, stack 
       RangeError,
     ],
     [new Error('e', { cause: new WebAssembly.LinkError('f') }), Error],
+    [new WASILimitError('i', 'hostCalls'), WASILimitError],
+    [new WASIExitError(3), WASIExitError],
     [vm.runInNewContext('new TypeError("g")'), TypeError],
     [vm.runInNewContext('new WebAssembly.RuntimeError("h")'), WebAssembly.RuntimeError],
   ]) {
     const copy = sent(error);
     assertClass(copy, Class);
-    for (const key of ['name', 'message', 'stack', 'code', 'limit', 'errno', 'syscall']) {
+    for (const key of [
+      'name',
+      'message',
+      'stack',
+      'code',
+      'limit',
+      'exitCode',
+      'errno',
+      'syscall',
+    ]) {
       assert.equal(copy[key], error[key], key);
     }
     assert.equal(String(copy), String(error));
@@ -146,17 +179,17 @@ test('timeoutMs is any time from 0 to Infinity', async () => {
   const wasm = command('');
   // A timer of Node's takes 31 bits, and ends at once where it is given more.
   for (const timeoutMs of [2 ** 31 - 1, 2 ** 31, 2 ** 40, Number.MAX_VALUE, Infinity, undefined]) {
-    assert.equal((await runInWorker(wasm, {}, { timeoutMs })).exitCode, 0, String(timeoutMs));
+    assert.equal((await run(wasm, { timeoutMs })).exitCode, 0, String(timeoutMs));
   }
-  await assert.rejects(runInWorker(wasm, {}, { timeoutMs: 0 }), { code: 'ERR_WASI_LIMIT' });
+  assert.equal((await run(wasm, { timeoutMs: 0 })).reason, 'timeout');
   for (const timeoutMs of [-1, NaN, -Infinity]) {
-    await assert.rejects(runInWorker(wasm, {}, { timeoutMs }), {
+    await assert.rejects(run(wasm, { timeoutMs }), {
       name: 'RangeError',
       code: 'ERR_OUT_OF_RANGE',
     });
   }
   for (const timeoutMs of ['100', null, 5n]) {
-    await assert.rejects(runInWorker(wasm, {}, { timeoutMs }), { code: 'ERR_INVALID_ARG_TYPE' });
+    await assert.rejects(run(wasm, { timeoutMs }), { code: 'ERR_INVALID_ARG_TYPE' });
   }
 });
 
@@ -193,8 +226,8 @@ test(
       return new Promise(() => {});
     });
     const start = performance.now();
-    const { exitCode } = await runInWorker(command(''));
-    await rejection(runInWorker(command('unreachable')));
+    const { exitCode } = await run(command(''));
+    await run(command('unreachable'));
     // To end a Worker is given up after a second.
     assert.ok(isAsked && exitCode === 0);
     assert.ok(performance.now() - start < 900, `${performance.now() - start} ms`);

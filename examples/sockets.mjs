@@ -1,11 +1,10 @@
-// A guest that serves HTTP in a Worker. It takes connections from a socket that it is given.
+// A guest that serves HTTP in a thread of its own. It takes connections from a socket that it is given.
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
 import http from 'node:http';
 import net from 'node:net';
-import { runInWorker } from '../index.js';
+import { run } from '../index.js';
 
-// A port that is free now. `new WASI` tells the port of { port: 0 }; a Worker does not.
+// A port that is free now. `new WASI` tells the port of { port: 0 }; `run` does not.
 const probe = net.createServer().listen(0, '127.0.0.1');
 await once(probe, 'listening');
 const { address: host, port } = probe.address();
@@ -13,7 +12,7 @@ probe.close();
 await once(probe, 'close');
 
 const server = new URL('../__test__/guests/servers/http-blocking.wasm', import.meta.url);
-const ended = runInWorker(await readFile(server), {
+const ended = run(server, {
   args: ['server', '3'],
   sockets: [{ host, port, nonblock: false }],
 });

@@ -12,7 +12,11 @@ async function run(options) {
   return wasi;
 }
 
-const { stdout } = await run({ stdin: new Uint8Array(), stdout: 'pipe', outputCap: 1024 });
+const { stdout } = await run({
+  stdin: new Uint8Array(),
+  stdout: 'pipe',
+  limits: { outputBytes: 1024 },
+});
 console.log('collected:', JSON.stringify(new TextDecoder().decode(stdout)));
 
 await run({ stdout: (chunk) => console.log('a chunk of', chunk.length, 'bytes') });

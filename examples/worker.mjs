@@ -1,10 +1,10 @@
 // A command in a Worker: the result as a promise, and an end to a guest that never makes one.
 import { readFile } from 'node:fs/promises';
-import { runInWorker } from '../index.js';
+import { run } from '../index.js';
 
 const wasm = await readFile(new URL('../demo/demo.wasm', import.meta.url));
-const { exitCode, stdout } = await runInWorker(wasm, { args: ['demo'] }, { timeoutMs: 10_000 });
-console.log(exitCode, JSON.stringify(new TextDecoder().decode(stdout)));
+const { reason, exitCode, stdout } = await run(wasm, { args: ['demo'], timeoutMs: 10_000 });
+console.log(reason, exitCode, JSON.stringify(stdout));
 
 // (module (memory (export "memory") 1) (func (export "_start") (loop (br 0))))
 const endless = Uint8Array.from(
@@ -15,6 +15,5 @@ const endless = Uint8Array.from(
     'hex',
   ),
 );
-await runInWorker(endless, {}, { timeoutMs: 100 }).catch(({ code, limit }) =>
-  console.log(code, limit),
-);
+const late = await run(endless, { timeoutMs: 100 });
+console.log(late.reason, late.error.limit);

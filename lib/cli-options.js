@@ -11,8 +11,12 @@ const HELP = `Usage: wasi-rs [run] [options] PROGRAM.wasm [argument...]
 Runs a WASI program, which sees only what it is given. - reads it from stdin.
 
   --dir HOST[::GUEST][:ro]  a directory, as GUEST or as HOST; :ro to read
+  --overlay HOST[::GUEST]   a directory that is not changed: what changes is
+                            kept in memory, gone at the end
+  --changes                 prints what changed there to stderr at the end
   --mem-dir GUEST           an empty directory in memory, gone at the end
   --listen ADDRESS[:block]  127.0.0.1:80, [::1]:80 or /path; :block: it waits
+  --tar FILE::GUEST         what a tar archive holds, to read; gzip too
   --env NAME[=VALUE]        a variable; without a value, that of this process
   --inherit-env             all variables of this process
   --argv0 NAME              what the program is told that it is called
@@ -36,8 +40,11 @@ its stdout, 2 nothing was run.`;
  */
 const OPTIONS = {
   dir: { value: 'HOST[::GUEST][:ro]', many: true },
+  overlay: { value: 'HOST[::GUEST]', many: true },
+  changes: {},
   'mem-dir': { value: 'GUEST', many: true },
   listen: { value: 'ADDRESS[:block]', many: true },
+  tar: { value: 'FILE::GUEST', many: true },
   env: { value: 'NAME[=VALUE]', many: true },
   'inherit-env': {},
   argv0: { value: 'NAME' },
@@ -155,9 +162,11 @@ function distance(one, other) {
 
 function asked(values, program, args, functions, environment) {
   const directories = (values.dir ?? []).map(directory);
+  directories.push(...(values.overlay ?? []).map(overlay));
   const memoryDirectories = (values['mem-dir'] ?? []).map((guest) => ({ guest }));
+  const archives = (values.tar ?? []).map(archive);
   const seen = new Set();
-  for (const { guest } of [...directories, ...memoryDirectories]) {
+  for (const { guest } of [...directories, ...memoryDirectories, ...archives]) {
     const name = guest.replace(/(?<=.)\/+$/, '');
     if (seen.has(name)) {
       throw new UsageError(
@@ -182,6 +191,8 @@ function asked(values, program, args, functions, environment) {
     directories,
     memoryDirectories,
     sockets: (values.listen ?? []).map(listener),
+    changes: values.changes === true,
+    archives,
     env: variables(values, environment),
     stdin: values.stdin,
     invoke: values.invoke,
@@ -231,6 +242,29 @@ function listener(text) {
     );
   }
   return { host, port, nonblock };
+}
+
+/** HOST[::GUEST] */
+function overlay(text) {
+  const form = '--overlay HOST[::GUEST]';
+  const [host, guest = host, ...more] = text.split('::');
+  if (host === '' || guest === '' || more.length > 0) {
+    throw new UsageError(`--overlay ${text} names no directory: ${form}`);
+  }
+  const mode = /:(ro|rw|wo|r|w|RO)$/.exec(guest);
+  if (mode) {
+    throw new UsageError(`--overlay ${text} ends in ${mode[0]}, and is never changed: ${form}`);
+  }
+  return { host, guest, readOnly: false, overlay: true, text };
+}
+
+/** FILE::GUEST */
+function archive(text) {
+  const [file, guest, ...more] = text.split('::');
+  if (!file || !guest || more.length > 0) {
+    throw new UsageError(`--tar ${text} names no archive and directory: --tar FILE::GUEST`);
+  }
+  return { file, guest };
 }
 
 function variables({ env: texts = [], 'inherit-env': inherits }, environment) {

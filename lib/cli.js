@@ -79,6 +79,10 @@ function reason(error) {
 async function run(bytes, asked) {
   const name = asked.program === '-' ? 'the program' : asked.program;
   const { check, classify, FUNCTIONS, look } = require('./cli-look.js');
+  if (require('./wasm-module.js').kindOf(bytes) === 'component') {
+    const tools = { ending, opened, say, trapped, wasiOptions, watchdog };
+    return require('./cli-component.js').runComponent(bytes, asked, name, tools);
+  }
   const module = look(bytes, name);
   const what = classify(module);
   check(what, module, asked, name);
@@ -110,6 +114,7 @@ async function run(bytes, asked) {
   } catch (error) {
     throw new UsageError(error.message);
   }
+  end.wasi = wasi;
   if (asked.sockets.length > 0) {
     tellPorts(asked.sockets, wasi.sockets);
     for (const { path, identity } of files) {
@@ -180,11 +185,12 @@ function bounded(bytes, { maxMemory }, name) {
 
 function wasiOptions(asked, what) {
   const preopens = {};
-  for (const { host, guest, readOnly, text } of asked.directories) {
-    checkDirectory(host, text);
-    preopens[guest] = { path: host, readOnly };
+  for (const { host, guest, readOnly, overlay = false, text } of asked.directories) {
+    checkDirectory(host, `--${overlay ? 'overlay' : 'dir'} ${text}`);
+    preopens[guest] = { path: host, readOnly, overlay };
   }
   for (const { guest } of asked.memoryDirectories) preopens[guest] = { memory: {} };
+  for (const { file, guest } of asked.archives) preopens[guest] = { tar: file };
   let stdin = 'inherit';
   if (asked.program === '-') stdin = 'ignore';
   if (asked.stdin !== undefined && asked.stdin !== '-') stdin = opened(asked.stdin, 'r', '--stdin');
@@ -211,15 +217,15 @@ function tellPorts(asked, sockets) {
   });
 }
 
-function checkDirectory(host, text) {
+function checkDirectory(host, option) {
   let isDirectory;
   try {
     isDirectory = statSync(host).isDirectory();
   } catch (error) {
     const why = /^(ENOENT|ENOTDIR)$/.test(error.code) ? 'no such directory' : reason(error);
-    throw new UsageError(`--dir ${text}: ${host}: ${why}`);
+    throw new UsageError(`${option}: ${host}: ${why}`);
   }
-  if (!isDirectory) throw new UsageError(`--dir ${text}: ${host}: not a directory`);
+  if (!isDirectory) throw new UsageError(`${option}: ${host}: not a directory`);
 }
 
 function opened(path, flags, option) {
@@ -405,13 +411,15 @@ function conditions() {
  * background what will not be run any more; so `exit` handlers run, and then the process ends by
  * `_exit`. A debugger or a profiler gets the ordinary end.
  *
- * @returns {((code: number) => Promise<void>) & { now?: (code: number) => never }} `now` where
- *   nothing has to be waited for
+ * @returns {((code: number) => Promise<void>) & { now?: (code: number) => never, wasi?: object }}
+ *   `now` where nothing has to be waited for; `wasi` is to be set to the guest's, whose changes are
+ *   reported
  */
 function ending(asked, functions, counts) {
   const { exitProcess } = require('../binding.js');
   const { isWatched, hasOthers } = conditions();
   const report = () => {
+    if (asked.changes && end.wasi !== undefined) say(2, changed(end.wasi));
     if (counts !== undefined) say(2, require('./cli-trace.js').statistics(functions, counts));
   };
   const now = (code) => {
@@ -437,6 +445,23 @@ function ending(asked, functions, counts) {
     };
   }
   return end;
+}
+
+/** A line for each path: A, M or D, as Git has it. */
+function changed(wasi) {
+  const { printable } = require('./cli-look.js');
+  const LETTERS = { added: 'A', modified: 'M', removed: 'D' };
+  try {
+    return wasi
+      .changes()
+      .map(({ type, path, kind }) => {
+        const slash = kind === 'directory' ? '/' : '';
+        return `${LETTERS[type]} ${printable(path)}${slash}\n`;
+      })
+      .join('');
+  } catch (error) {
+    return `wasi-rs: --changes: ${error.message}\n`;
+  }
 }
 
 function isInspected() {

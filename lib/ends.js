@@ -82,12 +82,42 @@ function stoppedBy(cause) {
   return error;
 }
 
+/** The end of a guest that reached a limit of the embedder's. */
+class WASILimitError extends Error {
+  /**
+   * @param {string} message
+   * @param {string} limit the name of the option
+   */
+  constructor(message, limit) {
+    const error = setPrototypeOf(uncatchable(), new.target.prototype);
+    nodeErrorFrom(error, 'ERR_WASI_LIMIT', String(message), new.target);
+    error.limit = limit;
+    return error;
+  }
+}
+defineProperty(WASILimitError.prototype, 'name', {
+  value: 'WASILimitError',
+  configurable: true,
+  writable: true,
+});
+
 /** The end of a guest that reached a limit of the embedder's: `limit` names it. */
 function limitReached(limit, message) {
-  const error = setPrototypeOf(uncatchable(), Error.prototype);
-  nodeErrorFrom(error, 'ERR_WASI_LIMIT', message, limitReached);
-  error.limit = limit;
-  return error;
+  return new WASILimitError(message, limit);
 }
 
-module.exports = { WASIExitError, exitOf, limitReached, stoppedBy };
+/** An end of a guest by an error with Node's `code`. */
+function endedBy(code, message) {
+  const error = setPrototypeOf(uncatchable(), Error.prototype);
+  return nodeErrorFrom(error, code, message, endedBy);
+}
+
+module.exports = {
+  WASIExitError,
+  WASILimitError,
+  endedBy,
+  exitOf,
+  limitReached,
+  stoppedBy,
+  uncatchable,
+};

@@ -14,9 +14,16 @@ module.exports = {
   INSTANCE: 20,
   CONTINUES: 21,
   OUTCOME: 22,
+  WAITS_FOR: 23,
+  RESUME: 24,
   CREATED: 26,
+  NAMED_MEMORY: 23,
   // Outcomes that are no errno.
   AGAIN: 256,
   MEMORY: 257,
   EXIT: 258,
+  ASK: 260,
+  WOULD_WAIT: 261,
+  FAILED: 1,
+  TRAPS: 512,
 };

@@ -5,9 +5,12 @@
 // Names that other interfaces have for the same. All in lower case, without `_` and `-`.
 const ALIASES = {
   __proto__: null,
-  timeout: ['timeoutMs', 'limits.deadlineMs'],
-  timeoutms: ['limits.deadlineMs'],
-  deadline: ['limits.deadlineMs'],
+  timeout: ['timeoutMs'],
+  deadline: ['timeoutMs'],
+  deadlinems: ['timeoutMs'],
+  outputcap: ['limits.outputBytes', 'outputBytes'],
+  maxmemory: ['limits.memoryBytes', 'memoryBytes'],
+  memorylimit: ['limits.memoryBytes', 'memoryBytes'],
   maxfds: ['limits.openFiles', 'openFiles'],
   seed: ['random'],
   argv: ['args'],

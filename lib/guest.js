@@ -6,7 +6,17 @@
 const { setMemory, clockResolutions: resolutions, exitProcess } = require('../binding.js');
 const { WASIExitError, exitOf, limitReached, stoppedBy } = require('./ends.js');
 const { nodeError } = require('./errors.js');
-const { AGAIN, CONTINUES, CREATED, EXIT, MEMORY, OUTCOME, u32 } = require('./frame.js');
+const {
+  AGAIN,
+  ASK,
+  CONTINUES,
+  CREATED,
+  EXIT,
+  MEMORY,
+  OUTCOME,
+  WOULD_WAIT,
+  u32,
+} = require('./frame.js');
 
 const { apply, getOwnPropertyDescriptor } = Reflect;
 // Captured at load: tests and programs replace both on `process`.
@@ -59,8 +69,14 @@ class Guest {
   ended = undefined;
   /** The value that `createInstance` returned. Collecting it releases the instance. */
   handle = undefined;
+  /** Where other threads see how large the memory is, in bytes: a `Float64Array` with one number. */
+  size = undefined;
   /** Objects whose descriptors the guest uses: collecting one would close its descriptor. */
   lent = undefined;
+  /** The file systems of the embedder, if there are any: see `served.js`. */
+  served = undefined;
+  /** What suspends the guest, if it may be suspended: see `suspend.js`. */
+  suspension = undefined;
 }
 
 /** Lets the imports work on another memory. The brand is checked, so no look-alike will do. */
@@ -86,6 +102,7 @@ function setView(guest, buffer) {
   const length = apply(getLength, bytes, []);
   guest.view = bytes;
   guest.knownLength = length;
+  if (guest.size !== undefined) guest.size[0] = length;
   // A memory may end within a word.
   guest.words = new ViewOfWords(buffer, 0, (length - (length % 4)) / 4);
 }
@@ -126,13 +143,17 @@ function runGuest(guest, entry) {
     ended = guest.ended;
     if (ended === undefined || error !== guest.end) throw error;
   } finally {
-    if (--guest.running === 0) {
-      guest.end = undefined;
-      guest.ended = undefined;
-    }
+    leave(guest);
   }
   if (ended !== undefined && ended.failed) throw ended.error;
   return ended;
+}
+
+/** A call that runs the guest has returned. */
+function leave(guest) {
+  if (--guest.running > 0) return;
+  guest.end = undefined;
+  guest.ended = undefined;
 }
 
 function checkRunning(guest) {
@@ -144,17 +165,22 @@ function checkRunning(guest) {
  * has not returned, each further import throws it again.
  */
 function stop(guest, end, ended) {
+  halt(guest, end, ended);
+  throw end;
+}
+
+/** The same from outside of the guest's calls. */
+function halt(guest, end, ended) {
   if (guest.running === 0) {
     apply(setOwner, owners, [end, guest]);
-  } else {
-    guest.end = end;
-    guest.ended = ended;
-    // Calls look for an end only where they find no view of the memory, so the hot path pays
-    // nothing.
-    guest.view = NO_MEMORY;
-    guest.words = NO_WORDS;
+    return;
   }
-  throw end;
+  guest.end = end;
+  guest.ended = ended;
+  // Calls look for an end only where they find no view of the memory, so the hot path pays nothing.
+  guest.view = NO_MEMORY;
+  guest.words = NO_WORDS;
+  if (guest.suspension !== undefined) guest.suspension.interrupt(end);
 }
 
 /** Ends the guest with its exit code. Its first end counts. */
@@ -220,10 +246,14 @@ function finish(guest, call) {
       const known = guest.knownLength;
       setView(guest, apply(getBuffer, guest.memory, []));
       if (guest.knownLength === known) return EOVERFLOW;
+    } else if (outcome === ASK && guest.served !== undefined) {
+      guest.served.serve();
+    } else if (outcome === WOULD_WAIT) {
+      return guest.suspension.park(call);
     } else if (outcome !== AGAIN) {
       stopFor(guest, new Error(`wasi-rs: internal fault in ${call.name}`));
     } else if (guest.deadline !== Infinity && now() > guest.deadline) {
-      exceed(guest, 'deadlineMs', 'The guest has run for as long as it may');
+      exceed(guest, 'timeoutMs', 'The guest has run for as long as it may');
     }
   }
 }
@@ -324,8 +354,10 @@ module.exports = {
   endProcess,
   exceed,
   finish,
+  halt,
   invalid,
   isI32,
+  leave,
   now,
   prepareEndOfProcess,
   putResolution,
@@ -333,5 +365,7 @@ module.exports = {
   refresh,
   returningExit,
   runGuest,
+  stop,
+  stopFor,
   useMemory,
 };

@@ -6,6 +6,7 @@
 const { Buffer } = require('node:buffer');
 const { writeSync } = require('node:fs');
 const { errnoName, traced } = require('./trace.js');
+const { WAITS } = require('./trampolines.js');
 
 const { apply } = Reflect;
 const { emitWarning, hrtime } = process;
@@ -19,13 +20,17 @@ const PAUSE = 5;
  * Wraps all imports.
  *
  * @param {object} wasiImport is changed
- * @param {object} observers `hostCalls`, `deadlineMs`, `trace`, `stats`
+ * @param {object} observers `hostCalls`, `timeoutMs`, `trace`, `stats`; and `counts`, a
+ *   `Float64Array` for what is counted, if other threads are to see it: the calls and the
+ *   nanoseconds of each function, in the order of `wasiImport`
  * @param {object} guest `now`, `setDeadline`, `copyOut`, `check`, `exceed`; `peers`, if it has
- *   sockets
- * @returns {{ stats: () => object | undefined }}
+ *   sockets; and `later`, which is told who wants to know of the end of a call that has suspended
+ *   the guest
+ * @returns {{ stats: () => object | undefined, begin: () => void }} `begin`: the guest's time begins
+ *   here, and not with its first call
  */
-function observe(wasiImport, { hostCalls, deadlineMs, trace, stats }, guest) {
-  const report = trace === true ? print : trace ? guarded(trace) : undefined;
+function observe(wasiImport, { hostCalls, timeoutMs, trace, stats, counts }, guest) {
+  const report = reporter(trace);
   const { peers } = guest;
   const isTimed = stats === true || report !== undefined;
 
@@ -33,19 +38,24 @@ function observe(wasiImport, { hostCalls, deadlineMs, trace, stats }, guest) {
   let deadline;
   const table = { __proto__: null };
 
-  /** Time runs from the first call. */
+  function begin() {
+    if (timeoutMs !== undefined) guest.setDeadline((deadline = guest.now() + timeoutMs));
+  }
+
   function check() {
     guest.check();
     if (--left < 0) guest.exceed('hostCalls', `The guest has made its ${hostCalls} calls`);
-    if (deadlineMs === undefined) return;
-    if (deadline === undefined) guest.setDeadline((deadline = guest.now() + deadlineMs));
+    if (timeoutMs === undefined) return;
+    // An export that the embedder calls himself: time runs from the first call.
+    if (deadline === undefined) begin();
     if (guest.now() > deadline) {
-      guest.exceed('deadlineMs', `The guest has run for its ${deadlineMs} ms`);
+      guest.exceed('timeoutMs', `The guest has run for its ${timeoutMs} ms`);
     }
   }
 
-  for (const [name, call] of Object.entries(wasiImport)) {
+  for (const [place, [name, call]] of Object.entries(wasiImport).entries()) {
     const entry = { calls: 0, ns: 0 };
+    if (guest.later !== undefined) entry.waitedNs = 0;
     const watched = {
       [name](...args) {
         check();
@@ -54,20 +64,31 @@ function observe(wasiImport, { hostCalls, deadlineMs, trace, stats }, guest) {
         let peer = report && peers?.before(name, args);
         const start = hrtime.bigint();
         let errno;
+        const tell = (errno, ns, waitedNs) => {
+          entry.calls++;
+          entry.ns += ns;
+          table[name] = entry;
+          if (waitedNs !== undefined) entry.waitedNs += waitedNs;
+          if (counts !== undefined) {
+            counts[2 * place] = entry.calls;
+            counts[2 * place + 1] = entry.ns;
+          }
+          peer ??= peers?.after(name, args, errno);
+          if (report) {
+            const named = errno === undefined ? undefined : errnoName(errno);
+            const event = { name, args: described, errno: named, ns };
+            if (waitedNs !== undefined) event.waitedNs = waitedNs;
+            if (peer !== undefined) event.peer = peer;
+            report(event);
+          }
+        };
         try {
           errno = call(...args);
           return errno;
         } finally {
           const ns = Number(hrtime.bigint() - start);
-          entry.calls++;
-          entry.ns += ns;
-          table[name] = entry;
-          peer ??= peers?.after(name, args, errno);
-          if (report) {
-            const named = errno === undefined ? undefined : errnoName(errno);
-            const event = { name, args: described, errno: named, ns };
-            report(peer === undefined ? event : { ...event, peer });
-          }
+          if (errno !== WAITS) tell(errno, ns, guest.later && 0);
+          else guest.later((errno, more, waitedNs) => tell(errno, ns + more, waitedNs));
         }
       },
     }[name];
@@ -75,6 +96,7 @@ function observe(wasiImport, { hostCalls, deadlineMs, trace, stats }, guest) {
     wasiImport[name] = watched;
   }
   return {
+    begin,
     stats: () =>
       stats === true
         ? Object.fromEntries(
@@ -90,6 +112,11 @@ function observe(wasiImport, { hostCalls, deadlineMs, trace, stats }, guest) {
 }
 
 // A trace never stops or changes the guest, whatever happens to it.
+
+/** @returns {((event: object) => void) | undefined} what takes the events of a trace */
+function reporter(trace) {
+  return trace === true ? print : trace ? guarded(trace) : undefined;
+}
 
 /**
  * The arguments by name. Whoever calls imports from JavaScript may pass values that cannot be
@@ -175,4 +202,4 @@ function text(value) {
   return typeof value === 'object' && value !== null ? 'object' : String(value);
 }
 
-module.exports = { observe };
+module.exports = { observe, reporter };

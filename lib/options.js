@@ -8,7 +8,10 @@ const {
   realpathSync: { native: realpath },
 } = require('node:fs');
 const { basename, dirname, isAbsolute, join, resolve, sep } = require('node:path');
-const { inspect } = require('node:util');
+const {
+  inspect,
+  types: { isAsyncFunction },
+} = require('node:util');
 const { bytesOf, encoded, isBytes } = require('./bytes.js');
 const {
   accessDenied,
@@ -51,19 +54,31 @@ const INPUTS = `of type number or function, 'inherit', 'ignore', bytes, or an op
 const OUTPUTS = `of type number or function, 'inherit', 'ignore', 'pipe', or an open object with a number "fd"`;
 
 // Keys of our own objects, and of the options.
-const LIMITS = ['openFiles', 'writtenBytes', 'readdirEntries', 'hostCalls', 'deadlineMs'];
+const LIMITS = ['outputBytes', 'openFiles', 'writtenBytes', 'readdirEntries', 'hostCalls'];
+/** Limits that are kept by the module: see program.js. */
+const MODULE_LIMITS = ['memoryBytes', 'tableElements'];
 const CLOCKS = ['realtime', 'monotonic'];
 const CLOCK = ['start', 'step'];
 const PREOPENS = {
   __proto__: null,
-  path: ['path', 'readOnly', 'create', 'symlinks', 'lazy'],
+  path: ['path', 'readOnly', 'create', 'symlinks', 'lazy', 'overlay'],
   file: ['file', 'readOnly', 'lazy'],
   memory: ['memory', 'readOnly', 'maxBytes'],
+  tar: ['tar', 'maxBytes', 'readOnly', 'overlay'],
+  fs: ['fs', 'readOnly'],
 };
 const NODES = ['version', 'args', 'env', 'preopens', 'returnOnExit', 'stdin', 'stdout', 'stderr'];
 const OURS = [
-  'outputCap', 'limits', 'clock', 'random', 'sockets', 'sortedReaddir', 'trace', 'stats',
-]; // prettier-ignore
+  'timeoutMs',
+  'limits',
+  'clock',
+  'random',
+  'sockets',
+  'sortedReaddir',
+  'trace',
+  'stats',
+  'suspend',
+];
 
 /**
  * Whether names that are no options may come near to those of options: in programs that were not
@@ -80,12 +95,14 @@ function beLenient() {
  * Options that `node:wasi` does not have are only read where they are there: what watches the reads
  * sees Node's.
  *
- * @returns {{ native: object, functions?: object, observers?: object, isOwnThread: boolean, names:
- *   string[], sockets?: object[], isOurs: boolean, lent: unknown }} what `createInstance` takes; the
- *   streams that are functions; what watches calls; whether one of these two works in this thread
- *   only; the guest's names of all preopens; its sockets; whether an option does what `node:wasi`
- *   has not, other than to observe; and what must not be collected before the WASI, as it would
- *   close a descriptor
+ * @returns {{ native: object, functions?: object, observers?: object, served?: object[],
+ *   isOwnThread: boolean, names: string[], overlays: object[], sockets?: object[], isOurs: boolean,
+ *   lent: unknown, suspends: boolean }} what `createInstance` takes; the streams that are functions;
+ *   what watches calls; the file systems of the embedder; whether one of these works in this thread
+ *   only; the guest's names of all preopens; which of them are overlays, and over what; its sockets;
+ *   whether an option does what `node:wasi` has not, other than to observe; what must not be
+ *   collected before the WASI, as it would close a descriptor; and whether the guest may be
+ *   suspended
  */
 function checkedOptions(options) {
   if (options.args !== undefined) validateArray(options.args, 'options.args');
@@ -95,30 +112,43 @@ function checkedOptions(options) {
   const env = terminatedEnv(options.env ?? {});
 
   if (options.preopens !== undefined) validateObject(options.preopens, 'options.preopens');
-  const used = { __proto__: null, isOurs: false, isWatched: false, lent: undefined };
+  const used = {
+    __proto__: null,
+    isOurs: false,
+    isWatched: false,
+    isServed: false,
+    lent: undefined,
+    suspends: false,
+  };
   const preopens = preopenList(options.preopens ?? {}, used);
 
   const { stdin = 0, stdout = 1, stderr = 2 } = options;
-  const outputCap = ours(options, 'outputCap', used);
-  const cap = outputCap === undefined ? DEFAULT_CAP : checkedCount(outputCap, 'options.outputCap');
-  let functions;
-  if (typeof stdin === 'function') functions = { __proto__: null, stdin };
-  if (typeof stdout === 'function') functions = { __proto__: null, ...functions, stdout };
-  if (typeof stderr === 'function') functions = { __proto__: null, ...functions, stderr };
+  const limits = checkedLimits(ours(options, 'limits', used));
+  const cap = limits?.outputBytes ?? DEFAULT_CAP;
+  const suspend = ours(options, 'suspend', used);
+  if (suspend !== undefined) {
+    require('./suspend-options.js').checkSuspend(suspend);
+    used.suspends = suspend;
+  }
   const streams = {
     stdin: inputStream(stdin, 'options.stdin', used),
     stdout: outputStream(stdout, 'options.stdout', 1, cap, used),
     stderr: outputStream(stderr, 'options.stderr', 2, cap, used),
   };
 
+  let functions;
+  if (isOfJs(streams.stdin)) functions = { __proto__: null, stdin };
+  if (isOfJs(streams.stdout)) functions = { __proto__: null, ...functions, stdout };
+  if (isOfJs(streams.stderr)) functions = { __proto__: null, ...functions, stderr };
+
   const observers = {
-    hostCalls: undefined,
-    deadlineMs: undefined,
+    hostCalls: limits?.hostCalls,
+    timeoutMs: checkedTimeout(ours(options, 'timeoutMs', used), 'options.timeoutMs'),
     trace: undefined,
     stats: undefined,
   };
   const native = { args, env, ...streams, preopens, extended: undefined };
-  native.extended = extendedOptions(options, observers, used);
+  native.extended = extendedOptions(options, limits, used);
   const sockets = native.extended?.sockets;
   if (sockets !== undefined && preopens.length === 0) {
     native.env = require('./sockets.js').withListenFds(env, sockets.length);
@@ -128,29 +158,44 @@ function checkedOptions(options) {
   else if (TRACED_BY_ENVIRONMENT) observers.trace = true;
   observers.stats = observing(options, 'stats', used);
   if (observers.stats !== undefined) validateBoolean(observers.stats, 'options.stats');
-  const { isOurs, lent } = used;
+  const { isOurs, lent, suspends } = used;
+  if (suspends) native.extended = { __proto__: null, ...native.extended, suspends };
   if (isOurs || used.isWatched) checkNearMisses(options);
   // The last, as what reads options may call anything.
   if (permission) checkPermissions(native);
-  const { hostCalls, deadlineMs, trace, stats } = observers;
-  const isWatched = hostCalls !== undefined || deadlineMs !== undefined || trace || stats;
+  const { hostCalls, timeoutMs, trace, stats } = observers;
+  const isWatched = hostCalls !== undefined || timeoutMs !== undefined || trace || stats;
   const names = preopens.map(({ guest }) => guest);
+  const overlays = [];
+  for (let index = 0; index < preopens.length; index++) {
+    const { path, extended } = preopens[index];
+    if (extended?.overlay === undefined) continue;
+    overlays.push({ index, path: extended.kind === 'tar' ? undefined : path });
+  }
   // A trace that only the environment asks for is no reason to refuse threads: each has its own.
   const isByOptions =
     hostCalls !== undefined ||
-    deadlineMs !== undefined ||
+    timeoutMs !== undefined ||
     stats ||
     (trace && options.trace !== undefined);
   return {
     native,
     functions,
     observers: isWatched ? observers : undefined,
-    isOwnThread: functions !== undefined || Boolean(isByOptions),
+    isOwnThread: functions !== undefined || suspends || used.isServed || Boolean(isByOptions),
+    served: used.isServed ? preopens.map(({ fs, guest }) => fs && { fs, name: guest }) : undefined,
     names,
     sockets,
+    overlays,
     isOurs,
     lent,
+    suspends,
   };
+}
+
+/** Whether a standard stream, as the native side takes it, is one of JavaScript. */
+function isOfJs(stream) {
+  return typeof stream === 'object' && stream.kind === 'function';
 }
 
 /** An option that `node:wasi` does not have. One that is `undefined` is not there. */
@@ -176,7 +221,7 @@ function checkNearMisses(options) {
   const known = [...NODES, ...OURS];
   for (const key of keys(options)) {
     if (known.includes(key) || options[key] === undefined) continue;
-    const preopen = ['readOnly', 'create', 'symlinks', 'lazy', 'maxBytes'];
+    const preopen = ['readOnly', 'create', 'symlinks', 'lazy', 'maxBytes', 'overlay'];
     const guess = require('./guess.js').nearest(key, [
       ...known,
       ...LIMITS.map((name) => `limits.${name}`),
@@ -210,17 +255,19 @@ function isPlain(value) {
 }
 
 /** What few ask for, apart: each property that the native side looks for takes its time. */
-function extendedOptions(options, observers, used) {
+function extendedOptions(options, limits, used) {
   const isAny =
-    'limits' in options ||
+    limits !== undefined ||
     'clock' in options ||
     'random' in options ||
     'sockets' in options ||
     'sortedReaddir' in options;
   if (!isAny) return undefined;
   const native = { __proto__: null };
-  const limits = ours(options, 'limits', used);
-  if (limits !== undefined) addLimits(native, observers, limits);
+  if (limits !== undefined) {
+    const { openFiles, writtenBytes, readdirEntries } = limits;
+    native.limits = { openFiles, writtenBytes, readdirEntries };
+  }
   const clock = ours(options, 'clock', used);
   if (clock !== undefined) addClocks(native, clock);
   const random = ours(options, 'random', used);
@@ -242,7 +289,7 @@ function inputStream(value, name, used) {
   if (value === 'inherit') return 0;
   if (value === 'ignore') return { __proto__: null, kind: 'ignore' };
   if (isBytes(value)) return { __proto__: null, kind: 'bytes', bytes: attached(value, name) };
-  if (typeof value === 'function') return { __proto__: null, kind: 'function' };
+  if (isJsStream(value, name, true, used)) return { __proto__: null, kind: 'function' };
   return descriptorOf(value, name, INPUTS, used);
 }
 
@@ -252,8 +299,14 @@ function outputStream(value, name, inherited, cap, used) {
   if (value === 'inherit') return inherited;
   if (value === 'ignore') return { __proto__: null, kind: 'ignore' };
   if (value === 'pipe') return { __proto__: null, kind: 'pipe', cap };
-  if (typeof value === 'function') return { __proto__: null, kind: 'function' };
+  if (isJsStream(value, name, false, used)) return { __proto__: null, kind: 'function' };
   return descriptorOf(value, name, OUTPUTS, used);
+}
+
+/** Whether a stream is a function, or what only a guest that suspends can wait for. */
+function isJsStream(value, name, isInput, { suspends }) {
+  if (typeof value === 'function' && !isAsyncFunction(value)) return true;
+  return require('./suspend-options.js').isStream(value, name, isInput, suspends);
 }
 
 /** The number of an open object of the host: a stream of a file or a terminal, a `FileHandle`. */
@@ -277,33 +330,39 @@ function attached(value, name) {
 }
 
 /** Some limits are kept in Rust; the others by what watches each call. */
-function addLimits(native, observers, limits) {
+function checkedLimits(limits) {
+  if (limits === undefined) return undefined;
   validateObject(limits, 'options.limits');
   refuseModuleLimits(limits);
   validateOwnObject(limits, 'options.limits', LIMITS);
-  const limit = (name) =>
-    limits[name] === undefined ? undefined : checkedCount(limits[name], `options.limits.${name}`);
-  native.limits = {
-    openFiles: limit('openFiles'),
-    writtenBytes: limit('writtenBytes'),
-    readdirEntries: limit('readdirEntries'),
-  };
-  observers.hostCalls = limit('hostCalls');
-  observers.deadlineMs = limit('deadlineMs');
+  const checked = { __proto__: null };
+  for (const name of LIMITS) {
+    const value = limits[name];
+    checked[name] = value === undefined ? value : checkedCount(value, `options.limits.${name}`);
+  }
+  return checked;
 }
 
 /**
  * The imports of an instance cannot keep what is a matter of the module, so they do not seem to.
  */
 function refuseModuleLimits(limits) {
-  for (const name of ['memoryBytes', 'tableElements']) {
+  for (const name of MODULE_LIMITS) {
     if (limits[name] === undefined) continue;
     throw nodeError(
       TypeError,
       'ERR_INVALID_ARG_VALUE',
-      `The property 'options.limits.${name}' cannot be kept by a WASI, which gets a module that is compiled: give it to runInWorker, with the bytes of the module`,
+      `The property 'options.limits.${name}' cannot be kept by a WASI, which gets a module that is compiled: give it to run() or compile(), with the bytes of the module`,
     );
   }
+}
+
+/** @returns {number | undefined} milliseconds; without end is without a limit */
+function checkedTimeout(value, name) {
+  if (value === undefined) return undefined;
+  if (typeof value !== 'number') throw wrongType(name, 'of type number', value);
+  if (!(value >= 0)) throw outOfRange(name, '>= 0', value);
+  return value === Infinity ? undefined : value;
 }
 
 function addClocks(native, clock) {
@@ -383,8 +442,8 @@ function terminated(string) {
 }
 
 /**
- * A value is a host path, as text or as a `file:` URL, or an object with one of `path`, `file` and
- * `memory`. Whatever else there is stands for its text, as in Node.
+ * A value is a host path, as text or as a `file:` URL, or an object with one of `path`, `file`,
+ * `memory`, `tar` and `fs`. Whatever else there is stands for its text, as in Node.
  *
  * @returns {object[]} what the native side takes, in descriptors' order, from 3 on
  */
@@ -403,9 +462,14 @@ function preopen(guest, value, used) {
 
 function specialPreopen(guest, value, used) {
   const name = `options.preopens[${inspect(guest)}]`;
-  const kind = keys(PREOPENS).find(
+  const kinds = keys(PREOPENS).filter(
     (key) => apply(hasOwn, value, [key]) && value[key] !== undefined,
   );
+  const [kind] = kinds;
+  if (kinds.length > 1) {
+    const both = kinds.map((key) => `'${key}'`).join(' and ');
+    throw wrongValue(name, `must not have both ${both}`, value);
+  }
   if (kind === undefined) {
     if (!isUrl(value)) return plainPreopen(guest, textOf(value, name));
     used.isOurs = true;
@@ -425,6 +489,10 @@ function specialPreopen(guest, value, used) {
     }
     const [readOnly, create, lazy] = [flag('readOnly'), flag('create'), flag('lazy')];
     const extended = { __proto__: null, create, noSymlinks: symlinks === 'deny', lazy };
+    if (value.overlay !== undefined) {
+      const { overlayBytes } = require('./overlay.js');
+      extended.overlay = overlayBytes(value.overlay, `${name}.overlay`);
+    }
     return { guest, host: path, path, readOnly, extended };
   }
   if (kind === 'file') {
@@ -433,6 +501,8 @@ function specialPreopen(guest, value, used) {
     const extended = { __proto__: null, kind: 'file', lazy };
     return { guest, host: path, path, readOnly, extended };
   }
+  if (kind === 'tar') return require('./preopens.js').tarPreopen(guest, name, value);
+  if (kind === 'fs') return require('./preopens.js').fsPreopen(guest, name, value, used);
   validateObject(value.memory, `${name}.memory`);
   if (!isPlain(value.memory)) throw wrongType(`${name}.memory`, 'a plain object', value.memory);
   const maxBytes =
@@ -471,7 +541,11 @@ function textOf(value, name) {
   let text;
   if (typeof value.toString === 'function') text = String(value);
   if (text !== undefined && !/^\[object .*\]$/s.test(text)) return text;
-  throw wrongValue(name, "must be a path or have one of 'path', 'file' and 'memory'", value);
+  throw wrongValue(
+    name,
+    "must be a path or have one of 'path', 'file', 'memory', 'tar' and 'fs'",
+    value,
+  );
 }
 
 function contentOf(content, name) {
@@ -493,8 +567,8 @@ function checkPermissions(native) {
     const preopen = preopens[i];
     const extended = preopen.extended ?? { __proto__: null };
     // There is nothing of that name, now or later.
-    if (extended.kind === 'memory' || preopen.path === '') continue;
-    const isFile = extended.kind === 'file';
+    if (preopen.path === '') continue;
+    const isFile = extended.kind === 'file' || extended.kind === 'tar';
     const allowsThere = isFile ? allowsFile : allowsBelow;
     const path = resolve(preopen.path);
     checkReadable(allowsThere, path);
@@ -502,7 +576,10 @@ function checkPermissions(native) {
     checkReadable(allowsThere, target);
     if (extended.create) makeFolder(target);
     preopen.path = target;
-    preopen.readOnly ||= !allowsThere('fs.write', path) || !allowsThere('fs.write', target);
+    // What a guest changes in an overlay is not written there.
+    if (extended.overlay === undefined) {
+      preopen.readOnly ||= !allowsThere('fs.write', path) || !allowsThere('fs.write', target);
+    }
     preopen.extended = { ...extended, __proto__: null, create: false, exact: true };
   }
   const sockets = native.extended?.sockets;
@@ -524,6 +601,13 @@ function allows(scope) {
 function checkReadable(allowsThere, path) {
   if (!allowsThere('fs.read', path)) {
     throw accessDenied('--allow-fs-read', 'FileSystemRead', path);
+  }
+}
+
+/** Whether all below a host's directory may be changed. */
+function checkWritable(path) {
+  if (permission && !allowsBelow('fs.write', resolve(path))) {
+    throw accessDenied('--allow-fs-write', 'FileSystemWrite', resolve(path));
   }
 }
 
@@ -618,13 +702,26 @@ function checkedDescriptor(value, name) {
 }
 
 module.exports = {
+  DEFAULT_TREE_BYTES,
   beLenient,
+  LIMITS,
+  MODULE_LIMITS,
+  NODES,
+  OURS,
   TRACED_BY_ENVIRONMENT,
+  attached,
   bindingNameOf,
   checkKeys,
+  checkWritable,
+  checkedCount,
   checkedOptions,
+  checkedTimeout,
+  validateArray,
+  isUrl,
+  pathOf,
   validateBoolean,
   validateFunction,
   validateObject,
+  validateOwnObject,
   validateUndefined,
 };

@@ -4,9 +4,13 @@
 
 const { parentPort, workerData } = require('node:worker_threads');
 const { WASI, [Symbol.for('wasi-rs.keys')]: keys } = require('../index.js');
+const { now } = require('./guest.js');
+const { STARTED, STARTED_AT, STATE } = require('./progress.js');
 const { plainError } = require('./workers.js');
 
-const { number, module: wasm, memory, memoryImport, counts, maxThreads, thread } = workerData;
+const { number, module: wasm, memory, memoryImport, counts, maxThreads } = workerData;
+/** The thread that was asked for; `undefined` is the main one. */
+const thread = workerData.asked;
 
 // Places in `counts`.
 const RUNNING = 0;
@@ -44,7 +48,7 @@ function stand() {
   let instance;
   let ended;
   try {
-    wasi = WASI[keys.kAttach](number, { version: 'preview1' });
+    wasi = WASI[keys.kAttach](number);
     const { wasiImport } = wasi;
     const { proc_exit } = wasiImport;
     wasiImport.proc_exit = (code) => {
@@ -70,10 +74,18 @@ function stand() {
 }
 
 function run({ exports: { _start, wasi_thread_start } }) {
+  if (thread === undefined) reportStart();
   const entry = thread === undefined ? _start : () => wasi_thread_start(thread.id, thread.argument);
   const exitCode = wasi.start({ exports: { memory, _start: entry } });
   // A thread that returns ends alone.
   if (thread === undefined || exited) parentPort.postMessage({ exitCode });
+}
+
+function reportStart() {
+  const { progress } = workerData;
+  if (progress === undefined) return;
+  new Float64Array(progress)[STARTED_AT] = now();
+  Atomics.store(new Int32Array(progress), STATE, STARTED);
 }
 
 /** Tells who asked for this thread what became of it. */

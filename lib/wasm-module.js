@@ -539,6 +539,20 @@ function readModule(wasm) {
 }
 
 /**
+ * @param {BufferSource} wasm bytes that V8 has compiled
+ * @returns {boolean} whether it has a function that runs when it is instantiated
+ */
+function hasStart(wasm) {
+  const bytes = bytesOf(wasm);
+  const reader = new Reader(bytes, 8, bytes.length);
+  while (reader.at < reader.end) {
+    if (reader.byte() === START) return true;
+    reader.skip(reader.u32());
+  }
+  return false;
+}
+
+/**
  * @param {Limits} type of a memory
  * @returns {object} what `new WebAssembly.Memory` takes
  */
@@ -711,4 +725,4 @@ function hex(code) {
   return `0x${code.toString(16)}`;
 }
 
-module.exports = { kindOf, limited, memoryDescriptor, readModule };
+module.exports = { hasStart, kindOf, limited, memoryDescriptor, readModule };

@@ -4,6 +4,7 @@
 // Worker's end.
 
 const { types } = require('node:util');
+const { WASIExitError, WASILimitError } = require('./ends.js');
 
 const { defineProperty, getPrototypeOf } = Object;
 
@@ -27,6 +28,8 @@ const CLASSES = {
   CompileError: WebAssembly.CompileError,
   LinkError: WebAssembly.LinkError,
   RuntimeError: WebAssembly.RuntimeError,
+  WASIExitError,
+  WASILimitError,
 };
 /** Properties that are sent, where they are plain values. */
 const OWN = [
@@ -40,6 +43,8 @@ const OWN = [
   'permission',
   'resource',
 ];
+/** Properties that are sent likewise, and are not among what is printed with the error. */
+const HIDDEN = ['guestPath', 'hostPath'];
 
 /**
  * What another thread needs to make an error anew. Structured clones would lose codes, and the
@@ -58,12 +63,17 @@ function plainError(error, causes = MOST_CAUSES) {
   for (const key of OWN) {
     if (isPlain(error[key])) own[key] = error[key];
   }
+  const hidden = {};
+  for (const key of HIDDEN) {
+    if (isPlain(error[key])) hidden[key] = error[key];
+  }
   return {
     kind: classOf(error),
     name: String(name),
     message: String(message),
     stack: stack === undefined ? undefined : String(stack),
     own,
+    hidden,
     cause: cause === undefined || causes === 0 ? undefined : plainError(cause, causes - 1),
   };
 }
@@ -72,11 +82,13 @@ function plainError(error, causes = MOST_CAUSES) {
  * @returns {Error} an error of another thread as one of this thread: with its class, name, code and
  * stack
  */
-function errorOf({ kind, name, message, stack, own, cause }) {
+function errorOf({ kind, name, message, stack, own, hidden, cause }) {
   const error = new CLASSES[kind](message);
+  if (error.message !== message) define(error, 'message', message);
   if (cause !== undefined) define(error, 'cause', errorOf(cause));
   if (name !== error.name) define(error, 'name', name);
   define(error, 'stack', stack);
+  for (const key of HIDDEN) if (hidden[key] !== undefined) define(error, key, hidden[key]);
   // As Node's own errors print themselves.
   if (own.code !== undefined && stack?.startsWith(`${name} [${own.code}]`)) {
     define(error, 'toString', () => `${name} [${own.code}]: ${message}`);

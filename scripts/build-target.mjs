@@ -3,10 +3,8 @@
 // environment under target/. It links against the oldest glibc that an addon is to be loaded with,
 // whatever this machine has.
 import { delimiter, join } from 'node:path';
-import { python } from './python.mjs';
 import { checkGlibc, OLDEST_GLIBC } from './glibc.mjs';
-import { fail, npm, requireCargo, root, run } from './process.mjs';
-import { describeTarget, own } from './targets.mjs';
+import { describeTarget, fail, npm, own, python, requireCargo, root, run } from './process.mjs';
 
 const ZIGBUILD = 'cargo-zigbuild==0.24.0';
 const ZIG = 'ziglang==0.15.2';

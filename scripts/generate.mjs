@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import { format, resolveConfig } from 'prettier';
 import { fail, root } from './process.mjs';
 
-const { table } = createRequire(import.meta.url)('../binding.js');
+const { preview2, table } = createRequire(import.meta.url)('../binding.js');
 const { functions, snapshot0, errnos, bits, values, frame, outcomes } = table;
 
 const GENERATED = `'use strict';
@@ -172,6 +172,153 @@ module.exports = {
 `;
 }
 
+/** How JavaScript names what WIT names: `get-directories` is `getDirectories`. */
+function camel(name) {
+  return name.replace(/-(\w)/g, (_, letter) => letter.toUpperCase());
+}
+
+/** `[method]input-stream.read` as `['InputStream', 'read']`; of a function, the first is empty. */
+function placeOf({ name }) {
+  const method = /^\[method\](.*)\.(.*)$/.exec(name);
+  if (method === null) return ['', camel(name)];
+  return [camel(`-${method[1]}`), camel(method[2])];
+}
+
+/** The function of the canonical ABI for one row of the table. */
+function hook(row) {
+  const { native, parameters, core, area, own, lists, error } = row;
+  const handles = parameters.filter(([, types]) => types === 'h');
+  const names = [];
+  const stores = [];
+  const bounds = [];
+  let slot = 0;
+  for (const [name, types, kind] of parameters) {
+    if (types === 'ii') {
+      names.push(name, `${name}_len`);
+      stores.push(`u32[${2 * slot}] = ${name};`, `u32[${2 * slot + 2}] = ${name}_len;`);
+      slot += 2;
+    } else if (types === 'T') {
+      const [kind, seconds, nanoseconds] = ['', '_seconds', '_nanoseconds'].map(
+        (end) => name + end,
+      );
+      names.push(kind, seconds, nanoseconds);
+      stores.push(`u32[${2 * slot}] = ${kind};`, `u32[${2 * slot + 1}] = ${nanoseconds};`);
+      stores.push(`i64[${slot + 1}] = ${seconds};`);
+      slot += 2;
+    } else {
+      names.push(name);
+      if (types === 'h') {
+        const table = `table_${kind.replaceAll('-', '_')}`;
+        if (!bounds.includes(kind)) bounds.push(kind);
+        stores.push(`u32[${2 * slot}] = repOf(${table}, ${name});`);
+      } else {
+        stores.push(types === 'I' ? `i64[${slot}] = ${name};` : `u32[${2 * slot}] = ${name};`);
+      }
+      slot++;
+    }
+  }
+  if (area > 0) {
+    names.push('ret');
+    stores.push(`u32[${2 * slot}] = ret;`);
+  }
+  const tableName = (kind) => `table_${kind.replaceAll('-', '_')}`;
+  const finds = bounds.map((kind) => {
+    const [name] = handles.find(([, , one]) => one === kind);
+    const table = tableName(kind);
+    return `if (${table} === NONE) ${table} = tableOf(tables, ${name}, ${preview2.kinds[kind]});`;
+  });
+  const other = `otherThan(tables${bounds.map((kind) => `, ${tableName(kind)}`).join('')})`;
+  const isAlone =
+    bounds.length === 0 || (own !== null && own !== undefined && native === 'open_at');
+  const mine = isAlone ? 'tables[0]' : other;
+  const after = [];
+  if (typeof error === 'number') {
+    // A call that failed and one that succeeded later differ in what is left.
+    after[0] = `if (u32[OUTCOME] !== 0 && settle(binding, ${native}) === FAILED) {
+      fail(binding, ${other}, ret + ${error});
+      return;
+    }`;
+  } else {
+    after[0] = `if (u32[OUTCOME] !== 0) settle(binding, ${native});`;
+  }
+  if (lists) {
+    after.push(
+      typeof error === 'number'
+        ? `if (u32[ALIGN] !== 0 && allocate(binding, realloc) === FAILED) {
+            fail(binding, ${other}, ret + ${error});
+          }`
+        : 'if (u32[ALIGN] !== 0) allocate(binding, realloc);',
+    );
+  }
+  if (native === 'get_directories') after.push('ownAll(binding, tables[0], ret);');
+  else if (core === 'I') after.push('return i64[LEFT_I64];');
+  else if (core === 'i' && own === 0) after.push(`return own(${mine}, u32[LEFT]);`);
+  else if (core === 'i') after.push('return u32[LEFT];');
+  else if (typeof own === 'number') {
+    after.push(`if (u32[LEFT] !== 0) put(binding, ret + ${own}, own(${mine}, u32[LEFT]));`);
+  }
+  const needsMemory = area > 0 || names.some((name) => name.endsWith('_len'));
+  const takes = lists
+    ? '{ memory, realloc, resourceTables: tables }'
+    : '{ memory, resourceTables: tables }';
+  return `${native}: (${takes}) => {
+    const binding = bind(host, memory);
+    ${bounds.map((kind) => `let ${tableName(kind)} = NONE;`).join('\n')}
+    return (${names.join(', ')}) => {
+      ${finds.join('\n')}
+      ${needsMemory ? 'if (binding.view[0] === undefined) refresh(binding);' : ''}
+      u32[INSTANCE] = instance;
+      ${needsMemory ? 'u32[NAMED_MEMORY] = binding.index;' : ''}
+      ${stores.join('\n')}
+      ${native}();
+      ${after.join('\n')}
+    };
+  },`;
+}
+
+function lowered() {
+  const rows = preview2.functions.filter(({ native }) => native !== 'poll_list');
+  return `${GENERATED.replace('preview1/mod.rs', 'preview2/mod.rs')}
+// The functions of WASI 0.2 by the canonical ABI, for one WASI: each takes what jco knows of a
+// component (its memory, its \`realloc\`, its tables of handles) and gives the function that the
+// component's core module imports.
+
+const { NAMED_MEMORY, INSTANCE, OUTCOME } = require('../frame.js');
+const {
+  ALIGN, FAILED, LEFT, LEFT_I64, allocate, bind, calls, i64, otherThan, own, refresh, repOf, settle,
+  tableOf, u32,
+} = require('./host.js');
+const { NONE, fail, ownAll, pollWith, put } = require('./lowering.js');
+
+const { ${rows.map(({ native }) => native).join(', ')} } = calls;
+
+/** @param {import('./host.js').Host} host */
+function createHooks(host) {
+  const { instance } = host;
+  return {
+    ${rows.map(hook).join('\n')}
+    poll_list: (context) => pollWith(host, context),
+  };
+}
+
+module.exports = { createHooks };
+`;
+}
+
+/** The table of 0.2, for those that need no addon to read it. */
+function rows() {
+  const list = preview2.functions.map((row) => {
+    const [Class, name] = placeOf(row);
+    return [row.native, row.interface, row.name, Class, name];
+  });
+  return `${GENERATED.replace('preview1/mod.rs', 'preview2/mod.rs')}
+// The functions of WASI 0.2: the native function, the interface, the function's name in it, and the
+// class (of a method) and the name that it has in JavaScript.
+
+module.exports = ${JSON.stringify(list)};
+`;
+}
+
 function names() {
   const parameters = Object.entries(functions).map(([name, { parameters, results }]) => {
     const all = parameters.flatMap(([parameter, types, kind]) =>
@@ -202,6 +349,45 @@ module.exports = {
 `;
 }
 
+/** The code of all Workers as one text, for bundles, in which the package has no files. */
+async function workerSource() {
+  const { build } = await import('esbuild');
+  const inWorkers = {
+    name: 'what is another file in a Worker',
+    setup({ onResolve }) {
+      // The addon by its path. And a Worker starts no other.
+      onResolve({ filter: /\/binding\.js$/ }, () => ({
+        path: join(root, 'lib/worker-binding.js'),
+      }));
+      onResolve({ filter: /\/(program|run|spawn|pool)\.js$/ }, ({ path }) => ({
+        path,
+        external: true,
+      }));
+    },
+  };
+  const { outputFiles } = await build({
+    entryPoints: [join(root, 'lib/worker.js')],
+    bundle: true,
+    platform: 'node',
+    target: 'node18',
+    format: 'cjs',
+    minifyWhitespace: true,
+    minifySyntax: true,
+    legalComments: 'none',
+    charset: 'utf8',
+    write: false,
+    plugins: [inWorkers],
+  });
+  const text = outputFiles[0].text.trim();
+  return `'use strict';
+
+// Generated by \`npm run generate\` from lib/worker.js and what it requires. Do not edit.
+
+module.exports =
+  ${JSON.stringify(text)};
+`;
+}
+
 /**
  * The page with the functions' first column written anew: the rest of a row is prose, and stays.
  */
@@ -224,21 +410,26 @@ function page() {
 }
 
 const { values: options } = parseArgs({ options: { check: { type: 'boolean', default: false } } });
-const files = {
+const generated = {
   'docs/preview1.md': page(),
   'lib/frame.js': frameModule(),
   'lib/imports.js': imports(),
   'lib/names.js': names(),
+  'lib/p2/functions.js': rows(),
+  'lib/p2/lowered.js': lowered(),
 };
 const stale = [];
-for (const [name, content] of Object.entries(files)) {
+async function put(name, content) {
   const path = join(root, name);
   const isCode = name.endsWith('.js');
   const text = isCode
     ? await format(content, { ...(await resolveConfig(path)), filepath: path })
     : content;
-  if (existsSync(path) && readFileSync(path, 'utf8') === text) continue;
+  if (existsSync(path) && readFileSync(path, 'utf8') === text) return;
   stale.push(name);
   if (!options.check) writeFileSync(path, text);
 }
+for (const [name, content] of Object.entries(generated)) await put(name, content);
+// The last: it is made of the others.
+await put('lib/worker-source.js', await workerSource());
 if (options.check && stale.length > 0) fail(`stale: ${stale.join(', ')}; run \`npm run generate\``);

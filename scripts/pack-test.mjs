@@ -9,23 +9,32 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { npm, root } from './process.mjs';
+import { makePackage } from './package.mjs';
+import { npm, own, root } from './process.mjs';
 
 const LOADS = 10;
 const LIMIT = 60_000;
 
 /** An empty project with the package installed from its tarball, and nothing else. */
 export class Project {
-  /** @returns {Project} in a new temporary folder, for `remove()` to remove */
-  static create() {
+  /** @returns {Promise<Project>} in a new temporary folder, for `remove()` to remove */
+  static async create() {
     const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'wasi-rs-pack-')));
     const project = new Project(path.join(folder, 'project'), folder);
     // What npm test sets for its scripts is not what a user has.
     const env = { ...process.env };
     for (const name of Object.keys(env)) if (name.startsWith('npm_config_')) delete env[name];
     const options = { env, stdio: ['ignore', 'ignore', 'inherit'] };
+    // The package as it is published, and in it the addon of this platform.
+    const published = path.join(folder, 'package');
+    const addon = fs.readdirSync(root).find((name) => name.endsWith('.node'));
+    await makePackage(published, { files: [...own.files, addon] });
+    for (const name of [addon, 'THIRD-PARTY.md']) {
+      fs.copyFileSync(path.join(root, name), path.join(published, name));
+    }
     const quiet = ['--loglevel=error', '--ignore-scripts'];
-    if (!npm(['pack', ...quiet, '--pack-destination', folder], options)) {
+    const pack = ['pack', ...quiet, '--pack-destination', folder];
+    if (!npm(pack, { ...options, cwd: published })) {
       throw new Error('npm pack did not succeed');
     }
     const [tarball] = fs.readdirSync(folder).filter((name) => name.endsWith('.tgz'));
@@ -140,7 +149,7 @@ function runGuest(project) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const project = Project.create();
+  const project = await Project.create();
   try {
     runGuest(project);
     for (const name of project.files()) {

@@ -1,9 +1,20 @@
-// What the scripts share: where the checkout is, and how they run other programs.
+// What the scripts share: where the checkout is, how they run other programs, the targets of the
+// addon, and tools and runtimes that come from PyPI and npm.
 import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** The checkout's folder, with a separator at its end. */
 export const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** In a copy of the checkout that `package.mjs` made for the tests: names the checkout. */
+export const SOURCES = '.sources';
+
+/** The checkout, also where this file is a part of such a copy. */
+export const sources = existsSync(join(root, SOURCES))
+  ? readFileSync(join(root, SOURCES), 'utf8')
+  : root;
 
 /** Says what a step is doing, so that nobody wonders why it takes long. */
 export function say(text) {
@@ -54,4 +65,81 @@ export function requireNightly() {
       'the nightly compiler was not found: rustup toolchain install nightly, then run this again',
     );
   }
+}
+
+const SYSTEMS = { linux: 'linux', darwin: 'darwin', windows: 'win32' };
+const CPUS = { x86_64: 'x64', aarch64: 'arm64' };
+
+/** This package's own package.json. */
+export const own = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+
+/**
+ * @returns {{ system: string, cpu: string, abi?: string, platform: string }} of one target, as Node
+ * names them
+ */
+export function describeTarget(target) {
+  // x86_64-unknown-linux-gnu, aarch64-apple-darwin, x86_64-pc-windows-msvc
+  const [machine, , kernel, abi] = target.split('-');
+  const system = SYSTEMS[kernel];
+  const cpu = CPUS[machine];
+  if (!system || !cpu) throw new Error(`${target}: not a target that this package knows`);
+  const platform = [system, cpu, ...(abi ? [abi] : [])].join('-');
+  return { system, cpu, abi, platform };
+}
+
+/** @returns {string[]} the platforms that have a package, sorted */
+export function platforms() {
+  return own.napi.targets.map((target) => describeTarget(target).platform).sort();
+}
+
+/**
+ * Installs tools from PyPI, in a virtual environment of their own under target/.
+ *
+ * @param {string} name of the environment
+ * @param {string[]} packages with their versions, as pip wants them
+ * @returns {string} the folder with the programs of the environment
+ */
+export function python(name, packages) {
+  const folder = join(root, 'target', 'python', `${name}-${packages.join('-')}`);
+  const windows = process.platform === 'win32';
+  const bin = join(folder, windows ? 'Scripts' : 'bin');
+  const stamp = join(folder, '.installed');
+  if (existsSync(stamp)) return bin;
+  say(`installing ${packages.join(', ')}`);
+  rmSync(folder, { recursive: true, force: true });
+  const flags = ['--quiet', '--disable-pip-version-check'];
+  const done =
+    run(windows ? 'python' : 'python3', ['-m', 'venv', folder]) &&
+    run(join(bin, 'python'), ['-m', 'pip', 'install', ...flags, ...packages]);
+  if (!done) fail(`${packages.join(', ')} could not be installed`);
+  writeFileSync(stamp, '');
+  return bin;
+}
+
+/**
+ * Fetches a runtime to test with from npm, where a package holds its binary.
+ *
+ * @param {string} name of the package
+ * @param {string} version
+ * @param {string} binary where it is in the package
+ * @returns {string} the path of the binary, fetched into .cache if need be
+ */
+export function fetched(name, version, binary) {
+  const path = fetchedIfPossible(name, version, binary);
+  if (path === undefined) fail(`${name}@${version} could not be fetched`);
+  return path;
+}
+
+/** The same; `undefined` where it cannot be had. */
+export function fetchedIfPossible(name, version, binary) {
+  const folder = join(root, '.cache', 'runtimes', `${name.replace('/', '-')}-${version}`);
+  const path = join(folder, 'node_modules', name, binary);
+  if (existsSync(path)) return path;
+  say(`fetching ${name} ${version}`);
+  mkdirSync(folder, { recursive: true });
+  const flags = ['--prefix', folder, '--no-save', '--ignore-scripts', '--no-audit', '--no-fund'];
+  const done = npm(['install', ...flags, '--loglevel=error', `${name}@${version}`]);
+  if (!done || !existsSync(path)) return undefined;
+  chmodSync(path, 0o755);
+  return path;
 }

@@ -7,9 +7,9 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { fail, root, say } from './process.mjs';
+import { describeTarget, fail, own, root, say } from './process.mjs';
+import { makePackage } from './package.mjs';
 import { publish } from './publish.mjs';
-import { describeTarget, own } from './targets.mjs';
 
 const LIBCS = { gnu: 'glibc', musl: 'musl' };
 
@@ -28,7 +28,7 @@ checkVersions();
 const built = filesBelow(path.resolve(root, values.artifacts));
 fs.rmSync(output, { recursive: true, force: true });
 const platforms = own.napi.targets.map(platformPackage);
-const folders = [...platforms.map(({ folder }) => folder), mainPackage()];
+const folders = [...platforms.map(({ folder }) => folder), await mainPackage()];
 for (const folder of folders) say(`made ${path.relative(root, folder)}`);
 if (values.publish || values['dry-run']) publish(folders, { isDryRun: values['dry-run'] });
 
@@ -79,18 +79,11 @@ function platformPackage(target) {
   return { name, folder };
 }
 
-/** This package: all that package.json names but an addon, and no scripts. */
-function mainPackage() {
+/** This package, without an addon: the platforms' packages have those. */
+async function mainPackage() {
   const folder = path.join(output, own.name);
-  const { scripts, devDependencies, overrides, ...rest } = own;
-  const files = own.files.filter((name) => !name.endsWith('.node'));
   const optionalDependencies = Object.fromEntries(platforms.map(({ name }) => [name, own.version]));
-  const description = { ...rest, files, optionalDependencies };
-  fs.mkdirSync(folder, { recursive: true });
-  fs.writeFileSync(path.join(folder, 'package.json'), `${JSON.stringify(description, null, 2)}\n`);
-  for (const file of [...files, 'README.md', 'LICENSE']) {
-    fs.cpSync(path.join(root, file), path.join(folder, file), { recursive: true });
-  }
+  await makePackage(folder, { optionalDependencies });
   return folder;
 }
 

@@ -6,8 +6,7 @@
 import './setup.mjs';
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { fetched } from './fetch.mjs';
-import { fail, root, run, say } from './process.mjs';
+import { fail, fetched, root, run, say } from './process.mjs';
 
 const LIMIT = 700_000;
 

@@ -4,17 +4,21 @@
 
 use super::frame::{FRAME_SIZE, Frame};
 use super::options::JsStreams;
+use super::preview2::Preview2;
 use super::shared;
+use super::waiting::Waits;
 use napi::bindgen_prelude::{FromNapiValue, Unknown};
 use napi::{Env, Result, check_status, sys};
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::ffi::c_void;
 use std::ptr;
 use std::rc::Rc;
 use std::sync::atomic::{
-    AtomicPtr,
+    AtomicPtr, AtomicUsize,
     Ordering::{AcqRel, Relaxed, Release},
 };
 use wasi_rs_core::ctx::Ctx;
+use wasi_rs_core::host::readiness;
 use wasi_rs_core::memory::GuestMemory;
 
 /// An instance as its environment sees it.
@@ -23,9 +27,20 @@ pub(super) struct Instance {
     pub(super) streams: JsStreams,
     base: Cell<*mut u8>,
     len: Cell<usize>,
+    preview2: OnceCell<Box<Preview2>>,
 }
 
 impl Instance {
+    /// What the instance has of 0.2, which few have anything of.
+    pub(super) fn preview2(&self) -> &Preview2 {
+        self.preview2.get_or_init(Box::default)
+    }
+
+    /// Where the guest's memory lies.
+    pub(super) fn base(&self) -> *mut u8 {
+        self.base.get()
+    }
+
     /// The guest's memory.
     ///
     /// # Safety
@@ -54,7 +69,13 @@ pub(super) struct AddonInstance {
     buffer: sys::napi_ref,
     instances: RefCell<Vec<Option<Box<Instance>>>>,
     free: RefCell<Vec<u32>>,
+    pub(super) waits: Waits,
+    /// What `served.rs` shares with JavaScript, once it does.
+    pub(super) board: Cell<*mut c_void>,
 }
+
+/// How many environments of the process have been made and have not ended.
+static LIVING: AtomicUsize = AtomicUsize::new(0);
 
 impl AddonInstance {
     /// Makes the environment's frame. At the end of the environment, its instances are closed.
@@ -72,7 +93,10 @@ impl AddonInstance {
             buffer,
             instances: RefCell::default(),
             free: RefCell::default(),
+            waits: Waits::default(),
+            board: Cell::new(ptr::null_mut()),
         });
+        LIVING.fetch_add(1, AcqRel);
         // Its functions may be called until then.
         let ending = Rc::clone(&environment);
         env.add_env_cleanup_hook(ending, |ending| ending.end())?;
@@ -155,6 +179,7 @@ impl AddonInstance {
             streams,
             base: Cell::new(ptr::null_mut()),
             len: Cell::new(0),
+            preview2: OnceCell::new(),
         }));
         let mut instances = self.instances.borrow_mut();
         if let Some(id) = self.free.borrow_mut().pop()
@@ -179,7 +204,12 @@ impl AddonInstance {
 
     /// Closes all descriptors of an instance.
     pub(super) fn close(&self, id: u32) {
-        self.with_instance(id, |instance| instance.ctx.table.close());
+        self.with_instance(id, |instance| {
+            if let Some(preview2) = instance.preview2.get() {
+                preview2.state.close(&instance.ctx);
+            }
+            instance.ctx.table.close();
+        });
     }
 
     /// Lets other environments attach to an instance, by a number.
@@ -199,6 +229,11 @@ impl AddonInstance {
         self.release_first();
         let instances = std::mem::take(&mut *self.instances.borrow_mut());
         drop(instances);
+        self.waits.close();
+        if LIVING.fetch_sub(1, AcqRel) == 1 {
+            // The host may unload this library, and the thread is in its code.
+            readiness::stop();
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use std::io;
 use std::path::PathBuf;
 use wasi_rs_core::abi::Errno;
-use wasi_rs_core::host::from_io;
+use wasi_rs_core::host::{ArchiveError, from_io};
 
 /// The call that Node names as the one that failed.
 const SYSCALL: &str = "uvwasi_init";
@@ -61,6 +61,16 @@ pub(super) enum ConstructionError {
         /// The cause.
         source: io::Error,
     },
+    /// An archive could not be unpacked.
+    #[error("preopen {guest:?} cannot hold the archive: {error}")]
+    Archive {
+        /// The guest's name of the preopen.
+        guest: String,
+        /// The preopen's place, if the archive is a file of the host.
+        place: Option<u32>,
+        /// The cause.
+        error: ArchiveError,
+    },
     /// There are more preopens than descriptors.
     #[error("too many preopens")]
     Table(Errno),
@@ -73,6 +83,7 @@ impl ConstructionError {
             Self::Stdio { source, .. } | Self::Socket { source, .. } => from_io(source),
             Self::Directory { .. } => Errno::Acces,
             Self::Entry { errno, .. } | Self::Table(errno) => *errno,
+            Self::Archive { error, .. } => error.errno,
         }
     }
 
@@ -87,6 +98,7 @@ impl ConstructionError {
             syscall: SYSCALL.to_owned(),
             preopen: match self {
                 Self::Preopen { place, .. } => Some(*place),
+                Self::Archive { place, .. } => *place,
                 _ => None,
             },
             directory: match self {

@@ -42,7 +42,7 @@ pub(super) fn snapshot0_functions<'env>(
     object_of(env, environment, snapshot0::each::<Callbacks>())
 }
 
-fn object_of<'env>(
+pub(super) fn object_of<'env>(
     env: &'env Env,
     environment: &Rc<AddonInstance>,
     callbacks: Vec<(&str, Callback)>,
@@ -62,10 +62,11 @@ pub(super) fn set_memory(env: &Env, environment: &Rc<AddonInstance>) -> Result<U
     create_function(env, "setMemory", set_memory_callback, Rc::clone(environment))
 }
 
-type Callback = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
+pub(super) type Callback =
+    unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
 
 /// A function whose callback gets `data`, which is dropped with the function.
-fn create_function<T: 'static>(
+pub(super) fn create_function<T: 'static>(
     env: &Env,
     name: &str,
     callback: Callback,
@@ -126,7 +127,7 @@ unsafe extern "C" fn import_callback<E: Entry>(
 /// # Safety
 /// The callback must have been made by [`create_function`] with an environment.
 #[inline(never)]
-unsafe fn environment_of<'a>(
+pub(super) unsafe fn environment_of<'a>(
     env: sys::napi_env,
     info: sys::napi_callback_info,
 ) -> Option<&'a AddonInstance> {
@@ -152,7 +153,7 @@ unsafe fn environment_of<'a>(
 fn call<E: Entry>(environment: &AddonInstance) {
     // SAFETY: JavaScript waits for the callback.
     let frame = unsafe { environment.frame() };
-    let resume = frame.resume();
+    let (resume, continues) = frame.resume();
     let result = catch_unwind(AssertUnwindSafe(|| {
         environment.with_instance(frame.instance, |instance| {
             // SAFETY: JavaScript has handed a live memory over, and waits.
@@ -166,10 +167,19 @@ fn call<E: Entry>(environment: &AddonInstance) {
         Ok(Some(Err(CallError::Errno(errno)))) => errno.code().into(),
         Ok(Some(Err(CallError::OutOfBounds))) => outcome::MEMORY,
         Ok(Some(Err(CallError::Again))) => outcome::AGAIN,
+        Ok(Some(Err(CallError::WouldWait))) => {
+            environment.tell_waits(frame.instance, frame);
+            outcome::WOULD_WAIT
+        }
         Ok(Some(Err(CallError::Exit(_)))) => outcome::EXIT,
         Ok(None) | Err(_) => outcome::PANIC,
     };
     frame.outcome.set(outcome);
+    if outcome == outcome::ASK {
+        environment.take_served(frame.instance);
+    } else if continues {
+        environment.finish_served(frame.instance);
+    }
 }
 
 unsafe extern "C" fn set_memory_callback(

@@ -14,10 +14,16 @@ mod error;
 mod frame;
 mod imports;
 mod options;
+mod overlay;
+mod pipes;
+mod preview2;
+mod runs;
+mod served;
 mod shared;
 mod sockets;
 mod streams;
 mod table;
+mod waiting;
 
 use addon_instance::{AddonInstance, Handle};
 use napi::bindgen_prelude::{
@@ -29,7 +35,7 @@ use options::{InstanceOptions, JsStreams};
 use std::rc::Rc;
 use wasi_rs_core::abi::Clockid;
 use wasi_rs_core::host;
-use wasi_rs_core::host::sys::end_process;
+use wasi_rs_core::host::sys::{self, end_process, library_path};
 
 /// Fills the addon's exports.
 #[napi_derive::napi(module_exports)]
@@ -48,10 +54,25 @@ pub(crate) fn exports(mut exports: Object<'_>, env: Env) -> Result<()> {
     let resolutions: Vec<u32> = (0..).map_while(Clockid::from_value).map(resolution).collect();
     exports.set_named_property("clockResolutions", resolutions)?;
 
-    // Built on first use: only traces, the generator and tests read it.
+    // Built on first use: few programs serve a file system.
+    let here = Rc::clone(&environment);
     exports.define_properties(&[Property::new()
-        .with_utf8_name("table")?
-        .with_getter_closure(|env: Env, _: This<'_>| table::object(&env))])?;
+        .with_utf8_name("served")?
+        .with_getter_closure(move |env: Env, _: This<'_>| served::object(&env, &here))])?;
+
+    // Built on first use: only traces, the generator and tests read it.
+    let here = Rc::clone(&environment);
+    exports.define_properties(&[
+        Property::new()
+            .with_utf8_name("table")?
+            .with_getter_closure(|env: Env, _: This<'_>| table::object(&env)),
+        // So is this: few guests suspend.
+        Property::new()
+            .with_utf8_name("suspension")?
+            .with_getter_closure(move |env: Env, _: This<'_>| waiting::object(&env, &here)),
+    ])?;
+
+    preview2::export(&env, &mut exports, &environment)?;
 
     let here = Rc::clone(&environment);
     let create = move |call: FunctionCallContext<'_>| {
@@ -94,6 +115,8 @@ pub(crate) fn exports(mut exports: Object<'_>, env: Env) -> Result<()> {
 
     streams::export(&env, &mut exports, &environment)?;
     sockets::export(&env, &mut exports, &environment)?;
+    pipes::export(&env, &mut exports)?;
+    runs::export(&env, &mut exports, &environment)?;
 
     exports.set_named_property("setMemory", imports::set_memory(&env, &environment)?)?;
 
@@ -118,4 +141,23 @@ where
     F: 'static + Fn(FunctionCallContext<'_>) -> Result<Return>,
 {
     env.create_function_from_closure(name, callback)
+}
+
+/// How many milliseconds of a processor this thread has had.
+#[napi_derive::napi]
+#[allow(clippy::cast_precision_loss, reason = "nanoseconds of a century fit")]
+pub(crate) fn thread_time() -> f64 {
+    host::time(Clockid::ThreadCputimeId).map_or(0.0, |ns| ns as f64 / 1e6)
+}
+
+/// The system's number of this thread; 0 where it has none.
+#[napi_derive::napi]
+pub(crate) fn thread_id() -> u32 {
+    sys::thread_id().unwrap_or(0)
+}
+
+/// The path of the file that the addon was loaded from: where another thread finds it.
+#[napi_derive::napi]
+pub(crate) fn addon_path() -> Option<String> {
+    library_path().map(|path| path.to_string_lossy().into_owned())
 }

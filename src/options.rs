@@ -1,17 +1,21 @@
 //! The options of an instance, as `index.js` hands them over after its checks.
 
 use crate::error::{Cause, ConstructionError};
+use crate::overlay::MountedOverlay;
+use crate::pipes;
+use crate::served::Serving;
 use napi::bindgen_prelude::{BigInt, Either, FunctionCallContext, Uint8Array};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use wasi_rs_core::abi::{Errno, Fdflags, Filetype};
+use wasi_rs_core::abi::{Errno, Fd, Fdflags, Filetype};
 use wasi_rs_core::ctx::{Ctx, StringArray};
 use wasi_rs_core::descriptor::{Descriptor, Role};
 use wasi_rs_core::host::stream::{Input, Output, Stream};
 use wasi_rs_core::host::{
-    self, Access, Directory, GivenSocket, GuestPath, Lazy, Opened, Quota, SeededRandom, SingleFile,
-    SortedDirectory, Stdio, SteppingClock, Tree, TreeOptions, VirtualClocks,
+    self, Access, Directory, GivenSocket, GuestPath, Lazy, Nested, Opened, Preopen, Quota,
+    SeededRandom, Served, SingleFile, SortedDirectory, Stdio, SteppingClock, Tree, TreeOptions,
+    VirtualClocks,
 };
 
 /// Something that the guest gets under a name.
@@ -46,6 +50,11 @@ pub(crate) struct ExtendedPreopen {
     pub entries: Option<Vec<EntryOptions>>,
     /// How many bytes a tree in memory may hold.
     pub max_bytes: Option<f64>,
+    /// How many bytes a tree in memory may hold that lies over the directory or the archive and
+    /// takes what the guest changes. Default: there is none.
+    pub overlay: Option<f64>,
+    /// The bytes of an archive. Otherwise it is the file at the path.
+    pub archive: Option<Uint8Array>,
 }
 
 /// A file of a tree in memory.
@@ -65,6 +74,10 @@ pub enum PreopenKind {
     File,
     /// A tree in memory.
     Memory,
+    /// An archive, read into memory.
+    Tar,
+    /// A file system that JavaScript serves.
+    Fs,
 }
 
 /// What a standard stream is that is no descriptor of the host.
@@ -79,6 +92,8 @@ pub enum StreamKind {
     Pipe,
     /// A function of JavaScript reads or writes.
     Function,
+    /// The guest's end of a pipe of `openPipe`.
+    End,
 }
 
 /// A standard stream that is no descriptor of the host.
@@ -90,6 +105,10 @@ pub(crate) struct StreamOptions {
     pub bytes: Option<Uint8Array>,
     /// How many bytes a `pipe` keeps.
     pub cap: Option<f64>,
+    /// The number of an `end`.
+    pub end: Option<u32>,
+    /// Whether the guest is told that an `end` is a terminal.
+    pub terminal: Option<bool>,
 }
 
 /// A clock that the embedder sets.
@@ -145,6 +164,8 @@ pub(crate) struct ExtendedOptions {
     pub sockets: Option<Vec<SocketOptions>>,
     /// Whether a descriptor of the host that is a directory may not be a standard stream.
     pub no_directories: Option<bool>,
+    /// Whether a call that would have to wait says so.
+    pub suspends: Option<bool>,
 }
 
 /// What an instance is made of: the arguments of `createInstance`, which are read faster than
@@ -164,10 +185,33 @@ pub(super) struct InstanceOptions {
 /// What JavaScript shares with a guest beside descriptors of the host.
 #[derive(Default)]
 pub(super) struct JsStreams {
+    /// What stream 0 reads, if JavaScript gives it.
+    pub(super) input: Option<Arc<Input>>,
     /// Where streams 1 and 2 go, if JavaScript takes them.
     pub(super) outputs: [Option<Arc<Output>>; 2],
     /// The trees in memory, by the preopen's place.
     pub(super) trees: Vec<Option<Tree>>,
+    /// What everyone holds who has these streams.
+    pub(super) held: Arc<()>,
+    /// The overlays, by the preopen's place.
+    pub(super) overlays: Vec<Option<MountedOverlay>>,
+    /// The file systems that JavaScript serves, by the preopen's place.
+    pub(super) serving: Option<Box<Serving>>,
+}
+
+/// For another thread, which looks at what the guest has left. Functions of JavaScript belong to
+/// the guest's own.
+impl Clone for JsStreams {
+    fn clone(&self) -> Self {
+        Self {
+            input: self.input.clone(),
+            outputs: self.outputs.clone(),
+            trees: self.trees.clone(),
+            overlays: self.overlays.clone(),
+            held: Arc::clone(&self.held),
+            serving: None,
+        }
+    }
 }
 
 /// A number of JavaScript that stands for a count.
@@ -210,6 +254,7 @@ impl InstanceOptions {
                 .and_then(|seed| <[u8; 32]>::try_from(&*seed).ok())
                 .map(SeededRandom::new)
                 .map(Arc::new),
+            suspends: extended.suspends == Some(true),
             ..Ctx::default()
         };
         for (number, options) in self.stdio.into_iter().enumerate() {
@@ -229,8 +274,17 @@ impl InstanceOptions {
                     }
                     lent
                 }
+                Either::B(options) if options.kind == StreamKind::End => {
+                    let name =
+                        ["stdin", "stdout", "stderr"].get(number).copied().unwrap_or_default();
+                    let end = options.end.and_then(pipes::take).ok_or_else(|| {
+                        io::Error::other("the pipe is used already, or was given up")
+                    });
+                    end.and_then(|end| end.into_stdio(options.terminal == Some(true)))
+                        .map_err(|source| ConstructionError::Stdio { name, fd: -1, source })?
+                }
                 Either::B(options) => {
-                    let stream = stream(options, number, &mut streams);
+                    let stream = stream(options, number, ctx.suspends, &mut streams);
                     Stdio {
                         object: Opened::File(Box::new(stream)),
                         flags: Fdflags::empty(),
@@ -247,17 +301,7 @@ impl InstanceOptions {
             )?;
         }
         let sorted = extended.sorted_readdir == Some(true);
-        for options in self.preopens {
-            let (guest, read_only) = (options.guest.clone(), options.read_only);
-            let object = match preopen(options, &ctx, &mut streams)? {
-                Opened::Directory(directory) if sorted => {
-                    Opened::Directory(Box::new(SortedDirectory::new(directory, &ctx.listings)))
-                }
-                object => object,
-            };
-            let preopen = Descriptor::preopen(object, guest.as_bytes());
-            insert(&ctx, if read_only { preopen.read_only() } else { preopen })?;
-        }
+        add_preopens_to(self.preopens, &ctx, &mut streams, sorted)?;
         for (place, options) in (0..).zip(extended.sockets.into_iter().flatten()) {
             let nonblock = options.nonblock;
             let mut given =
@@ -273,6 +317,47 @@ impl InstanceOptions {
         }
         Ok((ctx, streams))
     }
+}
+
+/// Opens preopens and gives them numbers, in their order.
+fn add_preopens_to(
+    preopens: Vec<PreopenOptions>,
+    ctx: &Ctx,
+    streams: &mut JsStreams,
+    sorted: bool,
+) -> Result<Vec<Fd>, ConstructionError> {
+    let mut opened = Vec::with_capacity(preopens.len());
+    for options in preopens {
+        opened.push(preopen(options, ctx, streams)?);
+    }
+    let mut numbers = Vec::with_capacity(opened.len());
+    for Nested { name, directory, read_only } in host::nest(opened) {
+        let directory = if sorted {
+            Box::new(SortedDirectory::new(directory, &ctx.listings))
+        } else {
+            directory
+        };
+        let preopen = Descriptor::preopen(Opened::Directory(directory), name.as_bytes());
+        match insert(ctx, if read_only { preopen.read_only() } else { preopen }) {
+            Ok(number) => numbers.push(number),
+            Err(error) => {
+                for number in numbers {
+                    let _ = ctx.table.remove(number);
+                }
+                return Err(error);
+            }
+        }
+    }
+    Ok(numbers)
+}
+
+/// Opens more preopens for an instance that is there already: all of them, or none. Nobody reads the
+/// files of their trees but the guest.
+pub(super) fn add_preopens(
+    preopens: Vec<PreopenOptions>,
+    ctx: &Ctx,
+) -> Result<Vec<Fd>, ConstructionError> {
+    add_preopens_to(preopens, ctx, &mut JsStreams::default(), false)
 }
 
 fn socket(options: SocketOptions) -> io::Result<GivenSocket> {
@@ -298,7 +383,12 @@ fn clocks(
         .then(|| VirtualClocks { realtime: realtime.map(clock), monotonic: monotonic.map(clock) })
 }
 
-fn stream(options: StreamOptions, number: usize, streams: &mut JsStreams) -> Stream {
+fn stream(
+    options: StreamOptions,
+    number: usize,
+    suspends: bool,
+    streams: &mut JsStreams,
+) -> Stream {
     let output = |streams: &mut JsStreams| {
         let output = Arc::new(Output::default());
         if let Some(place) = streams.outputs.get_mut(number.wrapping_sub(1)) {
@@ -316,9 +406,13 @@ fn stream(options: StreamOptions, number: usize, streams: &mut JsStreams) -> Str
                 .map_or(usize::MAX, |cap| usize::try_from(count(cap)).unwrap_or(usize::MAX));
             Stream::Collector { output: output(streams), cap }
         }
-        StreamKind::Function if number == 0 => Stream::Feed(Arc::new(Input::default())),
+        StreamKind::Function if number == 0 => {
+            let input = Arc::new(if suspends { Input::waiting() } else { Input::default() });
+            streams.input = Some(Arc::clone(&input));
+            Stream::Feed(input)
+        }
         StreamKind::Function => Stream::Sink(output(streams)),
-        StreamKind::Ignore => Stream::Null,
+        StreamKind::Ignore | StreamKind::End => Stream::Null,
     }
 }
 
@@ -326,40 +420,93 @@ fn preopen(
     options: PreopenOptions,
     ctx: &Ctx,
     streams: &mut JsStreams,
-) -> Result<Opened, ConstructionError> {
+) -> Result<Preopen, ConstructionError> {
     let root = options.guest == "/";
     let extended = options.extended.unwrap_or_default();
     let no_symlinks = extended.no_symlinks == Some(true);
+    let is_lazy = extended.lazy == Some(true);
+    let is_file = extended.kind == Some(PreopenKind::File);
+    let place = u32::try_from(streams.trees.len()).unwrap_or(u32::MAX);
+    let overlay =
+        extended.overlay.map(|max_bytes| (MountedOverlay::new(root, no_symlinks), max_bytes));
     streams.trees.push(None);
-    if extended.kind == Some(PreopenKind::Memory) {
-        let tree = tree(&options.guest, &extended, ctx)?;
-        let directory = tree.root_directory(root);
-        if let Some(place) = streams.trees.last_mut() {
-            *place = Some(tree);
-        }
-        return Ok(Opened::Directory(directory));
-    }
-    let path = PathBuf::from(options.path);
+    streams.overlays.push(overlay.as_ref().map(|(overlay, _)| overlay.clone()));
     let how = How {
-        is_file: extended.kind == Some(PreopenKind::File),
+        is_file: is_file || extended.kind == Some(PreopenKind::Tar),
         create: extended.create == Some(true),
         exact: extended.exact == Some(true),
-        options: host::PreopenOptions { root, no_symlinks },
+        // What lies below an overlay is only read, and the overlay sees to the rest.
+        options: if overlay.is_some() {
+            host::PreopenOptions { no_access_times: true, ..Default::default() }
+        } else {
+            host::PreopenOptions { root, no_symlinks, ..Default::default() }
+        },
     };
-    if extended.lazy == Some(true) {
-        return Ok(Opened::Directory(Box::new(Lazy::new(move || {
-            how.open(&path).map_err(|cause| cause.errno())
-        }))));
-    }
-    how.open(&path).map(Opened::Directory).map_err(|cause| {
-        let place = streams.trees.len().saturating_sub(1);
-        ConstructionError::Preopen {
-            guest: options.guest,
-            host: path,
-            place: u32::try_from(place).unwrap_or(u32::MAX),
-            cause,
+    let path = PathBuf::from(options.path);
+    let failed = |cause| ConstructionError::Preopen {
+        guest: options.guest.clone(),
+        host: path.clone(),
+        place,
+        cause,
+    };
+    let directory = match extended.kind {
+        Some(PreopenKind::Memory) => {
+            let tree = tree(&options.guest, &extended, ctx)?;
+            let directory = tree.root_directory(root);
+            if let Some(place) = streams.trees.last_mut() {
+                *place = Some(tree);
+            }
+            directory
         }
-    })
+        Some(PreopenKind::Tar) => {
+            let options_of_tree = tree_options(extended.max_bytes, ctx.clocks.as_ref());
+            let unpacked = if let Some(bytes) = &extended.archive {
+                Tree::of_archive(options_of_tree, &**bytes)
+            } else {
+                let file = how.open(&path).map_err(failed)?;
+                Tree::of_archive_file(options_of_tree, &*file)
+            };
+            let refused = |error| ConstructionError::Archive {
+                guest: options.guest.clone(),
+                place: extended.archive.is_none().then_some(place),
+                error,
+            };
+            let tree = unpacked.map_err(refused)?;
+            if let Some((overlay, max_bytes)) = &overlay {
+                let options = tree_options(Some(*max_bytes), ctx.clocks.as_ref());
+                let lower = tree.root_directory(false);
+                overlay.lay(lower, options).map_err(|errno| failed(errno.into()))?
+            } else {
+                tree.root_directory(root)
+            }
+        }
+        Some(PreopenKind::Fs) => {
+            let serving = streams.serving.get_or_insert_default();
+            let directory = Served::new(&serving.exchange, place).root_directory(root);
+            // The embedder is asked for all names at once.
+            Box::new(SortedDirectory::new(directory, &ctx.listings))
+        }
+        Some(PreopenKind::File) | None => {
+            let clocks = ctx.clocks.clone();
+            let from = path.clone();
+            let open = move || match &overlay {
+                None => how.open(&from),
+                Some((overlay, max_bytes)) => {
+                    let options = tree_options(Some(*max_bytes), clocks.as_ref());
+                    Ok(overlay.lay(how.open(&from)?, options)?)
+                }
+            };
+            if is_lazy {
+                Box::new(Lazy::new(move || open().map_err(|cause| cause.errno())))
+            } else {
+                open().map_err(failed)?
+            }
+        }
+    };
+    let (name, read_only) = (options.guest, options.read_only);
+    // Nobody is asked anything while an instance is made.
+    let is_lazy = is_lazy || extended.kind == Some(PreopenKind::Fs);
+    Ok(Preopen { name, directory, is_file, read_only, no_symlinks, is_lazy })
 }
 
 /// How a directory or a file of the host is opened as a preopen.
@@ -412,17 +559,20 @@ impl How {
     }
 }
 
-fn tree(guest: &str, options: &ExtendedPreopen, ctx: &Ctx) -> Result<Tree, ConstructionError> {
-    let max_bytes = options.max_bytes.map_or(u64::MAX, count);
-    let mut tree_options = TreeOptions::new(max_bytes);
-    if let Some(clocks) = ctx.clocks.as_ref().filter(|clocks| clocks.realtime.is_some()) {
+/// How a tree in memory is made.
+fn tree_options(max_bytes: Option<f64>, clocks: Option<&Arc<VirtualClocks>>) -> TreeOptions {
+    let mut options = TreeOptions::new(max_bytes.map_or(u64::MAX, count));
+    if let Some(clocks) = clocks.filter(|clocks| clocks.realtime.is_some()) {
         // Files get the guest's time, and a device that is the same in the next run.
         let clocks = Arc::clone(clocks);
-        tree_options.clock =
-            Box::new(move || clocks.realtime.as_ref().map_or(0, SteppingClock::time));
-        tree_options.device = Some(1);
+        options.clock = Box::new(move || clocks.realtime.as_ref().map_or(0, SteppingClock::time));
+        options.device = Some(1);
     }
-    let tree = Tree::with_options(tree_options);
+    options
+}
+
+fn tree(guest: &str, options: &ExtendedPreopen, ctx: &Ctx) -> Result<Tree, ConstructionError> {
+    let tree = Tree::with_options(tree_options(options.max_bytes, ctx.clocks.as_ref()));
     for entry in options.entries.iter().flatten() {
         let failed = |errno| ConstructionError::Entry {
             guest: guest.to_owned(),
@@ -431,9 +581,15 @@ fn tree(guest: &str, options: &ExtendedPreopen, ctx: &Ctx) -> Result<Tree, Const
         };
         tree.seed(&entry.name, &entry.bytes).map_err(failed)?;
     }
+    // Paths that are too long were refused above.
+    tree.mark().map_err(|errno| ConstructionError::Entry {
+        guest: guest.to_owned(),
+        name: String::new(),
+        errno,
+    })?;
     Ok(tree)
 }
 
-fn insert(ctx: &Ctx, descriptor: Descriptor) -> Result<(), ConstructionError> {
-    ctx.table.insert(descriptor).map(drop).map_err(|errno: Errno| ConstructionError::Table(errno))
+fn insert(ctx: &Ctx, descriptor: Descriptor) -> Result<Fd, ConstructionError> {
+    ctx.table.insert(descriptor).map_err(|errno: Errno| ConstructionError::Table(errno))
 }

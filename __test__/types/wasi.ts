@@ -65,24 +65,61 @@ const embedded = new ours.WASI({
     '/c': { file: 'path' },
     '/d': { memory: { 'e/f': 'text', g: new Uint8Array(1) }, maxBytes: 1 },
   },
-  limits: { openFiles: 1, deadlineMs: 1 },
+  timeoutMs: 1,
+  limits: { openFiles: 1, outputBytes: 1 },
   trace: ({ name, errno, ns }) => void [name, errno, ns],
   clock: { realtime: 1n, monotonic: { step: 1n } },
   random: 'seed',
 });
 const collected: Uint8Array | undefined = embedded.stdout;
 const threaded: Promise<number> = runThreads(embedded, new Uint8Array(8), { maxThreads: 2 });
-const worked: Promise<ours.WorkerResult> = ours.runInWorker(
-  new Uint8Array(8),
-  { stdin: 'ignore' },
-  { timeoutMs: 1 },
-);
+const text: Promise<ours.RunResult<string>> = ours.run('a.wasm', { stdin: 'text', timeoutMs: 1 });
+const worked: Promise<ours.RunResult<Uint8Array>> = ours.run(new Uint8Array(8), {
+  encoding: 'buffer',
+  limits: { memoryBytes: 1, outputBytes: 1 },
+  signal: AbortSignal.timeout(1),
+});
+async function ends(): Promise<string> {
+  const result = await ours.run(fetch('https://example.com/a.wasm'));
+  if (result.reason === 'exit') return `${result.exitCode.toFixed()} ${result.stdout.length}`;
+  // @ts-expect-error: there is no exit code then
+  result.exitCode.toFixed();
+  if (result.reason === 'timeout') return result.error.limit;
+  return result.error.message;
+}
+async function pooled(): Promise<Uint8Array> {
+  await using pool = new ours.Pool({ size: 1, maxQueue: 5 });
+  const program: ours.Program = await ours.compile('a', { limits: { tableElements: 1 } });
+  // @ts-expect-error: that is the pool's
+  await pool.run(program, { isolation: 'thread' });
+  const { stdout } = await pool.run(program, { encoding: 'buffer', stdin: new Uint8Array(1) });
+  return stdout;
+}
+async function spawned(): Promise<number | null> {
+  await using guest = ours.spawn(new URL('file:///a'), { tty: { columns: 80, rows: 25 } });
+  guest.stdin.end('a');
+  guest.stdout.pipe(process.stdout);
+  guest.kill();
+  guest.resize(1, 1);
+  const status = await guest.exited;
+  if (status.reason === 'aborted') throw status.error;
+  return status.exitCode;
+}
+// @ts-expect-error: a function cannot leave the thread
+ours.run('a', { stdout: (chunk: Uint8Array) => void chunk });
+// @ts-expect-error: nor can this one
+ours.run('a', { trace: () => {} });
+// @ts-expect-error: no other version
+ours.run('a', { version: 'unstable' });
+// @ts-expect-error: these are limits of a module
+new ours.WASI({ limits: { memoryBytes: 1 } });
+const limit: Error & { code: 'ERR_WASI_LIMIT'; limit: string } = new ours.WASILimitError('a', 'b');
 declare const handle: FileHandle;
 const inAnyForm = new ours.WASI({
   stdin: (): string | DataView | null => 'text',
   stdout: createWriteStream('file'),
   stderr: process.stderr,
-  outputCap: undefined,
+  timeoutMs: undefined,
   limits: undefined,
   trace: undefined,
   stats: undefined,
@@ -104,6 +141,24 @@ const typed: { path: string; type: 'file' | 'symlink' }[] = inAnyForm.listFiles(
 });
 // @ts-expect-error: nobody waits for a promise
 new ours.WASI({ stdin: async () => null });
+const suspending = new ours.WASI({
+  suspend: true,
+  stdin: async (maxBytes: number) => (maxBytes > 0 ? 'text' : null),
+  stdout: createWriteStream('there'),
+  stderr: async (chunk: Uint8Array) => void chunk.length,
+});
+new ours.WASI({ suspend: true, stdin: process.stdin, stdout: process.stdout });
+new ours.WASI({ suspend: true, stdin: new Blob(['x']).stream(), stdout: new WritableStream() });
+const exitCodeLater: Promise<number> = suspending.startAsync({ exports: {} });
+const { signal } = new AbortController();
+const preparedLater: Promise<number | void> = suspending.initializeAsync(
+  { exports: {} },
+  { signal },
+);
+const addLater: (a: number, b: number) => Promise<number> = suspending.promising(
+  (a: number, b: number) => a + b,
+);
+const unread: Uint8Array | undefined = suspending.unreadInput;
 // @ts-expect-error: a key of no preopen
 new ours.WASI({ preopens: { '/': { path: '.', readonly: true } } });
 // @ts-expect-error: no such limit
@@ -124,8 +179,13 @@ export {
   bindingsOfNode,
   code,
   constructor,
+  ends,
   exit,
   initialized,
+  limit,
+  pooled,
+  spawned,
+  text,
   constructorOfNode,
   files,
   imported,

@@ -1,6 +1,7 @@
 //! Everything that one WASI instance owns.
 
 use crate::descriptor::{SharedTable, Table};
+use crate::host::readiness::Waiting;
 use crate::host::{Budget, Quota, SeededRandom, VirtualClocks};
 use std::any::Any;
 use std::cell::Cell;
@@ -76,6 +77,10 @@ pub struct Ctx {
     /// A call may be given up there: the first slice of one that looks here has to drop what it
     /// finds.
     pub parked: Cell<Option<Box<dyn Any + Send>>>,
+    /// Whether a call that would have to wait answers so, and leaves in `waiting` what for.
+    pub suspends: bool,
+    /// What the last call that would have had to wait left.
+    pub waiting: Cell<Option<Box<Waiting>>>,
 }
 
 /// What the threads of one guest share of an instance.
@@ -122,6 +127,9 @@ impl From<SharedCtx> for Ctx {
             clocks: shared.clocks,
             random: shared.random,
             parked: Cell::default(),
+            // The threads of one guest wait each in its own.
+            suspends: false,
+            waiting: Cell::default(),
         }
     }
 }

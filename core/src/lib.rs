@@ -1,4 +1,4 @@
-//! The host side of WASI preview1.
+//! The host side of WASI: preview1, and the interfaces of 0.2.
 //!
 //! A newcomer reads the modules in this order; each uses only those before it.
 
@@ -25,3 +25,5 @@ pub mod descriptor;
 pub mod ctx;
 
 pub mod preview1;
+
+pub mod preview2;

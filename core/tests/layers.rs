@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules, the lowest first. `ARCHITECTURE.md` and `core/src/lib.rs` list them in the same
 /// order.
-const LAYERS: [&str; 6] = ["memory", "abi", "host", "descriptor", "ctx", "preview1"];
+const LAYERS: [&str; 7] = ["memory", "abi", "host", "descriptor", "ctx", "preview1", "preview2"];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder)

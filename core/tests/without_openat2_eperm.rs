@@ -22,6 +22,8 @@
 mod advisories;
 #[path = "preview1/escape.rs"]
 mod escape;
+#[path = "preview1/mounts.rs"]
+mod mounts;
 #[path = "preview1/path.rs"]
 mod path;
 #[path = "preview1/read_only.rs"]

@@ -9,16 +9,19 @@ macro_rules! errnos {
         #[repr(u16)]
         pub enum Errno {
             $($(#[$doc])* $name = $code,)*
+            /// No error, and none that a guest sees: the call goes on when the embedder has
+            /// answered what [`crate::host::Exchange`] asks.
+            Ask = 260,
         }
 
         impl Errno {
             /// The specification's name, in lower case.
             #[must_use]
             pub fn name(self) -> &'static str {
-                match self { $(Self::$name => $text,)* }
+                match self { $(Self::$name => $text,)* Self::Ask => "ask" }
             }
 
-            /// All of them, in the order of their codes.
+            /// All that guests see, in the order of their codes.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
         }
     };

@@ -168,6 +168,17 @@ pub(super) trait Backend: Send + Sync + Sized + 'static {
 
     /// Writes the directory to the device.
     fn sync(&self) -> Result<()>;
+
+    /// [`Directory::mode`].
+    fn mode(&self) -> Option<u32> {
+        None
+    }
+
+    /// [`Directory::set_mode`].
+    fn set_mode(&self, mode: u32) -> Result<()> {
+        let _ = mode;
+        Ok(())
+    }
 }
 
 /// Names that need no lock, as the system has its own.
@@ -208,15 +219,6 @@ impl<B: Backend> Contained<B> {
     #[inline]
     fn walk<'a>(&'a self, path: &'a [u8], end: End) -> Walk<'a, B::Names> {
         Walk::new(self.base(), path, end)
-    }
-
-    /// A path that is one name, which leads nowhere else unless it is a link to follow.
-    fn plain_name(path: GuestPath<'_>, is_new: bool) -> Result<Option<Name<'_>>> {
-        if path.is_plain_name() {
-            Name::new::<B::Names>(path.as_bytes(), is_new).map(Some)
-        } else {
-            Ok(None)
-        }
     }
 
     /// Goes to the directory that the walk's path leads to.
@@ -314,7 +316,7 @@ impl<B: Backend> Contained<B> {
         open: impl Fn(&mut G, &B::Dir, Name<'_>) -> Result<Found<B::Dir>>,
     ) -> Result<Opened> {
         let mut may_be_link = false;
-        if let Some(name) = Self::plain_name(path, options.create)? {
+        if let Some(name) = Name::of_path::<B::Names>(path, options.create)? {
             match open(&mut names, self.backend.dir(), name) {
                 // As a directory, something else was to be opened, which may be a link.
                 Ok(Found::Link) | Err(Errno::Notdir) if options.follow => may_be_link = true,
@@ -445,7 +447,7 @@ impl<B: Backend> Directory for Contained<B> {
     fn path_filestat(&self, path: GuestPath<'_>, follow: bool) -> Result<Filestat> {
         let names = self.backend.names();
         let mut is_link = false;
-        if let Some(name) = Self::plain_name(path, false)? {
+        if let Some(name) = Name::of_path::<B::Names>(path, false)? {
             let stat = names.stat(self.backend.dir(), name)?;
             is_link = stat.filetype == Filetype::SymbolicLink;
             if !follow || !is_link {
@@ -640,6 +642,21 @@ impl<B: Backend> Directory for Contained<B> {
 
     fn sync(&self) -> Result<()> {
         self.backend.sync()
+    }
+
+    fn mode(&self) -> Option<u32> {
+        self.backend.mode()
+    }
+
+    fn set_mode(&self, mode: u32) -> Result<()> {
+        self.backend.set_mode(mode)
+    }
+
+    fn without_links(&self) -> Result<Box<dyn Directory>> {
+        let names = self.backend.names();
+        let options = OpenOptions { directory: true, ..OpenOptions::READ };
+        let dir = names.reopen(self.backend.dir(), options)?;
+        Ok(Box::new(Self::new(self.backend.open(&names, dir), self.root, true)))
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -9,9 +9,13 @@ mod directory;
 mod error;
 mod lazy;
 mod memfs;
+mod mounts;
 mod path;
 mod quota;
 mod random;
+mod read_only;
+pub mod readiness;
+mod served;
 mod single_file;
 mod socket;
 mod sorted_directory;
@@ -23,11 +27,16 @@ pub use budget::{Budget, Lease};
 pub use clock::{SteppingClock, VirtualClocks, monotonic_now, resolution, time};
 pub use error::from_io;
 pub use lazy::Lazy;
-pub use memfs::{Clock, INODE_CHARGE, NAME_CHARGE, Tree, TreeOptions};
+pub use memfs::{
+    ArchiveError, Change, Changed, Clock, CommitError, INODE_CHARGE, NAME_CHARGE, Overlay, Tree,
+    TreeOptions,
+};
+pub use mounts::{Nested, Preopen, nest};
 use path::is_plain_name;
 pub use path::{GuestPath, PATH_LIMIT, PathBuffer, Split};
 pub use quota::Quota;
 pub use random::{SeededRandom, fill};
+pub use served::{Answer, Exchange, Flags, Listed, Op, READ_MOST, Request, Served};
 pub use single_file::SingleFile;
 pub use socket::{GivenSocket, SocketName, SocketNames};
 pub use sorted_directory::SortedDirectory;
@@ -101,6 +110,23 @@ pub struct OpenOptions {
     pub flags: Fdflags,
 }
 
+impl OpenOptions {
+    /// To read a file that is there. No link is followed at the end of the path.
+    pub const READ: Self = Self {
+        create: false,
+        exclusive: false,
+        directory: false,
+        truncate: false,
+        follow: false,
+        read: true,
+        write: false,
+        flags: Fdflags::empty(),
+    };
+}
+
+/// The directory itself, and in a [`SingleFile`] the file.
+const HERE: GuestPath<'_> = GuestPath::of_checked(b".");
+
 /// How [`open_preopen`] opens.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PreopenOptions {
@@ -109,6 +135,9 @@ pub struct PreopenOptions {
     pub root: bool,
     /// No symbolic link is followed or made.
     pub no_symlinks: bool,
+    /// What is read below notes no times of access, where the system lets the process say so. Linux
+    /// does for what the process's user owns, but notes when a symbolic link is read.
+    pub no_access_times: bool,
 }
 
 /// What the host has opened a descriptor for.
@@ -170,6 +199,8 @@ pub enum Source<'a> {
     Ready,
     /// The host's poll knows.
     Host(sys::Handle<'a>),
+    /// It is when the embedder's stream has given something, or has ended.
+    Input(&'a stream::Input),
 }
 
 /// One of the files of a [`wait`].
@@ -229,6 +260,11 @@ pub trait File: Send + Sync {
     /// The attributes.
     fn filestat(&self) -> Result<Filestat>;
 
+    /// What the attributes were when it was opened, if that is known without asking the host.
+    fn filestat_when_opened(&self) -> Option<Filestat> {
+        None
+    }
+
     /// Sets the size; new bytes are zero.
     fn set_size(&self, size: Filesize) -> Result<()>;
 
@@ -249,6 +285,17 @@ pub trait File: Send + Sync {
 
     /// Changes the descriptor's flags from `old` to `new`.
     fn set_flags(&self, old: Fdflags, new: Fdflags) -> Result<()>;
+
+    /// Who may read, write and execute it, as numbers of POSIX, where files have that.
+    fn mode(&self) -> Option<u32> {
+        None
+    }
+
+    /// Sets who may read, write and execute it, where files have that.
+    fn set_mode(&self, mode: u32) -> Result<()> {
+        let _ = mode;
+        Ok(())
+    }
 
     /// How it tells that it is ready.
     fn source(&self) -> Source<'_>;
@@ -368,6 +415,27 @@ pub trait Directory: Send + Sync {
 
     /// Writes the directory to the device.
     fn sync(&self) -> Result<()>;
+
+    /// Who may list, change and search it, as numbers of POSIX, where directories have that.
+    fn mode(&self) -> Option<u32> {
+        None
+    }
+
+    /// Sets who may list, change and search it, where directories have that.
+    fn set_mode(&self, mode: u32) -> Result<()> {
+        let _ = mode;
+        Ok(())
+    }
+
+    /// The same directory, in which no symbolic link is followed, not even on the way to what a
+    /// path names.
+    ///
+    /// # Errors
+    /// - `notsup`: there is none.
+    /// - those of opening it once more.
+    fn without_links(&self) -> Result<Box<dyn Directory>> {
+        Err(Errno::Notsup)
+    }
 
     /// The backend, for operations on two directories: they work within one backend only.
     fn as_any(&self) -> &dyn Any;

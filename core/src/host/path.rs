@@ -98,6 +98,12 @@ impl<'a> GuestPath<'a> {
         Ok(Self(bytes))
     }
 
+    /// A path of components that were checked, or that a file system has: not empty, not absolute,
+    /// without NUL. It may be longer than a guest's, and no UTF-8.
+    pub(super) const fn of_checked(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
     /// The bytes.
     #[must_use]
     pub fn as_bytes(self) -> &'a [u8] {

@@ -81,6 +81,8 @@ impl Output {
 #[derive(Debug, Default)]
 pub struct Input {
     state: Mutex<InputState>,
+    /// Whether a read that finds nothing waits. Otherwise the function is asked before the read.
+    waits: bool,
 }
 
 #[derive(Debug, Default)]
@@ -90,6 +92,25 @@ struct InputState {
 }
 
 impl Input {
+    /// An input whose reads wait for what there is.
+    #[must_use]
+    pub fn waiting() -> Self {
+        Self { waits: true, ..Self::default() }
+    }
+
+    /// Takes out what the guest has not read.
+    #[must_use]
+    pub fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut lock(&self.state).bytes).into()
+    }
+
+    /// Whether there are no more bytes, and all have been read.
+    #[must_use]
+    pub fn is_at_end(&self) -> bool {
+        let state = lock(&self.state);
+        state.bytes.is_empty() && state.ended
+    }
+
     /// Adds bytes, or says that there are no more.
     pub fn feed(&self, bytes: Option<&[u8]>) {
         let mut state = lock(&self.state);
@@ -178,6 +199,9 @@ impl File for Stream {
             }
             Self::Feed(input) => {
                 let mut state = lock(&input.state);
+                if input.waits && state.bytes.is_empty() && !state.ended && total(bufs) > 0 {
+                    return Err(Errno::Again);
+                }
                 let mut done = 0_usize;
                 for buf in bufs {
                     let (front, _) = state.bytes.as_slices();
@@ -295,7 +319,10 @@ impl File for Stream {
     }
 
     fn source(&self) -> Source<'_> {
-        Source::Ready
+        match self {
+            Self::Feed(input) if input.waits => Source::Input(input),
+            _ => Source::Ready,
+        }
     }
 
     fn available(&self) -> Filesize {

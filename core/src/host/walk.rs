@@ -9,7 +9,7 @@
 //! The files of every backend are found by this code. Where the kernel keeps a path below a
 //! directory itself (`openat2`), it is asked instead; the tests compare the two.
 
-use super::Result;
+use super::{GuestPath, Result};
 use crate::abi::Errno;
 use std::sync::Arc;
 
@@ -57,6 +57,16 @@ impl<'a> Name<'a> {
         }
         L::check(name, is_new)?;
         Ok(Self(name))
+    }
+
+    /// A path that is one plain name, checked in the same way. `None`: it may lead elsewhere.
+    #[inline]
+    pub(super) fn of_path<L: Lookup>(path: GuestPath<'a>, is_new: bool) -> Result<Option<Self>> {
+        if !path.is_plain_name() {
+            return Ok(None);
+        }
+        L::check(path.as_bytes(), is_new)?;
+        Ok(Some(Self(path.as_bytes())))
     }
 
     /// The bytes.

@@ -352,7 +352,9 @@ pub(super) fn fd_read(call: &Call<'_>, fd: Fd, iovs: IoVecsArg) -> Result<u32> {
     iovs.with(call.memory, |bufs| {
         let descriptor = call.descriptor(fd)?;
         let file = descriptor.file_to_read(Rights::FD_READ)?;
-        in_pieces(call, bufs, |bufs, _| attempt(&descriptor, file, Interest::Read, file.read(bufs)))
+        in_pieces(call, bufs, |bufs, _| {
+            attempt(call, &descriptor, file, Interest::Read, file.read(bufs))
+        })
     })
 }
 

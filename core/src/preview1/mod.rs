@@ -14,6 +14,7 @@ mod clock;
 mod environ;
 mod fd;
 mod glue;
+pub(crate) mod operations;
 mod path;
 mod poll;
 mod proc;
@@ -56,6 +57,9 @@ pub enum CallError {
     /// It has waited for a slice of time without result: call again with the same arguments and
     /// `resume`.
     Again,
+    /// It would have to wait, and its instance [suspends](Ctx::suspends): call again with the same
+    /// arguments and `resume` when something of what is in [`Ctx::waiting`] has come.
+    WouldWait,
     /// The guest wants to end with this code.
     Exit(u32),
 }

@@ -69,6 +69,17 @@ fn name_charge(path: GuestPath<'_>) -> u64 {
     NAME_CHARGE.saturating_add(path.split().name.len() as u64)
 }
 
+/// What a guest is told of a name for which the quota has no room. Programs make what may be there,
+/// and go by the answer.
+#[cold]
+fn refuse_room(directory: &dyn Directory, path: GuestPath<'_>) -> Errno {
+    match directory.path_filestat(path, false) {
+        Ok(_) => Errno::Exist,
+        Err(Errno::Ask) => Errno::Ask,
+        Err(_) => Errno::Dquot,
+    }
+}
+
 /// Makes something with a new name, held to the quota. `beside` is what it takes beside the name.
 fn make(
     call: &Call<'_>,
@@ -79,8 +90,7 @@ fn make(
 ) -> host::Result<()> {
     let Some(quota) = &call.ctx.quota else { return act() };
     match quota.store(beside.saturating_add(name_charge(path)), act) {
-        // Programs make directories that may be there, and go by the answer.
-        Err(Errno::Dquot) if directory.path_filestat(path, false).is_ok() => Err(Errno::Exist),
+        Err(Errno::Dquot) => Err(refuse_room(directory, path)),
         result => result,
     }
 }
@@ -105,9 +115,7 @@ fn open_metered(
     }
     let open = || directory.open(path, options);
     match quota.store(INODE_CHARGE.saturating_add(name_charge(path)), open) {
-        Err(Errno::Dquot) if options.exclusive && directory.path_filestat(path, false).is_ok() => {
-            Err(Errno::Exist)
-        }
+        Err(Errno::Dquot) if options.exclusive => Err(refuse_room(directory, path)),
         result => result,
     }
 }
@@ -346,7 +354,7 @@ pub(super) fn path_open(
     if matches!(opened, Err(Errno::Again)) && !flags.contains(Fdflags::NONBLOCK) {
         // Nothing tells when it could be opened. Others may use the number meanwhile.
         drop(number);
-        return Err(nap());
+        return Err(nap(call));
     }
     let opened = match &call.ctx.quota {
         None => opened?,

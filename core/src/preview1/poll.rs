@@ -1,12 +1,13 @@
 //! Waiting for events.
 
-use super::stream::SLICE;
+use super::stream::{SLICE, would_wait};
 use super::{Call, CallError, Result};
 use crate::abi::{
     Clockid, Errno, Event, Eventrwflags, Eventtype, Fd, Rights, Subclockflags, Subscription,
     SubscriptionKind, Timestamp,
 };
 use crate::descriptor::Descriptor;
+use crate::host::readiness::Waiting;
 use crate::host::{self, File, Opened, Readiness, Source, VirtualClocks, Wait};
 use crate::memory::{GuestPtr, Record, Region};
 use std::collections::BTreeMap;
@@ -28,6 +29,10 @@ struct Polled {
 /// How many subscriptions are gone through at once: many millions take seconds, in which nobody
 /// could end the guest.
 const AT_ONCE: u32 = 65_536;
+
+/// After how long a suspended call looks at the realtime clock again, in nanoseconds: someone may
+/// set it meanwhile, and nothing tells.
+const LOOK: Timestamp = 1_000_000_000;
 
 /// How far a call is: it notes what all of its subscriptions wait for, waits, and tells which of
 /// them have happened. If none has, it begins again.
@@ -58,6 +63,25 @@ impl Round {
             return Self::default();
         }
         parked.and_then(|parked| parked.downcast().ok()).map_or_else(Self::default, |round| *round)
+    }
+
+    /// The answer if nothing has happened: `again`, or what a call waits for that suspends.
+    fn nothing(&self, call: &Call<'_>, again: CallError) -> CallError {
+        if !call.ctx.suspends {
+            return again;
+        }
+        let mut waiting = Waiting::default();
+        for polled in self.polled.values() {
+            match file(&polled.descriptor).map(File::source) {
+                Some(Source::Host(handle)) => waiting.watch(handle, polled.read, polled.write),
+                Some(Source::Input(_)) => waiting.input |= polled.read,
+                Some(Source::Ready) | None => {}
+            }
+        }
+        if let Some(wake) = self.wake.filter(|wake| *wake < Timestamp::MAX) {
+            waiting.until(wake);
+        }
+        would_wait(call, waiting)
     }
 
     /// Leaves the rest to the next slice.
@@ -186,7 +210,9 @@ pub(super) fn poll<S: Record + Into<Subscription>>(
         for subscription in subscriptions.some(round.next) {
             let due_in = match subscription.kind.ok_or(Errno::Inval)? {
                 SubscriptionKind::Clock { id, timeout, flags } => {
-                    clocks.due_in(id, timeout, flags).unwrap_or(0)
+                    let due_in = clocks.due_in(id, timeout, flags).unwrap_or(0);
+                    let may_jump = call.ctx.suspends && is_of_day(id, flags);
+                    if may_jump { due_in.min(LOOK) } else { due_in }
                 }
                 SubscriptionKind::FdRead(fd) => {
                     subscribe(call, &mut round.polled, fd, Rights::FD_READ)?
@@ -204,7 +230,8 @@ pub(super) fn poll<S: Record + Into<Subscription>>(
             round.park(call);
             return Err(again());
         }
-        wait(&mut round.polled, wake.saturating_sub(now).min(SLICE))?;
+        wait(&mut round.polled, wake.saturating_sub(now).min(slice_of(call)))?;
+        round.wake = Some(wake);
         round.next = 0;
         *round.waited.insert(host::monotonic_now())
     };
@@ -256,10 +283,20 @@ pub(super) fn poll<S: Record + Into<Subscription>>(
         round.park(call);
         return Err(again());
     }
-    if round.happened == 0 {
-        return Err(again());
+    match round.happened {
+        0 => Err(round.nothing(call, again())),
+        happened => Ok(happened),
     }
-    Ok(round.happened)
+}
+
+/// How long a call may wait at once: one that suspends only looks.
+fn slice_of(call: &Call<'_>) -> Timestamp {
+    if call.ctx.suspends { 0 } else { SLICE }
+}
+
+/// Whether a subscription is to a time of the day.
+fn is_of_day(id: std::result::Result<Clockid, u32>, flags: Subclockflags) -> bool {
+    id == Ok(Clockid::Realtime) && flags.contains(Subclockflags::ABSTIME)
 }
 
 /// Notes a descriptor to wait on, and says how long a wait may take as far as this one is
@@ -291,7 +328,11 @@ fn subscribe(
     }
     Ok(match file(&entry.descriptor).map(File::source) {
         Some(Source::Host(_)) => Timestamp::MAX,
-        Some(Source::Ready) | None => 0,
+        // Nothing is ever to be written there.
+        Some(Source::Input(input)) if right == Rights::FD_READ && input.is_wanted() => {
+            Timestamp::MAX
+        }
+        Some(Source::Input(_) | Source::Ready) | None => 0,
     })
 }
 
@@ -348,9 +389,18 @@ fn occurrence(
     read: bool,
 ) -> Option<host::Result<Occurrence>> {
     let Some(file) = file(&polled.descriptor) else { return Some(Err(Errno::Badf)) };
-    if matches!(file.source(), Source::Ready) {
-        let nbytes = if read { file.available() } else { 0 };
-        return Some(Ok(Occurrence { nbytes, flags: Eventrwflags::empty() }));
+    let nbytes = || if read { file.available() } else { 0 };
+    match file.source() {
+        Source::Host(_) => {}
+        Source::Input(input) if read && input.is_wanted() => return None,
+        Source::Input(input) => {
+            let flags =
+                if input.is_at_end() { Eventrwflags::HANGUP } else { Eventrwflags::empty() };
+            return Some(Ok(Occurrence { nbytes: nbytes(), flags }));
+        }
+        Source::Ready => {
+            return Some(Ok(Occurrence { nbytes: nbytes(), flags: Eventrwflags::empty() }));
+        }
     }
     if readiness.invalid {
         return Some(Err(Errno::Badf));
@@ -358,7 +408,7 @@ fn occurrence(
     if !readiness.ready {
         return None;
     }
-    let nbytes = if read { file.available() } else { 0 };
+    let nbytes = nbytes();
     let flags = if readiness.hangup { Eventrwflags::HANGUP } else { Eventrwflags::empty() };
     Some(Ok(Occurrence { nbytes, flags }))
 }

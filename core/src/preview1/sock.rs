@@ -45,7 +45,7 @@ pub(super) fn sock_accept(call: &Call<'_>, fd: Fd, flags: u32) -> Result<Fd> {
     let file = socket(&descriptor, Rights::SOCK_ACCEPT)?;
     // A connection that was taken could not be put back.
     let number = call.ctx.table.reserve()?;
-    let accepted = attempt(&descriptor, file, Interest::Read, file.accept())?;
+    let accepted = attempt(call, &descriptor, file, Interest::Read, file.accept())?;
     let rights = descriptor.rights();
     let rights = RightsPair { base: rights.inheriting, inheriting: rights.inheriting };
     drop(descriptor);
@@ -88,7 +88,7 @@ pub(super) fn sock_recv(
             return Ok((received, Roflags::empty().bits()));
         }
         let (received, roflags) =
-            attempt(&descriptor, file, Interest::Read, file.recv(bufs.regions(), flags))?;
+            attempt(call, &descriptor, file, Interest::Read, file.recv(bufs.regions(), flags))?;
         Ok((u32::try_from(received).unwrap_or(u32::MAX), roflags.bits()))
     })
 }

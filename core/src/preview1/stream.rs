@@ -3,10 +3,16 @@
 //! A host file never blocks: it answers `again`. If the guest has not asked for that, the call
 //! waits for a slice of time and then answers [`CallError::Again`], so that whoever drives it can
 //! stop it between two slices. No lock is held meanwhile.
+//!
+//! A call of an instance that suspends does not wait: it leaves in [`Ctx::waiting`] what for, and
+//! answers [`CallError::WouldWait`].
+//!
+//! [`Ctx::waiting`]: crate::ctx::Ctx::waiting
 
 use super::{Call, CallError, Result};
 use crate::abi::{Clockid, Errno, Fdflags, Timestamp};
 use crate::descriptor::Descriptor;
+use crate::host::readiness::Waiting;
 use crate::host::{self, File, Interest, Readiness, Source, Wait};
 use crate::memory::{IoVecs, Region};
 
@@ -53,13 +59,23 @@ pub(super) fn in_pieces<'m>(
             Err(CallError::Again)
         }
         Ok(moved) => Ok(count(done.saturating_add(moved as u64))),
+        Err(CallError::Errno(Errno::Ask)) => Err(Errno::Ask.into()),
         Err(CallError::Errno(_) | CallError::Again) if done > 0 => Ok(count(done)),
+        Err(CallError::WouldWait) if done > 0 => {
+            call.ctx.waiting.set(None);
+            Ok(count(done))
+        }
         Err(stop) => Err(stop),
     }
 }
 
 /// Sleeps a little, and gives what the call answers then.
-pub(super) fn nap() -> CallError {
+pub(super) fn nap(call: &Call<'_>) -> CallError {
+    if call.ctx.suspends {
+        let mut waiting = Waiting::default();
+        waiting.nap();
+        return would_wait(call, waiting);
+    }
     host::wait(&mut [], NAP).err().map_or(CallError::Again, CallError::from)
 }
 
@@ -72,8 +88,29 @@ fn wait(file: &dyn File, interest: Interest, timeout: Timestamp) -> Result<()> {
     Ok(())
 }
 
+/// What a call of an instance that suspends answers instead of waiting.
+pub(super) fn would_wait(call: &Call<'_>, waiting: Waiting) -> CallError {
+    call.ctx.waiting.set(Some(Box::new(waiting)));
+    CallError::WouldWait
+}
+
+/// The same for one file.
+fn would_wait_for(call: &Call<'_>, file: &dyn File, interest: Interest) -> CallError {
+    let mut waiting = Waiting::default();
+    match file.source() {
+        Source::Host(handle) => {
+            waiting.watch(handle, interest == Interest::Read, interest == Interest::Write);
+        }
+        Source::Input(_) => waiting.input = true,
+        // Nothing tells when it goes on.
+        Source::Ready => waiting.nap(),
+    }
+    would_wait(call, waiting)
+}
+
 /// Makes an attempt; where it would block, the answer is that of the descriptor's `NONBLOCK` flag.
 pub(super) fn attempt<T>(
+    call: &Call<'_>,
     descriptor: &Descriptor,
     file: &dyn File,
     interest: Interest,
@@ -81,6 +118,9 @@ pub(super) fn attempt<T>(
 ) -> Result<T> {
     match result {
         Err(Errno::Again) if !descriptor.flags().contains(Fdflags::NONBLOCK) => {
+            if call.ctx.suspends {
+                return Err(would_wait_for(call, file, interest));
+            }
             wait(file, interest, SLICE)?;
             Err(CallError::Again)
         }
@@ -142,11 +182,14 @@ fn rest(
                 }
             }
             Err(Errno::Again) if !once => {}
-            Err(_) if done > 0 => break,
+            Err(errno) if done > 0 && errno != Errno::Ask => break,
             Err(errno) => return Err(errno.into()),
         }
         // What took a part is full, or empty: another attempt at once would only find that out.
         call.resume.set(done);
+        if call.ctx.suspends {
+            return Err(would_wait_for(call, file, interest));
+        }
         let now = host::time(Clockid::Monotonic)?;
         let end = *end.get_or_insert(now.saturating_add(SLICE));
         if now >= end {

@@ -25,6 +25,7 @@ mod descriptors;
 mod escape;
 mod file;
 mod limits;
+mod mounts;
 mod path;
 mod pointers;
 mod poll;

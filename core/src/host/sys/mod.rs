@@ -17,11 +17,13 @@ pub(super) mod names;
 pub use unix::pretend_openat2;
 #[cfg(unix)]
 pub use unix::{
-    Handle, clock_resolution, clock_time, duplicate_socket, end_process, errno_from_raw, listen,
-    listen_at, open_exact, open_preopen, random, stdio, wait, yield_now,
+    Handle, PipeEnd, Watched, clock_resolution, clock_time, duplicate_socket, end_process,
+    errno_from_raw, library_path, listen, listen_at, open_exact, open_pipe, open_preopen, random,
+    stdio, thread_id, wait, yield_now,
 };
 #[cfg(windows)]
 pub use windows::{
-    Handle, clock_resolution, clock_time, duplicate_socket, end_process, errno_from_raw, lend,
-    listen, listen_at, open_exact, open_preopen, random, stdio, wait, yield_now,
+    Handle, PipeEnd, Watched, clock_resolution, clock_time, duplicate_socket, end_process,
+    errno_from_raw, lend, library_path, listen, listen_at, open_exact, open_pipe, open_preopen,
+    random, stdio, thread_id, wait, yield_now,
 };

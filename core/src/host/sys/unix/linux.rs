@@ -39,6 +39,9 @@ pub(super) const FOR_PATHS: OFlags = OFlags::PATH;
 /// For opening anything to ask for its attributes, if there is such a way.
 pub(super) const FOR_NOTHING: Option<OFlags> = Some(OFlags::PATH.union(OFlags::CLOEXEC));
 
+/// For opening a file without a note of the time when it is read. Refused to all but its owner.
+pub(super) const NO_ACCESS_TIME: OFlags = OFlags::NOATIME;
+
 /// Whether [`nowait`] can do more than refuse.
 pub(super) const HAS_NOWAIT: bool = true;
 
@@ -72,6 +75,11 @@ fn present(dir: &Owned) -> bool {
 #[cfg(fuzzing)]
 pub fn pretend_openat2(is_present: bool) {
     OPENAT2.store(if is_present { PRESENT } else { ABSENT }, Relaxed);
+}
+
+/// The number of this thread below `/proc/self/task`.
+pub(super) fn thread_id() -> Option<u32> {
+    u32::try_from(rustix::thread::gettid().as_raw_nonzero().get()).ok()
 }
 
 /// Opens a path below a directory. `None`: the kernel cannot, so walk.

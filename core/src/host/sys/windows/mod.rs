@@ -6,14 +6,18 @@ mod console;
 mod directory;
 mod errno;
 mod file;
+mod library;
 mod link;
 mod names;
 mod pipe;
 mod socket;
 mod stream;
+mod watched;
 
 pub use errno::errno_from_raw;
+pub use library::{PipeEnd, library_path, open_pipe};
 pub use stream::Handle;
+pub use watched::Watched;
 
 use crate::abi::{Clockid, Errno, Fdflags, Filestat, Filetype, Timestamp};
 use crate::host::directory::Contained;
@@ -74,6 +78,12 @@ fn counter_frequency() -> u64 {
         unsafe { QueryPerformanceFrequency(&raw mut frequency) };
         u64::try_from(frequency).unwrap_or(0).max(1)
     })
+}
+
+/// Threads have no number that says how they fare.
+#[must_use]
+pub fn thread_id() -> Option<u32> {
+    None
 }
 
 /// The resolution of a clock in nanoseconds.

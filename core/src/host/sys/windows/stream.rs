@@ -9,7 +9,7 @@ use crate::abi::{
 use crate::host::{File, Readiness, Result, SetTimes, SocketNames, Source};
 use crate::memory::Region;
 use std::fmt;
-use std::os::windows::io::BorrowedHandle;
+use std::os::windows::io::{AsSocket, BorrowedHandle, BorrowedSocket};
 use std::time::Duration;
 
 /// What kind of stream it is.
@@ -29,6 +29,16 @@ pub struct Handle<'a>(&'a StreamFile);
 impl fmt::Debug for Handle<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Handle")
+    }
+}
+
+impl<'a> Handle<'a> {
+    /// The socket, if it is one.
+    pub(super) fn socket(self) -> Option<BorrowedSocket<'a>> {
+        match &self.0.0 {
+            Kind::Socket(socket) => Some(socket.as_socket()),
+            Kind::Pipe(_) | Kind::Console(_) => None,
+        }
     }
 }
 

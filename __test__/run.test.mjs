@@ -1,0 +1,524 @@
+// A program in one call: compile() and run().
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'node:test';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import {
+  bytesOf,
+  CAT,
+  command,
+  ENDLESS,
+  growing,
+  HELLO,
+  printing,
+  rejection,
+  SLEEPING,
+  THREADS,
+  TRAP,
+  writing,
+  YES,
+} from './support/programs.mjs';
+
+const require = createRequire(import.meta.url);
+const { compile, run, WASI, WASILimitError } = require('../index.js');
+
+const PAGE = 65536;
+const guest = (name) => fileURLToPath(new URL(`guests/${name}.wasm`, import.meta.url));
+const cannotEnd = process.versions.bun || process.versions.deno;
+/** Only Node can end a thread that computes. */
+const skip = cannotEnd && 'a thread that computes cannot be ended';
+
+const folder = (t) => {
+  const path = mkdtempSync(join(tmpdir(), 'wasi-rs-run-'));
+  t.after(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+};
+
+test('a program in one call', async () => {
+  const result = await run(printing(2, 'to stderr', '(call $exit (i32.const 7))'));
+  const { durationMs, startMs, memoryBytes, ...rest } = result;
+  assert.deepEqual(rest, {
+    reason: 'exit',
+    exitCode: 7,
+    stdout: '',
+    stderr: 'to stderr',
+    truncated: { stdout: false, stderr: false },
+    files: new Map(),
+  });
+  assert.ok(durationMs >= 0 && startMs > 0 && durationMs + startMs < 60_000);
+  assert.equal(memoryBytes, PAGE);
+});
+
+test('a program comes from anywhere', async (t) => {
+  const path = join(folder(t), 'näme with spaces.wasm');
+  writeFileSync(path, new Uint8Array(HELLO));
+  const bytes = new Uint8Array(HELLO);
+  const shared = new Uint8Array(new SharedArrayBuffer(bytes.length));
+  shared.set(bytes);
+  const inside = new Uint8Array(bytes.length + 20);
+  inside.set(bytes, 10);
+  const base64 = Buffer.from(bytes).toString('base64');
+  const sources = {
+    path,
+    'a file URL': pathToFileURL(path),
+    'a data URL': new URL(`data:application/wasm;base64,${base64}`),
+    'an ArrayBuffer': bytes.slice().buffer,
+    'a Buffer': Buffer.from(bytes),
+    'a view in the middle': inside.subarray(10, 10 + bytes.length),
+    'a DataView': new DataView(bytes.buffer),
+    'shared memory': shared,
+    'a Response': new Response(bytes),
+    'a Blob': new Blob([bytes]),
+    'a Module': new WebAssembly.Module(bytes),
+    'a Program': await compile(bytes),
+    'a promise': Promise.resolve(path),
+    'a promise of a Program': compile(path),
+  };
+  for (const [name, source] of Object.entries(sources)) {
+    const { stdout, reason } = await run(source);
+    assert.deepEqual([reason, stdout], ['exit', 'hello world'], name);
+  }
+});
+
+test('what is no program is a typed error that says what to do', async () => {
+  const { LinkError, CompileError } = WebAssembly;
+  const component = Uint8Array.of(0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0);
+  for (const [wasm, Class, code, text] of [
+    ['/nowhere/at/all.wasm', Error, 'ENOENT', /nowhere/],
+    [new URL('file:///nowhere/at/all.wasm'), Error, 'ENOENT', /nowhere/],
+    [new URL('ftp://example.com/a.wasm'), TypeError, 'ERR_INVALID_ARG_VALUE', /URL/],
+    [new Response('', { status: 404 }), Error, 'ERR_WASI_FETCH', /404/],
+    [Buffer.from('none'), CompileError, 'ERR_WASI_MODULE', /no WebAssembly/],
+    [new Uint8Array(), CompileError, 'ERR_WASI_MODULE', /empty/],
+    [component, CompileError, 'ERR_WASI_MODULE', /component.*wasm32-wasip1/],
+    [Buffer.from('(module)'), CompileError, 'ERR_WASI_MODULE', /text.*wat2wasm/],
+    [command('drop'), CompileError, undefined, /./],
+    [undefined, TypeError, 'ERR_INVALID_ARG_TYPE', /a path, a URL/],
+    [{}, TypeError, 'ERR_INVALID_ARG_TYPE', /a path, a URL/],
+    [5, TypeError, 'ERR_INVALID_ARG_TYPE', /a path, a URL/],
+    [Promise.resolve(5), TypeError, 'ERR_INVALID_ARG_TYPE', /a path, a URL/],
+    [guest('reactor'), TypeError, 'ERR_INVALID_ARG_VALUE', /reactor.*initialize\(\).*work/],
+    [bytesOf('(module)'), TypeError, 'ERR_INVALID_ARG_VALUE', /_start/],
+    [guest('unstable'), LinkError, 'ERR_WASI_MISSING_IMPORT', /version: 'unstable'/],
+    [
+      bytesOf(`(module (import "wasi_snapshot_preview1" "fd_read" (func (param i32 i32 i32 i32) (result i32)))
+        (func (export "_start")))`),
+      TypeError,
+      'ERR_INVALID_ARG_VALUE',
+      /memory/,
+    ],
+  ]) {
+    const error = await rejection(run(wasm));
+    assert.equal(Object.getPrototypeOf(error), Class.prototype, String(error));
+    assert.equal(error.code, code, String(error));
+    assert.match(error.message, text);
+  }
+});
+
+test('an error of linking names all imports that nobody gives', async () => {
+  const wasm = bytesOf(`(module
+    (import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))
+    (import "wasi_snapshot_preview1" "fd_magic" (func))
+    (import "mine" "f" (func)) (import "mine" "g" (global i32))
+    (func (export "_start")))`);
+  const error = await rejection(run(wasm));
+  assert.ok(error instanceof WebAssembly.LinkError);
+  assert.match(error.message, /wasi_snapshot_preview1\.fd_magic \(function\)/);
+  assert.match(error.message, /mine\.f \(function\), mine\.g \(global\)/);
+  assert.doesNotMatch(error.message, /sched_yield/);
+});
+
+test('options that are wrong reject as the constructor throws, and know all names', async () => {
+  for (const [options, Class, code] of [
+    [{ args: 'x' }, TypeError, 'ERR_INVALID_ARG_TYPE'],
+    [{ stdin: -1 }, RangeError, 'ERR_OUT_OF_RANGE'],
+    [{ stdin: 'pipe' }, TypeError, 'ERR_INVALID_ARG_VALUE'],
+    [{ stdout: 'text' }, TypeError, 'ERR_INVALID_ARG_TYPE'],
+    [{ stdin: () => null }, TypeError, 'ERR_INVALID_ARG_TYPE'],
+    [{ stdout: () => {} }, TypeError, 'ERR_INVALID_ARG_TYPE'],
+    [{ trace: () => {} }, TypeError, 'ERR_INVALID_ARG_TYPE'],
+    [{ version: 'unstable' }, TypeError, 'ERR_INVALID_ARG_VALUE'],
+    [{ returnOnExit: false }, TypeError, 'ERR_INVALID_ARG_VALUE'],
+    [{ encoding: 'latin1' }, TypeError, 'ERR_INVALID_ARG_VALUE'],
+    [{ isolation: 'worker' }, TypeError, 'ERR_INVALID_ARG_VALUE'],
+    [{ signal: {} }, TypeError, 'ERR_INVALID_ARG_TYPE'],
+    [{ timeoutMs: '5' }, TypeError, 'ERR_INVALID_ARG_TYPE'],
+    [{ timeoutMs: -1 }, RangeError, 'ERR_OUT_OF_RANGE'],
+    [{ startTimeoutMs: NaN }, RangeError, 'ERR_OUT_OF_RANGE'],
+    [{ maxThreads: 1.5 }, RangeError, 'ERR_OUT_OF_RANGE'],
+    [{ limits: { memory: 5 } }, TypeError, 'ERR_INVALID_ARG_VALUE'],
+    [{ limits: { memoryBytes: -1 } }, RangeError, 'ERR_OUT_OF_RANGE'],
+    [{ limits: { outputBytes: '5' } }, TypeError, 'ERR_INVALID_ARG_TYPE'],
+    [{ limits: new Map() }, TypeError, 'ERR_INVALID_ARG_TYPE'],
+    [{ timeout: 5 }, TypeError, 'ERR_INVALID_ARG_VALUE'],
+    [{ outputCap: 5 }, TypeError, 'ERR_INVALID_ARG_VALUE'],
+    [{ limits: { deadlineMs: 5 } }, TypeError, 'ERR_INVALID_ARG_VALUE'],
+    [{ tty: {} }, TypeError, 'ERR_INVALID_ARG_VALUE'],
+    [5, TypeError, 'ERR_INVALID_ARG_TYPE'],
+    [null, TypeError, 'ERR_INVALID_ARG_TYPE'],
+  ]) {
+    const error = await rejection(run(HELLO, options));
+    assert.equal(
+      Object.getPrototypeOf(error),
+      Class.prototype,
+      `${JSON.stringify(options)}: ${error}`,
+    );
+    assert.equal(error.code, code, String(error));
+  }
+  const missing = await rejection(run(HELLO, { preopens: { '/': '/nowhere/at/all' } }));
+  assert.deepEqual(
+    [missing.code, missing.guestPath, missing.hostPath],
+    ['UVWASI_ENOENT', '/', '/nowhere/at/all'],
+  );
+  for (const wrong of [{ limit: {} }, { limits: { openFiles: 1 } }, 5]) {
+    await assert.rejects(compile(HELLO, wrong), { name: 'TypeError' });
+  }
+});
+
+test('a polluted prototype supplies no option', async (t) => {
+  const names = ['timeoutMs', 'limits', 'isolation', 'stats', 'memoryBytes', 'outputBytes'];
+  t.after(() => names.forEach((name) => delete Object.prototype[name]));
+  for (const name of names) {
+    Object.defineProperty(Object.prototype, name, { value: 5, configurable: true, writable: true });
+  }
+  const { reason, stdout } = await run(HELLO, Object.create(null));
+  names.forEach((name) => delete Object.prototype[name]);
+  assert.deepEqual([reason, stdout], ['exit', 'hello world']);
+});
+
+test('the standard input is text, bytes or what WASI takes, and empty by default', async (t) => {
+  const large = Buffer.alloc(300_000, 'ab');
+  const path = join(folder(t), 'input');
+  writeFileSync(path, 'from a file');
+  const { openSync, closeSync } = require('node:fs');
+  const fd = openSync(path);
+  t.after(() => closeSync(fd));
+  for (const [stdin, expected] of [
+    [undefined, ''],
+    ['', ''],
+    ['täxt', 'täxt'],
+    [Buffer.from('bytes'), 'bytes'],
+    [large, large.toString()],
+    [large.subarray(10, 13), 'aba'],
+    [large.buffer.slice(0, 0), ''],
+    ['ignore', ''],
+    [fd, 'from a file'],
+  ]) {
+    const { stdout, reason } = await run(CAT, stdin === undefined ? {} : { stdin });
+    assert.ok(reason === 'exit' && stdout === expected, String(stdin).slice(0, 20));
+  }
+});
+
+test('output is text or bytes', async () => {
+  const bytes = Uint8Array.of(0xff, 0x00, 0x41);
+  const { stdout, stderr } = await run(CAT, { stdin: bytes, encoding: 'buffer' });
+  assert.ok(stdout instanceof Uint8Array && stderr instanceof Uint8Array);
+  assert.deepEqual([...stdout], [...bytes]);
+  assert.equal((await run(CAT, { stdin: bytes })).stdout, '\ufffd\0A');
+});
+
+test('args begin with the name of the program, which is that of the file', async (t) => {
+  const path = join(folder(t), 'named.wasm');
+  writeFileSync(path, readFileSync(guest('args')));
+  assert.equal((await run(path)).stdout, '1\n[named.wasm]\nok\n');
+  assert.equal((await run(await compile(path))).stdout, '1\n[named.wasm]\nok\n');
+  assert.equal((await run(readFileSync(path))).stdout, '1\n[program.wasm]\nok\n');
+  assert.equal((await run(path, { args: ['a', 'b'] })).stdout, '2\n[a]\n[b]\nok\n');
+  assert.equal((await run(path, { args: [] })).stdout.split('\n')[0], '0');
+});
+
+test('files of preopens in memory come back by the paths of the guest', async () => {
+  const { files, reason } = await run(
+    fileURLToPath(new URL('../demo/report.wasm', import.meta.url)),
+    {
+      preopens: {
+        '/input': {
+          memory: { 'a.txt': 'one\n', 'deep/b.bin': Uint8Array.of(1, 2) },
+          readOnly: true,
+        },
+        '/output': { memory: {} },
+        work: { memory: { c: 'c' } },
+        '/output/inner': { memory: { d: 'd' } },
+      },
+    },
+  );
+  assert.equal(reason, 'exit');
+  assert.deepEqual(
+    [...files.keys()],
+    ['/input/a.txt', '/input/deep/b.bin', '/output/inner/d', '/output/report.txt', '/work/c'],
+  );
+  assert.deepEqual([...files.get('/input/deep/b.bin')], [1, 2]);
+  assert.equal(Buffer.from(files.get('/work/c')).toString(), 'c');
+});
+
+test('links are what they lead to', async () => {
+  const wasm = bytesOf(`(module
+    (import "wasi_snapshot_preview1" "path_symlink" (func $link (param i32 i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 0) "filelinkmissing.dangle/etc/passwdout")
+    (func $make (param i32 i32 i32 i32)
+      (drop (call $link (local.get 0) (local.get 1) (i32.const 3) (local.get 2) (local.get 3))))
+    (func (export "_start")
+      (call $make (i32.const 0) (i32.const 4) (i32.const 4) (i32.const 4))
+      (call $make (i32.const 8) (i32.const 7) (i32.const 16) (i32.const 6))
+      (call $make (i32.const 15) (i32.const 1) (i32.const 15) (i32.const 2))
+      (call $make (i32.const 22) (i32.const 11) (i32.const 33) (i32.const 3))))`);
+  const { files } = await run(wasm, { preopens: { '/': { memory: { file: 'text' } } } });
+  const texts = [...files].map(([path, bytes]) => [path, Buffer.from(bytes).toString()]);
+  assert.deepEqual(texts, [
+    ['/file', 'text'],
+    ['/link', 'text'],
+  ]);
+});
+
+test('partial output, files and statistics are there whatever the reason', { skip }, async () => {
+  const preopens = { '/m': { memory: { a: 'x' } } };
+  const more = '(data (i32.const 1024) "partial")';
+  const expected = { unreachable: 'trap', '(loop (br 0))': 'timeout' };
+  for (const [body, reason] of Object.entries(expected)) {
+    const wasm = command(`${writing(1, 7)} ${body}`, { more });
+    const result = await run(wasm, { timeoutMs: 150, stats: true, preopens });
+    assert.deepEqual([result.reason, result.exitCode, result.stdout], [reason, null, 'partial']);
+    assert.deepEqual([...result.files.keys()], ['/m/a']);
+    assert.equal(result.stats.fd_write.calls, 1);
+    assert.ok(result.stats.fd_write.ns > 0);
+    assert.equal(result.memoryBytes, PAGE);
+    assert.ok(result.durationMs >= (reason === 'timeout' ? 150 : 0));
+  }
+});
+
+test('a guest that has run for its time is ended, whatever it does', { skip }, async () => {
+  const starting = bytesOf('(module (func $f (loop (br 0))) (start $f) (func (export "_start")))');
+  const atomic = bytesOf(`(module (import "env" "memory" (memory 1 1 shared))
+    (func (export "_start") (drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1)))))`);
+  for (const wasm of [ENDLESS, SLEEPING, starting, atomic, YES]) {
+    const start = performance.now();
+    const { reason, exitCode, error } = await run(wasm, { timeoutMs: 50, stdout: 'ignore' });
+    assert.deepEqual([reason, exitCode], ['timeout', null]);
+    assert.ok(error instanceof WASILimitError);
+    assert.deepEqual([error.code, error.limit], ['ERR_WASI_LIMIT', 'timeoutMs']);
+    assert.ok(performance.now() - start < 10_000);
+  }
+});
+
+test('the start does not count: hello world fits 50 ms, a hundred times', { skip }, async () => {
+  const program = await compile(HELLO);
+  let ended = 0;
+  // Eight at a time, on a machine that may be busy: to start a Worker takes longer than that.
+  const next = async () => {
+    while (ended < 100) {
+      ended++;
+      const { reason, stdout } = await run(program, { timeoutMs: 50 });
+      assert.deepEqual([reason, stdout], ['exit', 'hello world']);
+    }
+  };
+  await Promise.all(Array.from({ length: 8 }, next));
+});
+
+test('a start that takes too long is an error of its own', { skip }, async () => {
+  const error = await rejection(run(HELLO, { startTimeoutMs: 0 }));
+  assert.equal(error.code, 'ERR_WASI_START_TIMEOUT');
+});
+
+test('a signal ends the guest, and rejects with its reason', { skip }, async () => {
+  const mine = { my: 'reason' };
+  const program = await compile(ENDLESS);
+  for (const delay of ['before', 0, 10, 200]) {
+    for (const wasm of [program, SLEEPING, guest('args')]) {
+      const controller = new AbortController();
+      if (delay === 'before') controller.abort(mine);
+      else setTimeout(() => controller.abort(mine), delay);
+      const outcome = await run(wasm, { signal: controller.signal }).catch((error) => error);
+      // The last has ended by then, if it was not aborted before.
+      if (wasm === guest('args')) assert.ok(outcome === mine || outcome.reason === 'exit');
+      else assert.equal(outcome, mine);
+    }
+  }
+  const after = new AbortController();
+  const result = await run(HELLO, { signal: after.signal });
+  after.abort(mine);
+  assert.equal(result.reason, 'exit');
+  await assert.rejects(run(ENDLESS, { signal: AbortSignal.timeout(50) }), { name: 'TimeoutError' });
+});
+
+test('the listeners of a signal are taken off', { skip }, async () => {
+  const { signal } = new AbortController();
+  let listeners = 0;
+  const { addEventListener: add, removeEventListener: remove } = signal;
+  signal.addEventListener = (...args) => (listeners++, add.apply(signal, args));
+  signal.removeEventListener = (...args) => (listeners--, remove.apply(signal, args));
+  await run(HELLO, { signal });
+  await rejection(run('/nowhere/at/all', { signal }));
+  assert.equal(listeners, 0);
+});
+
+test('memory is bounded: growing gives -1, and the guest lives', async () => {
+  const limits = { memoryBytes: 50 * PAGE };
+  assert.equal((await run(growing(100))).exitCode, 101);
+  const bounded = await run(growing(100), { limits });
+  assert.deepEqual([bounded.exitCode, bounded.memoryBytes], [99, PAGE]);
+  const most = await run(growing(49), { limits });
+  assert.deepEqual([most.exitCode, most.memoryBytes], [101, 50 * PAGE]);
+  const two = growing(49, '(memory (export "memory") 1) (memory (export "more") 10)');
+  if (!WebAssembly.validate(two)) return;
+  const second = await run(two, { limits });
+  assert.deepEqual([second.exitCode, second.memoryBytes], [99, 11 * PAGE]);
+});
+
+test('a guest that needs more to start has no memory, and says so', async () => {
+  const { reason, exitCode, error, stdout } = await run(HELLO, { limits: { memoryBytes: 1000 } });
+  assert.deepEqual([reason, exitCode, stdout], ['memory', null, '']);
+  assert.ok(error instanceof WASILimitError);
+  assert.deepEqual([error.code, error.limit], ['ERR_WASI_LIMIT', 'memoryBytes']);
+  assert.match(error.message, /65536 bytes.*1000/);
+  await assert.rejects(compile(HELLO, { limits: { memoryBytes: 1000 } }), {
+    code: 'ERR_WASI_LIMIT',
+    limit: 'memoryBytes',
+  });
+});
+
+test('a program keeps the limits that it was compiled with', async () => {
+  const program = await compile(growing(100), { limits: { memoryBytes: 50 * PAGE } });
+  assert.equal(program.kind, 'command');
+  assert.deepEqual(program.imports, [
+    { module: 'wasi_snapshot_preview1', name: 'proc_exit', kind: 'function' },
+  ]);
+  assert.deepEqual(program.exports.map(({ name }) => name).sort(), ['_start', 'memory']);
+  assert.equal((await run(program)).exitCode, 99);
+  assert.equal((await run(program, { limits: { memoryBytes: 60 * PAGE } })).exitCode, 99);
+  for (const [wasm, limits] of [
+    [program, { memoryBytes: 40 * PAGE }],
+    [program, { tableElements: 5 }],
+    [await compile(HELLO), { memoryBytes: PAGE }],
+    [new WebAssembly.Module(HELLO), { memoryBytes: PAGE }],
+    [new WebAssembly.Module(HELLO), { tableElements: PAGE }],
+  ]) {
+    await assert.rejects(run(wasm, { limits }), {
+      name: 'TypeError',
+      code: 'ERR_INVALID_ARG_VALUE',
+      message: /compile\(bytes, \{ limits \}\)/,
+    });
+  }
+});
+
+test('what memoryBytes cannot bound is refused', async () => {
+  const structs = Uint8Array.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 4, 1, 0x5f, 0, 0]);
+  structs[9] = 3;
+  await assert.rejects(compile(structs.subarray(0, 13), { limits: { memoryBytes: PAGE } }), {
+    code: 'ERR_WASI_UNBOUNDED_MEMORY',
+    message: /isolation: 'process'|process of its own/,
+  });
+  assert.throws(() => new WASI({ version: 'preview1', limits: { memoryBytes: 1 } }), {
+    code: 'ERR_INVALID_ARG_VALUE',
+  });
+});
+
+test('output beyond outputBytes ends the guest', async () => {
+  const result = await run(YES, { limits: { outputBytes: 10_000 } });
+  assert.deepEqual(
+    [result.reason, result.exitCode, result.stdout.length, result.truncated],
+    ['output', null, 10_000, { stdout: true, stderr: false }],
+  );
+  assert.ok(result.error instanceof WASILimitError);
+  assert.equal(result.error.limit, 'outputBytes');
+  const exact = await run(HELLO, { limits: { outputBytes: 11 } });
+  assert.deepEqual([exact.reason, exact.truncated.stdout], ['exit', false]);
+});
+
+test('calls beyond hostCalls end the guest', async () => {
+  const wasm = command('(loop (drop (call $yield)) (br 0))');
+  const { reason, error } = await run(wasm, { limits: { hostCalls: 1000 } });
+  assert.deepEqual([reason, error.code, error.limit], ['limit', 'ERR_WASI_LIMIT', 'hostCalls']);
+});
+
+test('guests that start threads', async () => {
+  const { reason, exitCode, memoryBytes } = await run(THREADS, {
+    limits: { memoryBytes: 20 * PAGE },
+  });
+  assert.deepEqual([reason, exitCode, memoryBytes], ['exit', 42, PAGE]);
+  assert.equal((await compile(THREADS)).kind, 'threads');
+  assert.equal((await run(THREADS, { maxThreads: 0 })).exitCode, 1);
+  assert.equal((await run(THREADS, { limits: { memoryBytes: 1000 } })).reason, 'memory');
+  await assert.rejects(run(new WebAssembly.Module(THREADS)), { code: 'ERR_INVALID_ARG_VALUE' });
+  await assert.rejects(run(THREADS, { stats: true }), TypeError);
+});
+
+test('shared memory is bounded', async () => {
+  const wasm = bytesOf(`(module (import "env" "memory" (memory 1 65536 shared))
+    (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+    (func (export "wasi_thread_start") (param i32 i32))
+    (func (export "_start")
+      (call $exit (i32.add (memory.grow (i32.const 100)) (i32.const 100)))))`);
+  assert.equal((await run(wasm)).exitCode, 101);
+  assert.equal((await run(wasm, { limits: { memoryBytes: 50 * PAGE } })).exitCode, 99);
+});
+
+test('threads that compute are ended', { skip }, async () => {
+  const wasm = bytesOf(`(module (import "env" "memory" (memory 1 1 shared))
+    (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+    (func (export "wasi_thread_start") (param i32 i32) (loop (br 0)))
+    (func (export "_start") (drop (call $spawn (i32.const 0))) (loop (br 0))))`);
+  const { reason, startMs } = await run(wasm, { timeoutMs: 200 });
+  assert.equal(reason, 'timeout');
+  assert.ok(startMs > 0);
+});
+
+test('nothing is left behind: no Worker, no descriptor', { skip }, () => {
+  const script = `
+    const { run } = require(${JSON.stringify(fileURLToPath(new URL('../index.js', import.meta.url)))});
+    const fs = require('node:fs');
+    const hello = Buffer.from('${Buffer.from(HELLO).toString('base64')}', 'base64');
+    const endless = Buffer.from('${Buffer.from(ENDLESS).toString('base64')}', 'base64');
+    const trap = Buffer.from('${Buffer.from(TRAP).toString('base64')}', 'base64');
+    const open = () => (fs.existsSync('/proc/self/fd') ? fs.readdirSync('/proc/self/fd').length : 0);
+    const all = () => Promise.all([
+      run(hello), run(trap), run(endless, { timeoutMs: 30 }),
+      run(endless, { signal: AbortSignal.timeout(30) }).catch(() => {}),
+      run('/nowhere').catch(() => {}), run(hello, { stdin: -1 }).catch(() => {}),
+      run(hello, { preopens: { '/': '/nowhere' } }).catch(() => {}),
+      run(hello, { startTimeoutMs: 0 }).catch(() => {}),
+    ]);
+    (async () => {
+      await all();
+      await new Promise((next) => setTimeout(next, 500));
+      const before = open();
+      await all();
+      await all();
+      await new Promise((next) => setTimeout(next, 500));
+      console.log(open() - before);
+    })();`;
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['-e', script], {
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
+  assert.deepEqual([status, stderr], [0, '']);
+  assert.ok(Number(stdout) <= 0, stdout);
+});
+
+test('a Worker does not get what the user gave Node for his own code', { skip }, (t) => {
+  const path = join(folder(t), 'preload.cjs');
+  writeFileSync(path, `if (!require('node:worker_threads').isMainThread) console.log('loaded');`);
+  const script = `
+    const { run } = require(${JSON.stringify(fileURLToPath(new URL('../index.js', import.meta.url)))});
+    run(${JSON.stringify(guest('args'))}).then(({ stdout }) => console.log(stdout));`;
+  const { stdout, stderr } = spawnSync(process.execPath, ['--require', path, '-e', script], {
+    encoding: 'utf8',
+    env: { ...process.env, NODE_OPTIONS: `--require=${path.replaceAll('\\', '/')}` },
+    timeout: 60_000,
+  });
+  assert.deepEqual([stdout, stderr], ['1\n[args.wasm]\nok\n\n', '']);
+});
+
+test('require loads nothing of it', () => {
+  const script = `
+    require(${JSON.stringify(fileURLToPath(new URL('../index.js', import.meta.url)))});
+    const loaded = Object.keys(require.cache).map((path) => require('node:path').basename(path));
+    console.log(loaded.filter((name) => /run|spawn|pool|program|worker|module|look/.test(name)));`;
+  const { stdout } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' });
+  assert.equal(stdout, '[]\n');
+});

@@ -1,0 +1,130 @@
+// The functions of a WASI called from a test, as a guest calls them.
+
+export const READ = { rights: 1n << 1n };
+export const WRITE = { rights: (1n << 1n) | (1n << 6n) };
+
+/**
+ * Calls on a WASI that has no guest. What fails returns the errno as a negative number. What calls
+ * read and write in the memory lies from `base` on.
+ */
+export function direct(wasi, memory = new WebAssembly.Memory({ initial: 4 }), base = 0) {
+  const [RESULT, IOVECS] = [base + 64, base + 8];
+  const [PATH, OTHER, DATA] = [base + 1024, base + 8192, base + 65536];
+  wasi.start({ exports: { memory, _start() {} } });
+  const call = wasi.wasiImport;
+  const view = () => new DataView(memory.buffer);
+  const put = (text, at) => {
+    const bytes = Buffer.from(text);
+    new Uint8Array(memory.buffer).set(bytes, at);
+    return [at, bytes.length];
+  };
+  const text = (at, length) =>
+    Buffer.from(memory.buffer)
+      .subarray(at, at + length)
+      .toString();
+  const iovec = (length) => {
+    view().setUint32(IOVECS, DATA, true);
+    view().setUint32(IOVECS + 4, length, true);
+    return [IOVECS, 1];
+  };
+  const all = (1n << 28n) - 1n;
+  const self = {
+    wasi,
+    memory,
+    call,
+    stat(path, { fd = 3, follow = true } = {}) {
+      const errno = call.path_filestat_get(fd, follow ? 1 : 0, ...put(path, PATH), RESULT);
+      if (errno !== 0) return -errno;
+      const [dev, ino, , nlink, size, atim, mtim] = new BigUint64Array(memory.buffer, RESULT, 8);
+      return { dev, ino, type: view().getUint8(RESULT + 16), nlink, size, atim, mtim };
+    },
+    open(path, { fd = 3, follow = true, oflags = 0, rights = 1n << 1n, flags = 0 } = {}) {
+      const errno = call.path_open(
+        fd,
+        follow ? 1 : 0,
+        ...put(path, PATH),
+        oflags,
+        rights,
+        all,
+        flags,
+        RESULT,
+      );
+      return errno === 0 ? view().getUint32(RESULT, true) : -errno;
+    },
+    close: (fd) => 0 - call.fd_close(fd),
+    readFd(fd, length = 1000) {
+      const errno = call.fd_read(fd, ...iovec(length), RESULT);
+      return errno === 0 ? text(DATA, view().getUint32(RESULT, true)) : -errno;
+    },
+    writeFd(fd, bytes) {
+      const [, length] = put(bytes, DATA);
+      const errno = call.fd_write(fd, ...iovec(length), RESULT);
+      return errno === 0 ? view().getUint32(RESULT, true) : -errno;
+    },
+    read(path, options) {
+      const fd = self.open(path, options);
+      if (fd < 0) return fd;
+      const found = self.readFd(fd, 4000);
+      self.close(fd);
+      return found;
+    },
+    write(path, bytes, { oflags = 1 | 8, ...options } = {}) {
+      const fd = self.open(path, { oflags, rights: (1n << 6n) | (1n << 2n), ...options });
+      if (fd < 0) return fd;
+      const done = self.writeFd(fd, bytes);
+      self.close(fd);
+      return done;
+    },
+    entries(fd, { room = 4096, from = 0n } = {}) {
+      const found = [];
+      for (let cookie = from, rounds = 0; rounds < 10_000; rounds++) {
+        const errno = call.fd_readdir(fd, DATA, room, cookie, RESULT);
+        if (errno !== 0) return -errno;
+        const used = view().getUint32(RESULT, true);
+        let at = DATA;
+        while (at + 24 <= DATA + used) {
+          const length = view().getUint32(at + 16, true);
+          if (at + 24 + length > DATA + used) break;
+          cookie = view().getBigUint64(at, true);
+          found.push({
+            name: text(at + 24, length),
+            next: cookie,
+            ino: view().getBigUint64(at + 8, true),
+            type: view().getUint8(at + 20),
+          });
+          at += 24 + length;
+        }
+        if (used < room) return found;
+      }
+      throw new Error('the listing has no end');
+    },
+    list(path, { fd = 3 } = {}) {
+      const dir = self.open(path, { fd, oflags: 2, rights: 1n << 14n });
+      if (dir < 0) return dir;
+      const found = self.entries(dir);
+      self.close(dir);
+      if (typeof found === 'number') return found;
+      const names = found.map(({ name }) => name);
+      return names
+        .filter((name) => name !== '.' && name !== '..')
+        .sort()
+        .join(' ');
+    },
+    mkdir: (path, fd = 3) => 0 - call.path_create_directory(fd, ...put(path, PATH)),
+    rmdir: (path, fd = 3) => 0 - call.path_remove_directory(fd, ...put(path, PATH)),
+    unlink: (path, fd = 3) => 0 - call.path_unlink_file(fd, ...put(path, PATH)),
+    rename: (old, to, from = 3, into = 3) =>
+      0 - call.path_rename(from, ...put(old, PATH), into, ...put(to, OTHER)),
+    link: (old, to, { from = 3, into = 3, follow = false } = {}) =>
+      0 - call.path_link(from, follow ? 1 : 0, ...put(old, PATH), into, ...put(to, OTHER)),
+    symlink: (target, path, fd = 3) =>
+      0 - call.path_symlink(...put(target, OTHER), fd, ...put(path, PATH)),
+    readlink(path, fd = 3) {
+      const errno = call.path_readlink(fd, ...put(path, PATH), DATA, 4000, RESULT);
+      return errno === 0 ? text(DATA, view().getUint32(RESULT, true)) : -errno;
+    },
+    setTimes: (path, { fd = 3, follow = true, atim = 1n, mtim = 1n, flags = 5 } = {}) =>
+      0 - call.path_filestat_set_times(fd, follow ? 1 : 0, ...put(path, PATH), atim, mtim, flags),
+  };
+  return self;
+}

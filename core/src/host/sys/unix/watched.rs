@@ -1,0 +1,45 @@
+//! What one thread watches for all guests.
+
+use super::Handle;
+use crate::host::readiness::Watching;
+use polling::{Event, Poller};
+use rustix::io::Errno as Host;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+/// A descriptor of our own for a file that is watched.
+pub struct Watched(OwnedFd);
+
+impl Watched {
+    /// Duplicates a descriptor.
+    pub fn new(handle: Handle<'_>) -> Result<Self, Watching> {
+        // Not one of the first three: a program may close those and expect the next one there.
+        rustix::io::fcntl_dupfd_cloexec(handle, 3).map(Self).map_err(|error| match error {
+            Host::MFILE | Host::NFILE | Host::NOMEM => Watching::Unknown,
+            // It is not open: the call says so when it is made again.
+            _ => Watching::Ready,
+        })
+    }
+
+    /// Lets the poller tell of it once, by a number.
+    #[allow(unsafe_code, reason = "the poller borrows the descriptor")]
+    pub fn add(&self, poller: &Poller, id: usize, read: bool, write: bool) -> Watching {
+        // SAFETY: the descriptor is open, and whoever has added it removes it before it is closed.
+        let added = unsafe { poller.add(self.0.as_raw_fd(), Event::new(id, read, write)) };
+        match added.map_err(|error| Host::from_io_error(&error)) {
+            Ok(()) => Watching::Watched,
+            // Files and devices that never wait.
+            Err(Some(Host::PERM)) if cfg!(any(target_os = "linux", target_os = "android")) => {
+                Watching::Ready
+            }
+            // No room for it; or a terminal of macOS.
+            Err(_) => Watching::Unknown,
+        }
+    }
+
+    /// Takes it from the poller, to which it was added, and closes it. Closed alone, it would still
+    /// be told of while another descriptor of the same file is open.
+    pub fn remove(self, poller: &Poller) {
+        // It fails where the poller has forgotten it: then there is nothing to take away.
+        let _ = poller.delete(&self.0);
+    }
+}

@@ -1,0 +1,127 @@
+//! The standard streams.
+
+use crate::component::Component;
+use crate::support::Setup;
+use std::io::{Read, Write};
+use wasi_rs_core::preview2::CallError;
+
+fn lent<T: Into<std::os::fd::OwnedFd>>(end: T) -> Option<crate::support::Lent> {
+    Some(end.into())
+}
+
+#[test]
+fn input_is_read_as_it_comes() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let mut component = Component::of(Setup { stdin: lent(reader), ..Setup::default() });
+    let stream = component.call("get_stdin", &[]).unwrap().value;
+    assert_eq!(component.stream_read("input_read", stream, 10), Ok(Vec::new()), "nothing yet");
+    assert_eq!(component.streamed("skip", &[stream, 10]), Ok(0));
+    let pollable = component.call("input_subscribe", &[stream]).unwrap().value;
+    assert_eq!(component.call("ready", &[pollable]).unwrap().value, 0);
+    writer.write_all(b"hello").unwrap();
+    assert_eq!(component.call("ready", &[pollable]).unwrap().value, 1);
+    component.call("block", &[pollable]).unwrap();
+    assert_eq!(component.stream_read("input_read", stream, 2), Ok(b"he".to_vec()));
+    assert_eq!(component.stream_read("blocking_read", stream, 10), Ok(b"llo".to_vec()));
+    let thread = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(120));
+        writer.write_all(b"late").unwrap();
+    });
+    assert_eq!(component.stream_read("blocking_read", stream, 10), Ok(b"late".to_vec()));
+    thread.join().unwrap();
+    assert_eq!(component.stream_read("blocking_read", stream, 10), Err("closed".to_owned()));
+    assert_eq!(component.call("ready", &[pollable]).unwrap().value, 1, "the end is no wait");
+}
+
+#[test]
+fn output_that_nobody_reads_is_not_permitted() {
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let mut component = Component::of(Setup { stdout: lent(writer), ..Setup::default() });
+    let stream = component.call("get_stdout", &[]).unwrap().value;
+    let mut written = 0_u64;
+    let mut rounds = 0;
+    loop {
+        let room = component.streamed("check_write", &[stream]).unwrap();
+        if room == 0 {
+            break;
+        }
+        assert_eq!(room, 65_536);
+        let bytes = vec![b'x'; 20_000];
+        assert_eq!(component.stream_write("output_write", stream, &bytes), Ok(0));
+        written += 20_000;
+        rounds += 1;
+        assert!(rounds < 100, "a pipe that nobody reads takes everything");
+    }
+    let pollable = component.call("output_subscribe", &[stream]).unwrap().value;
+    assert_eq!(component.call("ready", &[pollable]).unwrap().value, 0);
+    assert_eq!(component.streamed("flush", &[stream]), Ok(0), "a flush only begins");
+    let mut bytes = vec![0; usize::try_from(written).unwrap()];
+    let reading = std::thread::spawn(move || {
+        reader.read_exact(&mut bytes).unwrap();
+        (reader, bytes)
+    });
+    assert_eq!(component.streamed("blocking_flush", &[stream]), Ok(0));
+    component.call("block", &[pollable]).unwrap();
+    let (mut reader, bytes) = reading.join().unwrap();
+    assert!(bytes.iter().all(|byte| *byte == b'x'), "what was held is written once");
+    assert_eq!(component.stream_write("blocking_write_and_flush", stream, b"end"), Ok(0));
+    let mut end = [0; 3];
+    reader.read_exact(&mut end).unwrap();
+    assert_eq!(&end, b"end");
+    drop(reader);
+    assert_eq!(
+        component.stream_write("blocking_write_and_flush", stream, b"x"),
+        Err("pipe (pipe)".to_owned())
+    );
+    assert_eq!(
+        component.stream_write("blocking_write_and_flush", stream, b"x"),
+        Err("closed".to_owned())
+    );
+    assert_eq!(component.streamed("check_write", &[stream]), Err("closed".to_owned()));
+}
+
+#[test]
+fn a_write_beyond_what_was_permitted_is_a_trap() {
+    let (_reader, writer) = std::io::pipe().unwrap();
+    let mut component = Component::of(Setup { stdout: lent(writer), ..Setup::default() });
+    let stream = component.call("get_stdout", &[]).unwrap().value;
+    component.memory.resize(1 << 20, 0);
+    let trap = CallError::Trap(wasi_rs_core::preview2::Trap::Permit);
+    assert_eq!(component.call("output_write", &[stream, 0, 65_537]), Err(trap));
+    assert_eq!(component.call("write_zeroes", &[stream, u64::MAX]), Err(trap));
+    // The pipe has room for one of these, and the stream holds the other.
+    assert_eq!(component.streamed("write_zeroes", &[stream, 65_536]), Ok(0));
+    assert_eq!(component.streamed("check_write", &[stream]), Ok(0));
+    assert_eq!(component.call("output_write", &[stream, 0, 1]), Err(trap));
+}
+
+#[test]
+fn streams_are_what_they_are_for() {
+    let (_reader, writer) = std::io::pipe().unwrap();
+    let mut component = Component::of(Setup { stdout: lent(writer), ..Setup::default() });
+    for (native, terminal) in
+        [("get_terminal_stdin", 0), ("get_terminal_stdout", 0), ("get_terminal_stderr", 0)]
+    {
+        assert_eq!(component.call(native, &[]).unwrap().value, terminal);
+        assert_eq!(component.byte(0), 0);
+    }
+    assert_eq!(component.call("exit", &[0]), Err(CallError::Exit(0)));
+    assert_eq!(component.call("exit", &[1]), Err(CallError::Exit(1)));
+    assert_eq!(component.call("exit_with_code", &[7]), Err(CallError::Exit(7)));
+    assert!(matches!(component.call("exit", &[2]), Err(CallError::Trap(_))));
+}
+
+#[test]
+fn what_is_held_is_written_when_the_stream_is_dropped() {
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let mut component = Component::of(Setup { stdout: lent(writer), ..Setup::default() });
+    let stream = component.call("get_stdout", &[]).unwrap().value;
+    assert_eq!(component.streamed("write_zeroes", &[stream, 60_000]), Ok(0));
+    assert_eq!(component.stream_write("output_write", stream, &[b'x'; 20_000]), Ok(0));
+    let mut bytes = vec![0; 60_000];
+    reader.read_exact(&mut bytes).unwrap();
+    assert!(component.drop(stream));
+    let mut bytes = vec![0; 20_000];
+    reader.read_exact(&mut bytes).unwrap();
+    assert!(bytes.iter().all(|byte| *byte == b'x'));
+}

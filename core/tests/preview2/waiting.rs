@@ -1,0 +1,80 @@
+//! Clocks and pollables.
+
+use crate::component::{CREATE, Component, READ};
+use crate::support::Setup;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use wasi_rs_core::host::{SteppingClock, VirtualClocks};
+use wasi_rs_core::preview2::{CallError, Trap};
+
+#[test]
+fn clocks_go_on() {
+    let mut component = Component::of(Setup::default());
+    let one = component.call("monotonic_now", &[]).unwrap().value;
+    let other = component.call("monotonic_now", &[]).unwrap().value;
+    assert!(one > 0 && other >= one);
+    assert!(component.call("monotonic_resolution", &[]).unwrap().value > 0);
+    component.call("wall_now", &[]).unwrap();
+    assert!(component.long(0) > 1_500_000_000 && component.word(8) < 1_000_000_000);
+    component.call("wall_resolution", &[]).unwrap();
+    assert!(component.long(0) > 0 || component.word(8) > 0);
+}
+
+#[test]
+fn a_sleep_takes_its_time() {
+    let mut component = Component::of(Setup::default());
+    let start = Instant::now();
+    let pollable = component.call("subscribe_duration", &[120_000_000]).unwrap().value;
+    assert_eq!(component.call("ready", &[pollable]).unwrap().value, 0);
+    component.call("block", &[pollable]).unwrap();
+    assert!(start.elapsed() >= Duration::from_millis(120));
+    assert_eq!(component.call("ready", &[pollable]).unwrap().value, 1);
+    let past = component.call("subscribe_instant", &[1]).unwrap().value;
+    component.call("block", &[past]).unwrap();
+    let never = component.call("subscribe_duration", &[u64::MAX]).unwrap().value;
+    assert_eq!(component.poll(&[never, past, never, pollable, past]), Ok(vec![1, 3, 4]));
+    let soon = component.call("subscribe_duration", &[1_000_000]).unwrap().value;
+    assert_eq!(component.poll(&[never, soon]), Ok(vec![1]));
+}
+
+#[test]
+fn a_poll_of_nothing_is_a_trap() {
+    let mut component = Component::of(Setup::default());
+    assert_eq!(component.poll(&[]), Err(CallError::Trap(Trap::PollList)));
+    assert_eq!(component.poll(&[0]), Err(CallError::Trap(Trap::UnknownHandle)));
+    component.memory.resize(2 << 20, 0);
+    let many = (1 << 18) * 4 + 4;
+    assert_eq!(component.call("poll_list", &[0, many]), Err(CallError::Trap(Trap::PollList)));
+}
+
+#[test]
+fn files_are_always_ready() {
+    let (mut component, directory) = Component::new();
+    let file = component.open(directory, "file", CREATE, READ).unwrap();
+    let stream = component.fallible("read_via_stream", &[file, 0]).unwrap();
+    let pollable = component.call("input_subscribe", &[stream]).unwrap().value;
+    let never = component.call("subscribe_duration", &[u64::MAX]).unwrap().value;
+    assert_eq!(component.poll(&[never, pollable]), Ok(vec![1]));
+}
+
+#[test]
+fn nothing_waits_for_a_clock_that_is_set() {
+    let mut component = Component::of(Setup::default());
+    component.guest.ctx.clocks = Some(Arc::new(VirtualClocks {
+        realtime: Some(SteppingClock::new(5_000_000_007, 0)),
+        monotonic: Some(SteppingClock::new(100, 1)),
+    }));
+    component.call("wall_now", &[]).unwrap();
+    assert_eq!((component.long(0), component.word(8)), (5, 7));
+    assert_eq!(component.call("monotonic_now", &[]).unwrap().value, 100);
+    let start = Instant::now();
+    let day = 86_400_000_000_000;
+    let pollable = component.call("subscribe_duration", &[day]).unwrap().value;
+    component.call("block", &[pollable]).unwrap();
+    component.call("block", &[pollable]).unwrap();
+    assert_eq!(component.call("monotonic_now", &[]).unwrap().value, 101 + day, "once");
+    let pollable = component.call("subscribe_instant", &[2 * day]).unwrap().value;
+    assert_eq!(component.poll(&[pollable]), Ok(vec![0]));
+    assert_eq!(component.call("monotonic_now", &[]).unwrap().value, 2 * day);
+    assert!(start.elapsed() < Duration::from_secs(60));
+}

@@ -1,0 +1,88 @@
+'use strict';
+
+// What a guest has left: its collected output, and the files of its preopens in memory.
+
+const { collectedOutput, instanceId, outputTruncated } = require('../binding.js');
+const { inThisRealm } = require('./bytes.js');
+const { changes, listFiles, readFile } = require('./trees.js');
+
+/** How many bytes and how many paths of files are handed over at most. */
+const MOST_BYTES = 512 * 1024 * 1024;
+const MOST_PATHS = 100_000;
+const EMPTY = new Uint8Array(0);
+
+/**
+ * @param {object | null} handle of an instance that has the guest's streams and trees; `null` if
+ *   there has been no guest
+ * @param {string[]} names the guest's names of all preopens
+ * @returns {{ stdout: Uint8Array, stderr: Uint8Array, truncated: object, files: Map<string,
+ *   Uint8Array>, changes: object[] }}
+ */
+function leftBy(handle, names) {
+  if (handle === null) {
+    return {
+      stdout: EMPTY,
+      stderr: EMPTY,
+      truncated: { stdout: false, stderr: false },
+      files: new Map(),
+      changes: [],
+    };
+  }
+  const id = instanceId(handle);
+  const output = (stream) => inThisRealm(collectedOutput(id, stream)) ?? EMPTY;
+  const isCut = (stream) => outputTruncated(id, stream) === true;
+  const { files, isCut: areFilesCut } = filesOf(id, names);
+  const truncated = { stdout: isCut(1), stderr: isCut(2) };
+  if (areFilesCut) truncated.files = true;
+  const changed = changesOf(id, names);
+  if (changed === undefined) truncated.changes = true;
+  return { stdout: output(1), stderr: output(2), truncated, files, changes: changed ?? [] };
+}
+
+/** What the guest has changed; `undefined` where there is too much of it, or it cannot be told. */
+function changesOf(id, names) {
+  if (names.length === 0) return [];
+  try {
+    return changes(id, names);
+  } catch (error) {
+    if (!/^ERR_WASI_(LIST_TOO_LONG|CHANGES)$/.test(error.code)) throw error;
+    return undefined;
+  }
+}
+
+/**
+ * The files by their absolute paths, as the guest would open them. A link is the file that it leads
+ * to; what leads to no file is left out. The names may be many more than the files, by links.
+ */
+function filesOf(id, names) {
+  const files = new Map();
+  if (names.length === 0) return { files, isCut: false };
+  let paths;
+  try {
+    paths = listFiles(id, names, false);
+  } catch (error) {
+    if (error.code !== 'ERR_WASI_LIST_TOO_LONG') throw error;
+    return { files, isCut: true };
+  }
+  let isCut = false;
+  let left = MOST_BYTES;
+  for (const path of paths) {
+    const absolute = `/${path.replace(/^(?:\/|\.(?:\/|$))+/, '')}`;
+    if (files.has(absolute)) continue;
+    if (files.size >= MOST_PATHS) {
+      isCut = true;
+      break;
+    }
+    const bytes = readFile(id, names, absolute);
+    if (bytes === undefined) continue;
+    left -= bytes.byteLength;
+    if (left < 0) {
+      isCut = true;
+      break;
+    }
+    files.set(absolute, bytes);
+  }
+  return { files, isCut };
+}
+
+module.exports = { leftBy };

@@ -1,0 +1,138 @@
+'use strict';
+
+// The WASI behind the modules that `jco transpile --map` and the preload name: one for each thread,
+// made when a component first calls it or asks for a class. It has the host's standard streams and
+// nothing else, until `configure` or a function of the usual host (`_setPreopens` and so on) says
+// more.
+
+const { preview2 } = require('../../binding.js');
+const { constructionFailed, nodeError } = require('../errors.js');
+const { WASI } = require('./wasi.js');
+
+let options = {};
+let wasi;
+let interfaces;
+
+function current() {
+  if (wasi === undefined) {
+    wasi = new WASI(options);
+    interfaces = wasi.getImportObject();
+  }
+  return wasi;
+}
+
+/**
+ * Says with which options the modules' WASI is made.
+ *
+ * @param {import('../../p2.d.ts').WASIOptions} given those of `new WASI()`
+ * @throws {Error} `ERR_WASI_ALREADY_STARTED`: it is made already
+ */
+function configure(given) {
+  if (wasi !== undefined) {
+    throw nodeError(
+      Error,
+      'ERR_WASI_ALREADY_STARTED',
+      'The WASI of the modules has been used: configure() must be called before a component is loaded',
+    );
+  }
+  options = { ...given };
+  current();
+}
+
+/** @returns {object} an interface of the modules' WASI */
+function interfaceOf(name) {
+  current();
+  return interfaces[name];
+}
+
+function id() {
+  return WASI.hostOf(current()).instance;
+}
+
+// --- What the usual host's modules have beside the interfaces ------------------------------------
+
+const ARGS = 0;
+const ENV = 1;
+const CWD = 2;
+
+const terminated = (text) => `${String(text).split('\0')[0]}\0`;
+const environment = { __proto__: null };
+
+function setArgs(args) {
+  preview2.setStrings(id(), ARGS, Array.from(args, terminated).join(''));
+}
+
+function putEnv() {
+  const text = Object.entries(environment).map(([name, value]) => terminated(`${name}=${value}`));
+  preview2.setStrings(id(), ENV, text.join(''));
+}
+
+function appendEnv(env) {
+  for (const [name, value] of Object.entries(env)) environment[name] = value;
+  putEnv();
+}
+
+function setEnv(env) {
+  for (const name of Object.keys(environment)) delete environment[name];
+  appendEnv(env);
+}
+
+function setCwd(cwd) {
+  preview2.setStrings(id(), CWD, cwd === undefined ? undefined : String(cwd));
+}
+
+/** The guest's names and the host's of what was given by the functions below. */
+let given = [];
+
+function openPreopens(list, keep) {
+  const { checkedPreopens } = require('./options.js');
+  const failure = preview2.setPreopens(id(), checkedPreopens(list), keep);
+  if (failure !== undefined) throw constructionFailed(failure, undefined);
+}
+
+/** @param {Record<string, string>} preopens the guest's names, and the host's directories */
+function setPreopens(preopens) {
+  openPreopens(Object.entries(preopens), false);
+  given = Object.entries(preopens);
+}
+
+function addPreopen(guest, host) {
+  openPreopens([[guest, host]], true);
+  given.push([guest, host]);
+}
+
+function clearPreopens() {
+  setPreopens({});
+}
+
+/** @returns {[object, string][]} as `get-directories` */
+function getPreopens() {
+  return interfaceOf('wasi:filesystem/preopens').getDirectories();
+}
+
+/** What the usual host can do and a contained one cannot. */
+function unsupported(name, instead) {
+  return {
+    [name]() {
+      throw nodeError(
+        Error,
+        'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM',
+        `${name} is not there in wasi-rs/p2: ${instead}`,
+      );
+    },
+  }[name];
+}
+
+module.exports = {
+  addPreopen,
+  appendEnv,
+  clearPreopens,
+  configure,
+  getPreopens,
+  interfaceOf,
+  setArgs,
+  setCwd,
+  setEnv,
+  setPreopens,
+  unsupported,
+};

@@ -1,0 +1,112 @@
+'use strict';
+
+// Observers of a component's calls: budgets, traces and statistics, as lib/observe.js has them for
+// preview1. A function is named by its interface and its name there:
+// `wasi:filesystem/types#[method]descriptor.open-at`.
+
+const { preview2 } = require('../../binding.js');
+const { reporter } = require('../observe.js');
+
+const { hrtime } = process;
+/** What objects of resources have: see values.js. */
+const REP = Symbol.for('cabiRep');
+
+/**
+ * @param {import('./host.js').Host} host
+ * @param {object} observers `hostCalls`, `deadlineMs`, `trace`, `stats`
+ * @param {{ now: () => number, exceed: Function }} ends
+ * @returns {{ watch: (interface: string, name: string, call: Function) => Function, stats: () =>
+ *   object | undefined }}
+ */
+function observer(host, { hostCalls, deadlineMs, trace, stats }, { now, exceed }) {
+  const report = reporter(trace);
+  const isTimed = stats === true || report !== undefined;
+  const parameters = report && parametersByName();
+  const table = { __proto__: null };
+  let left = hostCalls ?? Infinity;
+  let deadline;
+
+  /** Time runs from the first call. */
+  function check() {
+    if (host.end !== undefined) throw host.end;
+    if (--left < 0) exceed(host, 'hostCalls', `The guest has made its ${hostCalls} calls`);
+    if (deadlineMs === undefined) return;
+    if (deadline === undefined) host.deadline = deadline = now() + deadlineMs;
+    if (now() > deadline) {
+      exceed(host, 'deadlineMs', `The guest has run for its ${deadlineMs} ms`);
+    }
+  }
+
+  function watch(interfaceName, functionName, call) {
+    const name = `${interfaceName}#${functionName}`;
+    const entry = { calls: 0, ns: 0 };
+    return {
+      [call.name](...args) {
+        check();
+        if (!isTimed) return call.apply(this, args);
+        const start = hrtime.bigint();
+        let errno;
+        try {
+          const value = call.apply(this, args);
+          errno = 'success';
+          return value;
+        } catch (error) {
+          errno = wordOf(error);
+          throw error;
+        } finally {
+          const ns = Number(hrtime.bigint() - start);
+          entry.calls++;
+          entry.ns += ns;
+          table[name] = entry;
+          if (report) report({ name, args: named(parameters.get(name), args), errno, ns });
+        }
+      },
+    }[call.name];
+  }
+
+  return {
+    watch,
+    stats: () =>
+      stats === true
+        ? Object.fromEntries(Object.entries(table).map(([name, entry]) => [name, { ...entry }]))
+        : undefined,
+  };
+}
+
+/** The interface's word for how a call ended; undefined where the guest ended. */
+function wordOf(error) {
+  if (typeof error === 'string') return error;
+  return typeof error?.tag === 'string' ? error.tag : undefined;
+}
+
+/** The names of each function's parameters, without the object of a method. */
+function parametersByName() {
+  return new Map(
+    preview2.functions.map(({ interface: from, name, parameters }) => {
+      const names = parameters.map(([parameter]) => camel(parameter));
+      return [`${from}#${name}`, name.startsWith('[method]') ? names.slice(1) : names];
+    }),
+  );
+}
+
+function camel(name) {
+  return name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
+}
+
+function named(names, args) {
+  return Object.fromEntries(names.map((name, index) => [name, shown(args[index])]));
+}
+
+/** A value as a person reads it: flags by name, a list of bytes by its length. */
+function shown(value) {
+  if (value instanceof Uint8Array) return `${value.length} bytes`;
+  if (typeof value !== 'object' || value === null) return value;
+  if (REP in value) return 'object';
+  const flags = Object.entries(value);
+  if (flags.every(([, isSet]) => typeof isSet === 'boolean')) {
+    return flags.filter(([, isSet]) => isSet).map(([flag]) => flag);
+  }
+  return value.tag ?? 'object';
+}
+
+module.exports = { observer };

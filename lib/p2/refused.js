@@ -1,0 +1,305 @@
+'use strict';
+
+// The interfaces of 0.2 that reach the network. Nothing here does: a socket is refused when it is
+// made, a name when it is looked up, and a request when it is sent, each in its interface's own
+// words. An embedder who wants a guest to reach something passes the interface himself, by the
+// option `interfaces`. What only holds values, as the headers of a request do, works.
+
+const { Buffer } = require('node:buffer');
+
+const { defineProperty, freeze } = Object;
+
+const ACCESS_DENIED = 'access-denied';
+const REQUEST_DENIED = freeze({ tag: 'HTTP-request-denied' });
+
+/** A class that no function makes an object of. */
+function unmade(name) {
+  return {
+    [name]: class {
+      constructor() {
+        throw new TypeError(`${name} cannot be constructed`);
+      }
+    },
+  }[name];
+}
+
+/** Gives a class methods that fail. */
+function failing(Class, error, names) {
+  for (const name of names) {
+    const method = {
+      [name]() {
+        throw error;
+      },
+    }[name];
+    defineProperty(Class.prototype, name, { value: method, writable: true, configurable: true });
+  }
+  return Class;
+}
+
+const SOCKET_METHODS = [
+  'startBind',
+  'finishBind',
+  'localAddress',
+  'remoteAddress',
+  'receiveBufferSize',
+  'setReceiveBufferSize',
+  'sendBufferSize',
+  'setSendBufferSize',
+  'subscribe',
+  'addressFamily',
+];
+const TCP_METHODS = [
+  'startConnect',
+  'finishConnect',
+  'startListen',
+  'finishListen',
+  'accept',
+  'isListening',
+  'setListenBacklogSize',
+  'keepAliveEnabled',
+  'setKeepAliveEnabled',
+  'keepAliveIdleTime',
+  'setKeepAliveIdleTime',
+  'keepAliveInterval',
+  'setKeepAliveInterval',
+  'keepAliveCount',
+  'setKeepAliveCount',
+  'hopLimit',
+  'setHopLimit',
+  'shutdown',
+];
+const UDP_METHODS = ['stream', 'unicastHopLimit', 'setUnicastHopLimit'];
+
+function sockets() {
+  const Network = class Network {};
+  const network = new Network();
+  const deny = () => {
+    throw ACCESS_DENIED;
+  };
+  const TcpSocket = failing(unmade('TcpSocket'), ACCESS_DENIED, [
+    ...SOCKET_METHODS,
+    ...TCP_METHODS,
+  ]);
+  const UdpSocket = failing(unmade('UdpSocket'), ACCESS_DENIED, [
+    ...SOCKET_METHODS,
+    ...UDP_METHODS,
+  ]);
+  return {
+    'wasi:sockets/network': { Network, networkErrorCode: () => undefined },
+    'wasi:sockets/instance-network': { instanceNetwork: () => network },
+    'wasi:sockets/tcp': { TcpSocket },
+    'wasi:sockets/tcp-create-socket': { createTcpSocket: deny },
+    'wasi:sockets/udp': {
+      UdpSocket,
+      IncomingDatagramStream: failing(unmade('IncomingDatagramStream'), ACCESS_DENIED, [
+        'receive',
+        'subscribe',
+      ]),
+      OutgoingDatagramStream: failing(unmade('OutgoingDatagramStream'), ACCESS_DENIED, [
+        'checkSend',
+        'send',
+        'subscribe',
+      ]),
+    },
+    'wasi:sockets/udp-create-socket': { createUdpSocket: deny },
+    'wasi:sockets/ip-name-lookup': {
+      resolveAddresses: deny,
+      ResolveAddressStream: failing(unmade('ResolveAddressStream'), ACCESS_DENIED, [
+        'resolveNextAddress',
+        'subscribe',
+      ]),
+    },
+  };
+}
+
+/** What may be in a header's name: RFC 9110, `token`. */
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+
+/** `fields`: names and values in their order. A name is the same in capitals. */
+class Fields {
+  #entries = [];
+  #isImmutable = false;
+
+  static fromList(list) {
+    const fields = new Fields();
+    for (const [name, value] of list) fields.append(name, value);
+    return fields;
+  }
+
+  static immutable(fields) {
+    const copy = fields.clone();
+    copy.#isImmutable = true;
+    return copy;
+  }
+
+  #check(name, values) {
+    if (
+      !TOKEN.test(name) ||
+      values.some((value) => /[\0\r\n]/.test(Buffer.from(value).toString('latin1')))
+    ) {
+      throw { tag: 'invalid-syntax' };
+    }
+    if (this.#isImmutable) throw { tag: 'immutable' };
+  }
+
+  #is(name) {
+    const lower = name.toLowerCase();
+    return ([one]) => one.toLowerCase() === lower;
+  }
+
+  get(name) {
+    return this.#entries.filter(this.#is(name)).map(([, value]) => value);
+  }
+
+  has(name) {
+    return this.#entries.some(this.#is(name));
+  }
+
+  set(name, values) {
+    this.#check(name, values);
+    this.#remove(name);
+    for (const value of values) this.#entries.push([name, value]);
+  }
+
+  delete(name) {
+    this.#check(name, []);
+    this.#remove(name);
+  }
+
+  #remove(name) {
+    const is = this.#is(name);
+    this.#entries = this.#entries.filter((entry) => !is(entry));
+  }
+
+  append(name, value) {
+    this.#check(name, [value]);
+    this.#entries.push([name, value]);
+  }
+
+  entries() {
+    return this.#entries.map(([name, value]) => [name, value]);
+  }
+
+  clone() {
+    const copy = new Fields();
+    copy.#entries = this.entries();
+    return copy;
+  }
+}
+
+/** A class with values that can be set: of each, the name, the first value, and what is accepted. */
+function holding(name, values, base = class {}) {
+  const Class = {
+    [name]: class extends base {
+      constructor(...args) {
+        super(...args);
+        for (const [value, first] of values) {
+          defineProperty(this, `_${value}`, { value: first, writable: true });
+        }
+      }
+    },
+  }[name];
+  for (const [value, , accepts = () => true] of values) {
+    const setter = `set${value[0].toUpperCase()}${value.slice(1)}`;
+    defineProperty(Class.prototype, value, {
+      value() {
+        return this[`_${value}`];
+      },
+      configurable: true,
+    });
+    defineProperty(Class.prototype, setter, {
+      value(given) {
+        if (!accepts(given)) throw undefined;
+        this[`_${value}`] = given;
+      },
+      configurable: true,
+    });
+  }
+  return Class;
+}
+
+function http() {
+  class WithHeaders {
+    #headers;
+    constructor(headers) {
+      this.#headers = Fields.immutable(headers);
+    }
+    headers() {
+      return this.#headers;
+    }
+    /** There is no body to write to: what would be sent is refused. */
+    body() {
+      throw undefined;
+    }
+  }
+  const OutgoingRequest = holding(
+    'OutgoingRequest',
+    [
+      ['method', { tag: 'get' }, ({ tag, val }) => tag !== 'other' || TOKEN.test(val)],
+      ['pathWithQuery', undefined],
+      ['scheme', undefined],
+      ['authority', undefined],
+    ],
+    WithHeaders,
+  );
+  const OutgoingResponse = holding('OutgoingResponse', [['statusCode', 200]], WithHeaders);
+  const RequestOptions = holding('RequestOptions', [
+    ['connectTimeout', undefined],
+    ['firstByteTimeout', undefined],
+    ['betweenBytesTimeout', undefined],
+  ]);
+  const ResponseOutparam = unmade('ResponseOutparam');
+  defineProperty(ResponseOutparam, 'set', {
+    value() {
+      throw new TypeError('there is no response to set');
+    },
+  });
+  const body = (name, methods, statics) => {
+    const Class = failing(unmade(name), REQUEST_DENIED, methods);
+    for (const method of statics) {
+      defineProperty(Class, method, {
+        value() {
+          throw REQUEST_DENIED;
+        },
+      });
+    }
+    return Class;
+  };
+  return {
+    'wasi:http/types': {
+      Fields,
+      OutgoingRequest,
+      OutgoingResponse,
+      RequestOptions,
+      ResponseOutparam,
+      IncomingRequest: body(
+        'IncomingRequest',
+        ['method', 'pathWithQuery', 'scheme', 'authority', 'headers', 'consume'],
+        [],
+      ),
+      IncomingResponse: body('IncomingResponse', ['status', 'headers', 'consume'], []),
+      IncomingBody: body('IncomingBody', ['stream'], ['finish']),
+      FutureTrailers: body('FutureTrailers', ['subscribe', 'get'], []),
+      OutgoingBody: body('OutgoingBody', ['write'], ['finish']),
+      FutureIncomingResponse: body('FutureIncomingResponse', ['subscribe', 'get'], []),
+      httpErrorCode: () => undefined,
+    },
+    'wasi:http/outgoing-handler': {
+      handle() {
+        throw REQUEST_DENIED;
+      },
+    },
+    'wasi:http/incoming-handler': {
+      handle() {
+        throw REQUEST_DENIED;
+      },
+    },
+  };
+}
+
+/** @returns {Record<string, object>} the interfaces that refuse, by their names */
+function refused() {
+  return { ...sockets(), ...http() };
+}
+
+module.exports = { refused };

@@ -1,0 +1,47 @@
+'use strict';
+
+// `node --import wasi-rs/p2/register app.js`: packages that were transpiled already and import the
+// usual host, `@bytecodealliance/preview2-shim`, get this one instead.
+
+const module_ = require('node:module');
+const { pathToFileURL } = require('node:url');
+const { join } = require('node:path');
+const { nodeError } = require('../errors.js');
+
+const SHIM = '@bytecodealliance/preview2-shim';
+const PARTS = ['cli', 'clocks', 'filesystem', 'http', 'io', 'random', 'sockets', 'instantiation'];
+
+const urls = Object.fromEntries(
+  [[SHIM, 'shim'], ...PARTS.map((part) => [`${SHIM}/${part}`, part])].map(([specifier, file]) => [
+    specifier,
+    pathToFileURL(join(__dirname, `${file}.js`)).href,
+  ]),
+);
+
+if (typeof module_.registerHooks === 'function') {
+  module_.registerHooks({
+    resolve(specifier, context, next) {
+      const url = Object.hasOwn(urls, specifier) ? urls[specifier] : undefined;
+      return url === undefined
+        ? next(specifier, context)
+        : { url, format: 'commonjs', shortCircuit: true };
+    },
+  });
+} else if (typeof module_.register === 'function') {
+  // The hooks run in a thread of their own, so they are given the addresses.
+  const source = `
+    let urls;
+    export function initialize(data) { urls = data; }
+    export function resolve(specifier, context, next) {
+      return Object.hasOwn(urls, specifier)
+        ? { url: urls[specifier], format: 'commonjs', shortCircuit: true }
+        : next(specifier, context);
+    }`;
+  module_.register(`data:text/javascript,${encodeURIComponent(source)}`, { data: urls });
+} else {
+  throw nodeError(
+    Error,
+    'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM',
+    'wasi-rs/p2/register needs module.register, which Node.js has from 18.19 and 20.6 on',
+  );
+}

@@ -1,0 +1,210 @@
+'use strict';
+
+// The class `WASI` of `wasi-rs/p2`.
+
+const {
+  closeInstance,
+  collectedOutput,
+  instanceId,
+  outputTruncated,
+  preview2,
+} = require('../../binding.js');
+const { inThisRealm } = require('../bytes.js');
+const { WASIExitError } = require('../ends.js');
+const { wrongValue } = require('../errors.js');
+const { checkedOptions, validateBoolean, validateObject } = require('../options.js');
+const preview1 = require('../../index.js');
+const { createHooks } = require('./lowered.js');
+const FUNCTIONS = require('./functions.js');
+const { Host, now, exceed } = require('./host.js');
+const { createValues } = require('./values.js');
+
+const { assign, defineProperty, entries, keys } = Object;
+const { readFile, listFiles } = preview1.WASI.prototype;
+
+/** What jco looks for beside a function: it makes the function of the canonical ABI. */
+const CABI_LOWER = Symbol.for('cabiLower');
+const DISPOSE = Symbol.dispose ?? Symbol.for('nodejs.dispose');
+
+/** Versions that preview1's class takes: the same options make a WASI of 0.2. */
+const VERSIONS = ['preview1', 'unstable', 'preview2'];
+
+/** Preview1's methods find an instance and its preopens under these of its symbols. */
+const { kHandle, kPreopens, newInstance } = preview1[Symbol.for('wasi-rs.keys')];
+
+/** A sandboxed environment for components: the host of their imports of WASI 0.2. */
+class WASI {
+  #host;
+  #interfaces;
+  #observation;
+
+  /**
+   * @param {import('../../p2.d.ts').WASIOptions} [options] those of preview1's class, and
+   *   `interfaces`
+   * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`: an option is wrong.
+   * @throws {RangeError} `ERR_OUT_OF_RANGE`
+   * @throws {Error} as preview1's class
+   */
+  constructor(options = {}) {
+    validateObject(options, 'options');
+    const { version, interfaces } = options;
+    if (version !== undefined && !VERSIONS.includes(version)) {
+      throw wrongValue('options.version', `must be one of ${VERSIONS.join(', ')}`, version);
+    }
+    if (interfaces !== undefined) validateObject(interfaces, 'options.interfaces');
+    const checked = checkedOptions(options);
+    let endsProcess = false;
+    if (options.returnOnExit !== undefined) {
+      validateBoolean(options.returnOnExit, 'options.returnOnExit');
+      endsProcess = !options.returnOnExit;
+    }
+    const handle = newInstance(checked.native);
+    const host = new Host(handle, instanceId(handle));
+    host.endsProcess = endsProcess;
+    host.lent = checked.lent;
+    this.#host = host;
+    this[kHandle] = handle;
+    this[kPreopens] = checked.names;
+    const { functions, observers } = checked;
+    if (functions !== undefined) {
+      host.functions = { stdin: undefined, stdout: undefined, stderr: undefined, ...functions };
+      host.inputs = new Set();
+    }
+    const watch =
+      observers === undefined
+        ? (_, __, call) => call
+        : (this.#observation = require('./observe.js').observer(host, observers, { now, exceed }))
+            .watch;
+    const own = createValues(host, watch);
+    // Whatever asks the embedder in the middle of a call takes the way of values.
+    if (functions === undefined && observers === undefined) lower(own, createHooks(host));
+    const { refused } = require('./refused.js');
+    this.#interfaces = assign({ __proto__: null }, refused(own), own);
+    for (const [name, functions] of entries(interfaces ?? {})) {
+      if (functions === undefined) continue;
+      validateObject(functions, `options.interfaces[${JSON.stringify(name)}]`);
+      this.#interfaces[name.replace(/@.*$/s, '')] = functions;
+    }
+  }
+
+  /**
+   * @returns {Record<string, object>} a new object with the interfaces by their names, as the
+   *   `instantiate` of `jco transpile --instantiation` takes it. Each is there with and without the
+   *   versions that components name.
+   */
+  getImportObject(options = {}) {
+    validateObject(options, 'options');
+    const { asVersion } = options;
+    const suffix = asVersion === undefined ? '' : `@${asVersion}`;
+    const imports = {};
+    for (const name of keys(this.#interfaces)) imports[name + suffix] = this.#interfaces[name];
+    return imports;
+  }
+
+  /**
+   * Calls a component's `wasi:cli/run`.
+   *
+   * @param {object} component what `instantiate` gave
+   * @returns {number | Promise<number>} the exit code: what the guest gave to `exit`, or 0 or 1 for
+   *   ok or an error; a promise where `run` is asynchronous
+   * @throws {unknown} what else comes out of `run`
+   */
+  start(component) {
+    validateObject(component, 'component');
+    const run = runOf(component);
+    const ended = (error) => {
+      if (error instanceof WASIExitError) return error.exitCode;
+      // A result that is an error: jco throws what stands in it.
+      if (isRunError(error)) return 1;
+      throw error;
+    };
+    let result;
+    try {
+      result = run();
+    } catch (error) {
+      return ended(error);
+    }
+    return typeof result?.then === 'function' ? result.then(() => 0, ended) : 0;
+  }
+
+  /**
+   * Closes all descriptors and drops all resources of the guest, but for the host's standard
+   * streams, which are borrowed. Can be called again.
+   */
+  close() {
+    closeInstance(this.#host.instance);
+  }
+
+  [DISPOSE]() {
+    this.close();
+  }
+
+  /** @returns {Uint8Array | undefined} as preview1's class */
+  get stdout() {
+    return inThisRealm(collectedOutput(this.#host.instance, 1));
+  }
+
+  /** @returns {Uint8Array | undefined} as preview1's class */
+  get stderr() {
+    return inThisRealm(collectedOutput(this.#host.instance, 2));
+  }
+
+  /** @returns {boolean | undefined} as preview1's class */
+  get stdoutTruncated() {
+    return outputTruncated(this.#host.instance, 1) ?? undefined;
+  }
+
+  /** @returns {boolean | undefined} as preview1's class */
+  get stderrTruncated() {
+    return outputTruncated(this.#host.instance, 2) ?? undefined;
+  }
+
+  /** @returns {Record<string, { calls: number, ns: number }> | undefined} as preview1's class */
+  stats() {
+    return this.#observation?.stats();
+  }
+
+  /** @returns {number} how many resources the guest's components have now */
+  get resources() {
+    return preview2.live(this.#host.instance);
+  }
+
+  /** The host, for the modules beside this one. */
+  static hostOf(wasi) {
+    return wasi.#host;
+  }
+}
+
+// The same functions as preview1's: they find the instance under its symbols.
+for (const method of [readFile, listFiles]) {
+  defineProperty(WASI.prototype, method.name, {
+    value: method,
+    writable: true,
+    configurable: true,
+  });
+}
+
+/** Puts the functions of the canonical ABI beside those for values. */
+function lower(interfaces, hooks) {
+  for (const [native, name, , Class, method] of FUNCTIONS) {
+    const place = Class === '' ? interfaces[name] : interfaces[name][Class].prototype;
+    defineProperty(place[method], CABI_LOWER, { value: hooks[native] });
+  }
+}
+
+/** The function `run` of a component, whichever of jco's names it has. */
+function runOf(component) {
+  const name = keys(component).find((key) => /^wasi:cli\/run(@0\.2\.\d+)?$/.test(key));
+  const run = component[name]?.run ?? component.run?.run;
+  if (typeof run !== 'function') {
+    throw wrongValue('component', 'must export wasi:cli/run', component);
+  }
+  return run;
+}
+
+/** Whether an error is a result of `run`, which has nothing in it. */
+function isRunError(error) {
+  return error?.constructor?.name === 'ComponentError' && error.payload === undefined;
+}
+
+module.exports = { WASI, WASIExitError };

@@ -1,0 +1,247 @@
+'use strict';
+
+// The options of run, spawn and Pool: those of a WASI, less what cannot leave the thread, and a few
+// of their own.
+
+const { encoded, isBytes, bytesOf } = require('./bytes.js');
+const { nodeError, outOfRange, wrongType, wrongValue } = require('./errors.js');
+const {
+  checkedOptions,
+  checkedTimeout,
+  checkKeys,
+  LIMITS,
+  MODULE_LIMITS,
+  NODES,
+  OURS,
+  validateObject,
+  validateOwnObject,
+} = require('./options.js');
+const { moduleLimits } = require('./program.js');
+
+const DEFAULT_START_TIMEOUT = 10_000;
+const DEFAULT_MAX_THREADS = 64;
+const DEFAULT_OUTPUT_BYTES = 64 * 1024 * 1024;
+
+const COMMON = [...NODES, ...OURS, 'startTimeoutMs', 'signal'];
+const OWN = {
+  __proto__: null,
+  run: ['encoding', 'isolation', 'maxThreads'],
+  spawn: ['isolation', 'maxThreads', 'tty'],
+  pool: ['encoding'],
+};
+/** Standard streams, and what they are by default. */
+const STREAMS = {
+  __proto__: null,
+  run: { stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' },
+  pool: { stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' },
+  spawn: { stdin: 'pipe', stdout: 'pipe', stderr: 'pipe' },
+};
+
+/** Where guests run: on Bun and Deno a thread that computes cannot be ended. */
+const CANNOT_END_THREADS = process.versions.bun
+  ? 'Bun'
+  : process.versions.deno
+    ? 'Deno'
+    : undefined;
+const DEFAULT_ISOLATION = CANNOT_END_THREADS === undefined ? 'thread' : 'process';
+
+/**
+ * Checks all options of a run.
+ *
+ * @param {'run' | 'spawn' | 'pool'} kind
+ * @param {unknown} options
+ * @param {string} [isolation] that of the pool
+ * @returns {object} `job`: what is sent to the guest's thread, without the module. `pipes`: the
+ *   standard streams that are to be pipes, by name. `limits`: those of the module. `encoding`,
+ *   `timeoutMs`, `startTimeoutMs`, `signal`, `isolation`, `maxThreads`, `tty`. `args` is a function
+ *   that gives the job for a program's name. `lent`: objects that must not be collected before the
+ *   end
+ */
+function checkedRun(kind, options, isolation) {
+  validateObject(options, 'options');
+  const known = [...COMMON, ...OWN[kind]];
+  checkKeys(options, 'options', known);
+  // Each is read once.
+  const all = { __proto__: null };
+  for (const key of known) {
+    const value = key in options ? options[key] : undefined;
+    if (value !== undefined) all[key] = value;
+  }
+  const { encoding = 'utf8', signal, tty } = all;
+  if (encoding !== 'utf8' && encoding !== 'buffer') {
+    throw wrongValue('options.encoding', "must be 'utf8' or 'buffer'", encoding);
+  }
+  if (signal !== undefined) validateSignal(signal);
+  const timeoutMs = checkedTimeout(all.timeoutMs, 'options.timeoutMs') ?? Infinity;
+  const startTimeoutMs =
+    all.startTimeoutMs === undefined
+      ? DEFAULT_START_TIMEOUT
+      : (checkedTimeout(all.startTimeoutMs, 'options.startTimeoutMs') ?? Infinity);
+  const own = {
+    encoding,
+    signal,
+    timeoutMs,
+    startTimeoutMs,
+    isolation: checkedIsolation(isolation ?? all.isolation, {
+      timeoutMs: timeoutMs !== Infinity,
+      signal: signal !== undefined,
+      kill: kind === 'spawn',
+    }),
+    maxThreads: all.maxThreads === undefined ? DEFAULT_MAX_THREADS : threads(all.maxThreads),
+    tty: tty === undefined ? undefined : checkedTty(tty),
+  };
+  if (all.version !== undefined && all.version !== 'preview1') {
+    throw wrongValue('options.version', "must be 'preview1' here", all.version);
+  }
+  if (all.returnOnExit !== undefined && all.returnOnExit !== true) {
+    throw wrongValue('options.returnOnExit', 'must be true here', all.returnOnExit);
+  }
+  refuseFunctions(all);
+  const { limits, bounds } = dividedLimits(all.limits);
+  const pipes = {};
+  const wasis = { __proto__: null, version: 'preview1' };
+  for (const name of ['args', 'env', 'preopens', ...OURS]) {
+    if (all[name] !== undefined) wasis[name] = all[name];
+  }
+  delete wasis.timeoutMs;
+  if (limits !== undefined) wasis.limits = limits;
+  for (const [name, byDefault] of Object.entries(STREAMS[kind])) {
+    const value = streamOf(kind, name, all[name] ?? byDefault);
+    // Its pipe is made when all else is right.
+    pipes[name] = kind === 'spawn' && value === 'pipe';
+    wasis[name] = pipes[name] ? 'ignore' : value;
+  }
+  const named = wasis.args !== undefined;
+  const checked = checkedOptions(wasis);
+  const { native, observers, names, lent } = checked;
+  compact(native);
+  const job = {
+    native,
+    observers: observersOf(observers),
+    names,
+    outputBytes: limits?.outputBytes ?? DEFAULT_OUTPUT_BYTES,
+  };
+  return {
+    ...own,
+    limits: bounds,
+    pipes,
+    lent,
+    checked,
+    jobFor: (name) => (named ? job : { ...job, native: { ...native, args: `${name}\0` } }),
+  };
+}
+
+/** The limits that are kept by changing the module apart from those that a WASI keeps. */
+function dividedLimits(limits) {
+  if (limits === undefined) return { limits: undefined, bounds: moduleLimits({ __proto__: null }) };
+  validateOwnObject(limits, 'options.limits', [...MODULE_LIMITS, ...LIMITS]);
+  const rest = { __proto__: null };
+  for (const name of LIMITS) if (limits[name] !== undefined) rest[name] = limits[name];
+  return { limits: rest, bounds: moduleLimits(limits) };
+}
+
+/**
+ * @param {unknown} isolation
+ * @param {Record<string, boolean>} needs what would have to end a guest, by its name
+ */
+function checkedIsolation(isolation = DEFAULT_ISOLATION, needs = {}) {
+  if (isolation !== 'thread' && isolation !== 'process') {
+    throw wrongValue('options.isolation', "must be 'thread' or 'process'", isolation);
+  }
+  const asked = Object.keys(needs).find((name) => needs[name]);
+  if (isolation === 'thread' && CANNOT_END_THREADS !== undefined && asked !== undefined) {
+    throw nodeError(
+      TypeError,
+      'ERR_INVALID_ARG_VALUE',
+      `The property 'options.isolation' must be 'process' for ${asked}: ${CANNOT_END_THREADS} cannot end a thread that computes`,
+    );
+  }
+  return isolation;
+}
+
+function threads(value) {
+  if (typeof value !== 'number') throw wrongType('options.maxThreads', 'of type number', value);
+  if (!Number.isInteger(value) || value < 0) {
+    throw outOfRange('options.maxThreads', 'an integer >= 0', value);
+  }
+  return value;
+}
+
+function checkedTty(tty) {
+  validateOwnObject(tty, 'options.tty', ['columns', 'rows', 'raw']);
+  const { columns, rows, raw = false } = tty;
+  checkSize(columns, 'options.tty.columns');
+  checkSize(rows, 'options.tty.rows');
+  if (typeof raw !== 'boolean') throw wrongType('options.tty.raw', 'of type boolean', raw);
+  return { columns, rows, raw };
+}
+
+/** A terminal's size counts in 16 bits. */
+function checkSize(value, name) {
+  if (typeof value !== 'number') throw wrongType(name, 'of type number', value);
+  if (!Number.isInteger(value) || value < 1 || value > 65535) {
+    throw outOfRange(name, 'an integer >= 1 && <= 65535', value);
+  }
+}
+
+function validateSignal(signal) {
+  if (typeof signal !== 'object' || signal === null || !('aborted' in signal)) {
+    throw wrongType('options.signal', 'an instance of AbortSignal', signal);
+  }
+}
+
+/** What would have to be called in this thread while the guest runs in another. */
+function refuseFunctions(options) {
+  for (const name of ['stdin', 'stdout', 'stderr', 'trace']) {
+    if (typeof options[name] !== 'function') continue;
+    throw wrongType(
+      `options.${name}`,
+      'no function here: the guest runs in another thread',
+      options[name],
+    );
+  }
+}
+
+/** Text is input, but for the words that mean a stream. */
+function streamOf(kind, name, value) {
+  if (name !== 'stdin' || typeof value !== 'string') return value;
+  if (value === 'inherit' || value === 'ignore') return value;
+  if (value === 'pipe') {
+    if (kind === 'spawn') return value;
+    throw wrongValue(
+      'options.stdin',
+      "cannot be 'pipe' here: use spawn(), or bytes for this text",
+      value,
+    );
+  }
+  return encoded(value);
+}
+
+/**
+ * Copies bytes that are part of something larger: to send a view to another thread sends all that
+ * it is a view of.
+ */
+function compact(native) {
+  const whole = (bytes) =>
+    isBytes(bytes) && bytes.byteLength < bytes.buffer.byteLength ? bytesOf(bytes).slice() : bytes;
+  const { stdin, preopens, extended } = native;
+  if (typeof stdin === 'object' && stdin.bytes !== undefined) stdin.bytes = whole(stdin.bytes);
+  for (const { extended: more } of preopens) {
+    for (const entry of more?.entries ?? []) entry.bytes = whole(entry.bytes);
+  }
+  if (extended?.randomSeed !== undefined) extended.randomSeed = whole(extended.randomSeed);
+}
+
+/** The time is kept by who starts the guest. */
+function observersOf(observers) {
+  if (observers === undefined) return undefined;
+  const { hostCalls, trace, stats } = observers;
+  return { hostCalls, timeoutMs: undefined, trace, stats };
+}
+
+module.exports = {
+  CANNOT_END_THREADS,
+  checkedIsolation,
+  checkedRun,
+  DEFAULT_ISOLATION,
+};

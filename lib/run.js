@@ -1,0 +1,142 @@
+'use strict';
+
+// A program in one call.
+
+const { Buffer } = require('node:buffer');
+const { now } = require('./guest.js');
+const { compiled, programOf, runnable } = require('./program.js');
+const { checkedRun } = require('./run-options.js');
+const { killed, neverStarted, supervise, timedOut } = require('./supervise.js');
+
+/**
+ * As described in index.d.ts.
+ *
+ * @param {unknown} wasm
+ * @param {object} [options]
+ * @returns {Promise<object>}
+ */
+async function run(wasm, options = {}) {
+  const begun = now();
+  const checked = checkedRun('run', options);
+  const end = await runOnce(wasm, checked);
+  return resultOf(end, begun, checked);
+}
+
+/**
+ * Runs a program in a guest of its own: a thread, a few of them, or a process.
+ *
+ * @param {unknown} wasm
+ * @param {object} checked what `checkedRun` gives
+ * @param {{ kill?: () => void }} [handle] see `supervise`
+ * @returns {Promise<object>} see `supervise`
+ */
+async function runOnce(wasm, checked, handle = {}) {
+  const program = await programFor(wasm, checked, handle);
+  if (program.reason !== undefined) return program;
+  const start = starterOf(checked.isolation, program.what.kind);
+  let started;
+  try {
+    started = start(program, checked);
+  } catch (error) {
+    if (error?.code === 'ERR_WASI_LIMIT') return neverStarted('memory', error);
+    throw error;
+  }
+  return supervise(started, checked, handle);
+}
+
+/**
+ * What starts a guest: a function of a program's parts and of the checked options that gives a run
+ * as guest-thread.js describes it.
+ */
+function starterOf(isolation, kind) {
+  if (isolation === 'process') return require('./guest-process.js').start;
+  if (kind === 'threads') return require('./guest-threads.js').start;
+  return startThread;
+}
+
+function startThread(program, checked) {
+  const { GuestThread } = require('./guest-thread.js');
+  const thread = new GuestThread();
+  const run = thread.run(jobOf(program, checked));
+  // Nobody waits for its end: V8 may compile what will not be run any more.
+  run.done.then(() => thread.stop());
+  return run;
+}
+
+/** @returns {import('./guest-job.js').Job} */
+function jobOf({ module, name, memory, hasStart }, checked) {
+  return { ...checked.jobFor(name), module, memory, hasStart };
+}
+
+/**
+ * The program's parts; or an end, where the guest asks for more than it may have or has no time.
+ * It rejects with the signal's reason once that is aborted, though the compiler may go on.
+ */
+async function programFor(wasm, { limits, signal, timeoutMs }, handle = {}) {
+  const given = new Promise((resolve, reject) => {
+    handle.kill = () => resolve(neverStarted('killed', killed()));
+    if (signal === undefined) return;
+    const stop = () => resolve(neverStarted('aborted', signal.reason));
+    signal.addEventListener('abort', stop, { once: true });
+    handle.forget = () => signal.removeEventListener('abort', stop);
+    if (signal.aborted) stop();
+  });
+  try {
+    return await Promise.race([given, parts(wasm, limits, timeoutMs)]);
+  } finally {
+    handle.forget?.();
+  }
+}
+
+async function parts(wasm, limits, timeoutMs) {
+  let program;
+  try {
+    program = await programOf(wasm, limits);
+  } catch (error) {
+    if (error?.code === 'ERR_WASI_LIMIT') return neverStarted('memory', error);
+    throw error;
+  }
+  const all = runnable(program);
+  return timeoutMs === 0 ? neverStarted('timeout', timedOut(timeoutMs)) : all;
+}
+
+/**
+ * The same at once, of what has been compiled before; `undefined` for all else.
+ *
+ * @returns {object | undefined}
+ */
+function readyParts(wasm, { limits, timeoutMs }) {
+  const program = compiled(wasm, limits);
+  if (program === undefined || timeoutMs === 0) return undefined;
+  return runnable(program);
+}
+
+/** What run() and pool.run() give. */
+function resultOf(end, begun, { encoding }) {
+  const { reason, exitCode, error, stdout, stderr, truncated, files, memoryBytes, stats } = end;
+  if (reason === 'aborted') throw error;
+  const as = (bytes) =>
+    encoding === 'buffer'
+      ? bytes
+      : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+  return {
+    reason,
+    exitCode,
+    ...(error === undefined ? {} : { error }),
+    stdout: as(stdout),
+    stderr: as(stderr),
+    truncated,
+    files,
+    memoryBytes,
+    ...(stats === undefined ? {} : { stats }),
+    ...timesOf(end, begun),
+  };
+}
+
+/** How long the guest has run, and how long it took to start it. */
+function timesOf({ startedAt, endedAt }, begun) {
+  const from = startedAt ?? endedAt;
+  return { durationMs: Math.max(0, endedAt - from), startMs: Math.max(0, from - begun) };
+}
+
+module.exports = { jobOf, programFor, readyParts, resultOf, run, runOnce, timesOf };

@@ -1,0 +1,166 @@
+'use strict';
+
+// Watches one run of a guest to its end, wherever it runs: its time, its start, and the embedder's
+// signal.
+
+const { limitReached } = require('./ends.js');
+const { nodeError } = require('./errors.js');
+const { now } = require('./guest.js');
+const { after, errorOf } = require('./workers.js');
+
+/** How many milliseconds pass at most before it is asked again whether a guest has started. */
+const LEAST_WAIT = 5;
+
+/**
+ * How many milliseconds more a guest has at most whose thread was ready to run and had no processor:
+ * that time does not count.
+ */
+const MOST_GRACE = 250;
+
+/** Why a guest ends before its own end, by who ends it. */
+class Ending {
+  /** @param {'timeout' | 'start' | 'aborted' | 'killed'} why */
+  constructor(why, reason) {
+    this.why = why;
+    this.reason = reason;
+  }
+}
+
+/**
+ * @param {object} run as guest-thread.js describes it
+ * @param {object} bounds `timeoutMs`, `startTimeoutMs`, `signal`
+ * @param {{ kill?: (reason: string) => void }} [handle] gets a function that ends the guest:
+ *   `'killed'` by default
+ * @returns {Promise<object>} how the guest ended: `reason`, `exitCode`, `error`, what it has left,
+ *   `startedAt`, and for `'aborted'` the signal's reason as `error`
+ * @throws {unknown} there was no guest
+ */
+async function supervise(run, { timeoutMs, startTimeoutMs, signal }, handle = {}) {
+  const begun = now();
+  let giveUp = () => {};
+  let onAbort;
+  const ending = new Promise((resolve) => {
+    const end = (why, reason) => resolve(new Ending(why, reason));
+    handle.kill = () => end('killed');
+    if (signal !== undefined) {
+      onAbort = () => end('aborted', signal.reason);
+      signal.addEventListener('abort', onAbort, { once: true });
+      if (signal.aborted) onAbort();
+    }
+    function look() {
+      // Its message is on the way.
+      if (run.isOver()) return;
+      const startedAt = run.startedAt();
+      let left;
+      if (startedAt === undefined) {
+        left = startTimeoutMs - (now() - begun);
+        if (left <= 0) return end('start');
+        left = Math.min(left, Math.max(timeoutMs, LEAST_WAIT));
+      } else {
+        const passed = now() - startedAt;
+        left = timeoutMs - passed;
+        if (left <= 0 && passed < timeoutMs + MOST_GRACE) {
+          left = timeoutMs - (passed - run.starved(passed));
+        }
+        if (left <= 0) return end('timeout');
+      }
+      wait(left);
+    }
+    function wait(ms) {
+      // Upwards: a timer that is early would find nothing to do.
+      giveUp = after(Math.ceil(ms), look);
+    }
+    wait(Math.min(timeoutMs, startTimeoutMs));
+  });
+  try {
+    const first = await Promise.race([run.done, ending]);
+    if (!(first instanceof Ending)) return result(run, first);
+    giveUp();
+    await run.stop();
+    return ended(run, first, { timeoutMs, startTimeoutMs });
+  } finally {
+    giveUp();
+    if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
+    run.release();
+  }
+}
+
+/** The end that the embedder made. */
+function ended(run, { why, reason }, { timeoutMs, startTimeoutMs }) {
+  if (why === 'start') {
+    throw nodeError(
+      Error,
+      'ERR_WASI_START_TIMEOUT',
+      `The guest has not started within the ${startTimeoutMs} ms of "startTimeoutMs"`,
+    );
+  }
+  if (why === 'timeout') return endedBy(run, why, timedOut(timeoutMs));
+  if (why === 'killed') return endedBy(run, why, killed());
+  return endedBy(run, why, reason);
+}
+
+function timedOut(timeoutMs) {
+  return limitReached('timeoutMs', `The guest has run for its ${timeoutMs} ms`);
+}
+
+function killed() {
+  return limitReached('kill', 'The guest was killed');
+}
+
+/** The end that the guest made, or what ran it. */
+function result(run, outcome) {
+  const { exitCode, failure, phase, gone } = outcome;
+  if (exitCode !== undefined) return { reason: 'exit', exitCode, ...facts(run) };
+  if (gone !== undefined) {
+    if (run.startedAt() === undefined) throw gone;
+    if (gone.code === 'ERR_WORKER_OUT_OF_MEMORY') return endedBy(run, 'memory', noMemory(gone));
+    return endedBy(run, outcome.reason ?? 'crash', gone);
+  }
+  const error = errorOf(failure);
+  if (phase === 'start') throw error;
+  if (error.code === 'ERR_WASI_LIMIT') {
+    return endedBy(run, error.limit === 'outputBytes' ? 'output' : 'limit', error);
+  }
+  if (phase === 'link' && error instanceof RangeError && !/stack/i.test(error.message)) {
+    return endedBy(run, 'memory', noMemory(error));
+  }
+  if (phase === 'link' && (error instanceof TypeError || error instanceof WebAssembly.LinkError)) {
+    throw error;
+  }
+  return endedBy(run, 'trap', error);
+}
+
+/** The error of a guest that the system has no memory for. */
+function noMemory(cause) {
+  const error = limitReached('memory', `There is no memory for the guest: ${cause.message}`);
+  Object.defineProperty(error, 'cause', { value: cause, configurable: true, writable: true });
+  return error;
+}
+
+function endedBy(run, reason, error) {
+  return { reason, exitCode: null, error, ...facts(run) };
+}
+
+function facts(run) {
+  return { startedAt: run.startedAt(), ...run.left() };
+}
+
+/** A guest that asked for more than it may have, so that it was never started. */
+function neverStarted(reason, error) {
+  const none = new Uint8Array(0);
+  return {
+    reason,
+    exitCode: null,
+    error,
+    stdout: none,
+    stderr: none,
+    truncated: { stdout: false, stderr: false },
+    files: new Map(),
+    memoryBytes: 0,
+    startedAt: undefined,
+    endedAt: now(),
+    stats: undefined,
+  };
+}
+
+module.exports = { killed, neverStarted, noMemory, supervise, timedOut };

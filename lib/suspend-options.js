@@ -1,0 +1,76 @@
+'use strict';
+
+// The option `suspend`, and standard streams that only a guest that suspends can have.
+
+const { isAsyncFunction } = require('node:util').types;
+const { nodeError, wrongType, wrongValue } = require('./errors.js');
+
+/** @throws {TypeError} `ERR_FEATURE_UNAVAILABLE_ON_PLATFORM` where a guest cannot be suspended */
+function checkSuspend(value) {
+  if (typeof value !== 'boolean') throw wrongType('options.suspend', 'of type boolean', value);
+  if (!value) return;
+  if (typeof WebAssembly.Suspending === 'function' && typeof WebAssembly.promising === 'function') {
+    return;
+  }
+  throw nodeError(
+    TypeError,
+    'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM',
+    `The feature options.suspend is unavailable on the current platform, Node.js ${process.versions.node}: it takes JSPI, which Node.js has from version 24 on. Run the guest in a thread of its own instead, with spawn()`,
+  );
+}
+
+const isObject = (value) => typeof value === 'object' && value !== null;
+const has = (value, name) => typeof value[name] === 'function';
+
+/**
+ * What kind of stream a value is that does not give or take at once. What has the number of an open
+ * descriptor as its `fd` is used by that, whatever else it is.
+ *
+ * @returns {'web' | 'node' | 'iterable' | undefined}
+ */
+function inputKind(value) {
+  if (!isObject(value) || typeof value.fd === 'number') return undefined;
+  if (has(value, 'getReader')) return 'web';
+  if (has(value, 'read') && has(value, 'on') && has(value, 'unshift')) return 'node';
+  return typeof value[Symbol.asyncIterator] === 'function' ? 'iterable' : undefined;
+}
+
+/** @returns {'web' | 'node' | undefined} likewise */
+function outputKind(value) {
+  if (!isObject(value) || typeof value.fd === 'number') return undefined;
+  if (has(value, 'getWriter')) return 'web';
+  return has(value, 'write') && has(value, 'end') && has(value, 'on') ? 'node' : undefined;
+}
+
+/**
+ * Whether a value stands for a standard stream through JavaScript.
+ *
+ * @param {string} name of the option
+ * @param {boolean} isInput
+ * @param {boolean} suspends whether the guest can wait for it
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`
+ */
+function isStream(value, name, isInput, suspends) {
+  const isFunction = typeof value === 'function';
+  const kind = isFunction ? 'function' : (isInput ? inputKind : outputKind)(value);
+  if (kind === undefined) return false;
+  const isAsync = !isFunction || isAsyncFunction(value);
+  if (isAsync && !suspends) {
+    // What has a descriptor at times is told that it has none now.
+    if (!isFunction && 'fd' in value) return false;
+    throw wrongType(
+      name,
+      'a function that is not async, or the option "suspend" must be true: only a guest that suspends can wait for this stream',
+      value,
+    );
+  }
+  if (kind === 'web' && value.locked) {
+    throw wrongValue(name, 'must not be locked: another reader or writer has it', value);
+  }
+  if (kind === 'node' && (isInput ? value.destroyed && !value.readableEnded : !value.writable)) {
+    throw wrongValue(name, 'must not be destroyed or ended', value);
+  }
+  return true;
+}
+
+module.exports = { checkSuspend, inputKind, isStream, outputKind };

@@ -1,0 +1,595 @@
+'use strict';
+
+// Guests that wait without holding their thread.
+//
+//   guest -> trampoline -> plain import -> native: "would wait"
+//                          park: keeps the call
+//            $wait ------> begins the wait; V8 puts the guest's stack aside
+//                          ... the event loop runs ... the wait ends
+//            $resumed ---> makes the call again, or throws what has ended the guest
+//         <- errno
+//
+// The call frame belongs to whoever calls next, so a call that waits keeps its arguments and what
+// Rust knows of it, and puts them back. While a guest is suspended, nothing of it is on the stack:
+// whatever ends it meanwhile is thrown by `$resumed`, on the guest's side, where no guest catches
+// it.
+
+const { suspension: native, inputWanted, takeOutput } = require('../binding.js');
+const { takeStreams } = require('./async-streams.js');
+const { inThisRealm } = require('./bytes.js');
+const { WASIExitError, endedBy, stoppedBy } = require('./ends.js');
+const { nodeError, wrongType } = require('./errors.js');
+const {
+  AGAIN,
+  CONTINUES,
+  INSTANCE,
+  OUTCOME,
+  RESUME,
+  WAITS_FOR,
+  WOULD_WAIT,
+  u32,
+} = require('./frame.js');
+const {
+  ask,
+  checkRunning,
+  exceed,
+  finish,
+  halt,
+  invalid,
+  leave,
+  now,
+  refresh,
+  stop,
+  stopFor,
+} = require('./guest.js');
+const { WAITS, wrap } = require('./trampolines.js');
+
+const { beginWait, dropWait, endWait, feedStdin, isStreamOpen, onWaitEnd, takeUnread } = native;
+const { Suspending, promising } = WebAssembly;
+const { addEventListener, removeEventListener } = EventTarget.prototype;
+const { apply } = Reflect;
+const { assign } = Object;
+
+/** How many words the arguments of a call take. */
+const WORDS = 20;
+/** What a call waits for, as bits in the frame's `WAITS_FOR`. */
+const HOST = 1;
+const INPUT = 2;
+/** The number of bytes that a function in the place of the standard input is asked for. */
+const INPUT_SIZE = 65536;
+/** After how many milliseconds a call looks again where the host has no room for a wait. */
+const NAP = 10;
+/** Milliseconds as a whole number of nanoseconds. */
+const nanoseconds = (ms) => Math.round(ms * 1e6);
+const MANY = 0x1_0000_0000;
+
+const ignore = () => {};
+
+/** The waits that the native side knows, by token. */
+const waits = new Map();
+let lastToken = 0;
+let listens = false;
+
+/** The native side tells of the end of a wait. */
+function tell(token) {
+  const call = waits.get(token);
+  if (call === undefined) return;
+  waits.delete(token);
+  call.token = undefined;
+  call.wake();
+}
+
+function newToken() {
+  do {
+    lastToken = (lastToken + 1) % MANY;
+  } while (waits.has(lastToken));
+  return lastToken;
+}
+
+/** A call that waits, or is about to. */
+class Call {
+  /** The native function, if it is to be called again, with its arguments and `resume` in words. */
+  native;
+  words;
+  /** What it waits for, as bits. */
+  kinds = 0;
+  /** What it waits for of a stream that it has written to; then `errno` is what it returns. */
+  promise;
+  errno;
+  /** Ends the wait. */
+  wake = ignore;
+  token;
+  timer;
+  /** What has ended the guest meanwhile. */
+  failure;
+  /** Milliseconds, if someone wants to know: when the wait began, how long all of its waits took. */
+  since = 0;
+  waited = 0;
+  worked = 0;
+  /** Who wants to know of its end. */
+  tell;
+}
+
+class Suspension {
+  #guest;
+  #source;
+  #sinks = [];
+  /** A call that has said that it waits, before the guest is suspended. */
+  #parked;
+  /** The call that suspends the guest. */
+  #waiting;
+  /** How many promising calls have not ended. */
+  #live = 0;
+  /** The promise of what the standard input gives next. */
+  #pulling;
+  /** What the standard input has thrown while nobody waited for it. */
+  #inputFailure;
+  /** What has been thrown by the ends of streams before the guest's own. */
+  #outputFailure;
+  #unread;
+  #areStreamsOver = false;
+  /** Room for the words of a call: one waits at a time. */
+  #room = [];
+
+  constructor(guest, streams) {
+    this.#guest = guest;
+    if (streams === undefined) return;
+    ({ source: this.#source, sinks: this.#sinks } = takeStreams(streams));
+  }
+
+  // --- Imports -----------------------------------------------------------------------------------
+
+  /** Streams, before what watches the calls. */
+  attachStreams(wasiImport) {
+    const guest = this.#guest;
+    if (this.#sinks.some((sink) => sink !== undefined)) {
+      const { fd_write: write } = wasiImport;
+      assign(wasiImport, {
+        fd_write: (...args) => {
+          if (args.length !== 4) return invalid(guest);
+          const errno = write(...args);
+          return errno === WAITS ? errno : this.#handOut(errno);
+        },
+      });
+    }
+    if (this.#source === undefined && this.#sinks.length === 0) return;
+    // Whoever reads what the guest writes learns of its end when the guest closes it.
+    const { fd_close: close, fd_renumber: renumber } = wasiImport;
+    assign(wasiImport, {
+      fd_close: (...args) => {
+        const errno = close(...args);
+        if (errno === 0) this.#endClosed();
+        return errno;
+      },
+      fd_renumber: (...args) => {
+        const errno = renumber(...args);
+        if (errno === 0) this.#endClosed();
+        return errno;
+      },
+    });
+  }
+
+  /** Puts the trampolines in the place of all imports that can wait. */
+  attachTrampolines(wasiImport) {
+    wrap(wasiImport, {
+      wait: new Suspending(() => this.#wait()),
+      failed: () => this.#failed(),
+      resumed: () => this.#resumed(),
+    });
+  }
+
+  /**
+   * Keeps a call that would have to wait.
+   *
+   * @param {() => void} native has just been called, and the frame is as it was
+   * @returns {number} `WAITS`; or what the call returns, if it need not wait after all
+   */
+  park(native) {
+    const guest = this.#guest;
+    const isBusy = this.#isBusy();
+    const call = new Call();
+    call.native = native;
+    call.words = isBusy ? [] : this.#room;
+    for (;;) {
+      const { words } = call;
+      for (let at = 0; at < WORDS; at++) words[at] = u32[at];
+      words[WORDS] = u32[RESUME];
+      words[WORDS + 1] = u32[RESUME + 1];
+      call.kinds = u32[WAITS_FOR];
+      if ((call.kinds & INPUT) !== 0 && this.#pull()) {
+        this.#makeAgain(call);
+        if (u32[OUTCOME] === WOULD_WAIT) continue;
+        return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(guest, native);
+      }
+      if (isBusy || this.#isBusy()) {
+        dropWait(guest.instance);
+        throw busy();
+      }
+      this.#parked = call;
+      return WAITS;
+    }
+  }
+
+  /** Whether another call of the guest waits, or may be about to go on. */
+  #isBusy() {
+    return this.#waiting !== undefined || this.#parked !== undefined || this.#live > 1;
+  }
+
+  /** Tells of the end of the call that has just said that it waits. */
+  later(tell) {
+    this.#parked.tell = tell;
+  }
+
+  #makeAgain({ native, words }) {
+    const guest = this.#guest;
+    if (guest.view[0] === undefined) refresh(guest);
+    for (let at = 0; at < WORDS; at++) u32[at] = words[at];
+    u32[RESUME] = words[WORDS];
+    u32[RESUME + 1] = words[WORDS + 1];
+    u32[INSTANCE] = guest.instance;
+    u32[CONTINUES] = 1;
+    native();
+  }
+
+  /** What V8 suspends the guest for. */
+  #wait() {
+    const call = this.#parked;
+    this.#parked = undefined;
+    this.#waiting = call;
+    const { deadline } = this.#guest;
+    if (call.tell !== undefined || deadline !== Infinity) call.since = now();
+    return new Promise((resolve) => {
+      call.wake = resolve;
+      if (call.promise !== undefined) call.promise.then(resolve, resolve);
+      if ((call.kinds & HOST) === 0 && deadline === Infinity) return;
+      listens ||= (onWaitEnd(tell), true);
+      const token = newToken();
+      const most = deadline === Infinity ? Infinity : Math.max(deadline - call.since, 0) + 1;
+      if (beginWait(this.#guest.instance, token, most)) {
+        waits.set(token, call);
+        call.token = token;
+      } else {
+        call.timer = setTimeout(resolve, NAP);
+      }
+    });
+  }
+
+  /** Gives up what a call waits for of the host. */
+  #cancel(call) {
+    if (call.token !== undefined) {
+      waits.delete(call.token);
+      endWait(call.token);
+      call.token = undefined;
+    }
+    if (call.timer !== undefined) clearTimeout(call.timer);
+    call.timer = undefined;
+  }
+
+  /** The guest cannot be suspended where it is. */
+  #failed() {
+    const guest = this.#guest;
+    const call = this.#waiting ?? this.#parked;
+    this.#waiting = undefined;
+    this.#parked = undefined;
+    if (call !== undefined) {
+      this.#cancel(call);
+      dropWait(guest.instance);
+      call.tell?.(undefined, nanoseconds(call.worked), nanoseconds(call.waited));
+    }
+    const error = endedBy(
+      'ERR_WASI_WOULD_WAIT',
+      'The guest has to wait, and cannot be suspended here: call it by startAsync(), initializeAsync() or a function that promising() has made, without a function of JavaScript between that and the call that waits',
+    );
+    stop(guest, error, { failed: true, error });
+  }
+
+  /** The guest goes on. */
+  #resumed() {
+    const guest = this.#guest;
+    const call = this.#waiting;
+    this.#waiting = undefined;
+    this.#cancel(call);
+    if (call.tell === undefined && guest.deadline === Infinity) return this.#goOn(call);
+    const start = now();
+    call.waited += start - call.since;
+    let errno;
+    try {
+      if (start > guest.deadline) {
+        checkRunning(guest);
+        exceed(guest, 'timeoutMs', 'The guest has run for as long as it may');
+      }
+      errno = this.#goOn(call);
+      return errno;
+    } finally {
+      call.worked += now() - start;
+      if (errno === WAITS) {
+        const { waited, worked, tell } = call;
+        assign(this.#parked, { waited, worked, tell });
+      } else {
+        call.tell?.(errno, nanoseconds(call.worked), nanoseconds(call.waited));
+      }
+    }
+  }
+
+  #goOn(call) {
+    if (call.failure !== undefined) throw call.failure;
+    checkRunning(this.#guest);
+    if (call.promise !== undefined) return call.errno;
+    this.#makeAgain(call);
+    return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(this.#guest, call.native);
+  }
+
+  /** Lets the call that waits throw what has ended the guest. */
+  interrupt(end) {
+    const call = this.#waiting;
+    if (call === undefined) return;
+    call.failure ??= end;
+    call.wake();
+  }
+
+  /** Ends the guest from outside of its calls. Its first end counts. */
+  #endBy(end, error) {
+    const guest = this.#guest;
+    if (guest.end !== undefined) return;
+    halt(guest, end, { failed: true, error });
+    this.interrupt(end);
+  }
+
+  // --- Streams -----------------------------------------------------------------------------------
+
+  /** Asks the standard input for more. True if it has given it, or its end, at once. */
+  #pull() {
+    if (this.#pulling !== undefined || this.#source === undefined) return false;
+    const guest = this.#guest;
+    const failure = this.#inputFailure;
+    this.#inputFailure = undefined;
+    if (failure !== undefined) stopFor(guest, failure.error);
+    const source = this.#source;
+    const given = ask(guest, (size) => source.pull(size), INPUT_SIZE);
+    if (!(given instanceof Promise)) {
+      feedStdin(guest.instance, given);
+      return true;
+    }
+    const isWaitedFor = () => this.#waiting !== undefined && (this.#waiting.kinds & INPUT) !== 0;
+    const failed = (error) => {
+      this.#pulling = undefined;
+      if (this.#areStreamsOver) return;
+      if (isWaitedFor()) this.#endBy(stoppedBy(error), error);
+      else this.#inputFailure = { error };
+    };
+    this.#pulling = given.then((value) => {
+      this.#pulling = undefined;
+      let bytes;
+      try {
+        bytes = source.bytesOf(value);
+      } catch (error) {
+        failed(error);
+        return;
+      }
+      if (this.#areStreamsOver) {
+        this.#giveBack(bytes ?? undefined);
+        return;
+      }
+      feedStdin(guest.instance, bytes);
+      if (isWaitedFor()) this.#waiting.wake();
+    }, failed);
+    return false;
+  }
+
+  /** Hands out what a write has left. */
+  #handOut(errno) {
+    const guest = this.#guest;
+    const promises = [];
+    for (let stream = 1; stream < this.#sinks.length; stream++) {
+      const sink = this.#sinks[stream];
+      const bytes = sink === undefined ? null : takeOutput(guest.instance, stream);
+      if (bytes === null) continue;
+      const promise = ask(guest, (chunk) => sink.write(chunk), inThisRealm(bytes));
+      if (promise !== undefined) promises.push(promise);
+    }
+    if (promises.length === 0) return errno;
+    const call = new Call();
+    const isBusy = this.#isBusy();
+    call.errno = errno;
+    call.promise = Promise.all(promises).catch((error) => {
+      if (isBusy) this.#outputFailure ??= { error };
+      else if (this.#waiting === call) this.#endBy(stoppedBy(error), error);
+    });
+    if (isBusy) throw busy();
+    this.#parked = call;
+    return WAITS;
+  }
+
+  /** Ends the streams that no descriptor of the guest leads to any more. */
+  #endClosed() {
+    const { instance } = this.#guest;
+    if (this.#areStreamsOver) return;
+    for (let stream = 1; stream < this.#sinks.length; stream++) {
+      const sink = this.#sinks[stream];
+      const isUsed = (other) => this.#sinks[other] === sink && isStreamOpen(instance, other);
+      if (sink === undefined || isUsed(1) || isUsed(2)) continue;
+      Promise.resolve(sink.end()).catch((error) => (this.#outputFailure ??= { error }));
+    }
+    if (this.#source !== undefined && !isStreamOpen(instance, 0)) this.#giveBack();
+  }
+
+  /** Gives back what the guest has not read, and lets the standard input go. */
+  #giveBack(more, reason) {
+    const source = this.#source;
+    const parts = [this.#unread, takeUnread(this.#guest.instance) ?? undefined, more];
+    const given = parts.filter((part) => part !== undefined);
+    const rest = given.length > 0 ? inThisRealm(Buffer.concat(given)) : undefined;
+    this.#unread = rest;
+    if (source === undefined) return;
+    if (source.giveBack(rest, reason)) this.#unread = undefined;
+    if (this.#pulling === undefined) this.#source = undefined;
+  }
+
+  /** @returns {Uint8Array | undefined} what the guest has not read and the stream has not taken */
+  get unread() {
+    return this.#unread;
+  }
+
+  /**
+   * Ends the guest's streams.
+   *
+   * @param {{ error: unknown } | undefined} failure why the guest has ended, if it failed
+   * @returns {Promise<void>} that they have taken it
+   */
+  async endStreams(failure) {
+    if (this.#areStreamsOver) return;
+    this.#areStreamsOver = true;
+    this.#giveBack(undefined, failure?.error);
+    const sinks = [...new Set(this.#sinks.filter((sink) => sink !== undefined))];
+    if (failure !== undefined) {
+      for (const sink of sinks) sink.abort(failure.error);
+      return;
+    }
+    const ended = await Promise.allSettled(sinks.map(async (sink) => sink.end()));
+    const rejected = ended.find(({ status }) => status === 'rejected');
+    if (this.#outputFailure !== undefined) throw this.#outputFailure.error;
+    if (rejected !== undefined) throw rejected.reason;
+  }
+
+  /** Lets the streams go as they were: there is no guest. */
+  letGo() {
+    for (const stream of new Set([this.#source, ...this.#sinks])) stream?.letGo();
+  }
+
+  // --- Runs --------------------------------------------------------------------------------------
+
+  /**
+   * Calls what runs code of the guest, which may be suspended.
+   *
+   * @param {Function} entry an export, made promising
+   * @param {unknown[]} args
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<{ ended: { exitCode: number } | undefined, value: unknown }>}
+   */
+  async run(entry, args, signal) {
+    const guest = this.#guest;
+    if (signal?.aborted) throw signal.reason;
+    if (guest.end !== undefined) {
+      throw guest.ended.failed ? guest.ended.error : new WASIExitError(guest.ended.exitCode);
+    }
+    const onAbort = () => this.#endBy(stoppedBy(signal.reason), signal.reason);
+    if (signal !== undefined) apply(addEventListener, signal, ['abort', onAbort]);
+    guest.running++;
+    this.#live++;
+    let ended, value;
+    try {
+      value = await entry(...args);
+      ended = guest.ended;
+    } catch (error) {
+      ended = guest.ended;
+      if (ended === undefined || error !== guest.end) throw error;
+    } finally {
+      this.#live--;
+      leave(guest);
+      if (signal !== undefined) apply(removeEventListener, signal, ['abort', onAbort]);
+    }
+    if (ended !== undefined && ended.failed) throw ended.error;
+    return { ended, value };
+  }
+
+  /** Runs a command that does not suspend. */
+  runNow(run) {
+    let ended;
+    try {
+      ended = run();
+    } catch (error) {
+      this.endStreams({ error });
+      throw error;
+    }
+    this.endStreams().catch(ignore);
+    return ended;
+  }
+
+  /** The instance is closed: a guest that waits ends. */
+  close() {
+    const error = endedBy('ERR_WASI_CLOSED', 'The instance was closed while the guest waited');
+    if (this.#waiting !== undefined) {
+      this.#endBy(error, error);
+      return;
+    }
+    if (this.#live === 0) this.endStreams().catch(ignore);
+  }
+}
+
+/** One call of a guest waits already, and a second one would have to. */
+function busy() {
+  return endedBy(
+    'ERR_WASI_BUSY',
+    'Another call of this guest waits: until it has returned, no second one can wait, as both would use one stack in the memory',
+  );
+}
+
+/** @returns {AbortSignal | undefined} */
+function checkedSignal(options) {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw wrongType('options', 'of type object', options);
+  }
+  require('./options.js').checkKeys(options, 'options', ['signal']);
+  const { signal } = options;
+  if (signal === undefined) return undefined;
+  if (typeof signal !== 'object' || signal === null || !('aborted' in signal)) {
+    throw wrongType('options.signal', 'an instance of AbortSignal', signal);
+  }
+  return signal;
+}
+
+/** @throws {Error} `ERR_INVALID_STATE`: the WASI was made without the option `suspend` */
+function checkSuspends(suspension, what) {
+  if (suspension !== undefined) return;
+  throw nodeError(
+    Error,
+    'ERR_INVALID_STATE',
+    `Invalid state: ${what}() takes a WASI that was made with the option suspend: true`,
+  );
+}
+
+/**
+ * Runs a command or prepares a reactor.
+ *
+ * @param {Suspension | undefined} suspension
+ * @param {'startAsync' | 'initializeAsync'} name
+ * @param {unknown} options as the embedder gave them
+ * @param {() => Function | undefined} begin checks the instance and gives the export to call
+ * @returns {Promise<number | undefined>} the exit code, if the guest called `proc_exit`
+ */
+async function runAsync(suspension, name, options, begin) {
+  checkSuspends(suspension, name);
+  const signal = checkedSignal(options);
+  if (signal?.aborted) throw signal.reason;
+  const fn = begin();
+  if (fn === undefined) return undefined;
+  const entry = promising(fn);
+  let ended;
+  try {
+    ({ ended } = await suspension.run(entry, [], signal));
+  } catch (error) {
+    await suspension.endStreams({ error });
+    throw error;
+  }
+  // A reactor goes on to use its streams.
+  if (name === 'startAsync' || ended !== undefined) await suspension.endStreams();
+  return ended?.exitCode;
+}
+
+/**
+ * @param {Suspension | undefined} suspension
+ * @param {Function} fn an export
+ * @returns {(...args: unknown[]) => Promise<unknown>}
+ */
+function makePromising(suspension, fn) {
+  checkSuspends(suspension, 'promising');
+  if (typeof fn !== 'function') throw wrongType('fn', 'of type function', fn);
+  const entry = promising(fn);
+  return async (...args) => {
+    const { ended, value } = await suspension.run(entry, args);
+    if (ended !== undefined) throw new WASIExitError(ended.exitCode);
+    return value;
+  };
+}
+
+module.exports = { Suspension, makePromising, runAsync };

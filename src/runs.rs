@@ -1,0 +1,98 @@
+//! What a guest leaves in another thread than that which started it: its collected output and its
+//! trees in memory. The thread that started it reserves a place and gives its number to the
+//! thread of the guest, which puts the streams there before the guest runs. They stay when that
+//! thread is ended, until the first one takes them.
+
+use super::addon_instance::{AddonInstance, Handle};
+use super::function;
+use super::options::JsStreams;
+use napi::bindgen_prelude::{Either, External, FunctionCallContext, JsObjectValue, Null, Object};
+use napi::{Env, Result};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use wasi_rs_core::ctx::Ctx;
+
+#[derive(Default)]
+struct Places {
+    by_number: HashMap<u32, Option<JsStreams>>,
+    last: u32,
+}
+
+static PLACES: Mutex<Option<Places>> = Mutex::new(None);
+
+fn lock() -> MutexGuard<'static, Option<Places>> {
+    PLACES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn reserve() -> u32 {
+    let mut places = lock();
+    let places = places.get_or_insert_default();
+    loop {
+        places.last = places.last.wrapping_add(1);
+        if !places.by_number.contains_key(&places.last) {
+            break;
+        }
+    }
+    places.by_number.insert(places.last, None);
+    places.last
+}
+
+fn remove(number: u32) -> Option<JsStreams> {
+    lock().as_mut()?.by_number.remove(&number).flatten()
+}
+
+/// Adds the functions to the addon's exports.
+pub(super) fn export(
+    env: &Env,
+    exports: &mut Object<'_>,
+    environment: &Rc<AddonInstance>,
+) -> Result<()> {
+    // () => number: a place.
+    let reserve_place = |_: FunctionCallContext<'_>| Ok(reserve());
+    exports.set_named_property("reserveRun", function(env, "reserveRun", reserve_place)?)?;
+
+    // (id, number) => boolean: puts an instance's streams into a place. False: the place was given
+    // up, so the guest must not run.
+    let here = Rc::clone(environment);
+    let expose = move |call: FunctionCallContext<'_>| {
+        let (id, number): (u32, u32) = (call.get(0)?, call.get(1)?);
+        let Some(streams) = here.with_instance(id, |instance| instance.streams.clone()) else {
+            return Ok(false);
+        };
+        let mut places = lock();
+        let place = places.as_mut().and_then(|places| places.by_number.get_mut(&number));
+        Ok(place.map(|place| *place = Some(streams)).is_some())
+    };
+    exports.set_named_property("exposeRun", function(env, "exposeRun", expose)?)?;
+
+    // (number) => External | null: gives the place up, and an instance without descriptors that has
+    // its streams.
+    let here = Rc::clone(environment);
+    let claim = move |call: FunctionCallContext<'_>| {
+        Ok(match remove(call.first_arg()?) {
+            Some(streams) => Either::A(External::new(Handle::new(&here, Ctx::default(), streams))),
+            None => Either::B(Null),
+        })
+    };
+    exports.set_named_property("claimRun", function(env, "claimRun", claim)?)?;
+
+    // (number): gives the place up.
+    let forget = |call: FunctionCallContext<'_>| {
+        drop(remove(call.first_arg()?));
+        Ok(())
+    };
+    exports.set_named_property("forgetRun", function(env, "forgetRun", forget)?)?;
+
+    // (number) => boolean: whether the guest's thread still holds its instance.
+    let is_running = |call: FunctionCallContext<'_>| {
+        let number: u32 = call.first_arg()?;
+        let places = lock();
+        let streams = places
+            .as_ref()
+            .and_then(|places| places.by_number.get(&number))
+            .and_then(Option::as_ref);
+        Ok(streams.is_some_and(|streams| Arc::strong_count(&streams.held) > 1))
+    };
+    exports.set_named_property("isRunHeld", function(env, "isRunHeld", is_running)?)
+}
