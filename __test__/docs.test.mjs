@@ -45,17 +45,18 @@ test('there are the pages that a reader looks for', () => {
   assert.deepEqual(
     [
       'cli',
+      'components',
       'embedding',
+      'filesystems',
       'limits',
       'migration',
       'preview1',
+      'run',
       'sandbox',
       'sockets',
       'threads',
       'waiting',
-    ].filter(
-      (name) => !pages.includes(`docs/${name}.md`),
-    ),
+    ].filter((name) => !pages.includes(`docs/${name}.md`)),
     [],
   );
 });
@@ -302,12 +303,19 @@ test('docs/cli.md has the options of the command line, and each is explained', (
   assert.deepEqual(options(table.join('\n')), options(stdout));
 });
 
-test('docs/limits.md has a row for each limit that there is', () => {
-  const [, declared] = read('index.d.ts').split(/limits\?:\s*\|\s*\{/);
+/** The options of an interface of index.d.ts, nested ones included. */
+function optionsOf(name) {
+  const [, declared] = read('index.d.ts').split(new RegExp(`export interface ${name}\\b`));
   const names = Array.from(
-    declared.slice(0, declared.indexOf('\n      }')).matchAll(/^ {8}(\w+)\?:/gm),
-    ([, name]) => name,
+    declared.slice(0, declared.indexOf('\n}')).matchAll(/^ +(\w+)\?:/gm),
+    ([, option]) => option,
   );
+  assert.ok(names.length > 0, name);
+  return names;
+}
+
+test('docs/limits.md has a row for each limit that there is', () => {
+  const names = [...optionsOf('Limits'), ...optionsOf('ModuleLimits')];
   assert.ok(names.includes('openFiles') && names.includes('memoryBytes'));
   const rows = Array.from(
     read('docs/limits.md').matchAll(/^\|[^|]*\| `limits\.(\w+)` \|/gm),
@@ -317,13 +325,21 @@ test('docs/limits.md has a row for each limit that there is', () => {
 });
 
 test('the options beyond those of Node are all explained', () => {
-  const [, declared] = read('index.d.ts').split('export interface EmbedderOptions');
-  const names = Array.from(
-    declared.slice(0, declared.indexOf('\n}')).matchAll(/^ +(\w+)\?:/gm),
-    ([, name]) => name,
-  );
+  const names = [
+    ...optionsOf('EmbedderOptions'),
+    ...optionsOf('CommonRunOptions'),
+    ...optionsOf('RunOptions'),
+    ...optionsOf('SpawnOptions'),
+    ...optionsOf('PoolOptions'),
+  ];
   assert.ok(names.includes('limits') && names.includes('timeoutMs'));
-  const text = ['README.md', 'docs/embedding.md', 'docs/limits.md', 'docs/sandbox.md']
+  const text = [
+    'README.md',
+    'docs/embedding.md',
+    'docs/limits.md',
+    'docs/run.md',
+    'docs/sandbox.md',
+  ]
     .map(read)
     .join('\n');
   assert.deepEqual(

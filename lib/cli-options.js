@@ -4,6 +4,7 @@
 // says the right form.
 
 const { basename } = require('node:path');
+const { printable } = require('./printable.js');
 
 const HELP = `Usage: wasi-rs [run] [options] PROGRAM.wasm [argument...]
        wasi-rs inspect FILE.wasm
@@ -64,8 +65,12 @@ const SHORT = { '-h': 'help', '-V': 'version' };
 const MILLISECONDS = { ms: 1, s: 1000, m: 60_000 };
 const BYTES = { k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };
 
-/** What is wrong with what was asked for: nothing was run. */
-class UsageError extends Error {}
+/** What is wrong with what was asked for: nothing was run. Its message is one line. */
+class UsageError extends Error {
+  constructor(message) {
+    super(printable(message));
+  }
+}
 
 /**
  * @param {string[]} argv
@@ -274,7 +279,9 @@ function variables({ env: texts = [], 'inherit-env': inherits }, environment) {
     const name = at < 0 ? text : text.slice(0, at);
     if (name === '') throw new UsageError(`--env ${text} has no name: --env NAME[=VALUE]`);
     if (Object.hasOwn(own, name)) throw new UsageError(`--env ${name} is there twice: one value`);
-    const value = at < 0 ? environment[name] : text.slice(at + 1);
+    // Its own: every object has a `toString`.
+    const inherited = Object.hasOwn(environment, name) ? environment[name] : undefined;
+    const value = at < 0 ? inherited : text.slice(at + 1);
     if (value === undefined) {
       throw new UsageError(`--env ${name}: this process has no such variable: --env ${name}=VALUE`);
     }

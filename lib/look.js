@@ -2,6 +2,7 @@
 
 // What a module was made for, by its first bytes, imports and exports.
 
+const { printable } = require('./printable.js');
 const { PARAMETERS } = require('./names.js');
 
 /** The functions of preview1, and of its forerunner `wasi_unstable`. */
@@ -115,11 +116,6 @@ function classify({ imports, exports }) {
     summary,
     foreign,
   };
-}
-
-/** A name that the file chose, without what a terminal would obey. */
-function printable(name) {
-  return name.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, '?');
 }
 
 function oneLine(text) {

@@ -87,7 +87,7 @@ const fn word(offset: usize) -> u32 {
 }
 
 /// The fields that JavaScript reads and writes, by their index in the frame as a `Uint32Array`.
-pub(crate) const PLACES: [(&str, u32); 6] = [
+pub(crate) const PLACES: [(&str, u32); 7] = [
     ("INSTANCE", word(std::mem::offset_of!(Frame, instance))),
     ("CONTINUES", word(std::mem::offset_of!(Frame, continues))),
     ("OUTCOME", word(std::mem::offset_of!(Frame, outcome))),
