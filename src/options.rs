@@ -243,7 +243,7 @@ impl InstanceOptions {
         for options in self.preopens {
             preopens.push(preopen(options, &ctx, &mut streams)?);
         }
-        for Nested { name, directory, read_only } in host::nest(preopens) {
+        for Nested { name, directory, read_only } in host::nest(preopens, || stand_in(&ctx)) {
             let directory = if sorted {
                 Box::new(SortedDirectory::new(directory, &ctx.listings))
             } else {
@@ -423,6 +423,11 @@ fn tree_options(options: &ExtendedPreopen, ctx: &Ctx) -> TreeOptions {
         tree_options.device = Some(1);
     }
     tree_options
+}
+
+/// What stands in for a directory on the way to a preopen that is not there.
+fn stand_in(ctx: &Ctx) -> Tree {
+    Tree::with_options(tree_options(&ExtendedPreopen::default(), ctx))
 }
 
 fn tree(guest: &str, options: &ExtendedPreopen, ctx: &Ctx) -> Result<Tree, ConstructionError> {
