@@ -498,9 +498,9 @@ const table = {
 /sandbox/log.txt: line 2 of three
 /sandbox/log.txt: appended
 size 57
-/sandbox: . .. f.txt made
+/sandbox: . .. f.txt inner made
 /sandbox/made: . .. moved.txt
-/sandbox/link: line 0 /sandbox: . .. f.txt
+/sandbox/link: line 0 /sandbox: . .. f.txt inner
 No such file or directory
 `,
       tree: () => ({ sandbox: { 'f.txt': 'outer\n' } }),

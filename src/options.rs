@@ -331,7 +331,7 @@ fn add_preopens_to(
         opened.push(preopen(options, ctx, streams)?);
     }
     let mut numbers = Vec::with_capacity(opened.len());
-    for Nested { name, directory, read_only } in host::nest(opened) {
+    for Nested { name, directory, read_only } in host::nest(opened, || stand_in(ctx)) {
         let directory = if sorted {
             Box::new(SortedDirectory::new(directory, &ctx.listings))
         } else {
@@ -569,6 +569,11 @@ fn tree_options(max_bytes: Option<f64>, clocks: Option<&Arc<VirtualClocks>>) -> 
         options.device = Some(1);
     }
     options
+}
+
+/// What stands in for a directory on the way to a preopen that is not there.
+fn stand_in(ctx: &Ctx) -> Tree {
+    Tree::with_options(tree_options(&ExtendedPreopen::default(), ctx))
 }
 
 fn tree(guest: &str, options: &ExtendedPreopen, ctx: &Ctx) -> Result<Tree, ConstructionError> {

@@ -10,7 +10,7 @@ macro_rules! errnos {
         pub enum Errno {
             $($(#[$doc])* $name = $code,)*
             /// No error, and none that a guest sees: the call goes on when the embedder has
-            /// answered what [`crate::host::Exchange`] asks.
+            /// answered what the host layer asks of him.
             Ask = 260,
         }
 

@@ -66,8 +66,10 @@ pub struct Nested {
 /// Where a mount point lies is found out here, as a `mount` on Linux does: symbolic links on the way
 /// are followed. A mount point that is not there, or that a link hides which leads nowhere, lies
 /// where its name says. The names of relative and of absolute preopens are two trees.
+///
+/// `stand_in` makes an empty tree for a directory on the way that is not there.
 #[must_use]
-pub fn nest(preopens: Vec<Preopen>) -> Vec<Nested> {
+pub fn nest(preopens: Vec<Preopen>, stand_in: impl Fn() -> Tree) -> Vec<Nested> {
     let positions: Vec<Option<Position>> =
         preopens.iter().map(|preopen| Position::of(&preopen.name)).collect();
     let mut order: Vec<usize> = (0..preopens.len()).collect();
@@ -83,7 +85,7 @@ pub fn nest(preopens: Vec<Preopen>) -> Vec<Nested> {
             .map(|Preopen { name, directory, read_only, .. }| Nested { name, directory, read_only })
             .collect();
     }
-    join(preopens, &positions)
+    join(preopens, &positions, stand_in)
 }
 
 /// Whether one preopen lies in another.
@@ -98,7 +100,11 @@ fn is_below(positions: &[Option<Position>], outer: usize, inner: usize) -> bool 
     }
 }
 
-fn join(preopens: Vec<Preopen>, positions: &[Option<Position>]) -> Vec<Nested> {
+fn join(
+    preopens: Vec<Preopen>,
+    positions: &[Option<Position>],
+    stand_in: impl Fn() -> Tree,
+) -> Vec<Nested> {
     let count = preopens.len();
     let is_nested: Vec<bool> = (0..count)
         .map(|one| {
@@ -130,7 +136,7 @@ fn join(preopens: Vec<Preopen>, positions: &[Option<Position>]) -> Vec<Nested> {
             *slot = Some(node);
         }
     }
-    space.stand_in();
+    space.stand_in(stand_in);
     let mounts = Mounts(Arc::new(space));
     let preopens = names.into_iter().zip(nodes).zip(&mounts.0.mounts).enumerate();
     preopens
@@ -339,12 +345,13 @@ impl Space {
     }
 
     /// Makes what stands in for directories on the way to mount points.
-    fn stand_in(&mut self) {
-        for node in &mut self.nodes {
+    fn stand_in(&mut self, make: impl Fn() -> Tree) {
+        // The two tops are on no way.
+        for node in self.nodes.iter_mut().skip(2) {
             if node.mount.is_none() {
                 node.stand_in = Some(self.mounts.len());
                 self.mounts.push(Mount {
-                    directory: Arc::from(Tree::new(0).root_directory(false)),
+                    directory: Arc::from(make().root_directory(false)),
                     is_file: false,
                     read_only: true,
                     no_symlinks: false,

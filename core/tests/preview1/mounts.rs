@@ -70,7 +70,7 @@ fn add(guest: &Guest, mounts: &[Mount]) {
             is_lazy: matches!(what, What::LazyHost(_)),
         })
         .collect();
-    for Nested { name, directory, read_only } in nest(preopens) {
+    for Nested { name, directory, read_only } in nest(preopens, || Tree::new(0)) {
         let preopen = Descriptor::preopen(Opened::Directory(directory), name.as_bytes());
         guest.ctx.table.insert(if read_only { preopen.read_only() } else { preopen }).unwrap();
     }

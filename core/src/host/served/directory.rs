@@ -12,7 +12,6 @@ use crate::host::walk::{Entered, Link, Lookup, Name, Walk};
 use crate::host::{Directory, EntrySink, OpenOptions, PATH_LIMIT, Result, SetTime, SetTimes};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Devices of served file systems begin here, where neither a host nor a tree has one.
 const FIRST_DEVICE: u64 = 1 << 49;
@@ -26,8 +25,7 @@ impl Served {
     /// The file system that the embedder knows by `number`.
     #[must_use]
     pub fn new(exchange: &Arc<Exchange>, number: u32) -> Self {
-        static DEVICES: AtomicU64 = AtomicU64::new(FIRST_DEVICE);
-        let device = DEVICES.fetch_add(1, Relaxed);
+        let device = FIRST_DEVICE.saturating_add(number.into());
         Self { volume: Volume { exchange: Arc::clone(exchange), number, device } }
     }
 
