@@ -175,6 +175,15 @@ export type Preopen =
       maxBytes?: number | undefined;
       /** An archive is never changed. @default true */
       readOnly?: true | undefined;
+    }
+  | {
+      /**
+       * A file system of yours: an object of the shape of `node:fs`, whose functions are called as
+       * the guest's calls need them, in the thread of the guest. Its top `/` is the preopen.
+       */
+      fs: ServedFileSystem;
+      /** @default false */
+      readOnly?: boolean | undefined;
     };
 
 /** One thing that a guest has changed. */
@@ -189,6 +198,43 @@ export interface Change {
   path: string;
   /** What it is, or was if it was removed. A pipe, socket or device of the host is a `'file'`. */
   kind: 'file' | 'directory' | 'symlink';
+}
+
+/**
+ * The functions of `node:fs` that a preopen `{ fs }` is served by. Of those that may be missing,
+ * what needs them is errno 58 (notsup); without `fsyncSync` and `fdatasyncSync` there is nothing to
+ * do. An error with the `code` of an errno is that errno to the guest; any other stops the guest and
+ * comes out of `start()` as it is, and so does a TypeError (`ERR_INVALID_RETURN_VALUE`) for what is
+ * no answer.
+ *
+ * Paths are absolute and end in no slash. Numbers may be of type number or bigint.
+ */
+export interface ServedFileSystem {
+  /** With `{ bigint: true }`, which may be passed over. Without it `statSync`, and no links. */
+  lstatSync?(path: string, options: any): any;
+  statSync?(path: string, options: any): any;
+  readdirSync(path: string): any;
+  /** With the flags `'r'`, `'r+'`, `'w+'` or `'wx+'`. It returns a number from 0 on. */
+  openSync(path: string, flags: any, mode?: any): number;
+  closeSync(fd: number): void;
+  fstatSync(fd: number, options: any): any;
+  readSync(fd: number, buffer: any, offset: number, length: number, position: any): number;
+  writeSync?(fd: number, buffer: any, offset: number, length: number, position: any): number;
+  ftruncateSync?(fd: number, length: number): void;
+  /** Times are in seconds. */
+  futimesSync?(fd: number, atime: number, mtime: number): void;
+  fsyncSync?(fd: number): void;
+  fdatasyncSync?(fd: number): void;
+  mkdirSync?(path: string): any;
+  rmdirSync?(path: string): void;
+  unlinkSync?(path: string): void;
+  renameSync?(oldPath: string, newPath: string): void;
+  linkSync?(existingPath: string, newPath: string): void;
+  symlinkSync?(target: string, path: string): void;
+  readlinkSync?(path: string, options?: any): any;
+  utimesSync?(path: string, atime: number, mtime: number): void;
+  /** Without it, the times of a link cannot be set. */
+  lutimesSync?(path: string, atime: number, mtime: number): void;
 }
 
 /**

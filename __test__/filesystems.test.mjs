@@ -9,6 +9,7 @@ import test from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { direct } from './support/direct.mjs';
+import { archive, entry } from './support/tar.mjs';
 
 const require = createRequire(import.meta.url);
 const PACKAGE = fileURLToPath(new URL('..', import.meta.url));
@@ -104,27 +105,6 @@ test('preopens that do not nest are what they were', (t) => {
 
 // --- Archives ------------------------------------------------------------------------------------
 
-/** A block of an archive, and the data behind it. */
-function entry(name, { type = '0', link = '', data = '', size, sum } = {}) {
-  const bytes = Buffer.from(data);
-  const header = Buffer.alloc(512);
-  header.write(name, 0, 100);
-  header.write('0000644\0', 100);
-  header.write('0000000\0', 108);
-  header.write('0000000\0', 116);
-  header.write(`${(size ?? bytes.length).toString(8).padStart(11, '0')}\0`, 124);
-  header.write('07346545000\0', 136);
-  header.write('        ', 148);
-  header.write(type, 156);
-  header.write(link, 157, 100);
-  header.write('ustar\x0000', 257);
-  let total = 0;
-  for (const byte of header) total += byte;
-  header.write(`${(sum ?? total).toString(8).padStart(6, '0')}\0 `, 148);
-  return Buffer.concat([header, bytes, Buffer.alloc((512 - (bytes.length % 512)) % 512)]);
-}
-
-const archive = (...entries) => Buffer.concat([...entries, Buffer.alloc(1024)]);
 const SIMPLE = archive(
   entry('./dir/', { type: '5' }),
   entry('./dir/file', { data: 'in the archive' }),

@@ -7,13 +7,10 @@ const { basename } = require('node:path');
 
 const HELP = `Usage: wasi-rs [run] [options] PROGRAM.wasm [argument...]
        wasi-rs inspect FILE.wasm
-
 Runs a WASI program, which sees only what it is given. - reads it from stdin.
-
   --dir HOST[::GUEST][:ro]  a directory, as GUEST or as HOST; :ro to read
-  --overlay HOST[::GUEST]   a directory that is not changed: what changes is
-                            kept in memory, gone at the end
-  --changes                 prints what changed there to stderr at the end
+  --overlay HOST[::GUEST]   a directory whose changes are kept in memory
+  --changes                 prints what was changed to stderr at the end
   --mem-dir GUEST           an empty directory in memory, gone at the end
   --tar FILE::GUEST         what a tar archive holds, to read; gzip too
   --env NAME[=VALUE]        a variable; without a value, that of this process
@@ -29,7 +26,6 @@ Runs a WASI program, which sees only what it is given. - reads it from stdin.
   --trace-file FILE         prints them to a file instead
   --stats                   prints calls and time of each function at the end
   -h, --help, -V, --version
-
 Exit codes: the program's; 124 timeout, 134 trap, 137 memory, 141 nobody reads
 its stdout, 2 nothing was run.`;
 

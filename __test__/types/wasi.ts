@@ -4,8 +4,10 @@ import * as node from 'node:wasi';
 import * as ours from '../../index.js';
 import { runThreads } from '../../threads.js';
 import type {} from '../../register.js';
+import * as hostFs from 'node:fs';
 import { createWriteStream } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
+import { fs as memfs } from 'memfs';
 
 declare const nodeOptions: node.WASIOptions;
 declare const nodeBindings: node.FinalizeBindingsOptions;
@@ -94,6 +96,10 @@ const inAnyForm = new ours.WASI({
     '/b': { path: new URL('file:///b'), lazy: true, create: true },
     '/c': { file: new URL('file:///c'), lazy: true },
     '/d': { memory: { e: new ArrayBuffer(1), f: new Uint16Array(1) } },
+    '/e': { tar: new Uint8Array(512), maxBytes: 1 },
+    '/f': { tar: new URL('file:///e.tar') },
+    '/g': { fs: hostFs, readOnly: true },
+    '/h': { fs: memfs },
   },
 });
 new ours.WASI({ stdin: handle, stdout: { fd: 1 } });
@@ -102,6 +108,10 @@ const files: string[] = inAnyForm.listFiles();
 const typed: { path: string; type: 'file' | 'symlink' }[] = inAnyForm.listFiles({
   withTypes: true,
 });
+// @ts-expect-error: what opens nothing is no file system
+new ours.WASI({ preopens: { '/': { fs: { lstatSync: hostFs.lstatSync } } } });
+// @ts-expect-error: an archive is never changed
+new ours.WASI({ preopens: { '/': { tar: 'e.tar', readOnly: false } } });
 // @ts-expect-error: nobody waits for a promise
 new ours.WASI({ stdin: async () => null });
 // @ts-expect-error: a key of no preopen

@@ -117,7 +117,7 @@ async function* renumbered(context) {
     const log = path.join(context.folder, 'elsewhere');
     fs.writeFileSync(log, '');
     const [stdin, stdout] = [fs.openSync('/dev/null'), fs.openSync(log, 'a')];
-    const preopens = { '/sandbox': world.sandbox, '/second': world.second };
+    const preopens = { '/sandbox': world.sandbox, second: world.second };
     const guest = new Guest(context.WASI, { preopens, stdin, stdout, stderr: stdout, ...options });
     const end = () => {
       // The host's descriptors are still the host's.
@@ -293,7 +293,7 @@ async function* rights(context) {
     world.resetInside();
     fs.mkdirSync(path.join(world.sandbox, 'empty'));
     fs.symlinkSync('file.txt', path.join(world.sandbox, 'link'));
-    const preopens = { '/sandbox': world.sandbox, '/second': world.second };
+    const preopens = { '/sandbox': world.sandbox, second: world.second };
     return new Guest(context.WASI, { preopens });
   };
   const setRights = (guest, fd, base, inheriting) =>

@@ -229,7 +229,7 @@ const LINKS = [
 ];
 
 /** Links for all targets at once, each only once. */
-function linksOf(form, root) {
+export function linksOf(form, root) {
   const links = new Map();
   for (const target of TARGETS) {
     for (const [place, content] of form.links(target, root)) links.set(place, content);
@@ -423,6 +423,8 @@ const REFUSED = new Set(LITERAL);
 export const GIVEN = [...LITERAL, ...LOOKALIKES, ...LINKS.map(byHost)];
 /** Forms that need nothing of the host. */
 export const OWN = [...LITERAL, ...LOOKALIKES, ...LINKS.map(byGuest)];
+/** Forms whose links are for who makes the preopen. */
+export const BARE = [...LITERAL, ...LOOKALIKES, ...LINKS];
 const FORMS = [
   ...GIVEN,
   ...LINKS.map(byGuest),
@@ -443,7 +445,7 @@ function prepare(context, form) {
   world.resetInside();
   if (context.fresh || !state.guest) {
     state.guest?.wasi.close();
-    state.guest = new Guest(context.WASI, { preopens: context.preopens(world) });
+    state.guest = new Guest(context.WASI, { preopens: context.preopens(world, form) });
   }
   state.fd = form.prepare?.(state) ?? PREOPEN;
   state.form = form;
@@ -486,12 +488,12 @@ function attack(context, form, suffix, operation) {
 
 /**
  * Every form with every operation. `preopens` makes the guest's; with `fresh` it gets new ones for
- * each form; with `unchanged` nothing inside may change either.
+ * each form; with `unchanged` nothing inside may change either. `suffixes` are put behind paths.
  */
 export async function* attacks(context, forms = FORMS) {
   context.state = { world: new World(context.folder), fd: PREOPEN };
   for (const form of forms) {
-    for (const suffix of SUFFIXES) {
+    for (const suffix of context.suffixes ?? SUFFIXES) {
       for (const operation of OPERATIONS) {
         yield [
           `${operation.name}: ${form.name}${suffix && ` and ${suffix}`}`,
@@ -648,7 +650,7 @@ const ATTACKS = [
   { name: 'magic links', run: magic, needs: '/proc/self/fd' },
 ];
 
-const named = (name) => (world) => ({ [name]: world.sandbox, '/second': world.second });
+const named = (name) => (world) => ({ [name]: world.sandbox, second: world.second });
 
 // Each group beside the same one for the other kind of preopen: two that take equally long.
 export const GROUPS = [

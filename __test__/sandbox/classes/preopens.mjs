@@ -6,26 +6,65 @@ import path from 'node:path';
 import { CREAT, DIRECTORY, Guest, RIGHT, SUCCESS, TRUNC, WRITES, check } from '../guest.mjs';
 import { OPERATIONS } from '../operations.mjs';
 import { World } from '../world.mjs';
-import { GIVEN, OWN, attacks } from './paths.mjs';
+import { archive, entry } from '../../support/tar.mjs';
+import { BARE, GIVEN, OWN, attacks, linksOf } from './paths.mjs';
 
 const PREOPEN = 3;
 const SECOND = 4;
 
 const readOnly = (name) => (world) => ({
   [name]: { path: world.sandbox, readOnly: true },
-  '/second': world.second,
+  second: world.second,
 });
 
 const withoutLinks = (name) => (world) => ({
   [name]: { path: world.sandbox, symlinks: 'deny' },
-  '/second': world.second,
+  second: world.second,
 });
 
 const inMemory = (name) => (world) => ({
   [name]: {
     memory: { 'file.txt': 'inside', 'dir/file.txt': 'inside', 'dir/sub/file.txt': 'inside' },
   },
-  '/second': world.second,
+  second: world.second,
+});
+
+/** A preopen that holds another, so that its paths are walked over both. */
+const holding = (name) => (world) => ({
+  [name]: world.sandbox,
+  second: world.second,
+  [`${name === '/' ? '' : name}/mnt/deep`]: { memory: { x: 'inside' } },
+});
+
+/** A preopen that lies in another, by paths from that one. */
+const held = () => (world) => ({
+  '/': { memory: { 'file.txt': 'inside' } },
+  second: world.second,
+  '/sandbox': world.sandbox,
+});
+
+const fromAbove = GIVEN.map((form) => ({
+  ...form,
+  path(target, root) {
+    const below = form.path(target, root);
+    if (typeof below !== 'string') return Buffer.concat([Buffer.from('sandbox/'), below]);
+    return below.startsWith('/') ? below : `sandbox/${below}`;
+  },
+}));
+
+/** An archive that has the links. */
+const archived = (name) => (world, form) => ({
+  [name]: {
+    tar: archive(
+      ...['file.txt', 'dir/file.txt', 'dir/sub/file.txt'].map((file) =>
+        entry(file, { data: 'inside' }),
+      ),
+      ...(form.links ? linksOf(form, world.folder) : [])
+        .filter(([place, link]) => place.length < 100 && link.length < 100)
+        .map(([place, link]) => entry(place, { type: '2', link })),
+    ),
+  },
+  second: world.second,
 });
 
 /** What goes from a read-only preopen to another, or by a descriptor. */
@@ -256,11 +295,21 @@ const ATTACKS = [
   { name: 'read-only', preopens: readOnly, forms: GIVEN, unchanged: true },
   { name: 'without links', preopens: withoutLinks, forms: GIVEN },
   { name: 'in memory', preopens: inMemory, forms: OWN, fresh: true, resolves: false },
+  {
+    name: 'an archive',
+    preopens: archived,
+    forms: BARE,
+    fresh: true,
+    resolves: false,
+    suffixes: ['', '/.'],
+  },
+  { name: 'with a mount', preopens: holding, forms: GIVEN, suffixes: ['', '/.'] },
+  { name: 'mounted', preopens: held, forms: fromAbove, suffixes: ['', '/.'], names: ['/sandbox'] },
 ];
 
 export const GROUPS = [
-  ...ATTACKS.flatMap(({ name, preopens, forms, resolves, ...rest }) =>
-    ['/sandbox', '/'].map((guestName) => ({
+  ...ATTACKS.flatMap(({ name, preopens, forms, resolves, names = ['/sandbox', '/'], ...rest }) =>
+    names.map((guestName) => ({
       name: `${name}, the preopen called ${guestName}`,
       resolves,
       cases: (context) => attacks({ ...context, ...rest, preopens: preopens(guestName) }, forms),
