@@ -203,8 +203,13 @@ export type Preopen =
        * @default 268435456
        */
       maxBytes?: number | undefined;
-      /** An archive is never changed. @default true */
-      readOnly?: true | undefined;
+      /** An archive is never changed. @default true, without `overlay` */
+      readOnly?: boolean | undefined;
+      /**
+       * What the guest changes is kept in memory, as over a directory. There is nothing to commit.
+       * @default false
+       */
+      overlay?: boolean | { maxBytes?: number | undefined } | undefined;
     }
   | {
       /**

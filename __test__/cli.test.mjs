@@ -76,6 +76,9 @@ const PROGRAMS = {
   reading: command(`(drop ${opening(2)})
     (drop (call $read (i32.load (i32.const 12)) (i32.const 16) (i32.const 1) (i32.const 8)))
     (drop (call $close (i32.load (i32.const 12)))) (drop (call $close (i32.const -1)))`),
+  // Cuts `f`, and ends with the errno of that.
+  cutting: command(`(call $exit (call $open (i32.const 3) (i32.const 0) (i32.const 120)
+    (i32.const 1) (i32.const 9) (i64.const 64) (i64.const 0) (i32.const 0) (i32.const 12)))`),
   cat: command(`(loop $next
     (drop (call $read (i32.const 0) (i32.const 16) (i32.const 1) (i32.const 8)))
     (if (i32.load (i32.const 8)) (then
@@ -244,6 +247,31 @@ test('directories have names, and can be read-only or in memory', () => {
   assert.ok([69, 76].includes(cli(['--dir', 'data::/data:ro', 'open.wasm']).status));
   assert.equal(cli(['--mem-dir', '/data', 'open.wasm']).status, 44);
   assert.equal(cli(['--max-fds', '4', '--dir', 'data', 'open.wasm']).status, 33);
+});
+
+test('an overlay is not changed, and says what would have been', () => {
+  const file = join(dir, 'data', 'f');
+  const before = readFileSync(file, 'utf8');
+  assert.ok(before.length > 0);
+  const overlay = (...args) => cli([...args, 'cutting.wasm']);
+  assert.deepEqual(overlay('--overlay', 'data::/data', '--changes'), {
+    status: 0,
+    signal: null,
+    stdout: '',
+    stderr: 'M /data/f\n',
+  });
+  assert.equal(overlay('--overlay', 'data').stderr, '');
+  assert.equal(overlay('--mem-dir', '/m', '--changes').stderr, 'A /m/f\n');
+  assert.equal(readFileSync(file, 'utf8'), before);
+  assert.equal(cli(['--overlay', 'data::/data', '--changes', 'open.wasm']).stderr, '');
+  says(
+    ['--overlay', 'none::/data', 'open.wasm'],
+    2,
+    /--overlay none::\/data: none: no such directory/,
+  );
+  says(['--overlay', 'data::/data:ro', 'open.wasm'], 2, /ends in :ro.*--overlay HOST/);
+  says(['--overlay', 'data::', 'open.wasm'], 2, /names no directory/);
+  says(['--overlay', 'data::/x', '--dir', 'data::/x', 'open.wasm'], 2, /two directories/);
 });
 
 test('what is no core module, or one for something else, is named in one line', () => {

@@ -545,6 +545,18 @@ test('a list of changes is bounded', (t) => {
   assert.throws(() => guest.wasi.commit(), { code: 'ERR_WASI_COMMIT', done: [] });
 });
 
+test('an archive can lie below', async () => {
+  const { archive, entry } = await import('./support/tar.mjs');
+  const tar = archive(entry('a', { data: 'one' }), entry('d/', { type: '5' }));
+  const guest = started({ preopens: { '/': { tar, overlay: true } } });
+  assert.equal(guest.load('a'), 'one');
+  assert.equal(guest.save('a', 'two'), OK);
+  assert.equal(guest.save('d/new', 'x'), OK);
+  assert.deepEqual(brief(guest.wasi.changes()), ['modified /a file', 'added /d/new file']);
+  assert.deepEqual(guest.wasi.commit(), []);
+  assert.throws(() => guest.wasi.commit('/'), { code: 'ERR_INVALID_ARG_VALUE' });
+});
+
 test('what is wrong is an error of its own', (t) => {
   const dir = folder(t);
   for (const [preopen, code] of [

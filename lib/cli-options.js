@@ -9,7 +9,6 @@ const { printable } = require('./printable.js');
 const HELP = `Usage: wasi-rs [run] [options] PROGRAM.wasm [argument...]
        wasi-rs inspect FILE.wasm
 Runs a WASI program, which sees only what it is given. - reads it from stdin.
-
   --dir HOST[::GUEST][:ro]  a directory, as GUEST or as HOST; :ro to read
   --overlay HOST[::GUEST]   a directory whose changes stay in memory
   --changes                 prints the changes of overlays to stderr at the end

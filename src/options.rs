@@ -573,7 +573,7 @@ fn tree_options(max_bytes: Option<f64>, clocks: Option<&Arc<VirtualClocks>>) -> 
 
 /// What stands in for a directory on the way to a preopen that is not there.
 fn stand_in(ctx: &Ctx) -> Tree {
-    Tree::with_options(tree_options(&ExtendedPreopen::default(), ctx))
+    Tree::with_options(tree_options(None, ctx.clocks.as_ref()))
 }
 
 fn tree(guest: &str, options: &ExtendedPreopen, ctx: &Ctx) -> Result<Tree, ConstructionError> {

@@ -10,12 +10,13 @@
 use libfuzzer_sys::fuzz_target;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::path::Path;
 use std::sync::Mutex;
 use wasi_rs_core::abi::{Errno, Fdflags, Filestat, Filetype};
 use wasi_rs_core::host::sys::pretend_openat2;
 use wasi_rs_core::host::{
     self, Directory, DirectoryEntry, GuestPath, OpenOptions, Opened, PreopenOptions, SetTime,
-    SetTimes, Tree,
+    SetTimes, Overlay, Tree, TreeOptions,
 };
 use wasi_rs_fuzz::input::Input;
 use wasi_rs_fuzz::outside::Outside;
@@ -111,9 +112,15 @@ fuzz_target!(|bytes: &[u8]| {
 
 fn compare(input: &mut Input<'_>) {
     let setup = input.u8();
-    let options = PreopenOptions { root: setup & 1 != 0, no_symlinks: setup & 14 == 14, ..PreopenOptions::default() };
+    let options = PreopenOptions {
+        root: setup & 1 != 0,
+        no_symlinks: setup & 14 == 14,
+        ..PreopenOptions::default()
+    };
+    // What is done before this operation lies below the overlay.
+    let overlaid = u64::from(setup >> 4);
     let mut systems = Vec::new();
-    for (name, kernel) in [("openat2", true), ("walk", false)] {
+    for (name, kernel) in [("openat2", true), ("walk", false), ("overlay", setup & 2 == 0)] {
         let path = temp::home().join(name);
         if path.exists() {
             fs::remove_dir_all(&path).unwrap();
@@ -138,6 +145,15 @@ fn compare(input: &mut Input<'_>) {
     for number in 1..=OPERATIONS {
         if input.is_empty() {
             break;
+        }
+        if number == overlaid + 1 {
+            let path = temp::home().join("overlay");
+            for system in &mut systems {
+                system.open.iter_mut().skip(1).for_each(|slot| *slot = None);
+                if system.name == "overlay" {
+                    system.open[0] = Some(overlay(&path, options));
+                }
+            }
         }
         let slots = input.u8();
         let (from, to) = (usize::from(slots & 3), usize::from(slots >> 2 & 3));
@@ -171,6 +187,15 @@ fn compare(input: &mut Input<'_>) {
     }
     let contents: Vec<_> = systems.iter().map(System::contents).collect();
     assert!(contents.windows(2).all(|pair| pair[0] == pair[1]), "{contents:#?}");
+}
+
+fn overlay(path: &Path, options: PreopenOptions) -> Box<dyn Directory> {
+    let reading = PreopenOptions { no_access_times: true, ..PreopenOptions::default() };
+    let Opened::Directory(lower) = host::open_preopen(path, reading).unwrap() else {
+        unreachable!()
+    };
+    let overlay = Overlay::new(lower, TreeOptions::new(1 << 30)).unwrap();
+    overlay.root_directory(options.root, options.no_symlinks)
 }
 
 /// Which file of one system is which of another: by the serial number in the first, those in the
