@@ -7,7 +7,6 @@
 const { Buffer } = require('node:buffer');
 const fs = require('node:fs');
 const { adoptPipeEnd, exitProcess, sharePipeEnd } = require('../binding.js');
-const { now } = require('./guest.js');
 const { GuestThread } = require('./guest-thread.js');
 const { encoded, Inbox } = require('./messages.js');
 const { plainError } = require('./workers.js');
@@ -69,7 +68,7 @@ async function begin({ job, run, program, bytes, forget }) {
 }
 
 function start(job) {
-  const { module, name, memory, native, names, observers, maxThreads } = job;
+  const { module, name, memory, native, names, observers, maxThreads, isOwnThread } = job;
   if (maxThreads === undefined) {
     if (!thread?.isFree) thread = new GuestThread();
     return thread.run(job);
@@ -78,7 +77,7 @@ function start(job) {
     { module, name, memory },
     {
       jobFor: () => ({ native, names, observers }),
-      checked: { functions: undefined, isOwnThread: false, names, isOurs: true, lent: undefined },
+      checked: { functions: undefined, isOwnThread, names, isOurs: true, lent: undefined },
       maxThreads,
     },
   );
@@ -135,7 +134,7 @@ function stop(run) {
 }
 
 function send(message) {
-  let bytes = encoded({ ...message, at: now() });
+  let bytes = encoded(message);
   while (bytes.length > 0) {
     try {
       bytes = bytes.subarray(fs.writeSync(CHANNEL, bytes));

@@ -22,6 +22,8 @@ const { starvedFor } = require('./starved.js');
 const SOURCE = require('./worker-source.js');
 const { after, errorOf, plainError } = require('./workers.js');
 
+/** Whether the addon finds what a process was started with. */
+const HAS_PIPES = process.platform !== 'win32';
 const STREAMS = { __proto__: null, stdin: 0, stdout: 1, stderr: 4 };
 const FIRST_LENT = 5;
 /** How many modules a process keeps for later runs. */
@@ -46,9 +48,6 @@ const KEPT = [
 ]; // prettier-ignore
 
 const { bun: isBun, deno: isDeno, electron: isElectron } = process.versions;
-
-/** Bun and Deno count from the start of each process. */
-const IS_ONE_CLOCK = !isBun && !isDeno;
 
 /** What the process runs first: it reads the addon's path and the package's text. */
 const BOOT = `
@@ -126,8 +125,6 @@ class GuestProcess {
   #isStopped = false;
   #hasGone = false;
   #onExit;
-  /** By how much the clock here is ahead of the one there, with the way of the fastest message. */
-  #ahead = Infinity;
   /** Which descriptors of this process it was lent. */
   #lent;
 
@@ -138,24 +135,39 @@ class GuestProcess {
    * @param {number[]} [needs.lent] descriptors of this process
    * @param {number} [needs.heapBytes] how much the guest may have on V8's heap, about
    */
-  constructor(onExit = () => {}, { pipes = {}, lent = [0, 1, 2], heapBytes } = {}) {
+  constructor(onExit = () => {}, needs = {}) {
+    const isForMany = needs.lent === undefined;
+    const { pipes = {}, lent = [0, 1, 2], heapBytes } = needs;
     checkProcesses();
     this.#onExit = onExit;
     this.#lent = lent.filter(isOpen);
     const pipe = (name) => (pipes[name] ? 'pipe' : 'ignore');
-    const stdio = [pipe('stdin'), pipe('stdout'), 'pipe', 'pipe', pipe('stderr'), ...this.#lent];
-    const options = { stdio, env: environment(), windowsHide: true };
-    const child = spawn(process.execPath, argumentsFor(heapBytes), options);
+    const own = [pipe('stdin'), pipe('stdout'), 'pipe', 'pipe', pipe('stderr')];
+    const begin = () =>
+      spawn(process.execPath, argumentsFor(heapBytes), {
+        stdio: [...own, ...this.#lent],
+        env: environment(),
+        windowsHide: true,
+      });
+    let child;
+    try {
+      child = begin();
+    } catch (error) {
+      // Bun does not pass every descriptor that is open. A pool may never need them.
+      if (error.code !== 'EBADF' || !isForMany) throw error;
+      this.#lent = [];
+      child = begin();
+    }
     this.#child = child;
     this.#channel = child.stdio[3];
     this.stdin = child.stdio[0];
     this.stdout = child.stdio[1];
     this.stderr = child.stdio[4];
     this.#ended = this.#watch();
-    const own = Buffer.from(JSON.stringify({ addon: addonPath(), source: SOURCE }));
+    const text = Buffer.from(JSON.stringify({ addon: addonPath(), source: SOURCE }));
     const head = Buffer.alloc(4);
-    head.writeUInt32LE(own.length);
-    this.#channel?.write(Buffer.concat([head, own]));
+    head.writeUInt32LE(text.length);
+    this.#channel?.write(Buffer.concat([head, text]));
   }
 
   async #watch() {
@@ -169,6 +181,8 @@ class GuestProcess {
       for (const message of this.#inbox.add(Buffer.from(chunk))) this.#take(message);
     });
     child.stderr?.on('error', () => {});
+    // For good: Bun does not let go again what was held twice.
+    child.stderr?.unref?.();
     child.stderr?.on('data', (chunk) => {
       this.#words = Buffer.concat([this.#words, chunk]).subarray(-MOST_WORDS);
     });
@@ -221,14 +235,12 @@ class GuestProcess {
     return { gone, reason: 'crash' };
   }
 
-  #take({ run, taken, startedAt, facts, outcome, stopped, left, at }) {
-    if (!IS_ONE_CLOCK) this.#ahead = Math.min(this.#ahead, now() - at);
-    const ahead = IS_ONE_CLOCK ? 0 : this.#ahead;
+  #take({ run, taken, startedAt, facts, outcome, stopped, left }) {
     if (run !== this.#lastRun || this.#run === undefined) return;
     if (taken) this.#run.isTaken = true;
-    if (startedAt !== undefined) this.#run.started = startedAt + ahead;
+    if (startedAt !== undefined) this.#run.started = startedAt;
     if (facts !== undefined) this.#run.facts = facts;
-    if (left !== undefined) this.#run.keep({ ...left, endedAt: left.endedAt + ahead });
+    if (left !== undefined) this.#run.keep(left);
     if (stopped) this.#finish({ gone: new Error('The guest was stopped') });
     if (outcome !== undefined) {
       const { gone } = outcome;
@@ -255,7 +267,7 @@ class GuestProcess {
   /** @param {boolean} keeps whether the process keeps this one from ending */
   hold(keeps) {
     const method = keeps ? 'ref' : 'unref';
-    for (const one of [this.#child, this.#channel, this.#child.stderr]) one?.[method]?.();
+    for (const one of [this.#child, this.#channel]) one?.[method]?.();
   }
 
   /**
@@ -461,7 +473,11 @@ function prepare({ checked: { native }, pipes, tty, limits, outputBytes }) {
     const value = native[name];
     const isShared = tty !== undefined && name === 'stderr' && pipes.stdout && pipes.stderr;
     if (isShared) continue;
-    if (pipes[name] || value?.kind === 'pipe') {
+    if (pipes[name] && !HAS_PIPES) {
+      const why = 'on Windows none is inherited under its number';
+      throw nodeError(Error, 'ERR_WASI_NO_PIPE', `There is no pipe for the guest: ${why}`);
+    }
+    if (pipes[name] || (value?.kind === 'pipe' && HAS_PIPES)) {
       piped[name] = true;
       if (!pipes[name]) caps[name] = outputBytes;
       own[name] = { kind: 'inherited', descriptor, terminal: tty !== undefined };
@@ -483,7 +499,9 @@ function start(program, checked) {
   const { process: own, native, caps } = checked.prepared ?? prepare(checked);
   const { module, name, memory, hasStart, what } = program;
   const job = checked.jobFor(name);
-  const more = what.kind === 'threads' ? { name, maxThreads: checked.maxThreads } : {};
+  const { maxThreads } = checked;
+  const { isOwnThread } = checked.checked;
+  const more = what.kind === 'threads' ? { name, maxThreads, isOwnThread } : {};
   let run;
   try {
     const given = { ...job, native: { ...job.native, ...native }, module, memory, hasStart };
