@@ -37,7 +37,8 @@ const poolOf = (t, options) => {
 const descriptors = () => (existsSync('/proc/self/fd') ? readdirSync('/proc/self/fd').length : 0);
 
 test('a pool runs any program from anywhere, and gives what run gives', async (t) => {
-  const pool = poolOf(t, { size: 2 });
+  // A compiled module cannot be sent to another process.
+  const pool = poolOf(t, { size: 2, isolation: 'thread' });
   const program = await compile(HELLO);
   const module = new WebAssembly.Module(HELLO);
   for (const wasm of [HELLO, program, module, program, module, guest('args'), compile(CAT)]) {
@@ -218,7 +219,7 @@ test('a Worker is replaced after so many runs', async (t) => {
     ended++;
     return terminate.call(this);
   });
-  const pool = poolOf(t, { size: 1, maxRunsPerWorker: 3 });
+  const pool = poolOf(t, { size: 1, maxRunsPerWorker: 3, isolation: 'thread' });
   for (let i = 0; i < 9; i++) await pool.run(program);
   assert.equal(ended, 3);
 });

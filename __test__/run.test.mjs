@@ -79,7 +79,9 @@ test('a program comes from anywhere', async (t) => {
     'a promise of a Program': compile(path),
   };
   for (const [name, source] of Object.entries(sources)) {
-    const { stdout, reason } = await run(source);
+    // A compiled module cannot be sent to another process.
+    const options = name === 'a Module' ? { isolation: 'thread' } : {};
+    const { stdout, reason } = await run(source, options);
     assert.deepEqual([reason, stdout], ['exit', 'hello world'], name);
   }
 });

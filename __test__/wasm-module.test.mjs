@@ -9,7 +9,13 @@ import test from 'node:test';
 const require = createRequire(import.meta.url);
 const { WASI, run } = require('../index.js');
 const { runThreads } = require('../threads.js');
-const { kindOf, limited, memoryDescriptor, readModule } = require('../lib/wasm-module.js');
+const {
+  hasStart,
+  kindOf,
+  limited,
+  memoryDescriptor,
+  readModule,
+} = require('../lib/wasm-module.js');
 const wabt = await require('wabt')();
 
 const PAGE = 65536;
@@ -73,6 +79,7 @@ test('what the guests import and export is what V8 says', () => {
     const bytes = readFileSync(new URL(file, GUESTS));
     const module = new WebAssembly.Module(bytes);
     const read = readModule(bytes);
+    assert.equal(hasStart(bytes), read.hasStart);
     assert.deepEqual(
       read.imports.map(({ module, name, kind }) => ({ module, name, kind })),
       WebAssembly.Module.imports(module).map(({ module, name, kind }) => ({ module, name, kind })),
@@ -367,6 +374,7 @@ test('hostile bytes never hang the reader, and what V8 takes after rewriting can
     compiled(`(module (memory (export "m") i64 1) (table (export "t") 1 funcref))`),
     compiled(`(module (memory (export "m") 1) (memory (export "n") 1 5) (export "o" (memory 0)))`),
     compiled(`(module (memory (export "m") 1 200 shared))`),
+    compiled(`(module (memory (export "m") 1) (func $f) (start $f))`),
   ].map((buffer) => new Uint8Array(buffer));
   const random = generator(20);
   const codes = new Set(['ERR_WASI_MODULE', 'ERR_WASI_LIMIT', 'ERR_WASI_UNBOUNDED_MEMORY']);
@@ -397,6 +405,7 @@ test('hostile bytes never hang the reader, and what V8 takes after rewriting can
     counts.valid++;
     assert.ok(WebAssembly.validate(bytes), `rewriting made it valid: ${message()}`);
     const read = readModule(result);
+    assert.equal(hasStart(result), read.hasStart, message());
     assert.deepEqual(
       read.imports.map(({ module, name, kind }) => [module, name, kind]),
       WebAssembly.Module.imports(module).map(({ module, name, kind }) => [module, name, kind]),

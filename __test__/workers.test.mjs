@@ -228,8 +228,8 @@ test(
     const start = performance.now();
     const { exitCode } = await run(command(''));
     await run(command('unreachable'));
-    // To end a Worker is given up after a second.
+    // To end a Worker is given up after a second, and there are two.
     assert.ok(isAsked && exitCode === 0);
-    assert.ok(performance.now() - start < 900, `${performance.now() - start} ms`);
+    assert.ok(performance.now() - start < 1900, `${performance.now() - start} ms`);
   },
 );

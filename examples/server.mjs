@@ -27,7 +27,7 @@ async function answer(request, response) {
     args: ['program', ...request.url.split('/').filter(Boolean)],
     stdin: body,
     encoding: 'buffer',
-    timeoutMs: 500,
+    timeoutMs: 2000,
     signal: gone.signal,
     limits,
   });

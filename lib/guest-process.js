@@ -22,6 +22,8 @@ const { starvedFor } = require('./starved.js');
 const SOURCE = require('./worker-source.js');
 const { after, errorOf, plainError } = require('./workers.js');
 
+/** Whether the addon finds what a process was started with. */
+const HAS_PIPES = process.platform !== 'win32';
 const STREAMS = { __proto__: null, stdin: 0, stdout: 1, stderr: 4 };
 const FIRST_LENT = 5;
 /** How many modules a process keeps for later runs. */
@@ -471,7 +473,11 @@ function prepare({ checked: { native }, pipes, tty, limits, outputBytes }) {
     const value = native[name];
     const isShared = tty !== undefined && name === 'stderr' && pipes.stdout && pipes.stderr;
     if (isShared) continue;
-    if (pipes[name] || value?.kind === 'pipe') {
+    if (pipes[name] && !HAS_PIPES) {
+      const why = 'on Windows none is inherited under its number';
+      throw nodeError(Error, 'ERR_WASI_NO_PIPE', `There is no pipe for the guest: ${why}`);
+    }
+    if (pipes[name] || (value?.kind === 'pipe' && HAS_PIPES)) {
       piped[name] = true;
       if (!pipes[name]) caps[name] = outputBytes;
       own[name] = { kind: 'inherited', descriptor, terminal: tty !== undefined };

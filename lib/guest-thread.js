@@ -16,9 +16,9 @@
 //                `memoryBytes`, `endedAt`, `stats`
 //   release()    gives up what is kept of the run
 
-const { claimRun, forgetRun, isRunHeld, reserveRun } = require('../binding.js');
+const { forgetRun, isRunHeld, reserveRun } = require('../binding.js');
 const { now } = require('./guest.js');
-const { leftBy } = require('./left.js');
+const { leftIn } = require('./left.js');
 const { FUNCTIONS } = require('./look.js');
 const { ASKED_FOR, COUNTS, ENDED, ENDED_AT, newProgress } = require('./progress.js');
 const { SIZE, STARTED, STARTED_AT, STATE, THREAD, THREAD_TIME } = require('./progress.js');
@@ -157,8 +157,7 @@ class ThreadRun {
   #job;
   #states;
   #numbers;
-  #isClaimed = false;
-  #isReleased = false;
+  #left;
   /** What the thread has said of the run that is over: another one may use its numbers now. */
   #last;
 
@@ -204,11 +203,14 @@ class ThreadRun {
   }
 
   left() {
+    this.#left ??= this.#take();
+    return this.#left;
+  }
+
+  #take() {
     const numbers = this.#last ?? this.#numbers;
-    const handle = this.#isReleased ? null : claimRun(this.#place);
-    this.#isClaimed = true;
     return {
-      ...leftBy(handle, this.#job.names),
+      ...leftIn(this.#place, this.#job.names),
       memoryBytes: numbers[SIZE],
       endedAt: numbers[ENDED_AT] || now(),
       stats: this.#job.observers?.stats === true ? statsOf(numbers) : undefined,
@@ -216,8 +218,7 @@ class ThreadRun {
   }
 
   release() {
-    this.#isReleased = true;
-    if (!this.#isClaimed) forgetRun(this.#place);
+    forgetRun(this.#place);
   }
 }
 

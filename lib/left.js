@@ -2,7 +2,8 @@
 
 // What a guest has left: its collected output, and the files of its preopens in memory.
 
-const { collectedOutput, instanceId, outputTruncated } = require('../binding.js');
+const { claimRun, collectedOutput, instanceId, outputTruncated } = require('../binding.js');
+const { runOutput, runTruncated } = require('../binding.js');
 const { inThisRealm } = require('./bytes.js');
 const { changes, listFiles, readFile } = require('./trees.js');
 
@@ -51,6 +52,29 @@ function changesOf(id, names) {
 }
 
 /**
+ * The same of a run that keeps it in a place of the addon.
+ *
+ * @param {number} place
+ * @param {string[]} names
+ */
+function leftIn(place, names) {
+  const cut = runTruncated(place);
+  const left = {
+    stdout: inThisRealm(runOutput(place, 1)) ?? EMPTY,
+    stderr: inThisRealm(runOutput(place, 2)) ?? EMPTY,
+    truncated: { stdout: (cut & 1) !== 0, stderr: (cut & 2) !== 0 },
+    files: new Map(),
+  };
+  if (names.length === 0) return left;
+  const handle = claimRun(place);
+  if (handle === null) return left;
+  const { files, isCut } = filesOf(instanceId(handle), names);
+  if (isCut) left.truncated.files = true;
+  left.files = files;
+  return left;
+}
+
+/**
  * The files by their absolute paths, as the guest would open them. A link is the file that it leads
  * to; what leads to no file is left out. The names may be many more than the files, by links.
  */
@@ -85,4 +109,4 @@ function filesOf(id, names) {
   return { files, isCut };
 }
 
-module.exports = { leftBy };
+module.exports = { leftBy, leftIn };

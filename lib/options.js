@@ -80,6 +80,8 @@ const OURS = [
   'suspend',
 ];
 
+const KNOWN = [...NODES, ...OURS];
+
 /**
  * Whether names that are no options may come near to those of options: in programs that were not
  * written for us.
@@ -113,7 +115,6 @@ function checkedOptions(options) {
 
   if (options.preopens !== undefined) validateObject(options.preopens, 'options.preopens');
   const used = {
-    __proto__: null,
     isOurs: false,
     isWatched: false,
     isServed: false,
@@ -218,7 +219,7 @@ function observing(options, name, used) {
  */
 function checkNearMisses(options) {
   if (isLenient) return;
-  const known = [...NODES, ...OURS];
+  const known = KNOWN;
   for (const key of keys(options)) {
     if (known.includes(key) || options[key] === undefined) continue;
     const preopen = ['readOnly', 'create', 'symlinks', 'lazy', 'maxBytes', 'overlay'];
@@ -256,25 +257,19 @@ function isPlain(value) {
 
 /** What few ask for, apart: each property that the native side looks for takes its time. */
 function extendedOptions(options, limits, used) {
-  const isAny =
-    limits !== undefined ||
-    'clock' in options ||
-    'random' in options ||
-    'sockets' in options ||
-    'sortedReaddir' in options;
-  if (!isAny) return undefined;
+  const clock = ours(options, 'clock', used);
+  const random = ours(options, 'random', used);
+  const sockets = ours(options, 'sockets', used);
+  const sorted = ours(options, 'sortedReaddir', used);
+  if ((limits ?? clock ?? random ?? sockets ?? sorted) === undefined) return undefined;
   const native = { __proto__: null };
   if (limits !== undefined) {
     const { openFiles, writtenBytes, readdirEntries } = limits;
     native.limits = { openFiles, writtenBytes, readdirEntries };
   }
-  const clock = ours(options, 'clock', used);
   if (clock !== undefined) addClocks(native, clock);
-  const random = ours(options, 'random', used);
   if (random !== undefined) native.randomSeed = seedOf(random);
-  const sockets = ours(options, 'sockets', used);
   if (sockets !== undefined) native.sockets = require('./sockets.js').socketList(sockets);
-  const sorted = ours(options, 'sortedReaddir', used);
   if (sorted !== undefined) {
     validateBoolean(sorted, 'options.sortedReaddir');
     native.sortedReaddir = sorted;
@@ -282,14 +277,19 @@ function extendedOptions(options, limits, used) {
   return native;
 }
 
+/** All that the native side reads of one. */
+function nativeStream(kind, bytes, cap) {
+  return { kind, bytes, cap, end: undefined, terminal: undefined };
+}
+
 /** A stream that is no descriptor's number, for the native side; or the number. */
 function inputStream(value, name, used) {
   if (typeof value === 'number') return checkedDescriptor(value, name);
   used.isOurs = true;
   if (value === 'inherit') return 0;
-  if (value === 'ignore') return { __proto__: null, kind: 'ignore' };
-  if (isBytes(value)) return { __proto__: null, kind: 'bytes', bytes: attached(value, name) };
-  if (isJsStream(value, name, true, used)) return { __proto__: null, kind: 'function' };
+  if (value === 'ignore') return nativeStream('ignore');
+  if (isBytes(value)) return nativeStream('bytes', attached(value, name));
+  if (isJsStream(value, name, true, used)) return nativeStream('function');
   return descriptorOf(value, name, INPUTS, used);
 }
 
@@ -297,9 +297,9 @@ function outputStream(value, name, inherited, cap, used) {
   if (typeof value === 'number') return checkedDescriptor(value, name);
   used.isOurs = true;
   if (value === 'inherit') return inherited;
-  if (value === 'ignore') return { __proto__: null, kind: 'ignore' };
-  if (value === 'pipe') return { __proto__: null, kind: 'pipe', cap };
-  if (isJsStream(value, name, false, used)) return { __proto__: null, kind: 'function' };
+  if (value === 'ignore') return nativeStream('ignore');
+  if (value === 'pipe') return nativeStream('pipe', undefined, cap);
+  if (isJsStream(value, name, false, used)) return nativeStream('function');
   return descriptorOf(value, name, OUTPUTS, used);
 }
 

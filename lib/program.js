@@ -49,12 +49,9 @@ async function compile(wasm, options = {}) {
 
 /** @returns {{ memoryBytes?: number, tableElements?: number }} */
 function moduleLimits(limits) {
-  const checked = { __proto__: null };
-  for (const name of MODULE_LIMITS) {
-    const value = limits[name];
-    if (value !== undefined) checked[name] = checkedCount(value, `options.limits.${name}`);
-  }
-  return checked;
+  const checked = (name) =>
+    limits[name] === undefined ? undefined : checkedCount(limits[name], `options.limits.${name}`);
+  return { memoryBytes: checked('memoryBytes'), tableElements: checked('tableElements') };
 }
 
 /**

@@ -37,6 +37,18 @@ const STREAMS = {
   spawn: { stdin: 'pipe', stdout: 'pipe', stderr: 'pipe' },
 };
 
+const NO_BOUNDS = moduleLimits({ __proto__: null });
+const KNOWN = {
+  __proto__: null,
+  run: [...COMMON, ...OWN.run],
+  spawn: [...COMMON, ...OWN.spawn],
+  pool: [...COMMON, ...OWN.pool],
+};
+/** All options, which are not there: what someone gave to all objects is none. */
+const ABSENT = Object.fromEntries(
+  [...new Set(Object.values(KNOWN).flat())].map((name) => [name, undefined]),
+);
+
 /** Where guests run: on Bun and Deno a thread that computes cannot be ended. */
 const CANNOT_END_THREADS = process.versions.bun
   ? 'Bun'
@@ -59,14 +71,9 @@ const DEFAULT_ISOLATION = CANNOT_END_THREADS === undefined ? 'thread' : 'process
  */
 function checkedRun(kind, options, isolation) {
   validateObject(options, 'options');
-  const known = [...COMMON, ...OWN[kind]];
+  const known = KNOWN[kind];
   checkKeys(options, 'options', known);
-  // Each is read once.
-  const all = { __proto__: null };
-  for (const key of known) {
-    const value = key in options ? options[key] : undefined;
-    if (value !== undefined) all[key] = value;
-  }
+  const all = ownOptions(options);
   const { encoding = 'utf8', signal, tty } = all;
   if (encoding !== 'utf8' && encoding !== 'buffer') {
     throw wrongValue('options.encoding', "must be 'utf8' or 'buffer'", encoding);
@@ -98,23 +105,36 @@ function checkedRun(kind, options, isolation) {
   }
   refuseFunctions(all);
   const { limits, bounds } = dividedLimits(all.limits);
-  const pipes = {};
-  const wasis = { __proto__: null, version: 'preview1' };
-  for (const name of ['args', 'env', 'preopens', ...OURS]) {
-    if (all[name] !== undefined) wasis[name] = all[name];
-  }
-  delete wasis.timeoutMs;
-  if (own.tty !== undefined && (wasis.env === undefined || isRecord(wasis.env))) {
+  let { env } = all;
+  if (own.tty !== undefined && (env === undefined || isRecord(env))) {
     const { columns, rows } = own.tty;
-    wasis.env = { COLUMNS: String(columns), LINES: String(rows), ...wasis.env };
+    env = { COLUMNS: String(columns), LINES: String(rows), ...env };
   }
-  if (limits !== undefined) wasis.limits = limits;
-  for (const [name, byDefault] of Object.entries(STREAMS[kind])) {
-    const value = streamOf(kind, name, all[name] ?? byDefault);
-    // Its pipe is made when all else is right.
-    pipes[name] = kind === 'spawn' && value === 'pipe';
-    wasis[name] = pipes[name] ? 'ignore' : value;
-  }
+  const byDefault = STREAMS[kind];
+  const stdin = streamOf(kind, 'stdin', all.stdin ?? byDefault.stdin);
+  const stdout = all.stdout ?? byDefault.stdout;
+  const stderr = all.stderr ?? byDefault.stderr;
+  // Its pipe is made when all else is right.
+  const isPiped = (value) => kind === 'spawn' && value === 'pipe';
+  const pipes = { stdin: isPiped(stdin), stdout: isPiped(stdout), stderr: isPiped(stderr) };
+  const { args, preopens, clock, random, sortedReaddir, trace, stats } = all;
+  const wasis = {
+    version: 'preview1',
+    args,
+    env,
+    preopens,
+    returnOnExit: undefined,
+    stdin: pipes.stdin ? 'ignore' : stdin,
+    stdout: pipes.stdout ? 'ignore' : stdout,
+    stderr: pipes.stderr ? 'ignore' : stderr,
+    timeoutMs: undefined,
+    limits,
+    clock,
+    random,
+    sortedReaddir,
+    trace,
+    stats,
+  };
   const named = wasis.args !== undefined;
   const checked = checkedOptions(wasis);
   const { native, observers, names, lent } = checked;
@@ -128,7 +148,7 @@ function checkedRun(kind, options, isolation) {
   return {
     ...own,
     // A process bounds what V8 keeps on its own heap.
-    limits: { ...bounds, __proto__: null, allowsHeap: own.isolation === 'process' },
+    limits: { ...bounds, allowsHeap: own.isolation === 'process' },
     outputBytes: job.outputBytes,
     pipes,
     lent,
@@ -137,9 +157,18 @@ function checkedRun(kind, options, isolation) {
   };
 }
 
+/** The options, each read once. Those of a class may be its accessors. */
+function ownOptions(options) {
+  const prototype = Object.getPrototypeOf(options);
+  if (prototype === Object.prototype || prototype === null) return { ...ABSENT, ...options };
+  const all = { ...ABSENT };
+  for (const name of Object.keys(ABSENT)) if (name in options) all[name] = options[name];
+  return all;
+}
+
 /** The limits that are kept by changing the module apart from those that a WASI keeps. */
 function dividedLimits(limits) {
-  if (limits === undefined) return { limits: undefined, bounds: moduleLimits({ __proto__: null }) };
+  if (limits === undefined) return { limits: undefined, bounds: NO_BOUNDS };
   validateOwnObject(limits, 'options.limits', [...MODULE_LIMITS, ...LIMITS]);
   const rest = { __proto__: null };
   for (const name of LIMITS) if (limits[name] !== undefined) rest[name] = limits[name];

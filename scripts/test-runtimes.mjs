@@ -14,6 +14,7 @@ const NODES_OWN = {
   'package.test.mjs': 'npm and what it installs',
   'permission.test.mjs': "Node's permission model",
   'contract/contract.test.mjs': "recordings of Node's own module",
+  'spawn.test.mjs': 'pipes to threads: process.test.mjs has those to processes',
 };
 
 const runtimes = {
@@ -39,8 +40,6 @@ const runtimes = {
         "handlers of 'exit' get the code modulo 256",
       "the process's own output is no guest's to shut down, though it may be a socket":
         'no output can be the input of a child',
-      'docs/sandbox.md: block 3 (js)': 'a Worker that computes cannot be terminated',
-      'worker.mjs': 'a Worker that computes cannot be terminated',
       'guests > stdio-large': 'a net.Socket does not make its descriptor non-blocking',
       '--require wasi-rs/register > works from NODE_OPTIONS': 'NODE_OPTIONS is not read',
       '--import wasi-rs/register > works from NODE_OPTIONS': 'NODE_OPTIONS is not read',
@@ -48,6 +47,8 @@ const runtimes = {
         'the named import of a built-in module is a copy',
     },
     sometimes: {
+      'terminal.mjs is a terminal for CPython':
+        'to start CPython takes a part of the time of a test, and more beside other work',
       'an import keeps the instance that it belongs to':
         'the collector is conservative: what may still be on the stack is kept',
       'a hostile guest gets nothing and takes nothing down':
@@ -67,6 +68,7 @@ const runtimes = {
     args: (report) => ['test', '--allow-all', '--no-check', '--quiet', `--junit-path=${report}`],
     without: {
       ...NODES_OWN,
+      'bundles.test.mjs': 'tools of Node and Bun',
       'register.test.mjs': 'built-in modules cannot be replaced for `import`, nor for Workers',
     },
     otherwise: {

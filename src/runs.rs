@@ -6,12 +6,15 @@
 use super::addon_instance::{AddonInstance, Handle};
 use super::function;
 use super::options::JsStreams;
-use napi::bindgen_prelude::{Either, External, FunctionCallContext, JsObjectValue, Null, Object};
+use napi::bindgen_prelude::{
+    BufferSlice, Either, External, FunctionCallContext, JsObjectValue, Null, Object,
+};
 use napi::{Env, Result};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wasi_rs_core::ctx::Ctx;
+use wasi_rs_core::host::stream::Output;
 
 #[derive(Default)]
 struct Places {
@@ -36,6 +39,17 @@ fn reserve() -> u32 {
     }
     places.by_number.insert(places.last, None);
     places.last
+}
+
+/// Does something with one of the two outputs of a run.
+fn with_output<T>(number: u32, stream: u32, act: impl FnOnce(&Output) -> T) -> Option<T> {
+    let index = usize::try_from(stream.checked_sub(1)?).ok()?;
+    let output = {
+        let places = lock();
+        let streams = places.as_ref()?.by_number.get(&number)?.as_ref()?;
+        Arc::clone(streams.outputs.get(index)?.as_ref()?)
+    };
+    Some(act(&output))
 }
 
 fn remove(number: u32) -> Option<JsStreams> {
@@ -76,6 +90,23 @@ pub(super) fn export(
         })
     };
     exports.set_named_property("claimRun", function(env, "claimRun", claim)?)?;
+
+    // (number, stream) => Buffer | null: a copy of what was collected; null if that is nothing.
+    let output = |call: FunctionCallContext<'_>| {
+        let (number, stream): (u32, u32) = (call.get(0)?, call.get(1)?);
+        let bytes = with_output(number, stream, Output::copy).filter(|bytes| !bytes.is_empty());
+        // In memory of V8's: what is the addon's has to be given back when it is collected.
+        bytes.map(|bytes| BufferSlice::copy_from(call.env, bytes)).transpose()
+    };
+    exports.set_named_property("runOutput", function(env, "runOutput", output)?)?;
+
+    // (number) => number: bits 1 and 2 for the streams of which the limit has refused something.
+    let truncated = |call: FunctionCallContext<'_>| {
+        let number: u32 = call.first_arg()?;
+        let is_cut = |stream| with_output(number, stream, Output::is_truncated) == Some(true);
+        Ok(u32::from(is_cut(1)) | (u32::from(is_cut(2)) << 1))
+    };
+    exports.set_named_property("runTruncated", function(env, "runTruncated", truncated)?)?;
 
     // (number): gives the place up.
     let forget = |call: FunctionCallContext<'_>| {
