@@ -29,7 +29,10 @@ export function newerNodeTests() {
   }
   say('testing guests that suspend under Node.js 24');
   const files = [...SUSPENDING, 'docs.test.mjs', 'examples.test.mjs'];
-  return run(node, ['--test', '--test-reporter=spec', ...files.map((name) => `__test__/${name}`)]);
+  const args = ['--test', '--test-reporter=spec'];
+  const one = run(node, [...args, ...files.map((name) => `__test__/${name}`)]);
+  const pattern = '--test-name-pattern=suspends';
+  return run(node, [...args, pattern, '__test__/sandbox.test.mjs']) && one;
 }
 
 /** @returns {string | undefined} the path of a Node.js that can suspend guests */
