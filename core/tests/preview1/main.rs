@@ -42,6 +42,8 @@ mod stdio;
 mod strings;
 #[path = "../support/mod.rs"]
 mod support;
+#[cfg(unix)]
+mod suspend;
 #[cfg(target_os = "linux")]
 mod waiting;
 mod written_bytes;

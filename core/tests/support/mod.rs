@@ -14,11 +14,12 @@ pub use host::{Lent, TempDir, Tree};
 
 use std::cell::Cell;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 use wasi_rs_core::abi::{Errno, Fdflags, Oflags, Rights};
 use wasi_rs_core::ctx::{Ctx, StringArray};
 use wasi_rs_core::descriptor::{Descriptor, Role};
-use wasi_rs_core::host::PreopenOptions;
+use wasi_rs_core::host::{PreopenOptions, readiness};
 use wasi_rs_core::memory::GuestMemory;
 use wasi_rs_core::preview1::{Call, CallError, FUNCTIONS, Function, SLOTS};
 
@@ -165,7 +166,9 @@ fn writes(
     };
     match result {
         Ok(()) => {}
-        Err(CallError::Again) if matches!(name, "fd_read" | "fd_pread" | "sock_recv") => {
+        Err(CallError::Again | CallError::WouldWait)
+            if matches!(name, "fd_read" | "fd_pread" | "sock_recv") =>
+        {
             return filled(1, None);
         }
         Err(CallError::Again) if name == "poll_oneoff" => return vec![(at(1), 32 * at(2))],
@@ -258,7 +261,7 @@ impl Guest {
             resume: &self.resume,
         };
         let result = (function.call)(&call, &slots);
-        if result != Err(CallError::Again) {
+        if !matches!(result, Err(CallError::Again | CallError::WouldWait)) {
             self.resume.set(0);
         }
         let mut expected = before.clone();
@@ -316,10 +319,26 @@ impl Guest {
         for _ in 0..SLICES {
             match self.slice(name, args) {
                 Err(CallError::Again) => {}
+                Err(CallError::WouldWait) => self.wait(),
                 result => return result,
             }
         }
         panic!("{name}{args:x?} does not come to an end");
+    }
+
+    /// Waits for what a call of a guest that suspends has left.
+    pub fn wait(&self) {
+        struct Woken(Mutex<mpsc::Sender<u32>>);
+        impl readiness::Waker for Woken {
+            fn wake(&self, token: u32) {
+                let _ = self.0.lock().unwrap().send(token);
+            }
+        }
+        let (sender, receiver) = mpsc::channel();
+        let waiting = self.ctx.waiting.take().expect("it says what it waits for");
+        let ticket = readiness::begin(*waiting, 5, Arc::new(Woken(Mutex::new(sender))));
+        assert_eq!(receiver.recv_timeout(Duration::from_secs(20)), Ok(5));
+        drop(ticket);
     }
 
     /// Starts a call: the memory is all pattern again.

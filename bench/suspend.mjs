@@ -1,0 +1,148 @@
+// What waiting without a thread costs, side by side with the plain way: the aims of `suspend`.
+//
+//   node bench/suspend.mjs [--rounds N] [--guests N]
+//
+// Needs Node.js 24 or later; runs under Deno and Bun, too. Run it with --expose-gc for the memory.
+import { createRequire } from 'node:module';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { parseArgs } from 'node:util';
+
+const require = createRequire(import.meta.url);
+const { WASI } = require('../index.js');
+const wabt = await require('wabt')();
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '15' },
+    guests: { type: 'string', default: '1000' },
+  },
+});
+const rounds = Number(values.rounds);
+const guests = Number(values.guests);
+
+/** A loop of `$n` turns around a call. */
+const loop = (name, call) => `
+  (func (export "${name}") (param $n i32)
+    (i32.store (i32.const 16) (i32.const 1))
+    (i32.store (i32.const 300) (i32.const 1024))
+    (loop $on
+      (i32.store (i32.const 304) (i32.const 64))
+      (drop ${call})
+      (br_if $on (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))`;
+const four = '(param i32 i32 i32 i32) (result i32)';
+const source = `(module
+  (import "wasi_snapshot_preview1" "clock_time_get"
+    (func $clock (param i32 i64 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_read" (func $read ${four}))
+  (import "wasi_snapshot_preview1" "fd_write" (func $write ${four}))
+  (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll ${four}))
+  (import "host" "resolved" (func $resolved (result i32)))
+  (memory (export "memory") 1)
+  ${loop('clock_time_get', '(call $clock (i32.const 1) (i64.const 0) (i32.const 200))')}
+  ${loop('fd_read', '(call $read (i32.const 0) (i32.const 300) (i32.const 1) (i32.const 200))')}
+  ${loop('fd_write', '(call $write (i32.const 1) (i32.const 300) (i32.const 1) (i32.const 200))')}
+  ${loop('poll_oneoff', '(call $poll (i32.const 0) (i32.const 100) (i32.const 1) (i32.const 200))')}
+  ${loop('resolved', '(call $resolved)')}
+  (func (export "sleep") (param $ns i64)
+    (i32.store (i32.const 16) (i32.const 1))
+    (i64.store (i32.const 24) (local.get $ns))
+    (drop (call $poll (i32.const 0) (i32.const 100) (i32.const 1) (i32.const 200)))))`;
+const module = new WebAssembly.Module(wabt.parseWat('suspend.wat', source).toBinary({}).buffer);
+
+function make(options) {
+  const streams = { stdin: 'ignore', stdout: 'ignore' };
+  const wasi = new WASI({ version: 'preview1', ...streams, ...options });
+  const resolved = new WebAssembly.Suspending(() => Promise.resolve(0));
+  const imports = { ...wasi.getImportObject(), host: { resolved } };
+  const instance = new WebAssembly.Instance(module, imports);
+  wasi.finalizeBindings(instance);
+  return { wasi, exports: instance.exports };
+}
+
+/**
+ * The least time of a turn in nanoseconds, of functions that take turns: of the processor, because
+ * other work of the machine would hide a few nanoseconds.
+ */
+async function least(functions, turns) {
+  const best = functions.map(() => Infinity);
+  for (let round = 0; round < rounds; round++) {
+    for (const [at, run] of functions.entries()) {
+      const start = process.cpuUsage();
+      await run(turns);
+      const { user, system } = process.cpuUsage(start);
+      best[at] = Math.min(best[at], ((user + system) * 1000) / turns);
+    }
+  }
+  return best;
+}
+
+const print = (row, ...columns) =>
+  console.log([row.padEnd(44), ...columns.map((text) => String(text).padStart(14))].join(''));
+const ns = (number) => `${number.toFixed(1)} ns`;
+const major = Number(process.versions.node.split('.')[0]);
+
+console.log(`calls that do not wait, both ways under a promising function`);
+print('', 'plain', 'suspend', 'above', 'aim');
+const [plain, suspended] = [make({}), make({ suspend: true })];
+for (const name of ['clock_time_get', 'fd_read', 'fd_write', 'poll_oneoff']) {
+  const entries = [plain, suspended].map(({ exports }) => WebAssembly.promising(exports[name]));
+  const [without, with_] = await least(entries, 100_000);
+  const aim = name === 'clock_time_get' ? 3 : major >= 26 ? 5 : 10;
+  print(name, ns(without), ns(with_), ns(with_ - without), `${aim} ns`);
+}
+
+console.log('\na call that waits for a promise that is resolved');
+print('', 'the promise', 'the call', 'above', 'aim');
+{
+  const chunk = new Uint8Array(64);
+  const { exports } = make({ suspend: true, stdin: () => Promise.resolve(chunk) });
+  const entries = ['resolved', 'fd_read'].map((name) => WebAssembly.promising(exports[name]));
+  const [promise, read] = await least(entries, 10_000);
+  print('fd_read of an async function', ns(promise), ns(read), ns(read - promise), '2000 ns');
+}
+
+console.log('\na sleep of 1 ms and more: how late it ends');
+{
+  const sleep = WebAssembly.promising(suspended.exports.sleep);
+  const late = [];
+  for (let at = 0; at < 300; at++) {
+    const time = 1_000_000n + BigInt(at) * 7919n;
+    const start = process.hrtime.bigint();
+    await sleep(time);
+    late.push(Number(process.hrtime.bigint() - start - time) / 1000);
+  }
+  late.sort((one, other) => one - other);
+  const us = (part) => `${late[Math.floor(late.length * part)].toFixed(0)} us`;
+  print('', 'least', 'median', '95 of 100', 'aim');
+  print('poll_oneoff of a clock', us(0), us(0.5), us(0.95), '100 us');
+}
+
+console.log(`\n${guests} guests that sleep for a second at once`);
+{
+  const rss = async () => {
+    for (let at = 0; at < 3 && globalThis.gc; at++) {
+      globalThis.gc();
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    return process.memoryUsage().rss;
+  };
+  const all = Array.from({ length: guests }, () => make({ suspend: true }));
+  for (const { exports } of all) new Uint8Array(exports.memory.buffer)[200] = 1;
+  const before = await rss();
+  const delay = monitorEventLoopDelay({ resolution: 1 });
+  delay.enable();
+  const start = performance.now();
+  const slept = all.map(({ wasi, exports }) => wasi.promising(exports.sleep)(1_000_000_000n));
+  const each = ((await rss()) - before) / guests / 1024;
+  delay.reset();
+  await Promise.all(slept);
+  const took = performance.now() - start;
+  print('', 'measured', 'aim');
+  print('all within', `${took.toFixed(0)} ms`, '1300 ms');
+  print(
+    'delay of the event loop, 99 of 100',
+    `${(delay.percentile(99) / 1e6).toFixed(1)} ms`,
+    '5 ms',
+  );
+  print('memory of each above one not suspended', `${each.toFixed(1)} KiB`, '10 KiB');
+}
