@@ -76,7 +76,10 @@ async function test(name) {
 
 /** Runs a command, and holds what it prints against the lines below it. */
 function step(part, cwd, env) {
-  const [command, ...expected] = part.split('\n').filter((line) => line !== '');
+  const [command, ...expected] = part
+    .replaceAll(/ \\\n\s*/g, ' ')
+    .split('\n')
+    .filter((line) => line !== '');
   const options = { cwd, env, encoding: 'utf8', timeout: LIMIT };
   const { status, stdout, stderr } = spawnSync('sh', ['-c', command], options);
   if (status !== 0) throw new Error(`${command}: exit code ${status}\n${stdout}${stderr}`);
