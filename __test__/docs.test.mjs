@@ -44,13 +44,17 @@ const pages = [
 test('there are the pages that a reader looks for', () => {
   assert.deepEqual(
     [
+      'api',
       'cli',
+      'coming-from',
       'components',
       'embedding',
       'filesystems',
       'limits',
       'migration',
+      'platforms',
       'preview1',
+      'recipes',
       'run',
       'sandbox',
       'sockets',
@@ -62,7 +66,9 @@ test('there are the pages that a reader looks for', () => {
 });
 
 for (const page of pages) {
-  for (const [index, { language, code, line }] of blocksOf(read(page)).entries()) {
+  for (const [index, { language, isTools, code, line }] of blocksOf(read(page)).entries()) {
+    // Blocks of a recipe are run by scripts/test-recipes.mjs, which fetches what they need.
+    if (isTools) continue;
     // A guest that suspends takes JSPI.
     const skip =
       language === 'js' && code.includes('suspend: true') && !WebAssembly.Suspending
@@ -83,7 +89,8 @@ function blocksOf(markdown) {
   markdown.split('\n').forEach((text, index) => {
     const fence = /^```(.*)$/.exec(text);
     if (fence && block === undefined) {
-      block = { language: fence[1], line: index + 1, lines: [] };
+      const [language, ...more] = fence[1].split(' ');
+      block = { language, isTools: more.length > 0, line: index + 1, lines: [] };
     } else if (fence) {
       found.push({ ...block, code: `${block.lines.join('\n')}\n` });
       block = undefined;

@@ -1,0 +1,93 @@
+// docs/api.md against the declarations and the sources: what is exported, declared and thrown has
+// its place on the page, and the page has nothing else.
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { apiPage } from '../scripts/api-page.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const read = (file) => readFileSync(join(root, file), 'utf8');
+const page = read('docs/api.md');
+const declarations = ['index.d.ts', 'register.d.ts', 'threads.d.ts'].map((file) =>
+  read(file).replace(/\/\*[^]*?\*\/|\/\/.*$/gm, ''),
+);
+
+const namesIn = (text, pattern) => [
+  ...new Set(Array.from(text.matchAll(pattern), ([, name]) => name)),
+];
+const without = (names, others) => names.filter((name) => !others.includes(name)).sort();
+
+/** The names that stand at the head of a section or of an item. */
+const headings = namesIn(
+  page,
+  /^#+ .*?`(?:new )?(?:(?:wasi|pool|guest|error)\.?)?(\w+|\[[\w.]+\])/gm,
+);
+const items = namesIn(page, /^ *- `(\w+)`/gm);
+
+test('docs/api.md is current: node scripts/api-page.mjs writes it', () => {
+  const expected = apiPage(root).split('\n');
+  const found = page.split('\n');
+  const line = expected.findIndex((text, index) => text !== found[index]);
+  assert.ok(line < 0 && expected.length === found.length, `line ${line + 1}: ${expected[line]}`);
+});
+
+test('each exported name has a section', () => {
+  const exported = declarations.flatMap((text) =>
+    namesIn(text, /^export (?:declare )?(?:class|interface|type|function|const) (\w+)/gm),
+  );
+  assert.ok(exported.includes('WASI') && exported.includes('runThreads'));
+  assert.deepEqual(without(exported, headings), [], 'missing on the page');
+});
+
+test('each member that is declared has a place, and there is no other', () => {
+  // Not by the parser of the script: a member stands on a line of its own, or in a line of them.
+  const members = declarations.flatMap((text) => [
+    ...namesIn(text, /(?:^|[{;,(])\s*(?:readonly |get )*(\w+)\??(?=:|\(|<\w)/gm),
+    ...namesIn(text, /^ +(\[Symbol\.\w+\])/gm),
+  ]);
+  assert.ok(members.includes('outputBytes') && members.includes('columns'));
+  const placed = [...headings, ...items];
+  // Names of index signatures, type parameters, and of the parameters of functions in a type.
+  const inTypes = ['event', 'chunk', 'constructor', 'ArrayBuffer', 'dispose', 'asyncDispose'];
+  assert.deepEqual(without(members, [...placed, ...inTypes, 'fn', 'args']), [], 'missing');
+  assert.deepEqual(without(items, members), [], 'on the page, and not declared');
+});
+
+test('each heading of the API says since when there is what it names', () => {
+  const lines = page.split('\n');
+  const late = lines.filter((text, index) => {
+    const names = /^#{3,4} .*`/.test(text);
+    return names && !/^Added in: v\d+\.\d+\.\d+$/.test(lines[index + 2] ?? '');
+  });
+  assert.deepEqual(late, []);
+});
+
+test('each optional option says its default', () => {
+  const known = page.split(/^### /m).filter((part) => /^Object: `\w+(Options|Limits)`/.test(part));
+  assert.ok(known.length >= 8);
+  const silent = known.flatMap((part) =>
+    part
+      .split(/\n(?=- )/)
+      .slice(1)
+      .filter((item) => !item.includes('**Default:**'))
+      .map((item) => item.split('\n')[0]),
+  );
+  assert.deepEqual(silent, []);
+});
+
+test('each code of an error is explained, and there is no other', () => {
+  const files = ['index.js', 'binding.js', 'register.js', 'threads.js'];
+  for (const folder of ['lib', 'lib/p2']) {
+    const names = readdirSync(join(root, folder)).filter((name) => name.endsWith('.js'));
+    files.push(...names.map((name) => `${folder}/${name}`));
+  }
+  const thrown = files.flatMap((file) => namesIn(read(file), /\b(ERR_[A-Z0-9_]+)\b/g));
+  const explained = namesIn(page, /^\| `(ERR_[A-Z0-9_]+)` \|/gm);
+  // Codes of Node's that this package only looks for.
+  const known = ['ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_WRITE_AFTER_END'];
+  known.push('ERR_WORKER_OUT_OF_MEMORY');
+  assert.deepEqual(without(thrown, [...explained, ...known]), [], 'missing on the page');
+  assert.deepEqual(without(explained, thrown), [], 'on the page, and nowhere in the sources');
+});
