@@ -43,14 +43,17 @@ const pages = [
 
 test('there are the pages that a reader looks for', () => {
   assert.deepEqual(
-    ['cli', 'embedding', 'limits', 'migration', 'preview1', 'sandbox', 'threads'].filter(
+    ['cli', 'components', 'embedding', 'limits', 'migration', 'preview1', 'sandbox', 'threads'].filter(
       (name) => !pages.includes(`docs/${name}.md`),
     ),
     [],
   );
 });
 
-for (const page of pages) {
+/** Pages whose blocks take jco: __test__/components runs them. */
+const APART = ['docs/components.md'];
+
+for (const page of pages.filter((name) => !APART.includes(name))) {
   for (const [index, { language, code, line }] of blocksOf(read(page)).entries()) {
     test(`${page}: block ${index + 1} (${language}), line ${line}`, () => {
       const check = { js: runScript, console: runConsole, text: () => {} }[language];
