@@ -67,7 +67,7 @@ const RAN = '2\n[demo]\n[one]\nok\nexit code 0\n';
 describe('the package', () => {
   it('holds what a user needs, and nothing else', () => {
     const expected =
-      /^(((bin|lib)\/)?[\w-]+\.js|[\w-]+\.d\.ts|package\.json|README\.md|LICENSE|(THIRD-PARTY|CHANGELOG|docs\/[\w-]+)\.md|wasi-rs\.[\w-]+\.node)$/;
+      /^(((bin|lib|lib\/p2)\/)?[\w-]+\.js|[\w-]+\.d\.ts|package\.json|README\.md|LICENSE|(THIRD-PARTY|CHANGELOG|docs\/[\w-]+)\.md|wasi-rs\.[\w-]+\.node)$/;
     const files = project.files();
     assert.deepEqual(
       files.filter((name) => !expected.test(name)),
@@ -102,7 +102,7 @@ describe('the package', () => {
   });
 
   it('loads all of its modules', () => {
-    const modules = project.files().filter((name) => /^(lib\/)?[\w-]+\.js$/.test(name));
+    const modules = project.files().filter((name) => /^(lib\/(p2\/)?)?[\w-]+\.js$/.test(name));
     // Those that run in a Worker, and the one that changes `node:wasi`.
     const apart = [
       'lib/cli-watchdog.js',

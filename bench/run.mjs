@@ -13,6 +13,7 @@ const HELP = `usage: npm run bench -- [options]
   --filter REGEXP   only the rows whose names match
   --node PATH       the node to measure under (by default this one)
   --rounds COUNT    how often each implementation gets its turn (by default 6)
+  --components      a program as a component, here and with jco's usual host, beside preview1
   --folder PATH     where the files are that the rows work on (by default in memory, if there is /dev/shm)
   --json FILE       write the figures
   --plot FILE       draw the ratios as SVG
@@ -41,6 +42,11 @@ if (!(Number.isInteger(rounds) && rounds > 0)) fail('--rounds has to be a whole 
 
 requireAddon();
 const { node } = options;
+if (options.components) {
+  const { measureComponents } = await import('./components.mjs');
+  await measureComponents({ node, rounds, filter: new RegExp(options.filter) });
+  process.exit();
+}
 const { version, major, v8 } = versionOf(node);
 const native = buildNative();
 const filter = new RegExp(options.filter);
@@ -82,6 +88,7 @@ function readOptions() {
         filter: string(''),
         node: string(process.execPath),
         rounds: string('6'),
+        components: { type: 'boolean' },
         folder: { type: 'string' },
         json: { type: 'string' },
         plot: { type: 'string' },

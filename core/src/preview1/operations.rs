@@ -114,12 +114,7 @@ pub(crate) fn symlink(call: &Call<'_>, text: Path<'_>, fd: Fd, path: Path<'_>) -
     path::path_symlink(call, text.arg(), fd, path.arg())
 }
 
-pub(crate) fn readlink<'m>(
-    call: &Call<'_>,
-    fd: Fd,
-    path: Path<'_>,
-    text: Region<'m>,
-) -> Result<u32> {
+pub(crate) fn readlink(call: &Call<'_>, fd: Fd, path: Path<'_>, text: Region<'_>) -> Result<u32> {
     path::path_readlink(call, fd, path.arg(), super::BufferArg(text))
 }
 

@@ -132,7 +132,6 @@ macro_rules! plain_payloads {
 }
 
 plain_payloads! {
-    (): 0, 1, |_value, _area, _at| ();
     u8: 1, 1, |value, area, at| area.put(at, [value]);
     u64: 8, 8, |value, area, at| area.put(at, value.to_le_bytes());
     HashValue: 16, 8, |value, area, at| {
@@ -149,6 +148,15 @@ plain_payloads! {
         area.put(at, [1]);
         area.put(at.saturating_add(1), [code.0]);
     };
+}
+
+/// Nothing.
+impl Payload for () {
+    const SIZE: u32 = 0;
+    const ALIGN: u32 = 1;
+    fn store(self, _: &Call<'_>, _: &mut Area, _: usize) -> Result<Stored> {
+        Ok(Stored::Now(Left::default()))
+    }
 }
 
 /// `metadata-hash-value`
@@ -450,9 +458,11 @@ pub(super) enum Block {
 impl Block {
     fn len(&self) -> usize {
         match self {
-            Self::Buffered(len) | Self::Random(len) | Self::Placed(len) => *len,
+            Self::Buffered(len)
+            | Self::Random(len)
+            | Self::Placed(len)
+            | Self::File { len, .. } => *len,
             Self::Bytes(bytes) | Self::Words { bytes, .. } => bytes.len(),
-            Self::File { len, .. } => *len,
         }
     }
 

@@ -203,11 +203,12 @@ pub(super) fn sync_data(call: &Call<'_>, descriptor: DescriptorRep) -> Answer<()
         let is_directory = matches!(call.ctx.table.get(file.fd)?.object(), Opened::Directory(_));
         let call = call.preview1();
         // A directory has no data apart from its entries.
-        Ok(if is_directory {
-            operations::sync(&call, file.fd)?
+        if is_directory {
+            operations::sync(&call, file.fd)?;
         } else {
-            operations::datasync(&call, file.fd)?
-        })
+            operations::datasync(&call, file.fd)?;
+        }
+        Ok(())
     }))
 }
 

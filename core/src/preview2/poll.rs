@@ -196,7 +196,7 @@ pub(super) fn block(call: &Call<'_>, pollable: PollableRep) -> Result<()> {
 
 /// The list holds reps, four bytes each: what called has looked the handles up.
 pub(super) fn poll(call: &Call<'_>, list: Bytes<'_>) -> Result<Lists<8>> {
-    let count = list.0.len() / size_of::<u32>();
+    let count = list.0.len().checked_div(size_of::<u32>()).unwrap_or(0);
     if count == 0 || count > MOST {
         return Err(Trap::PollList.into());
     }

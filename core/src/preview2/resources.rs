@@ -280,7 +280,7 @@ impl State {
         }
         let is_preopen =
             |fd: &Fd| ctx.table.get(*fd).is_ok_and(|found| found.preopen_name().is_some());
-        let numbers: Vec<Fd> = (3..).take_while(is_preopen).collect();
+        let numbers: Vec<Fd> = (3..Fd::MAX).take_while(is_preopen).collect();
         // What is opened later gets the numbers behind them.
         *self.preopens.borrow_mut() = Some(numbers.clone());
         numbers

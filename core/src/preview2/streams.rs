@@ -266,17 +266,13 @@ fn fill(call: &Call<'_>, stream: &Input, len: u64) -> Result<usize> {
     }
     let len = u32::try_from(len.min(BUFFER as u64)).unwrap_or(0);
     let region = GuestMemory::from_slice(&mut buffer).region(0, len)?;
-    match &stream.position {
-        Some(position) => {
-            let count = pread(call, &stream.file, region, position.get())?;
-            stream.moved(count as u64);
-            Ok(count)
-        }
-        None => {
-            let descriptor = call.ctx.table.get(stream.file.fd)?;
-            Ok(descriptor.file_to_read(Rights::FD_READ)?.read(&[region])?)
-        }
+    if let Some(position) = &stream.position {
+        let count = pread(call, &stream.file, region, position.get())?;
+        stream.moved(count as u64);
+        return Ok(count);
     }
+    let descriptor = call.ctx.table.get(stream.file.fd)?;
+    Ok(descriptor.file_to_read(Rights::FD_READ)?.read(&[region])?)
 }
 
 /// What is left of a regular file behind a position.

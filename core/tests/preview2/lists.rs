@@ -22,7 +22,7 @@ fn a_list_takes_just_its_bytes() {
 #[test]
 fn large_parts_of_files_are_read_at_once() {
     let (mut component, directory) = Component::new();
-    let bytes: Vec<u8> = (0..300_000_u32).map(|index| (index * 7 >> 3) as u8).collect();
+    let bytes: Vec<u8> = (0..300_000_u32).map(|index| ((index * 7) >> 3) as u8).collect();
     component.temp.write("box/large", &bytes);
     let file = component.open(directory, "large", 0, READ).unwrap();
     assert_eq!(component.read(file, 1 << 40, 0), Ok((bytes.clone(), false)));

@@ -5,6 +5,7 @@ use crate::support::Setup;
 use std::io::{Read, Write};
 use wasi_rs_core::preview2::CallError;
 
+#[allow(clippy::unnecessary_wraps, reason = "as `Setup` takes it")]
 fn lent<T: Into<std::os::fd::OwnedFd>>(end: T) -> Option<crate::support::Lent> {
     Some(end.into())
 }
@@ -117,7 +118,7 @@ fn what_is_held_is_written_when_the_stream_is_dropped() {
     let mut component = Component::of(Setup { stdout: lent(writer), ..Setup::default() });
     let stream = component.call("get_stdout", &[]).unwrap().value;
     assert_eq!(component.streamed("write_zeroes", &[stream, 60_000]), Ok(0));
-    assert_eq!(component.stream_write("output_write", stream, &[b'x'; 20_000]), Ok(0));
+    assert_eq!(component.stream_write("output_write", stream, &vec![b'x'; 20_000]), Ok(0));
     let mut bytes = vec![0; 60_000];
     reader.read_exact(&mut bytes).unwrap();
     assert!(component.drop(stream));

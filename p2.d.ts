@@ -1,0 +1,85 @@
+import { WASIExitError, WASIOptions as Preview1Options } from './index.js';
+
+export { WASIExitError };
+
+/**
+ * The options of preview1's class, with the same meanings and defaults, but that nothing of the
+ * host is given beyond its standard streams: no arguments, no environment, no directory.
+ *
+ * `returnOnExit: false` lets the guest's exit end the process; otherwise it is an error with
+ * `exitCode`.
+ */
+export interface WASIOptions extends Omit<Preview1Options, 'version'> {
+  /** Any version of preview1's class, so that the same options serve both. */
+  version?: 'preview1' | 'unstable' | 'preview2';
+  /**
+   * Interfaces in the place of those of this package, by their names with or without a version:
+   * `{ 'wasi:http/outgoing-handler': { handle } }`. What is there is called as jco calls it.
+   */
+  interfaces?: Record<string, object>;
+}
+
+/** A component as jco's `instantiate` gives it. */
+export type Component = Record<string, unknown>;
+
+/** A sandboxed environment for components: the host of their imports of WASI 0.2. */
+export class WASI {
+  /**
+   * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`: an option is wrong.
+   * @throws {RangeError} `ERR_OUT_OF_RANGE`: a number is.
+   * @throws {Error} `UVWASI_ENOENT` and so on: a directory or a stream cannot be used.
+   */
+  constructor(options?: WASIOptions);
+
+  /**
+   * The interfaces by their names, as the `instantiate` of `jco transpile --instantiation` takes
+   * them.
+   *
+   * @param options `asVersion`: what stands behind the names, such as `'0.2.3'`. Default: nothing,
+   *   as jco writes it.
+   */
+  getImportObject(options?: { asVersion?: string }): Record<string, object>;
+
+  /**
+   * Calls a component's `wasi:cli/run`.
+   *
+   * @returns the exit code: what the guest gave to `exit` (0 or 1) or `exit-with-code`, or else 0
+   *   for ok and 1 for an error; a promise of it where `run` is asynchronous
+   */
+  start(component: Component): number | Promise<number>;
+
+  /**
+   * Closes all descriptors and drops all resources of the guest, but for the host's standard
+   * streams, which are borrowed. Can be called again.
+   */
+  close(): void;
+
+  /** What was written to the standard output, if that is `'pipe'`. */
+  get stdout(): Uint8Array | undefined;
+  /** What was written to the standard error, if that is `'pipe'`. */
+  get stderr(): Uint8Array | undefined;
+  /** Whether `outputCap` cut the standard output, if that is `'pipe'`. */
+  get stdoutTruncated(): boolean | undefined;
+  /** Whether `outputCap` cut the standard error, if that is `'pipe'`. */
+  get stderrTruncated(): boolean | undefined;
+  /** How many resources (descriptors, streams, pollables, errors) the guest has now. */
+  get resources(): number;
+
+  /** A copy of a file of a directory in memory. */
+  readFile(guestPath: string): Uint8Array | undefined;
+  /** The paths of all files and links in directories in memory, sorted. */
+  listFiles(options?: { withTypes?: false }): string[];
+  listFiles(options: { withTypes: true }): { path: string; type: 'file' | 'symlink' }[];
+  /** Calls and nanoseconds by function, with the option `stats`. */
+  stats(): Record<string, { calls: number; ns: number }> | undefined;
+
+  [Symbol.dispose](): void;
+}
+
+/**
+ * Says with which options the WASI behind the modules `wasi-rs/p2/cli` and so on is made. It must
+ * be called before a component that imports them is loaded.
+ *
+ * @throws {Error} `ERR_WASI_ALREADY_STARTED`: they have been loaded
+ */
+export function configure(options: WASIOptions): void;
