@@ -103,6 +103,10 @@ function checkedRun(kind, options, isolation) {
   if (all.returnOnExit !== undefined && all.returnOnExit !== true) {
     throw wrongValue('options.returnOnExit', 'must be true here', all.returnOnExit);
   }
+  if (all.suspend !== undefined && all.suspend !== false) {
+    const reason = 'must be left out: the guest has a thread or a process of its own';
+    throw wrongValue('options.suspend', reason, all.suspend);
+  }
   refuseFunctions(all);
   const { limits, bounds } = dividedLimits(all.limits);
   let { env } = all;
@@ -117,7 +121,7 @@ function checkedRun(kind, options, isolation) {
   // Its pipe is made when all else is right.
   const isPiped = (value) => kind === 'spawn' && value === 'pipe';
   const pipes = { stdin: isPiped(stdin), stdout: isPiped(stdout), stderr: isPiped(stderr) };
-  const { args, preopens, clock, random, sortedReaddir, trace, stats } = all;
+  const { args, preopens, clock, random, sockets, sortedReaddir, trace, stats } = all;
   const wasis = {
     version: 'preview1',
     args,
@@ -131,6 +135,7 @@ function checkedRun(kind, options, isolation) {
     limits,
     clock,
     random,
+    sockets,
     sortedReaddir,
     trace,
     stats,
@@ -138,6 +143,11 @@ function checkedRun(kind, options, isolation) {
   const named = wasis.args !== undefined;
   const checked = checkedOptions(wasis);
   const { native, observers, names, lent } = checked;
+  const served = checked.served?.find((one) => one);
+  if (served !== undefined) {
+    const name = `options.preopens['${served.name}'].fs`;
+    throw wrongType(name, 'no file system here: the guest runs in another thread', served.fs);
+  }
   compact(native);
   const job = {
     native,

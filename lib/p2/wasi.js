@@ -32,6 +32,21 @@ const VERSIONS = ['preview1', 'unstable', 'preview2'];
 /** Preview1's methods find an instance and its preopens under these of its symbols. */
 const { kHandle, kPreopens, newInstance } = preview1[Symbol.for('wasi-rs.keys')];
 
+/** Options of preview1's class that a component's host does not have. */
+function refuse({ served, sockets, suspends }, options) {
+  if (suspends) {
+    throw wrongValue('options.suspend', 'cannot be used with components', options.suspend);
+  }
+  if (sockets !== undefined) {
+    throw wrongValue('options.sockets', 'cannot be used with components', options.sockets);
+  }
+  const one = served?.find((each) => each);
+  if (one !== undefined) {
+    const name = `options.preopens['${one.name}'].fs`;
+    throw wrongValue(name, 'cannot be used with components', one.fs);
+  }
+}
+
 /** A sandboxed environment for components: the host of their imports of WASI 0.2. */
 class WASI {
   #host;
@@ -53,6 +68,7 @@ class WASI {
     }
     if (interfaces !== undefined) validateObject(interfaces, 'options.interfaces');
     const checked = checkedOptions(options);
+    refuse(checked, options);
     let endsProcess = false;
     if (options.returnOnExit !== undefined) {
       validateBoolean(options.returnOnExit, 'options.returnOnExit');
