@@ -301,6 +301,8 @@ describe('the installed package', () => {
 
 describe('the loader', () => {
   const loader = fs.readFileSync(path.join(root, 'binding.js'), 'utf8');
+  // However its lines are broken.
+  const flat = loader.replace(/\s+/g, '');
 
   it('knows the platforms that are built', () => {
     const names = {
@@ -321,7 +323,7 @@ describe('the loader', () => {
     for (const name of known) {
       assert.ok(loader.includes(`require('./wasi-rs.${name}.node')`), name);
       assert.ok(
-        loader.includes(`[require('wasi-rs-${name}'), require('wasi-rs-${name}/package.json')]`),
+        flat.includes(`[require('wasi-rs-${name}'),require('wasi-rs-${name}/package.json')`),
       );
     }
   });
