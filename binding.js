@@ -8,40 +8,148 @@
 
 const { addonNotLoaded } = require('./lib/errors.js');
 
-/** By platform: the addon of a build, and that of the platform's package with its description. */
+/**
+ * By platform: the addon of a build, and that of the platform's package with its description. Each
+ * `require` stands in a `try`, by which bundlers know that it may find nothing.
+ */
 const PLATFORMS = {
   __proto__: null,
   'darwin-arm64': [
-    () => require('./wasi-rs.darwin-arm64.node'),
-    () => [require('wasi-rs-darwin-arm64'), require('wasi-rs-darwin-arm64/package.json')],
+    () => {
+      try {
+        return require('./wasi-rs.darwin-arm64.node');
+      } catch (error) {
+        throw error;
+      }
+    },
+    () => {
+      try {
+        return [require('wasi-rs-darwin-arm64'), require('wasi-rs-darwin-arm64/package.json')];
+      } catch (error) {
+        throw error;
+      }
+    },
   ],
   'darwin-x64': [
-    () => require('./wasi-rs.darwin-x64.node'),
-    () => [require('wasi-rs-darwin-x64'), require('wasi-rs-darwin-x64/package.json')],
+    () => {
+      try {
+        return require('./wasi-rs.darwin-x64.node');
+      } catch (error) {
+        throw error;
+      }
+    },
+    () => {
+      try {
+        return [require('wasi-rs-darwin-x64'), require('wasi-rs-darwin-x64/package.json')];
+      } catch (error) {
+        throw error;
+      }
+    },
   ],
   'linux-arm64-gnu': [
-    () => require('./wasi-rs.linux-arm64-gnu.node'),
-    () => [require('wasi-rs-linux-arm64-gnu'), require('wasi-rs-linux-arm64-gnu/package.json')],
+    () => {
+      try {
+        return require('./wasi-rs.linux-arm64-gnu.node');
+      } catch (error) {
+        throw error;
+      }
+    },
+    () => {
+      try {
+        return [
+          require('wasi-rs-linux-arm64-gnu'),
+          require('wasi-rs-linux-arm64-gnu/package.json'),
+        ];
+      } catch (error) {
+        throw error;
+      }
+    },
   ],
   'linux-arm64-musl': [
-    () => require('./wasi-rs.linux-arm64-musl.node'),
-    () => [require('wasi-rs-linux-arm64-musl'), require('wasi-rs-linux-arm64-musl/package.json')],
+    () => {
+      try {
+        return require('./wasi-rs.linux-arm64-musl.node');
+      } catch (error) {
+        throw error;
+      }
+    },
+    () => {
+      try {
+        return [
+          require('wasi-rs-linux-arm64-musl'),
+          require('wasi-rs-linux-arm64-musl/package.json'),
+        ];
+      } catch (error) {
+        throw error;
+      }
+    },
   ],
   'linux-x64-gnu': [
-    () => require('./wasi-rs.linux-x64-gnu.node'),
-    () => [require('wasi-rs-linux-x64-gnu'), require('wasi-rs-linux-x64-gnu/package.json')],
+    () => {
+      try {
+        return require('./wasi-rs.linux-x64-gnu.node');
+      } catch (error) {
+        throw error;
+      }
+    },
+    () => {
+      try {
+        return [require('wasi-rs-linux-x64-gnu'), require('wasi-rs-linux-x64-gnu/package.json')];
+      } catch (error) {
+        throw error;
+      }
+    },
   ],
   'linux-x64-musl': [
-    () => require('./wasi-rs.linux-x64-musl.node'),
-    () => [require('wasi-rs-linux-x64-musl'), require('wasi-rs-linux-x64-musl/package.json')],
+    () => {
+      try {
+        return require('./wasi-rs.linux-x64-musl.node');
+      } catch (error) {
+        throw error;
+      }
+    },
+    () => {
+      try {
+        return [require('wasi-rs-linux-x64-musl'), require('wasi-rs-linux-x64-musl/package.json')];
+      } catch (error) {
+        throw error;
+      }
+    },
   ],
   'win32-arm64-msvc': [
-    () => require('./wasi-rs.win32-arm64-msvc.node'),
-    () => [require('wasi-rs-win32-arm64-msvc'), require('wasi-rs-win32-arm64-msvc/package.json')],
+    () => {
+      try {
+        return require('./wasi-rs.win32-arm64-msvc.node');
+      } catch (error) {
+        throw error;
+      }
+    },
+    () => {
+      try {
+        return [
+          require('wasi-rs-win32-arm64-msvc'),
+          require('wasi-rs-win32-arm64-msvc/package.json'),
+        ];
+      } catch (error) {
+        throw error;
+      }
+    },
   ],
   'win32-x64-msvc': [
-    () => require('./wasi-rs.win32-x64-msvc.node'),
-    () => [require('wasi-rs-win32-x64-msvc'), require('wasi-rs-win32-x64-msvc/package.json')],
+    () => {
+      try {
+        return require('./wasi-rs.win32-x64-msvc.node');
+      } catch (error) {
+        throw error;
+      }
+    },
+    () => {
+      try {
+        return [require('wasi-rs-win32-x64-msvc'), require('wasi-rs-win32-x64-msvc/package.json')];
+      } catch (error) {
+        throw error;
+      }
+    },
   ],
 };
 

@@ -101,6 +101,32 @@ export interface FileURL {
 export type HasDescriptor =
   { readonly fd: number } | { readonly path: string | object; readonly pending: boolean };
 
+/** A stream of Node to read, whose type need not be known here. */
+export interface NodeReadable {
+  read(size?: number): any;
+  unshift(chunk: any, encoding?: any): void;
+  on(event: string, listener: (...args: any[]) => void): any;
+}
+
+/** A stream of Node to write, likewise. */
+export interface NodeWritable {
+  write(chunk: any, ...rest: any[]): boolean;
+  end(...rest: any[]): any;
+  on(event: string, listener: (...args: any[]) => void): any;
+}
+
+/** A `ReadableStream` of the web. */
+export interface WebReadable {
+  readonly locked: boolean;
+  getReader(...options: any[]): any;
+}
+
+/** A `WritableStream` of the web. */
+export interface WebWritable {
+  readonly locked: boolean;
+  getWriter(): any;
+}
+
 /**
  * A preopen that is more than the path of a host's directory. No kind has other keys than these.
  */
@@ -135,6 +161,13 @@ export type Preopen =
        * @default 'inside'
        */
       symlinks?: 'inside' | 'deny' | undefined;
+      /**
+       * The directory is read and never changed: what the guest changes is kept in memory, and
+       * {@link WASI.changes} and {@link WASI.commit} tell and write it. `maxBytes` bounds what is
+       * kept, as that of a directory in memory. See docs/filesystems.md.
+       * @default false
+       */
+      overlay?: boolean | { maxBytes?: number | undefined } | undefined;
     }
   | {
       /** The path of a file of the host. The guest opens it by the preopen's name. */
@@ -216,6 +249,20 @@ export interface ModuleLimits {
   tableElements?: number | undefined;
 }
 
+/** One thing that a guest has changed. */
+export interface Change {
+  /**
+   * `'modified'` is a file that was written, cut, replaced or given times, or a symbolic link with
+   * another text. A file in the place of a directory, or the other way round, is one `'removed'` and
+   * one `'added'`.
+   */
+  type: 'added' | 'modified' | 'removed';
+  /** The guest's path. */
+  path: string;
+  /** What it is, or was if it was removed. A pipe, socket or device of the host is a `'file'`. */
+  kind: 'file' | 'directory' | 'symlink';
+}
+
 /**
  * A clock: the host's, one that stands at a time, or one that goes on by a step at each reading; in
  * nanoseconds.
@@ -275,8 +322,10 @@ export interface OpenedSocket {
 export interface FunctionStats {
   /** How often it was called. */
   calls: number;
-  /** How many nanoseconds that took together. */
+  /** How many nanoseconds that took together; without `waitedNs`. */
   ns: number;
+  /** For how many nanoseconds the guest was suspended in it; only with `suspend`. */
+  waitedNs?: number;
   /**
    * Of `sock_accept`, where there are sockets: how many connections came from each address.
    * Connections of Unix sockets are under `unix`, and those of more than 1,000 addresses under
@@ -296,13 +345,15 @@ export interface TraceEvent {
   args: { [name: string]: unknown };
   /** The errno by name, `'success'` if there is none; `undefined` if the call stopped the guest. */
   errno: string | undefined;
-  /** How long it took, in nanoseconds. */
+  /** How long it took, in nanoseconds; without `waitedNs`. */
   ns: number;
   /**
    * Who is at the other end of the connection that was taken or used, if there is one:
    * `'127.0.0.1:51234'`, `'[::1]:51234'`, `'unix'`.
    */
   peer?: string;
+  /** How long the guest was suspended for it, in nanoseconds; only with `suspend`. */
+  waitedNs?: number;
 }
 
 /**
@@ -376,6 +427,14 @@ export interface EmbedderOptions extends Omit<
    * are those after it until there is room again.
    */
   trace?: boolean | ((event: TraceEvent) => void) | undefined;
+  /**
+   * Whether calls that wait suspend the guest instead of blocking the thread: see {@link
+   * WASI.startAsync}. It takes JSPI, which Node.js 24 and later, Deno and Bun have; elsewhere the
+   * constructor throws `ERR_FEATURE_UNAVAILABLE_ON_PLATFORM`.
+   *
+   * @default false
+   */
+  suspend?: boolean | undefined;
   /** Whether {@link WASI.stats} counts. */
   stats?: boolean | undefined;
   /**
@@ -393,6 +452,40 @@ export interface EmbedderOptions extends Omit<
   sockets?: readonly GuestSocket[] | undefined;
   /** Whether directories list their entries by name. */
   sortedReaddir?: boolean | undefined;
+}
+
+/** Options of a guest that suspends: its streams may take their time. */
+export interface SuspendingOptions extends Omit<EmbedderOptions, 'stdin' | 'stdout' | 'stderr'> {
+  suspend: true;
+  /**
+   * As {@link EmbedderOptions.stdin}, or a function that gives promises of all that, an async iterable,
+   * a `ReadableStream` or a `Readable` of Node, of bytes or text: the guest waits for them. A
+   * stream belongs to one guest. What the guest has not read when it ends goes back to a `Readable`
+   * (`unshift`), and is {@link WASI.unreadInput} otherwise. Without `suspend`, such a stream is a
+   * TypeError of the constructor.
+   *
+   * @default 0
+   */
+  stdin?:
+    | EmbedderOptions['stdin']
+    | ((maxBytes: number) => PromiseLike<Bytes | string | null> | Bytes | string | null)
+    | AsyncIterable<Bytes | string>
+    | WebReadable
+    | NodeReadable;
+  /**
+   * As {@link EmbedderOptions.stdout}, or a function that gives a promise, a `WritableStream` or a
+   * `Writable` of Node. A write is done when the stream has taken it. The stream is ended when the
+   * guest ends, and aborted or destroyed when the guest fails.
+   *
+   * @default 1
+   */
+  stdout?:
+    | EmbedderOptions['stdout']
+    | ((chunk: Uint8Array) => PromiseLike<unknown> | void)
+    | WebWritable
+    | NodeWritable;
+  /** As `stdout`. @default 2 */
+  stderr?: SuspendingOptions['stdout'];
 }
 
 export interface FinalizeBindingsOptions {
@@ -440,7 +533,7 @@ export class WASI {
    *   not read and write everything. What it may read and not write is read-only: every call that
    *   would change something there answers errno 69 (rofs).
    */
-  constructor(options?: WASIOptions | EmbedderOptions);
+  constructor(options?: WASIOptions | EmbedderOptions | SuspendingOptions);
 
   /**
    * The 46 functions of WASI preview1, for use as a guest's imports, by their names in the
@@ -528,12 +621,12 @@ export class WASI {
   get stderrTruncated(): boolean | undefined;
 
   /**
-   * Reads a file of a preopen in memory.
+   * Reads a file of a preopen in memory, or of an overlay, changed or not.
    *
    * @param guestPath as the guest would open it: below the preopen with the longest name that the
    *   path begins with, of two with one name the later, as C libraries look it up; links are
    *   followed
-   * @returns a copy of its bytes; `undefined` if the path leads to no file of a preopen in memory
+   * @returns a copy of its bytes; `undefined` if the path leads to no such file
    */
   readFile(guestPath: string): Uint8Array | undefined;
 
@@ -550,8 +643,75 @@ export class WASI {
   /** The same, and what each is. */
   listFiles(options: { withTypes: true }): { path: string; type: 'file' | 'symlink' }[];
 
+  /**
+   * What the guest has changed, sorted by path: in overlays against the directories below them, in
+   * preopens in memory against what they began with. What was renamed is removed at one path and
+   * added at the other. {@link WASI.readFile} has the bytes.
+   *
+   * @throws `ERR_WASI_LIST_TOO_LONG`: as {@link WASI.listFiles}. `ERR_WASI_CHANGES`: the host's
+   *   directory cannot be read.
+   */
+  changes(): Change[];
+
+  /**
+   * Writes what the guest has changed in overlays to the directories below them. Everything is
+   * written beside its place first, and only put there when all of that has succeeded.
+   *
+   * @param guestPath the name of an overlay, or a path in one, to write what is there and below; by
+   *   default all of every overlay over a directory
+   * @returns what was written
+   * @throws `ERR_INVALID_ARG_VALUE`: there is no such overlay, or it lies over an archive.
+   *   `ERR_ACCESS_DENIED`: the permission model lets the process not write there. `ERR_WASI_COMMIT`:
+   *   the host could not, with the errno's name in `reason`, the guest's `path` where it could not,
+   *   and what was written before in `done`, which is mostly nothing.
+   */
+  commit(guestPath?: string): Change[];
+
   /** How often each function was called and for how many nanoseconds, with the option `stats`. */
   stats(): { [name: string]: FunctionStats } | undefined;
+
+  /**
+   * Runs a guest that is a command, as {@link WASI.start} does, for a WASI with `suspend: true`.
+   * While the guest waits, for a clock, a pipe, a socket or a stream, this thread goes on.
+   *
+   * One call of a guest waits at a time. While it waits, other exports may be called and return;
+   * one that would wait as well throws `ERR_WASI_BUSY`.
+   *
+   * @param instance a `WebAssembly.Instance`
+   * @param options `signal` ends a guest that waits at once, and one that computes at its next
+   *   call: the promise rejects with the signal's reason
+   * @returns the exit code. It rejects with what `start` would throw, with what a stream throws, as
+   *   it is, and with an Error `ERR_WASI_CLOSED` if {@link WASI.close} is called while the guest
+   *   waits. It settles when the guest's output streams have ended.
+   * @throws {Error} `ERR_INVALID_STATE`: the WASI was made without `suspend`. `ERR_WASI_WOULD_WAIT`:
+   *   a function of JavaScript stands between the guest and the call that waits.
+   */
+  startAsync(instance: object, options?: { signal?: AbortSignal | undefined }): Promise<number>;
+
+  /**
+   * Prepares a guest that is a reactor, as {@link WASI.initialize} does, likewise.
+   *
+   * @returns `undefined`, or the exit code if `_initialize` called `proc_exit`
+   */
+  initializeAsync(
+    instance: object,
+    options?: { signal?: AbortSignal | undefined },
+  ): Promise<number | void>;
+
+  /**
+   * An export of the guest as a function that may wait.
+   *
+   * @param fn an export of the guest's instance
+   * @returns a function with the same arguments, and a promise of its result. It rejects with what
+   *   the export throws: a {@link WASIExitError} if the guest exits.
+   */
+  promising<A extends any[], R>(fn: (...args: A) => R): (...args: A) => Promise<R>;
+
+  /**
+   * What a guest with `suspend` that has ended had not read of its standard input, if that was a
+   * function or a stream that cannot take it back.
+   */
+  get unreadInput(): Uint8Array | undefined;
 
   /** The same as {@link WASI.close}, for `using wasi = new WASI(...)`. */
   [Symbol.dispose](): void;

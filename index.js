@@ -63,6 +63,7 @@ const kInstance = Symbol('kInstance');
 const kHandle = Symbol('kHandle');
 const kPreopens = Symbol('kPreopens');
 const kSockets = Symbol('kSockets');
+const kOverlays = Symbol('kOverlays');
 /**
  * Whether something of the options works in this thread only: functions, and what watches calls.
  */
@@ -102,6 +103,7 @@ const ATTACHED = {
   isOwnThread: false,
   names: [],
   sockets: undefined,
+  overlays: [],
   isOurs: false,
   lent: undefined,
   suspends: false,
@@ -162,6 +164,7 @@ class WASI {
     this[kGuest] = guest;
     this[kPreopens] = checked.names;
     this[kSockets] = NO_SOCKETS;
+    this[kOverlays] = checked.overlays;
     this[kOwnThread] = checked.isOwnThread;
     this.wasiImport = wasiImport;
     this[kStarted] = false;
@@ -324,15 +327,14 @@ class WASI {
   }
 
   /**
-   * Reads a file of a preopen in memory.
+   * Reads a file of a preopen in memory, or of an overlay.
    *
    * @param {string} guestPath as the guest would open it: `/work/config.json` below a preopen
    *   `/work`
    * @returns {Uint8Array | undefined} a copy of its bytes, if there is such a file
    */
   readFile(guestPath) {
-    const { readFile } = require('./lib/files.js');
-    return readFile(instanceId(this[kHandle]), this[kPreopens], String(guestPath));
+    return trees().readFile(instanceId(this[kHandle]), this[kPreopens], String(guestPath));
   }
 
   /**
@@ -347,9 +349,32 @@ class WASI {
     checkKeys(options, 'options', ['withTypes']);
     const { withTypes = false } = options;
     validateBoolean(withTypes, 'options.withTypes');
-    const files = require('./lib/files.js');
-    const list = withTypes ? files.listTypedFiles : files.listFiles;
-    return list(instanceId(this[kHandle]), this[kPreopens]);
+    return trees().listFiles(instanceId(this[kHandle]), this[kPreopens], withTypes);
+  }
+
+  /**
+   * @returns {{ type: 'added' | 'modified' | 'removed', path: string, kind: 'file' | 'directory' |
+   *   'symlink' }[]} how overlays differ from the directories below them, and preopens in memory
+   *   from what they began with, sorted by path
+   * @throws {Error} `ERR_WASI_LIST_TOO_LONG`: as `listFiles`. `ERR_WASI_CHANGES`: the host's
+   *   directory cannot be read
+   */
+  changes() {
+    return trees().changes(instanceId(this[kHandle]), this[kPreopens]);
+  }
+
+  /**
+   * Writes the changes of overlays to the host's directories below them.
+   *
+   * @param {string} [guestPath] the name of an overlay, or a path in it, if not all is to be
+   *   written
+   * @returns {{ type: string, path: string, kind: string }[]} what was written
+   * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`
+   * @throws {Error} `ERR_WASI_COMMIT`, with what was written in `done`; `ERR_ACCESS_DENIED`
+   */
+  commit(guestPath) {
+    const id = instanceId(this[kHandle]);
+    return trees().commit(id, this[kPreopens], this[kOverlays], guestPath);
   }
 
   /**
@@ -449,6 +474,11 @@ function reactorOf(wasi, instance) {
     validateFunction(_initialize, 'instance.exports._initialize');
   }
   return _initialize;
+}
+
+/** Loaded when it is first used. */
+function trees() {
+  return require('./lib/trees.js');
 }
 
 // As described in index.d.ts. What they need is loaded when they are first called.

@@ -20,7 +20,7 @@ export interface ThreadsOptions {
  * environment of `wasi`. The calling thread stays free.
  *
  * @returns the exit code: 0 when `_start` returns, or what any thread gave to `proc_exit`. It
- *   rejects with the error of a trap in any thread, as `run` does. Either ends all threads,
+ *   rejects with the error of a trap in any thread, with its class. Either ends all threads,
  *   and the promise settles when they have ended. A thread that does not end in 10 seconds (on Bun
  *   and Deno, which cannot end one that computes: in 1 second) is left behind; it keeps no process
  *   from ending.

@@ -32,10 +32,11 @@ const DEFAULT_MAX_THREADS = 64;
  *   to start more fails in the guest with errno 6 (again). Default: 64
  * @param {WebAssembly.Memory} [options.memory] the shared memory; by default a new one of the size
  *   that the module asks for
+ * @param {object} [watched] what the command line does in each thread: see lib/cli-imports.js
  * @returns {Promise<number>} the exit code: 0 when `_start` returns, or what any thread gave to
  *   `proc_exit`. It rejects with the error of a trap in any thread. Either ends all threads.
  */
-async function runThreads(wasi, wasm, options = {}) {
+async function runThreads(wasi, wasm, options = {}, watched = undefined) {
   validateObject(options, 'options');
   checkKeys(options, 'options', ['maxThreads', 'memory']);
   const { maxThreads = DEFAULT_MAX_THREADS } = options;
@@ -57,7 +58,7 @@ async function runThreads(wasi, wasm, options = {}) {
   }
 
   const { startThreads } = require('./lib/thread-group.js');
-  const threads = startThreads(wasi, { module, memory, memoryImport, maxThreads });
+  const threads = startThreads(wasi, { module, memory, memoryImport, maxThreads, watched });
   try {
     return await threads.done;
   } finally {

@@ -92,8 +92,9 @@ test('require and import give the same class', () => {
 test('the prototype has the methods of all versions of Node.js, and our own', () => {
   const nodes = ['finalizeBindings', 'start', 'initialize', 'getImportObject'];
   const collected = ['stdout', 'stderr', 'stdoutTruncated', 'stderrTruncated'];
+  const files = ['readFile', 'listFiles', 'changes', 'commit'];
   const suspending = ['startAsync', 'initializeAsync', 'promising', 'unreadInput'];
-  const ours = ['close', 'sockets', ...collected, 'readFile', 'listFiles', 'stats', ...suspending];
+  const ours = ['close', 'sockets', ...collected, ...files, 'stats', ...suspending];
   const names = [...nodes, ...ours];
   assert.deepEqual(Object.getOwnPropertyNames(WASI.prototype), ['constructor', ...names]);
   const dispose = Symbol.dispose ?? Symbol.for('nodejs.dispose');

@@ -3,7 +3,16 @@
 
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -55,6 +64,10 @@ const opening = (rights) =>
   `(call $open (i32.const 3) (i32.const 0) (i32.const 120) (i32.const 1) (i32.const 0)
      (i64.const ${rights}) (i64.const 0) (i32.const 0) (i32.const 12))`;
 
+const DATA = MEMORY.slice(MEMORY.indexOf('(data'));
+const THREADS = `${IMPORTS} (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+  (import "env" "memory" (memory 1 2 shared)) (export "memory" (memory 0)) ${DATA}`;
+
 const PROGRAMS = {
   hello: command(line),
   seven: command(`${line} (call $exit (i32.const 7))`),
@@ -105,8 +118,23 @@ const PROGRAMS = {
     (func (export "_start"))`,
   'threads-unshared': `(import "wasi" "thread-spawn" (func (param i32) (result i32)))
     (func (export "_start")) (func (export "wasi_thread_start"))`,
+  'threads-own': `(import "wasi" "thread-spawn" (func (param i32) (result i32)))
+    (import "env" "memory" (memory 1 2)) (func (export "_start"))
+    (func (export "wasi_thread_start") (param i32 i32))`,
   'threads-more': `(import "wasi" "thread-spawn" (func (param i32) (result i32))) (import "env" "f" (func))
     (import "env" "memory" (memory 1 2 shared)) (func (export "_start")) (func (export "wasi_thread_start"))`,
+  // The thread opens a file and writes to it by a call that nobody gives; the main thread waits.
+  'threads-work': `${THREADS} (import "env" "none" (func $none))
+    (func (export "wasi_thread_start") (param i32 i32)
+      (drop ${opening(2)})
+      (drop (call $read (i32.load (i32.const 12)) (i32.const 16) (i32.const 1) (i32.const 8)))
+      ${line} (call $none))
+    (func (export "_start") ${line} (drop (call $spawn (i32.const 0)))
+      (drop (memory.atomic.wait32 (i32.const 60000) (i32.const 0) (i64.const -1))))`,
+  'threads-yes': `${THREADS}
+    (func (export "wasi_thread_start") (param i32 i32) (loop $ever ${line} (br $ever)))
+    (func (export "_start") (drop (call $spawn (i32.const 0)))
+      (drop (memory.atomic.wait32 (i32.const 60000) (i32.const 0) (i64.const -1))))`,
   threads: `(import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
     (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
     (import "env" "memory" (memory 1 2 shared)) (export "memory" (memory 0))
@@ -185,6 +213,19 @@ test('a program comes from stdin, and stdin from where it shall', () => {
   assert.equal(cli(['--stdin', 'data/f', 'cat.wasm'], { input: 'a pipe' }).stdout, 'of the host');
   assert.equal(cli(['-'], { input: readFileSync(join(dir, 'cat.wasm')) }).stdout, '');
   if (onWindows) return;
+  // Files, the null device, and what has no end.
+  const fd = openSync(join(dir, 'data', 'f'), 'r');
+  assert.equal(
+    cli(['cat.wasm'], { stdio: [fd, 'pipe', 'pipe'], input: undefined }).stdout,
+    'of the host',
+  );
+  closeSync(fd);
+  for (const stdin of ['ignore', openSync('/dev/null', 'r')]) {
+    const result = cli(['cat.wasm'], { stdio: [stdin, 'pipe', 'pipe'], input: undefined });
+    assert.deepEqual([result.status, result.stdout], [0, '']);
+  }
+  says(['/dev/zero'], 2, /no WebAssembly: it begins with/);
+  says(['/dev/null'], 2, /no WebAssembly: it is empty/);
   const closed = spawnSync(
     '/bin/sh',
     ['-c', '"$@" <&-', 'sh', process.execPath, CLI, 'hello.wasm'],
@@ -206,7 +247,7 @@ test('directories have names, and can be read-only or in memory', () => {
 });
 
 test('what is no core module, or one for something else, is named in one line', () => {
-  says(['component'], 2, /component.*run it with wasmtime/);
+  says(['component'], 2, /component.*npm install @bytecodealliance\/jco/);
   says(['text.wat'], 2, /text.*wat2wasm/);
   says(['packed.wasm.gz'], 2, /compressed: gunzip/);
   says(['empty'], 2, /empty/);
@@ -222,14 +263,15 @@ test('what is no core module, or one for something else, is named in one line', 
   says(['both.wasm'], 2, /preview1 and wasi_unstable/);
   says(['reactor.wasm'], 2, /a reactor: .*--invoke NAME: add, half, trap$/m);
   says(['mixed.wasm'], 2, /_start and _initialize/);
-  says(['--stats', 'threads.wasm'], 2, /threads, which --trace and --stats cannot watch/);
   says(['--invoke', 'wasi_thread_start', 'threads.wasm'], 2, /starts threads/);
 });
 
 test('what cannot run as it is made says so before it runs', () => {
   says(['no-memory.wasm'], 2, /exports no memory.*export it as "memory"/);
-  says(['threads-unshared.wasm'], 2, /starts threads: it may import/);
-  says(['--unknown-imports', 'trap', 'threads-more.wasm'], 2, /starts threads: it may import/);
+  for (const name of ['threads-unshared', 'threads-own']) {
+    says([`${name}.wasm`], 2, /starts threads, for which it must import .* shared memory/);
+  }
+  says(['threads-more.wasm'], 2, /threads-more.wasm imports what is not there: env\.f/);
 });
 
 test('a name that the program chose cannot speak to the terminal', () => {
@@ -298,9 +340,14 @@ test('each wrong usage is one line with the right form and code 2, and nothing i
     [['--dir', 'data::/x/', '--mem-dir', '/x', 'hello.wasm'], /two directories/],
     [['--env', '=', 'hello.wasm'], /no name: --env NAME/],
     [['--env', 'WASI_RS_NO_SUCH', 'hello.wasm'], /--env WASI_RS_NO_SUCH=VALUE/],
+    [['--env', 'toString', 'hello.wasm'], /--env toString=VALUE/],
+    [['--env', '__proto__', 'hello.wasm'], /--env __proto__=VALUE/],
     [['--env', 'A=1', '--env', 'A=2', 'hello.wasm'], /twice/],
     [['--stdin', 'none', 'hello.wasm'], /--stdin none: no such file/],
     [['--stdin', '-', '-'], /--stdin FILE/],
+    [['--stdin', 'data', 'hello.wasm'], /--stdin data: is a directory: --stdin FILE/],
+    [['a\nb'], /wasi-rs: a\?b: no such file$/m],
+    [['--dir', 'a\x1b[31m', 'hello.wasm'], /a\?\[31m: no such directory$/m],
     [['--timeout', 'soon', 'hello.wasm'], /--timeout 500ms, 5s or 2m/],
     [['--timeout', '5h', 'hello.wasm'], /--timeout 500ms/],
     [['--timeout', '-5', 'hello.wasm'], /--timeout 500ms/],
@@ -361,7 +408,7 @@ test('inspect says what a file is, and what it would need', () => {
   );
   assert.match(text('unknown.wasm'), /runs: no, .*env\.one, env\.t\?wo/);
   assert.match(text('unstable.wasm'), /wasi_unstable/);
-  assert.match(text('component'), /^kind: component\n.*wasmtime/);
+  assert.match(text('component'), /^kind: component\n.*jco/);
   assert.match(text('page'), /^kind: other/);
 });
 
@@ -440,9 +487,29 @@ test('traces read like those of strace', () => {
   });
   assert.equal(stdout, '0123456789'.repeat(5));
   assert.equal(stderr, 'fd_write(1<stdout>, "01234567890123456789012345678901"..., 50) = 50\n');
-  assert.deepEqual(cli(['--trace', 'seven.wasm']).stderr.split('\n').slice(0, 1), [
+  assert.deepEqual(cli(['--trace', 'seven.wasm']).stderr.split('\n'), [
     'fd_write(1<stdout>, "line\\n", 5) = 5',
+    'proc_exit(7) = ?',
+    '',
   ]);
+});
+
+test('threads are watched as the main one is', { skip: onWindows }, () => {
+  const options = ['--unknown-imports', 'trap', '--dir', 'data::/d'];
+  const traced = cli([...options, '--trace', 'threads-work.wasm']);
+  assert.deepEqual([traced.status, traced.stdout], [134, 'line\nline\n']);
+  assert.deepEqual(traced.stderr.split('\n').slice(0, 4), [
+    'fd_write(1<stdout>, "line\\n", 5) = 5',
+    '[thread 1] path_open(3</d>, 0, "f", 0, fd_read, 0, 0) = 4',
+    '[thread 1] fd_read(4</d/f>, "of the host", 11) = 11',
+    '[thread 1] fd_write(1<stdout>, "line\\n", 5) = 5',
+  ]);
+  assert.match(traced.stderr, /trapped: RuntimeError: env\.none is not there/);
+  const counted = cli([...options, '--stats', 'threads-work.wasm']);
+  assert.match(counted.stderr, /^fd_write +2 calls +\d+ ns$/m);
+  const late = cli(['--stats', '--timeout', '2s', 'threads-yes.wasm'], { maxBuffer: 1 << 28 });
+  assert.equal(late.status, 124);
+  assert.match(late.stderr, /^fd_write +\d+ calls +\d+ ns$/m);
 });
 
 test('what --trace knows is what there is', () => {
@@ -479,8 +546,18 @@ const shell = (script, ...args) =>
   });
 
 test('a program whose reader has gone ends with 141', { skip: onWindows }, () => {
-  const { stdout, stderr } = shell('"$@" | head -n 2; echo ${PIPESTATUS[0]}', 'yes.wasm');
-  assert.deepEqual([stdout, stderr], ['line\nline\n141\n', '']);
+  for (const name of ['yes', 'threads-yes']) {
+    const { stdout, stderr } = shell('"$@" | head -n 2; echo ${PIPESTATUS[0]}', `${name}.wasm`);
+    assert.deepEqual([stdout, stderr], ['line\nline\n141\n', ''], name);
+  }
+  // A trace shows the call that found it out.
+  const { stdout, stderr } = shell(
+    '"$@" 2>trace-of-yes.txt | head -n 1; echo ${PIPESTATUS[0]}; tail -n 1 trace-of-yes.txt',
+    '--trace',
+    'yes.wasm',
+  );
+  assert.match(stdout, /^line\n141\nfd_write\(1<stdout>, "line\\n", 5\) = -1 pipe \(64\)\n$/);
+  assert.equal(stderr, '');
 });
 
 test('200 MB go through a pipe whole, to a reader that is slow', { skip: onWindows }, () => {
@@ -532,6 +609,57 @@ test('a terminal is its input, and Ctrl-C there ends it', { skip: noTerminal }, 
   });
   assert.deepEqual([stdout, stderr], ['exit 0\nstopped True\nsignal 2\n', '']);
 });
+
+// What a user does in a shell: Ctrl-Z, fg, Ctrl-C, and what the shell then says of it.
+const SHELL = `
+import os, pty, select, sys, time
+pid, fd = pty.fork()
+if pid == 0:
+    os.environ['PS1'] = 'ready$ '
+    os.execvp('bash', ['bash', '--norc', '--noprofile', '-i'])
+seen = b''
+def until(text):
+    global seen
+    end = time.time() + 50
+    while text not in seen:
+        if time.time() > end: sys.exit('no %r in %r' % (text, seen))
+        if select.select([fd], [], [], 1)[0]: seen += os.read(fd, 4096)
+    seen = seen[seen.index(text) + len(text):]
+until(b'ready$ ')
+os.write(fd, ("'" + "' '".join(sys.argv[1:]) + "'\\n").encode())
+until(b'line\\r\\n')
+for _ in range(2):
+    os.write(fd, b'\\x1a')
+    until(b'Stopped')
+    until(b'ready$ ')
+    os.write(fd, b'fg\\n')
+    until(b'loop.wasm')
+    time.sleep(0.2)
+os.write(fd, b'\\x03')
+until(b'ready$ ')
+os.write(fd, b'echo code $?\\n')
+until(b'code 130')
+os.write(fd, b'exit\\n')
+os.waitpid(pid, 0)
+print('done')
+`;
+
+test(
+  'a shell stops it by Ctrl-Z, goes on by fg and ends it by Ctrl-C',
+  { skip: noTerminal },
+  () => {
+    for (const options of [[], ['--timeout', '5m']]) {
+      const args = ['-c', SHELL, process.execPath, CLI, ...options, 'loop.wasm'];
+      const { stdout, stderr } = spawnSync('python3', args, {
+        cwd: dir,
+        env,
+        encoding: 'utf8',
+        timeout: 2 * LIMIT,
+      });
+      assert.deepEqual([stdout, stderr], ['done\n', '']);
+    }
+  },
+);
 
 test('signals end it as they end any program', { skip: onWindows }, async () => {
   for (const name of ['SIGINT', 'SIGTERM']) {

@@ -47,15 +47,19 @@ test('there are the pages that a reader looks for', () => {
       'api',
       'cli',
       'coming-from',
+      'components',
       'embedding',
+      'filesystems',
       'limits',
       'migration',
       'platforms',
       'preview1',
       'recipes',
+      'run',
       'sandbox',
       'sockets',
       'threads',
+      'waiting',
     ].filter((name) => !pages.includes(`docs/${name}.md`)),
     [],
   );
@@ -65,7 +69,12 @@ for (const page of pages) {
   for (const [index, { language, isTools, code, line }] of blocksOf(read(page)).entries()) {
     // Blocks of a recipe are run by scripts/test-recipes.mjs, which fetches what they need.
     if (isTools) continue;
-    test(`${page}: block ${index + 1} (${language}), line ${line}`, () => {
+    // A guest that suspends takes JSPI.
+    const skip =
+      language === 'js' && code.includes('suspend: true') && !WebAssembly.Suspending
+        ? 'JSPI is there from Node.js 24 on'
+        : false;
+    test(`${page}: block ${index + 1} (${language}), line ${line}`, { skip }, () => {
       const check = { js: runScript, console: runConsole, text: () => {} }[language];
       assert.ok(check, `a block is js, console or text, not '${language}'`);
       withFolder((folder) => check(code, folder));
@@ -159,6 +168,7 @@ function withFolder(use) {
     copyFileSync(join(root, 'demo/demo.wasm'), join(folder, 'demo.wasm'));
     copyFileSync(join(root, 'demo/demo.wasm'), join(folder, 'program.wasm'));
     copyFileSync(join(root, 'demo/report.wasm'), join(folder, 'report.wasm'));
+    copyFileSync(join(root, 'demo/sleeper.wasm'), join(folder, 'sleeper.wasm'));
     copyFileSync(join(root, '__test__/guests/reactor.wasm'), join(folder, 'reactor.wasm'));
     copyFileSync(
       join(root, '__test__/guests/servers/http-blocking.wasm'),
@@ -300,12 +310,19 @@ test('docs/cli.md has the options of the command line, and each is explained', (
   assert.deepEqual(options(table.join('\n')), options(stdout));
 });
 
-test('docs/limits.md has a row for each limit that there is', () => {
-  const [, declared] = read('index.d.ts').split(/limits\?:\s*\|\s*\{/);
+/** The options of an interface of index.d.ts, nested ones included. */
+function optionsOf(name) {
+  const [, declared] = read('index.d.ts').split(new RegExp(`export interface ${name}\\b`));
   const names = Array.from(
-    declared.slice(0, declared.indexOf('\n      }')).matchAll(/^ {8}(\w+)\?:/gm),
-    ([, name]) => name,
+    declared.slice(0, declared.indexOf('\n}')).matchAll(/^ +(\w+)\?:/gm),
+    ([, option]) => option,
   );
+  assert.ok(names.length > 0, name);
+  return names;
+}
+
+test('docs/limits.md has a row for each limit that there is', () => {
+  const names = [...optionsOf('Limits'), ...optionsOf('ModuleLimits')];
   assert.ok(names.includes('openFiles') && names.includes('memoryBytes'));
   const rows = Array.from(
     read('docs/limits.md').matchAll(/^\|[^|]*\| `limits\.(\w+)` \|/gm),
@@ -315,13 +332,21 @@ test('docs/limits.md has a row for each limit that there is', () => {
 });
 
 test('the options beyond those of Node are all explained', () => {
-  const [, declared] = read('index.d.ts').split('export interface EmbedderOptions');
-  const names = Array.from(
-    declared.slice(0, declared.indexOf('\n}')).matchAll(/^ +(\w+)\?:/gm),
-    ([, name]) => name,
-  );
+  const names = [
+    ...optionsOf('EmbedderOptions'),
+    ...optionsOf('CommonRunOptions'),
+    ...optionsOf('RunOptions'),
+    ...optionsOf('SpawnOptions'),
+    ...optionsOf('PoolOptions'),
+  ];
   assert.ok(names.includes('limits') && names.includes('timeoutMs'));
-  const text = ['README.md', 'docs/embedding.md', 'docs/limits.md', 'docs/sandbox.md']
+  const text = [
+    'README.md',
+    'docs/embedding.md',
+    'docs/limits.md',
+    'docs/run.md',
+    'docs/sandbox.md',
+  ]
     .map(read)
     .join('\n');
   assert.deepEqual(

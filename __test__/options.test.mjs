@@ -88,7 +88,6 @@ test('a key that an object of ours does not have is an error with a guess', asyn
     [{ preopens: { '/d': { ...dir, read_only: true } } }, "preopens['/d'].read_only", 'readOnly'],
     [{ preopens: { '/d': { ...dir, maxBytes: 1 } } }, "preopens['/d'].maxBytes"],
     [{ preopens: { '/d': { ...dir, symlink: 'deny' } } }, "preopens['/d'].symlink", 'symlinks'],
-    [{ preopens: { '/d': { ...dir, memory: {} } } }, "preopens['/d'].memory"],
     [{ preopens: { '/d': { file: 'x', create: true } } }, "preopens['/d'].create"],
     [{ preopens: { '/d': { memory: {}, maxbytes: 1 } } }, "preopens['/d'].maxbytes", 'maxBytes'],
     [{ limits: { maxOpenFiles: 3 } }, 'limits.maxOpenFiles', 'openFiles'],
@@ -106,6 +105,8 @@ test('a key that an object of ours does not have is an error with a guess', asyn
       return true;
     });
   }
+  const both = { code: 'ERR_INVALID_ARG_VALUE', message: /must not have both 'path' and 'memory'/ };
+  assert.throws(make({ preopens: { '/d': { ...dir, memory: {} } } }), both);
   const unknown = { code: 'ERR_INVALID_ARG_VALUE', message: /did you mean 'timeoutMs'\?/ };
   await assert.rejects(run(new Uint8Array(), { timeout: 5 }), unknown);
   const other = { code: 'ERR_INVALID_ARG_VALUE' };
@@ -501,7 +502,7 @@ test('an object that is no preopen says which there are', () => {
       name: 'TypeError',
       code: 'ERR_INVALID_ARG_VALUE',
       message:
-        /^The property 'options.preopens\['\/d'\]' must be a path or have one of 'path', 'file' and 'memory'\./,
+        /^The property 'options.preopens\['\/d'\]' must be a path or have one of 'path', 'file', 'memory', 'tar' and 'fs'\./,
     });
   }
   // As Node has it, what says which text it stands for is that.

@@ -67,13 +67,21 @@ const RAN = '2\n[demo]\n[one]\nok\nexit code 0\n';
 describe('the package', () => {
   it('holds what a user needs, and nothing else', () => {
     const expected =
-      /^(((bin|lib)\/)?[\w-]+\.js|[\w-]+\.d\.ts|package\.json|README\.md|LICENSE|THIRD-PARTY\.md|wasi-rs\.[\w-]+\.node)$/;
+      /^(((bin|lib)\/)?[\w-]+\.js|[\w-]+\.d\.ts|package\.json|README\.md|LICENSE|(THIRD-PARTY|CHANGELOG|docs\/[\w-]+)\.md|wasi-rs\.[\w-]+\.node)$/;
     const files = project.files();
     assert.deepEqual(
       files.filter((name) => !expected.test(name)),
       [],
     );
-    for (const name of ['LICENSE', 'README.md', 'THIRD-PARTY.md', 'index.js', 'index.d.ts']) {
+    for (const name of [
+      'LICENSE',
+      'README.md',
+      'CHANGELOG.md',
+      'docs/sockets.md',
+      'THIRD-PARTY.md',
+      'index.js',
+      'index.d.ts',
+    ]) {
       assert.ok(files.includes(name), name);
     }
     // binding.js is a part of index.js.

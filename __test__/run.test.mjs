@@ -94,7 +94,7 @@ test('what is no program is a typed error that says what to do', async () => {
     [new Response('', { status: 404 }), Error, 'ERR_WASI_FETCH', /404/],
     [Buffer.from('none'), CompileError, 'ERR_WASI_MODULE', /no WebAssembly/],
     [new Uint8Array(), CompileError, 'ERR_WASI_MODULE', /empty/],
-    [component, CompileError, 'ERR_WASI_MODULE', /component.*wasm32-wasip1/],
+    [component, CompileError, 'ERR_WASI_MODULE', /component.*jco/],
     [Buffer.from('(module)'), CompileError, 'ERR_WASI_MODULE', /text.*wat2wasm/],
     [command('drop'), CompileError, undefined, /./],
     [undefined, TypeError, 'ERR_INVALID_ARG_TYPE', /a path, a URL/],

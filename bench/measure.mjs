@@ -36,7 +36,7 @@ const READING = 0x0820_00a6n;
 /**
  * @typedef {object} Job
  * @property {'wasi-rs' | 'node:wasi'} implementation
- * @property {string} root the checkout
+ * @property {string} root the package
  * @property {string} folder the prepared folder
  * @property {string} wasm the guest
  * @property {Record<string, number>} descriptors

@@ -1,11 +1,12 @@
 // The processes that measure.
 import { spawn, spawnSync } from 'node:child_process';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { fail, requireCargo, root, run } from '../scripts/process.mjs';
+import { makePackage } from '../scripts/package.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 /** A row that says nothing for so long (ms) hangs. */
@@ -65,9 +66,10 @@ export function buildNative() {
  */
 export async function measure(how, job) {
   const found = new Map();
+  const measured = { ...job, root: await publishedPackage() };
   let names = job.names;
   while (names.length > 0) {
-    const { lines, end } = await once(how, { ...job, names });
+    const { lines, end } = await once(how, { ...measured, names });
     let begun;
     for (const line of lines) {
       if (line.begin) begun = line.begin;
@@ -90,7 +92,7 @@ export async function measure(how, job) {
 function once({ node, flags, native }, job) {
   const jobPath = join(job.folder, 'job.json');
   const pipes = native !== undefined;
-  writeFileSync(jobPath, JSON.stringify({ ...job, root, pipes }));
+  writeFileSync(jobPath, JSON.stringify({ ...job, pipes }));
   const command = [node, ...flags, join(here, 'measure.mjs'), jobPath];
   const [program, ...args] = pipes ? [native, 'with-pipes', ...command] : command;
   return new Promise((resolve) => {
@@ -133,8 +135,26 @@ export function measureNative(native, folder, budget, names) {
   return new Map(lines.map((line) => line.split('\t')).map(([name, ns]) => [name, Number(ns)]));
 }
 
+/** @returns {string | undefined} the name of the addon in the checkout */
+function addonName() {
+  return readdirSync(root).find((name) => name.endsWith('.node'));
+}
+
 /** Fails with one line if the addon was not built. */
 export function requireAddon() {
-  if (!readdirSync(root).some((name) => name.endsWith('.node')))
-    fail('the addon is not built: run `npm run setup`');
+  if (addonName() === undefined) fail('the addon is not built: run `npm run setup`');
+}
+
+let published;
+
+/** @returns {Promise<string>} the folder of the package as it is published, with the addon in it */
+export function publishedPackage() {
+  published ??= (async () => {
+    const folder = join(root, 'target', 'bench', 'package');
+    const name = addonName();
+    await makePackage(folder);
+    copyFileSync(join(root, name), join(folder, name));
+    return folder;
+  })();
+  return published;
 }

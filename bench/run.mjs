@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { fail, say } from '../scripts/process.mjs';
+import { fail, run, say } from '../scripts/process.mjs';
 import { measureRows } from './measurement.mjs';
 import { buildNative, machine, requireAddon, versionOf } from './processes.mjs';
 import { OVERHEAD_AIM, rows } from './rows.mjs';
@@ -17,7 +17,9 @@ const HELP = `usage: npm run bench -- [options]
   --json FILE       write the figures
   --plot FILE       draw the ratios as SVG
   --check           compare with the committed ratios and print what got worse
-  --update          make the ratios of this run the committed ones`;
+  --update          make the ratios of this run the committed ones
+  --start, --instances, --threads
+                    instead of the table: whole processes, instances, two threads (whole.mjs)`;
 
 /** A ratio this many times the committed one got worse: less is noise. */
 const NOISE = 1.15;
@@ -28,6 +30,11 @@ const options = readOptions();
 if (options.help) {
   console.log(HELP);
   process.exit();
+}
+const whole = ['start', 'instances', 'threads'].filter((name) => options[name]);
+if (whole.length > 0) {
+  const script = fileURLToPath(new URL('whole.mjs', import.meta.url));
+  process.exit(run(process.execPath, [script, ...whole, '--node', options.node]) ? 0 : 1);
 }
 const rounds = Number(options.rounds);
 if (!(Number.isInteger(rounds) && rounds > 0)) fail('--rounds has to be a whole number above 0');
@@ -80,6 +87,9 @@ function readOptions() {
         plot: { type: 'string' },
         check: { type: 'boolean' },
         update: { type: 'boolean' },
+        start: { type: 'boolean' },
+        instances: { type: 'boolean' },
+        threads: { type: 'boolean' },
         help: { type: 'boolean' },
       },
     }).values;

@@ -4,7 +4,8 @@
 // the web's streams and Node's. A source and a sink have the same few methods, whatever is behind
 // them.
 //
-// A source: `pull(size)` gives bytes, `null` at the end, or a promise of either; `giveBack(bytes)`
+// A source: `pull(size)` gives bytes, `null` at the end, or a promise, of whose value `bytesOf`
+// makes either; `giveBack(bytes)`
 // is told of what was not read, says whether the stream has taken it, and lets the stream go.
 // A sink: `write(bytes)` gives a promise if the stream has not taken all of it; `end()` and
 // `abort(reason)` let it go. `letGo()` of both leaves the stream as it was.
@@ -19,10 +20,11 @@ const isThenable = (value) =>
   value !== null &&
   typeof value.then === 'function';
 
-/** The streams that a guest has: two guests never share one. */
-const taken = new WeakSet();
+/** The streams that guests read, and those that they write: two guests never share one. */
+const sources = new WeakSet();
+const sinks = new WeakSet();
 
-function take(stream, name) {
+function take(taken, stream, name) {
   if (taken.has(stream)) throw wrongValue(name, 'must not be in use by another guest', stream);
   taken.add(stream);
 }
@@ -46,7 +48,11 @@ class FunctionSource {
   pull(size) {
     const give = this.#give;
     const given = give(size);
-    return isThenable(given) ? Promise.resolve(given).then(inputOf) : inputOf(given);
+    return isThenable(given) ? Promise.resolve(given) : inputOf(given);
+  }
+
+  bytesOf(value) {
+    return inputOf(value);
   }
 
   giveBack() {
@@ -84,8 +90,12 @@ class IterableSource {
     }
   }
 
+  bytesOf(bytes) {
+    return bytes;
+  }
+
   letGo() {
-    taken.delete(this.#iterable);
+    sources.delete(this.#iterable);
   }
 
   giveBack() {
@@ -131,8 +141,12 @@ class WebSource {
     }
   }
 
+  bytesOf(bytes) {
+    return bytes;
+  }
+
   letGo() {
-    taken.delete(this.#stream);
+    sources.delete(this.#stream);
     this.#reader.releaseLock();
   }
 
@@ -205,9 +219,13 @@ class NodeSource {
     return undefined;
   }
 
+  bytesOf(bytes) {
+    return bytes;
+  }
+
   letGo() {
     const stream = this.#stream;
-    taken.delete(stream);
+    sources.delete(stream);
     this.#look = ignore;
     stream.off('readable', this.#onReadable);
     stream.off('end', this.#onEnd);
@@ -289,7 +307,7 @@ class WebSink {
   }
 
   letGo() {
-    taken.delete(this.#stream);
+    sinks.delete(this.#stream);
     this.#writer.releaseLock();
   }
 }
@@ -349,7 +367,7 @@ class NodeSink {
   }
 
   letGo() {
-    taken.delete(this.#stream);
+    sinks.delete(this.#stream);
     this.#failed = ignore;
     // The event of an error that is on its way must find somebody.
     setImmediate(() => {
@@ -379,19 +397,19 @@ function takeStreams({ stdin, stdout, stderr }) {
     if (typeof stdin === 'function') {
       source = new FunctionSource(stdin);
     } else if (stdin !== undefined) {
-      take(stdin, 'options.stdin');
+      take(sources, stdin, 'options.stdin');
       source = keep(new SOURCES[inputKind(stdin)](stdin));
     }
-    const sink = (stream, name) => {
+    const sinkOf = (stream, name) => {
       if (stream === undefined) return undefined;
       if (typeof stream === 'function') return new FunctionSink(stream);
-      take(stream, name);
+      take(sinks, stream, name);
       return keep(new SINKS[outputKind(stream)](stream));
     };
-    const output = sink(stdout, 'options.stdout');
+    const output = sinkOf(stdout, 'options.stdout');
     // Both may go to one stream of this guest.
     const isOne = stderr !== undefined && stderr === stdout && output !== undefined;
-    return { source, sinks: [, output, isOne ? output : sink(stderr, 'options.stderr')] };
+    return { source, sinks: [, output, isOne ? output : sinkOf(stderr, 'options.stderr')] };
   } catch (error) {
     for (const stream of made) stream.letGo();
     throw error;

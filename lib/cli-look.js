@@ -86,19 +86,14 @@ function check(what, { exports }, options, name) {
     return;
   }
   if (kind === 'threads') {
-    if (what.version === 'unstable' || what.memory === undefined || unknown.length > 0) {
+    if (what.version === 'unstable' || what.memory?.type?.shared !== true) {
       throw new UsageError(
-        `${name} starts threads: it may import preview1, thread-spawn and one shared memory only`,
+        `${name} starts threads, for which it must import preview1 and one shared memory`,
       );
     }
     if (!functions.includes('_start') || !functions.includes('wasi_thread_start')) {
       throw new UsageError(
         `${name} starts threads, but does not export _start and wasi_thread_start`,
-      );
-    }
-    if (options.trace !== undefined || options.stats) {
-      throw new UsageError(
-        `${name} starts threads, which --trace and --stats cannot watch: leave them out`,
       );
     }
   } else if (!functions.includes('_start')) {

@@ -4,16 +4,18 @@
 // says the right form.
 
 const { basename } = require('node:path');
+const { printable } = require('./printable.js');
 
 const HELP = `Usage: wasi-rs [run] [options] PROGRAM.wasm [argument...]
        wasi-rs inspect FILE.wasm
-
 Runs a WASI program, which sees only what it is given. - reads it from stdin.
 
   --dir HOST[::GUEST][:ro]  a directory, as GUEST or as HOST; :ro to read
+  --overlay HOST[::GUEST]   a directory whose changes stay in memory
+  --changes                 prints the changes of overlays to stderr at the end
   --mem-dir GUEST           an empty directory in memory, gone at the end
-  --listen ADDRESS[:block]  127.0.0.1:80, [::1]:80 or /path; :block: it waits
   --tar FILE::GUEST         what a tar archive holds, to read; gzip too
+  --listen ADDRESS[:block]  127.0.0.1:80, [::1]:80 or /path; :block: it waits
   --env NAME[=VALUE]        a variable; without a value, that of this process
   --inherit-env             all variables of this process
   --argv0 NAME              what the program is told that it is called
@@ -27,9 +29,7 @@ Runs a WASI program, which sees only what it is given. - reads it from stdin.
   --trace-file FILE         prints them to a file instead
   --stats                   prints calls and time of each function at the end
   -h, --help, -V, --version
-
-Exit codes: the program's; 124 timeout, 134 trap, 137 memory, 141 nobody reads
-its stdout, 2 nothing was run.`;
+Exit: the program's; 2 nothing run, 124 timeout, 134 trap, 137 memory, 141 pipe`;
 
 /**
  * What an option takes: nothing, a value as the message names it, or one that may be left out
@@ -37,6 +37,8 @@ its stdout, 2 nothing was run.`;
  */
 const OPTIONS = {
   dir: { value: 'HOST[::GUEST][:ro]', many: true },
+  overlay: { value: 'HOST[::GUEST]', many: true },
+  changes: {},
   'mem-dir': { value: 'GUEST', many: true },
   listen: { value: 'ADDRESS[:block]', many: true },
   tar: { value: 'FILE::GUEST', many: true },
@@ -59,8 +61,12 @@ const SHORT = { '-h': 'help', '-V': 'version' };
 const MILLISECONDS = { ms: 1, s: 1000, m: 60_000 };
 const BYTES = { k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };
 
-/** What is wrong with what was asked for: nothing was run. */
-class UsageError extends Error {}
+/** What is wrong with what was asked for: nothing was run. Its message is one line. */
+class UsageError extends Error {
+  constructor(message) {
+    super(printable(message));
+  }
+}
 
 /**
  * @param {string[]} argv
@@ -157,6 +163,7 @@ function distance(one, other) {
 
 function asked(values, program, args, functions, environment) {
   const directories = (values.dir ?? []).map(directory);
+  directories.push(...(values.overlay ?? []).map(overlay));
   const memoryDirectories = (values['mem-dir'] ?? []).map((guest) => ({ guest }));
   const archives = (values.tar ?? []).map(archive);
   const seen = new Set();
@@ -185,6 +192,7 @@ function asked(values, program, args, functions, environment) {
     directories,
     memoryDirectories,
     sockets: (values.listen ?? []).map(listener),
+    changes: values.changes === true,
     archives,
     env: variables(values, environment),
     stdin: values.stdin,
@@ -237,6 +245,20 @@ function listener(text) {
   return { host, port, nonblock };
 }
 
+/** HOST[::GUEST] */
+function overlay(text) {
+  const form = '--overlay HOST[::GUEST]';
+  const [host, guest = host, ...more] = text.split('::');
+  if (host === '' || guest === '' || more.length > 0) {
+    throw new UsageError(`--overlay ${text} names no directory: ${form}`);
+  }
+  const mode = /:(ro|rw|wo|r|w|RO)$/.exec(guest);
+  if (mode) {
+    throw new UsageError(`--overlay ${text} ends in ${mode[0]}, and is never changed: ${form}`);
+  }
+  return { host, guest, readOnly: false, overlay: true, text };
+}
+
 /** FILE::GUEST */
 function archive(text) {
   const [file, guest, ...more] = text.split('::');
@@ -253,7 +275,9 @@ function variables({ env: texts = [], 'inherit-env': inherits }, environment) {
     const name = at < 0 ? text : text.slice(0, at);
     if (name === '') throw new UsageError(`--env ${text} has no name: --env NAME[=VALUE]`);
     if (Object.hasOwn(own, name)) throw new UsageError(`--env ${name} is there twice: one value`);
-    const value = at < 0 ? environment[name] : text.slice(at + 1);
+    // Its own: every object has a `toString`.
+    const inherited = Object.hasOwn(environment, name) ? environment[name] : undefined;
+    const value = at < 0 ? inherited : text.slice(at + 1);
     if (value === undefined) {
       throw new UsageError(`--env ${name}: this process has no such variable: --env ${name}=VALUE`);
     }

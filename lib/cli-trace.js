@@ -9,6 +9,10 @@ const { errnoName, traced } = require('./trace.js');
 const { hrtime } = process;
 /** How many bytes of data are printed. */
 const DATA_LIMIT = 32;
+/** How many descriptors of threads have paths that are shown, and how many bytes of a path. */
+const SHARED_SLOTS = 1024;
+const SHARED_BYTES = 240;
+const SLOT = 256;
 /** How often, and for how many milliseconds each, it waits for a file that takes nothing now. */
 const RETRIES = 200;
 const NAP = 5;
@@ -53,23 +57,16 @@ const SIGNED = new Set(['offset', 'cookie']);
  * @param {object} options
  * @param {Set<string>} [options.trace] the functions to print
  * @param {number} options.file a descriptor to print to
- * @param {string[]} options.preopens the guest's names of its directories
- * @param {readonly object[]} options.sockets as `WASI.sockets`
+ * @param {Map<number, string> | SharedPaths} options.paths of the guest's descriptors
  * @param {(fd: number) => string | undefined} [options.peerName] where there are sockets
- * @param {Float64Array} [options.counts] two numbers for each function: calls and nanoseconds
+ * @param {BigInt64Array} [options.counts] two numbers for each function: calls and nanoseconds
  * @param {string[]} options.functions in the order of `counts`
  * @param {() => WebAssembly.Memory | undefined} options.memory
+ * @param {string} [options.prefix] of each line
  */
 function watch(wasiImport, options) {
-  const { trace, file, preopens, sockets, counts, functions, memory } = options;
+  const { trace, file, paths, counts, functions, memory, prefix = '' } = options;
   const { peerName = () => undefined } = options;
-  const paths = new Map([
-    [0, 'stdin'],
-    [1, 'stdout'],
-    [2, 'stderr'],
-    ...preopens.map((name, i) => [i + 3, name]),
-    ...sockets.map((socket) => [socket.fd, require('./sockets.js').endName(socket)]),
-  ]);
   const bytes = () => {
     const buffer = memory()?.buffer;
     return buffer === undefined ? new Uint8Array() : new Uint8Array(buffer);
@@ -88,24 +85,92 @@ function watch(wasiImport, options) {
       // What is there before the call: it may change its own arguments in memory.
       const before =
         prints || follows ? guarded(() => argumentsOf(name, args, copyOut, paths)) : '';
-      const start = counts === undefined ? 0n : hrtime.bigint();
+      // It does not come back.
+      const exits = name === 'proc_exit';
+      const show = () => {
+        const line = guarded(() => lineOf(name, args, errno, before, copyOut));
+        print(file, `${prefix}${line ?? `${name}(...) = ${errno}`}\n`);
+      };
       let errno;
+      if (prints && exits) show();
+      if (counts !== undefined) Atomics.add(counts, 2 * index, 1n);
+      const start = counts === undefined ? 0n : hrtime.bigint();
       try {
         errno = call(...args);
         return errno;
       } finally {
         if (counts !== undefined) {
-          counts[2 * index]++;
-          counts[2 * index + 1] += Number(hrtime.bigint() - start);
+          Atomics.add(counts, 2 * index + 1, hrtime.bigint() - start);
         }
-        if (prints) {
-          const line = guarded(() => lineOf(name, args, errno, before, copyOut));
-          print(file, `${line ?? `${name}(...) = ${errno}`}\n`);
-        }
+        if (prints && !exits) show();
         if (follows && errno === 0) guarded(() => follow(name, args, copyOut, paths, peerName));
       }
     };
   });
+}
+
+/** @returns {[number, string][]} the descriptors that a guest begins with */
+function firstPaths(preopens, sockets) {
+  return [
+    [0, 'stdin'],
+    [1, 'stdout'],
+    [2, 'stderr'],
+    ...preopens.map((name, i) => [i + 3, name]),
+    ...sockets.map((socket) => [socket.fd, require('./sockets.js').endName(socket)]),
+  ];
+}
+
+/**
+ * Paths of descriptors that all threads of a guest see. A slot for each: a version, which is odd
+ * while the slot is written, the length of the path and the path, cut where it is too long. Two
+ * threads that write one slot at a time may leave a wrong path: that is what a trace then shows.
+ */
+class SharedPaths {
+  #words;
+  #bytes;
+
+  /** @param {SharedArrayBuffer} buffer of `SharedPaths.SIZE` bytes */
+  constructor(buffer) {
+    this.#words = new Int32Array(buffer);
+    this.#bytes = Buffer.from(buffer);
+  }
+
+  get(fd) {
+    const at = this.#slot(fd);
+    if (at === undefined) return undefined;
+    for (let tries = 0; tries < 3; tries++) {
+      const version = Atomics.load(this.#words, at / 4);
+      const length = Atomics.load(this.#words, at / 4 + 1);
+      const text = Buffer.from(this.#bytes.subarray(at + 8, at + 8 + length)).toString();
+      if (version % 2 === 0 && Atomics.load(this.#words, at / 4) === version) {
+        return length === 0 ? undefined : text;
+      }
+    }
+    return undefined;
+  }
+
+  set(fd, path) {
+    const at = this.#slot(fd);
+    if (at === undefined) return;
+    let bytes = Buffer.from(path);
+    if (bytes.length > SHARED_BYTES) {
+      bytes = Buffer.concat([bytes.subarray(0, SHARED_BYTES - 3), Buffer.from('...')]);
+    }
+    Atomics.or(this.#words, at / 4, 1);
+    this.#bytes.set(bytes, at + 8);
+    Atomics.store(this.#words, at / 4 + 1, bytes.length);
+    Atomics.add(this.#words, at / 4, 1);
+  }
+
+  delete(fd) {
+    this.set(fd, '');
+  }
+
+  #slot(fd) {
+    return fd >= 0 && fd < SHARED_SLOTS ? fd * SLOT : undefined;
+  }
+
+  static SIZE = SHARED_SLOTS * SLOT;
 }
 
 /** What fails here must not fail in the guest. */
@@ -244,8 +309,8 @@ function print(file, text) {
 function statistics(functions, counts) {
   return functions
     .map((name, i) => ({ name, calls: counts[2 * i], ns: counts[2 * i + 1] }))
-    .filter(({ calls }) => calls > 0)
-    .sort((one, other) => other.ns - one.ns)
+    .filter(({ calls }) => calls > 0n)
+    .sort((one, other) => Number(other.ns - one.ns))
     .map(
       ({ name, calls, ns }) =>
         `${name.padEnd(24)} ${String(calls).padStart(10)} calls ${String(ns).padStart(14)} ns\n`,
@@ -253,4 +318,4 @@ function statistics(functions, counts) {
     .join('');
 }
 
-module.exports = { print, statistics, watch };
+module.exports = { firstPaths, SharedPaths, statistics, watch };

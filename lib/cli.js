@@ -3,16 +3,30 @@
 // The command line. It looks at a file before it runs it (cli-look.js), runs it in this thread, and
 // ends when the guest ends. The addon is loaded when there is something to run.
 
-const { lstatSync, openSync, readFileSync, statSync, writeSync } = require('node:fs');
+const {
+  closeSync,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  readSync,
+  statSync,
+  writeSync,
+} = require('node:fs');
 const { resolve } = require('node:path');
+const { addTraps, endWithReader } = require('./cli-imports.js');
 const { HELP, parse, UsageError } = require('./cli-options.js');
+const { printable } = require('./printable.js');
 
 const TIMED_OUT = 124;
 const TRAPPED = 134;
 const NO_MEMORY = 137;
-const NO_READER = 141;
 const USAGE = 2;
-const EPIPE = 64;
+const CHUNK = 65_536;
+/** How many bytes say what a file is. */
+const HEADER = 8;
+/** V8 takes no module that is larger. */
+const MOST_OF_PROGRAM = 2 ** 30;
 
 /** What the operating system's errors are to a user. */
 const REASONS = {
@@ -64,11 +78,50 @@ function say(descriptor, text) {
   }
 }
 
+/** @returns {Uint8Array} the file, or as much of it as says that it is no program */
 function program(path) {
+  let descriptor = 0;
   try {
-    return readFileSync(path === '-' ? 0 : path);
+    if (path !== '-') descriptor = openSync(path);
+    if (fstatSync(descriptor).isFile()) return readFileSync(descriptor);
+    // What is no file may have no end, so its beginning is looked at first.
+    return stream(descriptor);
   } catch (error) {
     throw new UsageError(`${path}: ${reason(error)}`);
+  } finally {
+    if (descriptor !== 0) closeSync(descriptor);
+  }
+}
+
+function stream(descriptor) {
+  const { kindOf } = require('./wasm-module.js');
+  const pieces = [];
+  let size = 0;
+  for (;;) {
+    const piece = Buffer.allocUnsafe(CHUNK);
+    const length = readSome(descriptor, piece);
+    pieces.push(piece.subarray(0, length));
+    size += length;
+    const isOver = length === 0 || size > MOST_OF_PROGRAM;
+    if (isOver) return Buffer.concat(pieces);
+    if (size < 2 * CHUNK && size >= HEADER && kindOf(Buffer.concat(pieces)) === 'other') {
+      return Buffer.concat(pieces);
+    }
+  }
+}
+
+function readSome(descriptor, bytes) {
+  for (;;) {
+    try {
+      return readSync(descriptor, bytes);
+    } catch (error) {
+      // Someone else made it non-blocking.
+      if (error.code !== 'EAGAIN') {
+        if (error.code === 'EOF') return 0;
+        throw error;
+      }
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+    }
   }
 }
 
@@ -79,16 +132,18 @@ function reason(error) {
 async function run(bytes, asked) {
   const name = asked.program === '-' ? 'the program' : asked.program;
   const { check, classify, FUNCTIONS, look } = require('./cli-look.js');
+  if (require('./wasm-module.js').kindOf(bytes) === 'component') {
+    const tools = { ending, opened, say, trapped, wasiOptions, watchdog };
+    return require('./cli-component.js').runComponent(bytes, asked, name, tools);
+  }
   const module = look(bytes, name);
   const what = classify(module);
   check(what, module, asked, name);
   const call = asked.invoke === undefined ? undefined : callOf(module, asked, name);
   if (asked.maxMemory !== undefined) bytes = bounded(bytes, asked, name);
   const options = wasiOptions(asked, what);
-  const traceFile =
-    asked.traceFile === undefined ? 2 : opened(asked.traceFile, 'w', '--trace-file');
   const counts = asked.stats
-    ? new Float64Array(new SharedArrayBuffer(16 * FUNCTIONS.length))
+    ? new BigInt64Array(new SharedArrayBuffer(16 * FUNCTIONS.length))
     : undefined;
 
   const compiled = compile(bytes, name);
@@ -110,6 +165,7 @@ async function run(bytes, asked) {
   } catch (error) {
     throw new UsageError(error.message);
   }
+  end.wasi = wasi;
   if (asked.sockets.length > 0) {
     tellPorts(asked.sockets, wasi.sockets);
     for (const { path, identity } of files) {
@@ -120,25 +176,30 @@ async function run(bytes, asked) {
     process.once('exit', () => wasi.close());
   }
 
-  if (what.kind === 'threads') return runThreads(wasi, bytes, asked, name, end, start);
+  // Last, so that what is refused leaves no file behind.
+  const file = asked.traceFile === undefined ? 2 : opened(asked.traceFile, 'w', '--trace-file');
+  const watched = { trace: asked.trace, file, counts, functions: FUNCTIONS };
+  const preopens = Object.keys(options.preopens);
+  if (what.kind === 'threads') {
+    watched.unknown = what.unknown;
+    watched.code = require.resolve('./cli-imports.js');
+    if (asked.trace !== undefined || counts !== undefined) {
+      watched.pathsBuffer = sharedPaths(preopens, wasi.sockets);
+    }
+    return runThreads(wasi, bytes, watched, name, end, start);
+  }
 
   let memory;
   const { wasiImport } = wasi;
   const exit = { code: undefined };
   exitsAtOnce(wasiImport, exit, end);
-  endsWithItsReader(wasiImport, end);
   if (asked.trace !== undefined || counts !== undefined) {
-    require('./cli-trace.js').watch(wasiImport, {
-      trace: asked.trace,
-      file: traceFile,
-      preopens: Object.keys(options.preopens),
-      sockets: wasi.sockets,
-      peerName: wasi[keys.kPeerName],
-      counts,
-      functions: FUNCTIONS,
-      memory: () => memory,
-    });
+    const { firstPaths, watch } = require('./cli-trace.js');
+    const paths = new Map(firstPaths(preopens, wasi.sockets));
+    const peerName = wasi[keys.kPeerName];
+    watch(wasiImport, { ...watched, paths, peerName, memory: () => memory });
   }
+  endWithReader(wasiImport, end.now ?? process.exit);
   const imports = importsOf(what, wasi, wasiImport, module);
   let code = 0;
   try {
@@ -180,15 +241,20 @@ function bounded(bytes, { maxMemory }, name) {
 
 function wasiOptions(asked, what) {
   const preopens = {};
-  for (const { host, guest, readOnly, text } of asked.directories) {
-    checkDirectory(host, text);
-    preopens[guest] = { path: host, readOnly };
+  for (const { host, guest, readOnly, overlay = false, text } of asked.directories) {
+    checkDirectory(host, `--${overlay ? 'overlay' : 'dir'} ${text}`);
+    preopens[guest] = { path: host, readOnly, overlay };
   }
   for (const { guest } of asked.memoryDirectories) preopens[guest] = { memory: {} };
   for (const { file, guest } of asked.archives) preopens[guest] = { tar: file };
   let stdin = 'inherit';
   if (asked.program === '-') stdin = 'ignore';
-  if (asked.stdin !== undefined && asked.stdin !== '-') stdin = opened(asked.stdin, 'r', '--stdin');
+  if (asked.stdin !== undefined && asked.stdin !== '-') {
+    stdin = opened(asked.stdin, 'r', '--stdin');
+    if (fstatSync(stdin).isDirectory()) {
+      throw new UsageError(`--stdin ${asked.stdin}: is a directory: --stdin FILE`);
+    }
+  }
   return {
     version: what.version,
     returnOnExit: true,
@@ -212,15 +278,15 @@ function tellPorts(asked, sockets) {
   });
 }
 
-function checkDirectory(host, text) {
+function checkDirectory(host, option) {
   let isDirectory;
   try {
     isDirectory = statSync(host).isDirectory();
   } catch (error) {
     const why = /^(ENOENT|ENOTDIR)$/.test(error.code) ? 'no such directory' : reason(error);
-    throw new UsageError(`--dir ${text}: ${host}: ${why}`);
+    throw new UsageError(`${option}: ${host}: ${why}`);
   }
-  if (!isDirectory) throw new UsageError(`--dir ${text}: ${host}: not a directory`);
+  if (!isDirectory) throw new UsageError(`${option}: ${host}: not a directory`);
 }
 
 function opened(path, flags, option) {
@@ -245,27 +311,12 @@ function exitsAtOnce(wasiImport, exit, end) {
   };
 }
 
-/** Node ignores SIGPIPE, which would have ended the program. */
-function endsWithItsReader(wasiImport, end) {
-  const { fd_write: write } = wasiImport;
-  wasiImport.fd_write = (fd, iovs, length, written) => {
-    const errno = write(fd, iovs, length, written);
-    if (errno === EPIPE && fd === 1) (end.now ?? process.exit)(NO_READER);
-    return errno;
-  };
-}
-
 function importsOf(what, wasi, wasiImport, { imports }) {
-  const { PREVIEW1, UNSTABLE, printable } = require('./cli-look.js');
+  const { PREVIEW1, UNSTABLE } = require('./cli-look.js');
   // Names that the program chose, `__proto__` among them: these objects inherit nothing.
   const own = (values) => Object.assign(Object.create(null), values);
   const object = own({ [what.version === 'unstable' ? UNSTABLE : PREVIEW1]: own(wasiImport) });
-  for (const { module, name } of what.unknown) {
-    object[module] ??= own();
-    object[module][name] = () => {
-      throw new WebAssembly.RuntimeError(`${printable(`${module}.${name}`)} is not there`);
-    };
-  }
+  addTraps(object, what.unknown);
   let memory;
   if (what.memory !== undefined) {
     const { memoryDescriptor } = require('./wasm-module.js');
@@ -344,16 +395,25 @@ function invoke(wasi, { exports }, memory, { name, values }, { kind }) {
 
 // --- Threads -------------------------------------------------------------------------------------
 
-async function runThreads(wasi, bytes, asked, name, end, start) {
+async function runThreads(wasi, bytes, watched, name, end, start) {
   const threads = require('../threads.js');
   let code;
   try {
     start();
-    code = (await threads.runThreads(wasi, bytes)) & 0xff;
+    code = (await threads.runThreads(wasi, bytes, {}, watched)) & 0xff;
   } catch (error) {
     code = trapped(error, name);
   }
   await end(code);
+}
+
+/** @returns {SharedArrayBuffer} of the paths that the threads begin with */
+function sharedPaths(preopens, sockets) {
+  const { firstPaths, SharedPaths } = require('./cli-trace.js');
+  const buffer = new SharedArrayBuffer(SharedPaths.SIZE);
+  const paths = new SharedPaths(buffer);
+  for (const [fd, path] of firstPaths(preopens, sockets)) paths.set(fd, path);
+  return buffer;
 }
 
 // --- The end -------------------------------------------------------------------------------------
@@ -387,7 +447,7 @@ function trapped(error, name) {
 
 /** A stack has names that the program chose. */
 function lines(text) {
-  return String(text).split('\n').map(require('./cli-look.js').printable).join('\n');
+  return String(text).split('\n').map(printable).join('\n');
 }
 
 /** What was loaded before may hold output, and what watches the process wants to see its end. */
@@ -406,13 +466,15 @@ function conditions() {
  * background what will not be run any more; so `exit` handlers run, and then the process ends by
  * `_exit`. A debugger or a profiler gets the ordinary end.
  *
- * @returns {((code: number) => Promise<void>) & { now?: (code: number) => never }} `now` where
- *   nothing has to be waited for
+ * @returns {((code: number) => Promise<void>) & { now?: (code: number) => never, wasi?: object }}
+ *   `now` where nothing has to be waited for; `wasi` is to be set to the guest's, whose changes are
+ *   reported
  */
 function ending(asked, functions, counts) {
   const { exitProcess } = require('../binding.js');
   const { isWatched, hasOthers } = conditions();
   const report = () => {
+    if (asked.changes && end.wasi !== undefined) say(2, changed(end.wasi));
     if (counts !== undefined) say(2, require('./cli-trace.js').statistics(functions, counts));
   };
   const now = (code) => {
@@ -438,6 +500,23 @@ function ending(asked, functions, counts) {
     };
   }
   return end;
+}
+
+/** A line for each path: A, M or D, as Git has it. */
+function changed(wasi) {
+  const { printable } = require('./cli-look.js');
+  const LETTERS = { added: 'A', modified: 'M', removed: 'D' };
+  try {
+    return wasi
+      .changes()
+      .map(({ type, path, kind }) => {
+        const slash = kind === 'directory' ? '/' : '';
+        return `${LETTERS[type]} ${printable(path)}${slash}\n`;
+      })
+      .join('');
+  } catch (error) {
+    return `wasi-rs: --changes: ${error.message}\n`;
+  }
 }
 
 function isInspected() {

@@ -112,6 +112,14 @@ function endedBy(code, message) {
   return nodeErrorFrom(error, code, message, endedBy);
 }
 
+/** A trap of the host's making: an import that is not there. */
+function trapOf(message) {
+  const error = uncatchable();
+  error.message = message;
+  captureStackTrace?.(error, trapOf);
+  return error;
+}
+
 module.exports = {
   WASIExitError,
   WASILimitError,
@@ -119,5 +127,6 @@ module.exports = {
   exitOf,
   limitReached,
   stoppedBy,
+  trapOf,
   uncatchable,
 };

@@ -181,6 +181,34 @@ function listTooLong(errno) {
   return nodeError(Error, 'ERR_WASI_LIST_TOO_LONG', `${what}. ${remedy}`);
 }
 
+/** What lies below an overlay cannot be read. */
+function changesUnknown(errno) {
+  const message = `What lies below an overlay cannot be read: ${errno}`;
+  const error = nodeError(Error, 'ERR_WASI_CHANGES', message);
+  error.reason = errno;
+  return error;
+}
+
+/**
+ * Changes were not written, or not all of them.
+ *
+ * @param {string} errno what stood in the way
+ * @param {string} path the guest's path where it did
+ * @param {object[]} done what was written before
+ */
+function commitFailed(errno, path, done) {
+  const written =
+    done.length === 0
+      ? 'nothing was written'
+      : `written were ${done.map(({ path }) => path).join(', ')}`;
+  const message = `${path} cannot be written: ${errno}; ${shortened(written, 512, 512)}`;
+  const error = nodeError(Error, 'ERR_WASI_COMMIT', message);
+  error.reason = errno;
+  error.path = path;
+  error.done = done;
+  return error;
+}
+
 /**
  * No addon could be loaded: for lack of a package, or because the addon that was found does not
  * work here.
@@ -217,6 +245,8 @@ function notLoaded(message, cause) {
 module.exports = {
   accessDenied,
   addonNotLoaded,
+  changesUnknown,
+  commitFailed,
   constructionFailed,
   invalidReturn,
   listTooLong,

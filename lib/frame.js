@@ -14,6 +14,7 @@ module.exports = {
   INSTANCE: 20,
   CONTINUES: 21,
   OUTCOME: 22,
+  WAITS_FOR: 31,
   RESUME: 24,
   CREATED: 26,
   NAMED_MEMORY: 23,

@@ -1,27 +1,581 @@
 'use strict';
 
-// A guest in a process of its own, in the form that guest-thread.js describes.
+// A guest in a process of its own, as the process that started it sees it; guest-thread.js describes
+// the two classes. The process is the runtime's own executable. It survives nothing that V8 answers
+// by ending the process, and this one does.
+//
+//   descriptor of the process
+//   0, 1, 4  the guest's standard streams, where they are pipes
+//   2        what V8 says when it ends the process
+//   3        messages, both ways
+//   5...     descriptors of this process that the guest is lent
 
-const { nodeError } = require('./errors.js');
+const { Buffer } = require('node:buffer');
+const { spawn } = require('node:child_process');
+const { addonPath } = require('../binding.js');
+const { limitReached } = require('./ends.js');
+const { nodeError, wrongValue } = require('./errors.js');
+const { now } = require('./guest.js');
+const { encoded, Inbox } = require('./messages.js');
+const { numberOf } = require('./program-numbers.js');
+const { starvedFor } = require('./starved.js');
+const SOURCE = require('./worker-source.js');
+const { after, errorOf, plainError } = require('./workers.js');
 
-function refused() {
-  return nodeError(
+const STREAMS = { __proto__: null, stdin: 0, stdout: 1, stderr: 4 };
+const FIRST_LENT = 5;
+/** How many modules a process keeps for later runs. */
+const MOST_MODULES = 16;
+/** How many milliseconds a process has to say what its guest has left. */
+const STOP_LIMIT = 2000;
+/** How many milliseconds pass at most between the end of a process and that of what it wrote. */
+const DRAIN_LIMIT = 1000;
+/** How much of what V8 says is kept. */
+const MOST_WORDS = 16_384;
+const MEBIBYTE = 2 ** 20;
+/** What V8's heap may have beside the memory that the guest may have, for its code and our own. */
+const OWN_HEAP = 128 * MEBIBYTE;
+const OUT_OF_MEMORY =
+  /out of memory|\bOOM\b|heap limit|allocation fail|MemoryExhausted|failed to allocate/i;
+/** Says to the package in such a process that it is one: there is no process within a process. */
+const MARK = 'WASI_RS_GUEST_PROCESS';
+/** What of the environment a runtime needs to start. The guest sees none of it. */
+const KEPT = [
+  'LD_LIBRARY_PATH', 'DYLD_LIBRARY_PATH', 'SystemRoot', 'windir', 'TEMP', 'TMP', 'TMPDIR', 'HOME',
+  'USERPROFILE', 'LOCALAPPDATA', 'DENO_DIR', 'NODE_ICU_DATA', 'NODE_DEBUG_NATIVE',
+]; // prettier-ignore
+
+const { bun: isBun, deno: isDeno, electron: isElectron } = process.versions;
+
+/** What the process runs first: it reads the addon's path and the package's text. */
+const BOOT = `
+const fs = require('node:fs'), { Buffer } = require('node:buffer');
+function read(length) {
+  const bytes = Buffer.alloc(length);
+  for (let at = 0; at < length;) {
+    let count = 0;
+    try { count = fs.readSync(3, bytes, at, length - at, null); }
+    catch (error) { if (error.code === 'EAGAIN') continue; throw error; }
+    if (count === 0) process.exit(0);
+    at += count;
+  }
+  return bytes;
+}
+const own = JSON.parse(read(read(4).readUInt32LE()).toString());
+globalThis[Symbol.for('wasi-rs.process')] = own;
+new Function('require', 'module', 'exports', own.source)(require, { exports: {} }, {});
+`;
+const DENO_BOOT = `
+import { createRequire } from 'node:module';
+import process from 'node:process';
+const require = createRequire('file:///wasi-rs.js');
+${BOOT}`;
+
+/** @throws {Error} `ERR_WASI_NO_PROCESS`: this program's executable starts nothing but itself. */
+function checkProcesses() {
+  let why;
+  if (process.env[MARK] !== undefined) why = 'this is the process of a guest already';
+  else if (globalThis.Deno?.build?.standalone) why = 'this program was made by `deno compile`';
+  else if (process.pkg !== undefined) why = 'this program was made by pkg';
+  else if (process.getBuiltinModule?.('node:sea')?.isSea()) {
+    why = 'this program is a single executable application';
+  }
+  if (why === undefined) return;
+  const own = why.includes('already') ? '' : ', whose executable runs only itself';
+  const instead = isBun || isDeno ? '' : ": use isolation: 'thread'";
+  throw nodeError(
     Error,
     'ERR_WASI_NO_PROCESS',
-    "There is no process for the guest here: use isolation: 'thread'",
+    `There can be no process for a guest: ${why}${own}${instead}`,
   );
 }
 
-/** What starts a run for `run` and `spawn`, from the parts of a program and the checked options. */
-function start() {
-  throw refused();
+function argumentsFor(heapBytes) {
+  const size = heapBytes && `--max-old-space-size=${Math.ceil((heapBytes + OWN_HEAP) / MEBIBYTE)}`;
+  if (isDeno) {
+    const flags = size ? [`--v8-flags=${size}`] : [];
+    return ['eval', '--quiet', '--no-config', '--no-lock', ...flags, DENO_BOOT];
+  }
+  return [...(size && !isBun ? [size] : []), '-e', BOOT];
 }
 
-/** What takes one job after another, for a Pool. */
+function environment() {
+  const env = { [MARK]: '1' };
+  for (const name of KEPT) if (process.env[name] !== undefined) env[name] = process.env[name];
+  // Executables that are a program, which become the runtime by these.
+  if (isBun) env.BUN_BE_BUN = '1';
+  if (isElectron) env.ELECTRON_RUN_AS_NODE = '1';
+  return env;
+}
+
+/** A process that runs one guest at a time. */
 class GuestProcess {
-  constructor() {
-    throw refused();
+  #child;
+  #channel;
+  #inbox = new Inbox();
+  #words = Buffer.alloc(0);
+  /** The numbers of the modules that it has, the one that was used last at the end. */
+  #modules = new Set();
+  #run;
+  #lastRun = 0;
+  #failure;
+  #ended;
+  #isStopped = false;
+  #hasGone = false;
+  #onExit;
+  /** Which descriptors of this process it was lent. */
+  #lent;
+
+  /**
+   * @param {() => void} [onExit] called when the process has ended, or is being ended
+   * @param {object} [needs]
+   * @param {Record<string, boolean>} [needs.pipes] the standard streams that are pipes, by name
+   * @param {number[]} [needs.lent] descriptors of this process
+   * @param {number} [needs.heapBytes] how much the guest may have on V8's heap, about
+   */
+  constructor(onExit = () => {}, needs = {}) {
+    const isForMany = needs.lent === undefined;
+    const { pipes = {}, lent = [0, 1, 2], heapBytes } = needs;
+    checkProcesses();
+    this.#onExit = onExit;
+    this.#lent = lent.filter(isOpen);
+    const pipe = (name) => (pipes[name] ? 'pipe' : 'ignore');
+    const own = [pipe('stdin'), pipe('stdout'), 'pipe', 'pipe', pipe('stderr')];
+    const begin = () =>
+      spawn(process.execPath, argumentsFor(heapBytes), {
+        stdio: [...own, ...this.#lent],
+        env: environment(),
+        windowsHide: true,
+      });
+    let child;
+    try {
+      child = begin();
+    } catch (error) {
+      // Bun does not pass every descriptor that is open. A pool may never need them.
+      if (error.code !== 'EBADF' || !isForMany) throw error;
+      this.#lent = [];
+      child = begin();
+    }
+    this.#child = child;
+    this.#channel = child.stdio[3];
+    this.stdin = child.stdio[0];
+    this.stdout = child.stdio[1];
+    this.stderr = child.stdio[4];
+    this.#ended = this.#watch();
+    const text = Buffer.from(JSON.stringify({ addon: addonPath(), source: SOURCE }));
+    const head = Buffer.alloc(4);
+    head.writeUInt32LE(text.length);
+    this.#channel?.write(Buffer.concat([head, text]));
+  }
+
+  async #watch() {
+    const child = this.#child;
+    const closed = [this.#channel, child.stderr].map(
+      (stream) => stream && new Promise((resolve) => stream.once('close', resolve)),
+    );
+    // What cannot be written is told by the end of the process.
+    this.#channel?.on('error', () => {});
+    this.#channel?.on('data', (chunk) => {
+      for (const message of this.#inbox.add(Buffer.from(chunk))) this.#take(message);
+    });
+    child.stderr?.on('error', () => {});
+    // For good: Bun does not let go again what was held twice.
+    child.stderr?.unref?.();
+    child.stderr?.on('data', (chunk) => {
+      this.#words = Buffer.concat([this.#words, chunk]).subarray(-MOST_WORDS);
+    });
+    const end = await new Promise((resolve) => {
+      child.once('exit', (code, signal) => resolve({ code, signal }));
+      child.once('error', (error) => {
+        this.#failure = error;
+        if (child.pid === undefined) resolve({});
+      });
+    });
+    this.#hasGone = true;
+    // What it wrote before is on its way.
+    let giveUp;
+    const late = new Promise((resolve) => {
+      giveUp = after(DRAIN_LIMIT, resolve);
+    });
+    await Promise.race([Promise.all(closed), late]);
+    giveUp();
+    this.#channel?.destroy();
+    child.stderr?.destroy();
+    this.#markStopped();
+    this.#finish(this.#gone(end));
+  }
+
+  #markStopped() {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    this.#onExit();
+  }
+
+  /** What a run comes to whose process has ended. */
+  #gone({ code, signal }) {
+    const words = this.#words.toString('utf8').trim();
+    if (!this.#run?.isTaken) {
+      const why = this.#failure?.message ?? `it ended with ${signal ?? code}. ${words}`.trim();
+      const cause = this.#failure ?? new Error(words);
+      const error = nodeError(Error, 'ERR_WASI_NO_PROCESS', `The guest has no process: ${why}`);
+      Object.defineProperty(error, 'cause', { value: cause, configurable: true, writable: true });
+      return { gone: error };
+    }
+    if (OUT_OF_MEMORY.test(words)) {
+      const gone = limitReached('memory', "The guest's process had no more memory");
+      const value = new Error(words);
+      Object.defineProperty(gone, 'cause', { value, configurable: true, writable: true });
+      return { gone, reason: 'memory' };
+    }
+    const how = signal === null ? `code ${code}` : `the signal ${signal}`;
+    const tail = words === '' ? '' : `: ${words.slice(-1000)}`;
+    const gone = nodeError(Error, 'ERR_WASI_CRASH', `The guest's process ended with ${how}${tail}`);
+    return { gone, reason: 'crash' };
+  }
+
+  #take({ run, taken, startedAt, facts, outcome, stopped, left }) {
+    if (run !== this.#lastRun || this.#run === undefined) return;
+    if (taken) this.#run.isTaken = true;
+    if (startedAt !== undefined) this.#run.started = startedAt;
+    if (facts !== undefined) this.#run.facts = facts;
+    if (left !== undefined) this.#run.keep(left);
+    if (stopped) this.#finish({ gone: new Error('The guest was stopped') });
+    if (outcome !== undefined) {
+      const { gone } = outcome;
+      this.#finish(gone === undefined ? outcome : { gone: errorOf(gone) }, true);
+    }
+  }
+
+  #finish(outcome, isOwn = false) {
+    const run = this.#run;
+    this.#run = undefined;
+    run?.settle(outcome, isOwn);
+  }
+
+  /** The system's number of the process. */
+  get id() {
+    return this.#child.pid;
+  }
+
+  /** Whether it can take another job. */
+  get isFree() {
+    return this.#run === undefined && !this.#isStopped;
+  }
+
+  /** @param {boolean} keeps whether the process keeps this one from ending */
+  hold(keeps) {
+    const method = keeps ? 'ref' : 'unref';
+    for (const one of [this.#child, this.#channel]) one?.[method]?.();
+  }
+
+  /**
+   * Runs a guest. The process must be free.
+   *
+   * @param {import('./guest-job.js').Job} job
+   * @param {object} [more] `name` and `maxThreads` of a program with threads
+   * @returns {ProcessRun}
+   */
+  run(job, more = {}) {
+    const { bytesOfModule } = require('./program.js');
+    const { module, ...rest } = job;
+    // First: nothing has changed where it throws.
+    const native = this.#nativeOf(job.native);
+    const program = numberOf(module);
+    const forget = [];
+    const isKnown = this.#modules.delete(program);
+    const bytes = isKnown ? undefined : bytesOfModule(module);
+    this.#modules.add(program);
+    if (this.#modules.size > MOST_MODULES) {
+      const [oldest] = this.#modules;
+      this.#modules.delete(oldest);
+      forget.push(oldest);
+    }
+    const sent = { ...rest, ...more, native };
+    const run = new ProcessRun(this, job.observers?.stats === true);
+    this.#lastRun++;
+    this.#channel?.write(encoded({ job: sent, run: this.#lastRun, program, bytes, forget }));
+    this.#run = run;
+    // It has ended already, before it was of use.
+    if (this.#hasGone && this.#isStopped) this.#finish(this.#gone({ code: 0, signal: null }));
+    return run;
+  }
+
+  /** The descriptors by the numbers that they have there. */
+  #nativeOf(native) {
+    const own = { ...native };
+    for (const name of Object.keys(STREAMS)) {
+      const value = own[name];
+      if (typeof value !== 'number') continue;
+      const place = this.#lent.indexOf(value);
+      if (place >= 0) own[name] = FIRST_LENT + place;
+      else if (!isOpen(value)) own[name] = -1;
+      else {
+        throw wrongValue(
+          `options.${name}`,
+          "cannot be lent to a process that runs already, as those of a Pool do: use run(), or 'inherit'",
+          value,
+        );
+      }
+      if (own[name] === -1) {
+        throw nodeError(Error, 'UVWASI_EBADF', `The option "${name}" is no open descriptor`);
+      }
+    }
+    return own;
+  }
+
+  /**
+   * Ends the process, and waits until it has ended.
+   *
+   * @param {boolean} [asks] whether its guest's last words are waited for
+   */
+  async stop(asks = false) {
+    this.#markStopped();
+    // Who waits for the end sees it.
+    if (!this.#hasGone) this.hold(true);
+    let giveUp = () => {};
+    if (asks && this.#run?.isTaken) {
+      this.#channel?.write(encoded({ stop: this.#lastRun }));
+      giveUp = after(STOP_LIMIT, () => this.#child.kill('SIGKILL'));
+    } else {
+      this.#child.kill('SIGKILL');
+    }
+    await this.#ended;
+    giveUp();
   }
 }
 
-module.exports = { GuestProcess, start };
+function isOpen(descriptor) {
+  try {
+    require('node:fs').fstatSync(descriptor);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** One run of a guest in a process. */
+class ProcessRun {
+  /** Whether the process has the job. */
+  isTaken = false;
+  /** When the guest started, in milliseconds of `now()`. */
+  started;
+  /** What the process last said: see `facts` in guest-thread.js. */
+  facts = { thread: 0, before: 0, memoryBytes: 0 };
+  #process;
+  #hasStats;
+  #left;
+  #own;
+  #isOver = false;
+  #endedAt;
+
+  constructor(process, hasStats) {
+    this.#process = process;
+    this.#hasStats = hasStats;
+    this.done = new Promise((resolve) => {
+      this.settle = (outcome, isOwn) => {
+        this.#isOver = true;
+        this.#endedAt = now();
+        if (isOwn) this.#own = outcome;
+        resolve(outcome);
+      };
+    });
+  }
+
+  keep(left) {
+    this.#left = left;
+  }
+
+  startedAt() {
+    return this.started;
+  }
+
+  isOver() {
+    return this.#isOver;
+  }
+
+  starved(since) {
+    const { thread, before } = this.facts;
+    return starvedFor(thread, before, since, this.#process.id);
+  }
+
+  /** @returns {Promise<object | undefined>} the outcome of a guest that had ended already */
+  async stop() {
+    await this.#process.stop(true);
+    return this.#own;
+  }
+
+  left() {
+    const none = new Uint8Array(0);
+    const isCut = { stdout: false, stderr: false };
+    return (
+      this.#left ?? {
+        stdout: none,
+        stderr: none,
+        truncated: isCut,
+        files: new Map(),
+        memoryBytes: this.facts.memoryBytes,
+        endedAt: this.#endedAt ?? now(),
+        stats: this.#hasStats ? {} : undefined,
+      }
+    );
+  }
+
+  release() {}
+}
+
+// --- One run in a process of its own -------------------------------------------------------------
+
+/** Collects what a guest writes: it is there also when the process has ended before the guest. */
+class Collector {
+  #pieces = [];
+  #size = 0;
+  isCut = false;
+
+  constructor(stream, cap, onFull) {
+    stream.on('data', (chunk) => {
+      const room = cap - this.#size;
+      if (chunk.length > room) {
+        if (this.isCut) return;
+        this.isCut = true;
+        onFull();
+      }
+      const piece = chunk.subarray(0, room);
+      this.#size += piece.length;
+      if (piece.length > 0) this.#pieces.push(piece);
+    });
+    stream.on('error', () => {});
+    this.ended = new Promise((resolve) => {
+      stream.once('close', resolve);
+    });
+  }
+
+  bytes() {
+    const all = Buffer.concat(this.#pieces);
+    return new Uint8Array(all.buffer, all.byteOffset, all.byteLength);
+  }
+}
+
+/**
+ * Starts a process for one run, before there is a program.
+ *
+ * @param {object} checked what `checkedRun` gives
+ * @returns {{ process: GuestProcess, native: object, caps: Record<string, number> }} what `start`
+ *   takes as `checked.prepared`
+ */
+function prepare({ checked: { native }, pipes, tty, limits, outputBytes }) {
+  const own = {};
+  const piped = {};
+  const caps = {};
+  const lent = [];
+  for (const [name, descriptor] of Object.entries(STREAMS)) {
+    const value = native[name];
+    const isShared = tty !== undefined && name === 'stderr' && pipes.stdout && pipes.stderr;
+    if (isShared) continue;
+    if (pipes[name] || value?.kind === 'pipe') {
+      piped[name] = true;
+      if (!pipes[name]) caps[name] = outputBytes;
+      own[name] = { kind: 'inherited', descriptor, terminal: tty !== undefined };
+      if (name === 'stdout') own[name].isShared = tty !== undefined && pipes.stderr;
+    } else if (typeof value === 'number' && !lent.includes(value)) {
+      lent.push(value);
+    }
+  }
+  const needs = { pipes: piped, lent, heapBytes: limits.memoryBytes };
+  return { process: new GuestProcess(undefined, needs), native: own, caps };
+}
+
+/**
+ * @param {object} program its parts
+ * @param {object} checked what `checkedRun` gives, and `prepared`, if there is a process already
+ * @returns {object} a run
+ */
+function start(program, checked) {
+  const { process: own, native, caps } = checked.prepared ?? prepare(checked);
+  const { module, name, memory, hasStart, what } = program;
+  const job = checked.jobFor(name);
+  const { maxThreads } = checked;
+  const { isOwnThread } = checked.checked;
+  const more = what.kind === 'threads' ? { name, maxThreads, isOwnThread } : {};
+  let run;
+  try {
+    const given = { ...job, native: { ...job.native, ...native }, module, memory, hasStart };
+    run = own.run(given, more);
+  } catch (error) {
+    own.stop();
+    throw error;
+  }
+  return new SingleRun(own, run, caps);
+}
+
+class SingleRun {
+  #process;
+  #run;
+  #collectors = {};
+  #full;
+  #isFull;
+
+  constructor(process, run, caps) {
+    this.#process = process;
+    this.#run = run;
+    this.#isFull = new Promise((resolve) => {
+      this.#full = resolve;
+    });
+    for (const [name, cap] of Object.entries(caps)) {
+      this.#collectors[name] = new Collector(process[name], cap, () => {
+        const which = name === 'stdout' ? 'standard output' : 'standard error';
+        const message = `The guest has written its ${cap} bytes to its ${which}`;
+        this.#full({ failure: plainError(limitReached('outputBytes', message)), phase: 'run' });
+      });
+    }
+    this.done = this.#end();
+  }
+
+  async #end() {
+    let outcome = await Promise.race([this.#run.done, this.#isFull]);
+    if (!this.#run.isOver()) await this.#run.stop();
+    else this.#process.stop();
+    // The guest ended as it may, but what it wrote last was too much.
+    await this.#drained();
+    const cut = Object.values(this.#collectors).some(({ isCut }) => isCut);
+    if (cut && outcome.gone === undefined) outcome = await this.#isFull;
+    return outcome;
+  }
+
+  async #drained() {
+    await Promise.all(Object.values(this.#collectors).map(({ ended }) => ended));
+  }
+
+  startedAt() {
+    return this.#run.startedAt();
+  }
+
+  isOver() {
+    return this.#run.isOver();
+  }
+
+  starved(since) {
+    return this.#run.starved(since);
+  }
+
+  async stop() {
+    const late = await this.#run.stop();
+    await this.#drained();
+    return late;
+  }
+
+  left() {
+    const left = { ...this.#run.left() };
+    left.truncated = { ...left.truncated };
+    for (const [name, collector] of Object.entries(this.#collectors)) {
+      left[name] = collector.bytes();
+      left.truncated[name] = collector.isCut;
+    }
+    return left;
+  }
+
+  release() {
+    this.#process.stop();
+  }
+}
+
+module.exports = { GuestProcess, prepare, start };

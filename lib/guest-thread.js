@@ -23,6 +23,7 @@ const { FUNCTIONS } = require('./look.js');
 const { ASKED_FOR, COUNTS, ENDED, ENDED_AT, newProgress } = require('./progress.js');
 const { SIZE, STARTED, STARTED_AT, STATE, THREAD, THREAD_TIME } = require('./progress.js');
 const { starvedFor } = require('./starved.js');
+const { numberOf } = require('./program-numbers.js');
 const { startWorker } = require('./start-worker.js');
 const { after, endWorker } = require('./workers.js');
 
@@ -30,17 +31,6 @@ const { after, endWorker } = require('./workers.js');
 const MOST_MODULES = 16;
 /** How many milliseconds pass before it is asked again whether a thread has let its guest go. */
 const PAUSES = [1, 2, 4, 8, 16, 32];
-
-/** The last number of a program: by it threads know a module again. */
-let lastProgram = 0;
-/** By module: its number. */
-const programNumbers = new WeakMap();
-
-function numberOf(module) {
-  let number = programNumbers.get(module);
-  if (number === undefined) programNumbers.set(module, (number = ++lastProgram));
-  return number;
-}
 
 /** A thread that runs one guest at a time. */
 class GuestThread {
@@ -196,6 +186,12 @@ class ThreadRun {
 
   isOver() {
     return this.#last !== undefined || Atomics.load(this.#states, STATE) === ENDED;
+  }
+
+  /** What is known while it runs: its thread as `starvedFor` takes it, and its size in bytes. */
+  facts() {
+    const numbers = this.#last ?? this.#numbers;
+    return { thread: numbers[THREAD], before: numbers[THREAD_TIME], memoryBytes: numbers[SIZE] };
   }
 
   starved(since) {

@@ -80,6 +80,10 @@ class ThreadsRun {
     return this.#endedAt !== undefined;
   }
 
+  facts() {
+    return { thread: 0, before: 0, memoryBytes: this.#memory.buffer.byteLength };
+  }
+
   starved() {
     return 0;
   }

@@ -270,8 +270,20 @@ function callAgain(call) {
   return u32[OUTCOME];
 }
 
-/** Milliseconds that only go forward. `performance` would take Node a millisecond to load. */
+/** Bun and Deno let `hrtime` begin anew in each thread. */
+const ownClock =
+  process.versions.bun || process.versions.deno
+    ? { timer: performance, read: performance.now, origin: performance.timeOrigin }
+    : undefined;
+
+/**
+ * Milliseconds that only go forward, and are those of all threads and processes. `performance` would
+ * take Node a millisecond to load.
+ */
 function now() {
+  if (ownClock !== undefined) {
+    return ownClock.origin + apply(ownClock.read, ownClock.timer, []);
+  }
   const time = hrtime();
   return time[0] * 1e3 + time[1] / 1e6;
 }

@@ -4,7 +4,7 @@
 
 const { collectedOutput, instanceId, outputTruncated } = require('../binding.js');
 const { inThisRealm } = require('./bytes.js');
-const { listFiles, readFile } = require('./files.js');
+const { changes, listFiles, readFile } = require('./trees.js');
 
 /** How many bytes and how many paths of files are handed over at most. */
 const MOST_BYTES = 512 * 1024 * 1024;
@@ -16,7 +16,7 @@ const EMPTY = new Uint8Array(0);
  *   there has been no guest
  * @param {string[]} names the guest's names of all preopens
  * @returns {{ stdout: Uint8Array, stderr: Uint8Array, truncated: object, files: Map<string,
- *   Uint8Array> }}
+ *   Uint8Array>, changes: object[] }}
  */
 function leftBy(handle, names) {
   if (handle === null) {
@@ -25,6 +25,7 @@ function leftBy(handle, names) {
       stderr: EMPTY,
       truncated: { stdout: false, stderr: false },
       files: new Map(),
+      changes: [],
     };
   }
   const id = instanceId(handle);
@@ -33,7 +34,20 @@ function leftBy(handle, names) {
   const { files, isCut: areFilesCut } = filesOf(id, names);
   const truncated = { stdout: isCut(1), stderr: isCut(2) };
   if (areFilesCut) truncated.files = true;
-  return { stdout: output(1), stderr: output(2), truncated, files };
+  const changed = changesOf(id, names);
+  if (changed === undefined) truncated.changes = true;
+  return { stdout: output(1), stderr: output(2), truncated, files, changes: changed ?? [] };
+}
+
+/** What the guest has changed; `undefined` where there is too much of it, or it cannot be told. */
+function changesOf(id, names) {
+  if (names.length === 0) return [];
+  try {
+    return changes(id, names);
+  } catch (error) {
+    if (!/^ERR_WASI_(LIST_TOO_LONG|CHANGES)$/.test(error.code)) throw error;
+    return undefined;
+  }
 }
 
 /**
@@ -45,7 +59,7 @@ function filesOf(id, names) {
   if (names.length === 0) return { files, isCut: false };
   let paths;
   try {
-    paths = listFiles(id, names);
+    paths = listFiles(id, names, false);
   } catch (error) {
     if (error.code !== 'ERR_WASI_LIST_TOO_LONG') throw error;
     return { files, isCut: true };

@@ -2,6 +2,7 @@
 
 // What a module was made for, by its first bytes, imports and exports.
 
+const { printable } = require('./printable.js');
 const { PARAMETERS } = require('./names.js');
 
 /** The functions of preview1, and of its forerunner `wasi_unstable`. */
@@ -14,7 +15,7 @@ const UNSTABLE = 'wasi_unstable';
 /** What is no core module: what it is, and what to do. */
 const OTHERS = {
   component:
-    'is a component (WASI 0.2 or later): run it with wasmtime, or build it for wasm32-wasip1',
+    'is a component (WASI 0.2 or later): wasi-rs/p2 and the command run it with jco, see docs/components.md',
   text: 'is WebAssembly text: compile it with wat2wasm or `wasm-tools parse` first',
   gzip: 'is compressed: gunzip it first',
 };
@@ -39,7 +40,7 @@ const FOREIGN = [
       (module === 'a' && /^[a-zA-Z_$]{1,2}$/.test(name)),
   },
   {
-    what: 'the inside of a component (WASI 0.2): make it one with `wasm-tools component new` and run it with wasmtime',
+    what: 'the inside of a component (WASI 0.2): make it one with `wasm-tools component new`, or `jco new`, and run that',
     is: ({ module }) => /^(\[export\])?[a-z0-9-]+:[a-z0-9-]+\//.test(module),
   },
   {
@@ -115,11 +116,6 @@ function classify({ imports, exports }) {
     summary,
     foreign,
   };
-}
-
-/** A name that the file chose, without what a terminal would obey. */
-function printable(name) {
-  return name.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, '?');
 }
 
 function oneLine(text) {

@@ -61,10 +61,10 @@ const CLOCKS = ['realtime', 'monotonic'];
 const CLOCK = ['start', 'step'];
 const PREOPENS = {
   __proto__: null,
-  path: ['path', 'readOnly', 'create', 'symlinks', 'lazy'],
+  path: ['path', 'readOnly', 'create', 'symlinks', 'lazy', 'overlay'],
   file: ['file', 'readOnly', 'lazy'],
   memory: ['memory', 'readOnly', 'maxBytes'],
-  tar: ['tar', 'maxBytes', 'readOnly'],
+  tar: ['tar', 'maxBytes', 'readOnly', 'overlay'],
   fs: ['fs', 'readOnly'],
 };
 const NODES = ['version', 'args', 'env', 'preopens', 'returnOnExit', 'stdin', 'stdout', 'stderr'];
@@ -96,12 +96,13 @@ function beLenient() {
  * sees Node's.
  *
  * @returns {{ native: object, functions?: object, observers?: object, served?: object[],
- *   isOwnThread: boolean, names: string[], sockets?: object[], isOurs: boolean, lent: unknown,
- *   suspends: boolean }} what `createInstance` takes; the streams that are functions; what watches
- *   calls; the file systems of the embedder; whether one of these works in this thread only; the
- *   guest's names of all preopens; its sockets; whether an option does what `node:wasi` has not,
- *   other than to observe; what must not be collected before the WASI, as it would close a
- *   descriptor; and whether the guest may be suspended
+ *   isOwnThread: boolean, names: string[], overlays: object[], sockets?: object[], isOurs: boolean,
+ *   lent: unknown, suspends: boolean }} what `createInstance` takes; the streams that are functions;
+ *   what watches calls; the file systems of the embedder; whether one of these works in this thread
+ *   only; the guest's names of all preopens; which of them are overlays, and over what; its sockets;
+ *   whether an option does what `node:wasi` has not, other than to observe; what must not be
+ *   collected before the WASI, as it would close a descriptor; and whether the guest may be
+ *   suspended
  */
 function checkedOptions(options) {
   if (options.args !== undefined) validateArray(options.args, 'options.args');
@@ -165,6 +166,12 @@ function checkedOptions(options) {
   const { hostCalls, timeoutMs, trace, stats } = observers;
   const isWatched = hostCalls !== undefined || timeoutMs !== undefined || trace || stats;
   const names = preopens.map(({ guest }) => guest);
+  const overlays = [];
+  for (let index = 0; index < preopens.length; index++) {
+    const { path, extended } = preopens[index];
+    if (extended?.overlay === undefined) continue;
+    overlays.push({ index, path: extended.kind === 'tar' ? undefined : path });
+  }
   // A trace that only the environment asks for is no reason to refuse threads: each has its own.
   const isByOptions =
     hostCalls !== undefined ||
@@ -179,6 +186,7 @@ function checkedOptions(options) {
     served: used.isServed ? preopens.map(({ fs, guest }) => fs && { fs, name: guest }) : undefined,
     names,
     sockets,
+    overlays,
     isOurs,
     lent,
     suspends,
@@ -213,7 +221,7 @@ function checkNearMisses(options) {
   const known = [...NODES, ...OURS];
   for (const key of keys(options)) {
     if (known.includes(key) || options[key] === undefined) continue;
-    const preopen = ['readOnly', 'create', 'symlinks', 'lazy', 'maxBytes'];
+    const preopen = ['readOnly', 'create', 'symlinks', 'lazy', 'maxBytes', 'overlay'];
     const guess = require('./guess.js').nearest(key, [
       ...known,
       ...LIMITS.map((name) => `limits.${name}`),
@@ -481,6 +489,10 @@ function specialPreopen(guest, value, used) {
     }
     const [readOnly, create, lazy] = [flag('readOnly'), flag('create'), flag('lazy')];
     const extended = { __proto__: null, create, noSymlinks: symlinks === 'deny', lazy };
+    if (value.overlay !== undefined) {
+      const { overlayBytes } = require('./overlay.js');
+      extended.overlay = overlayBytes(value.overlay, `${name}.overlay`);
+    }
     return { guest, host: path, path, readOnly, extended };
   }
   if (kind === 'file') {
@@ -564,7 +576,10 @@ function checkPermissions(native) {
     checkReadable(allowsThere, target);
     if (extended.create) makeFolder(target);
     preopen.path = target;
-    preopen.readOnly ||= !allowsThere('fs.write', path) || !allowsThere('fs.write', target);
+    // What a guest changes in an overlay is not written there.
+    if (extended.overlay === undefined) {
+      preopen.readOnly ||= !allowsThere('fs.write', path) || !allowsThere('fs.write', target);
+    }
     preopen.extended = { ...extended, __proto__: null, create: false, exact: true };
   }
   const sockets = native.extended?.sockets;
@@ -586,6 +601,13 @@ function allows(scope) {
 function checkReadable(allowsThere, path) {
   if (!allowsThere('fs.read', path)) {
     throw accessDenied('--allow-fs-read', 'FileSystemRead', path);
+  }
+}
+
+/** Whether all below a host's directory may be changed. */
+function checkWritable(path) {
+  if (permission && !allowsBelow('fs.write', resolve(path))) {
+    throw accessDenied('--allow-fs-write', 'FileSystemWrite', resolve(path));
   }
 }
 
@@ -690,6 +712,7 @@ module.exports = {
   attached,
   bindingNameOf,
   checkKeys,
+  checkWritable,
   checkedCount,
   checkedOptions,
   checkedTimeout,

@@ -6,8 +6,9 @@ const { availableParallelism, cpus } = require('node:os');
 const { nodeError, outOfRange, wrongType, wrongValue } = require('./errors.js');
 const { now } = require('./guest.js');
 const { validateOwnObject } = require('./options.js');
-const { jobOf, programFor, readyParts, resultOf } = require('./run.js');
+const { jobOf, programFor, readyParts, resultOf, unlessEnded } = require('./run.js');
 const { checkedIsolation, checkedRun } = require('./run-options.js');
+const { enterGate, leaveWhenStarted } = require('./start-gate.js');
 const { supervise } = require('./supervise.js');
 
 const ASYNC_DISPOSE = Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose');
@@ -108,10 +109,24 @@ class Pool {
     if (program.what.kind === 'threads') {
       throw wrongValue('wasm', 'starts threads, which a Pool does not run: use run()', wasm);
     }
-    const worker = this.#take();
+    // One that stands already.
+    if (this.#idle.length > 0) return this.#runOn(this.#take(), program, checked, begun);
+    const turn = enterGate();
+    try {
+      const given = await unlessEnded(turn.entered, checked, {});
+      if (given !== undefined) return resultOf(given, begun, checked);
+      return await this.#runOn(this.#take(), program, checked, begun, turn);
+    } finally {
+      turn.leave();
+    }
+  }
+
+  async #runOn(worker, program, checked, begun, turn) {
     let end;
     try {
-      end = await supervise(worker.run(jobOf(program, checked)), checked);
+      const run = worker.run(jobOf(program, checked));
+      if (turn !== undefined) leaveWhenStarted(turn, run);
+      end = await supervise(run, checked);
     } finally {
       this.#release(worker);
     }

@@ -13,15 +13,22 @@ const {
   pathOf,
   validateBoolean,
 } = require('./options.js');
+const { overlayBytes } = require('./overlay.js');
 
-/** An archive, of which the guest changes nothing. */
-function tarPreopen(guest, name, { tar, maxBytes = DEFAULT_TREE_BYTES, readOnly = true }) {
+/**
+ * An archive, of which the guest changes nothing: what it changes is kept in an overlay, or is
+ * refused.
+ */
+function tarPreopen(guest, name, value) {
+  const { tar, maxBytes = DEFAULT_TREE_BYTES } = value;
+  const overlay = overlayBytes(value.overlay, `${name}.overlay`);
+  const { readOnly = overlay === undefined } = value;
   const isPath = !isBytes(tar);
   if (isPath && typeof tar !== 'string' && !(typeof tar === 'object' && tar && isUrl(tar))) {
     throw wrongType(`${name}.tar`, "of type string, a 'file:' URL, or bytes", tar);
   }
   validateBoolean(readOnly, `${name}.readOnly`);
-  if (!readOnly) {
+  if (!readOnly && overlay === undefined) {
     throw wrongValue(`${name}.readOnly`, 'must not be false: an archive is not changed', readOnly);
   }
   const path = isPath ? pathOf(tar, `${name}.tar`) : '';
@@ -30,8 +37,9 @@ function tarPreopen(guest, name, { tar, maxBytes = DEFAULT_TREE_BYTES, readOnly 
     kind: 'tar',
     archive: isPath ? undefined : attached(tar, `${name}.tar`),
     maxBytes: checkedCount(maxBytes, `${name}.maxBytes`),
+    overlay,
   };
-  return { guest, host: path, path, readOnly: true, extended };
+  return { guest, host: path, path, readOnly, extended };
 }
 
 /** A file system of the embedder. */

@@ -195,6 +195,17 @@ async function ofResponse(response) {
   return { value: bytes, name: name || undefined };
 }
 
+/** @returns {Uint8Array} what a module was compiled of, to compile it in another process */
+function bytesOfModule(module) {
+  const bytes = parts.get(programs.get(module))?.bytes;
+  if (bytes !== undefined) return bytes;
+  throw wrongValue(
+    'wasm',
+    "is compiled, and isolation: 'process' compiles it anew: give the bytes of the module, or what compile(bytes) gives",
+    module,
+  );
+}
+
 function checkIsModule(bytes) {
   const kind = kindOf(bytes);
   if (kind === 'module') return;
@@ -274,4 +285,4 @@ function notLinked(missing, foreign) {
   );
 }
 
-module.exports = { Program, compile, compiled, moduleLimits, programOf, runnable };
+module.exports = { bytesOfModule, Program, compile, compiled, moduleLimits, programOf, runnable };

@@ -104,6 +104,10 @@ function checkedRun(kind, options, isolation) {
     if (all[name] !== undefined) wasis[name] = all[name];
   }
   delete wasis.timeoutMs;
+  if (own.tty !== undefined && (wasis.env === undefined || isRecord(wasis.env))) {
+    const { columns, rows } = own.tty;
+    wasis.env = { COLUMNS: String(columns), LINES: String(rows), ...wasis.env };
+  }
   if (limits !== undefined) wasis.limits = limits;
   for (const [name, byDefault] of Object.entries(STREAMS[kind])) {
     const value = streamOf(kind, name, all[name] ?? byDefault);
@@ -123,7 +127,9 @@ function checkedRun(kind, options, isolation) {
   };
   return {
     ...own,
-    limits: bounds,
+    // A process bounds what V8 keeps on its own heap.
+    limits: { ...bounds, __proto__: null, allowsHeap: own.isolation === 'process' },
+    outputBytes: job.outputBytes,
     pipes,
     lent,
     checked,
@@ -174,6 +180,10 @@ function checkedTty(tty) {
   checkSize(rows, 'options.tty.rows');
   if (typeof raw !== 'boolean') throw wrongType('options.tty.raw', 'of type boolean', raw);
   return { columns, rows, raw };
+}
+
+function isRecord(value) {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** A terminal's size counts in 16 bits. */
@@ -243,5 +253,6 @@ module.exports = {
   CANNOT_END_THREADS,
   checkedIsolation,
   checkedRun,
+  checkSize,
   DEFAULT_ISOLATION,
 };

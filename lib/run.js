@@ -6,6 +6,7 @@ const { Buffer } = require('node:buffer');
 const { now } = require('./guest.js');
 const { compiled, programOf, runnable } = require('./program.js');
 const { checkedRun } = require('./run-options.js');
+const { enterGate, leaveWhenStarted } = require('./start-gate.js');
 const { killed, neverStarted, supervise, timedOut } = require('./supervise.js');
 
 /**
@@ -34,14 +35,19 @@ async function runOnce(wasm, checked, handle = {}) {
   const program = await programFor(wasm, checked, handle);
   if (program.reason !== undefined) return program;
   const start = starterOf(checked.isolation, program.what.kind);
-  let started;
+  const turn = enterGate();
   try {
-    started = start(program, checked);
+    const given = await unlessEnded(turn.entered, checked, handle);
+    if (given !== undefined) return given;
+    const started = start(program, checked);
+    leaveWhenStarted(turn, started);
+    return await supervise(started, checked, handle);
   } catch (error) {
     if (error?.code === 'ERR_WASI_LIMIT') return neverStarted('memory', error);
     throw error;
+  } finally {
+    turn.leave();
   }
-  return supervise(started, checked, handle);
 }
 
 /**
@@ -69,26 +75,35 @@ function jobOf({ module, name, memory, hasStart }, checked) {
 }
 
 /**
- * The program's parts; or an end, where the guest asks for more than it may have or has no time.
- * It rejects with the signal's reason once that is aborted, though the compiler may go on.
+ * The program's parts; or an end, where the guest asks for more than it may have or has no time, or
+ * where the embedder ends it, though the compiler may go on.
  */
-async function programFor(wasm, { limits, signal, timeoutMs }, handle = {}) {
-  const given = new Promise((resolve, reject) => {
-    handle.kill = () => resolve(neverStarted('killed', killed()));
+function programFor(wasm, checked, handle = {}) {
+  return unlessEnded(parts(wasm, checked), checked, handle);
+}
+
+/** What a promise gives, or the end of a guest that the embedder ends before. */
+async function unlessEnded(promise, { signal }, handle) {
+  let stop;
+  const ended = new Promise((resolve) => {
+    handle.kill = () => {
+      handle.isKilled = true;
+      resolve(neverStarted('killed', killed()));
+    };
+    if (handle.isKilled) handle.kill();
     if (signal === undefined) return;
-    const stop = () => resolve(neverStarted('aborted', signal.reason));
+    stop = () => resolve(neverStarted('aborted', signal.reason));
     signal.addEventListener('abort', stop, { once: true });
-    handle.forget = () => signal.removeEventListener('abort', stop);
     if (signal.aborted) stop();
   });
   try {
-    return await Promise.race([given, parts(wasm, limits, timeoutMs)]);
+    return await Promise.race([ended, promise]);
   } finally {
-    handle.forget?.();
+    if (stop !== undefined) signal.removeEventListener('abort', stop);
   }
 }
 
-async function parts(wasm, limits, timeoutMs) {
+async function parts(wasm, { limits, timeoutMs }) {
   let program;
   try {
     program = await programOf(wasm, limits);
@@ -139,4 +154,4 @@ function timesOf({ startedAt, endedAt }, begun) {
   return { durationMs: Math.max(0, endedAt - from), startMs: Math.max(0, from - begun) };
 }
 
-module.exports = { jobOf, programFor, readyParts, resultOf, run, runOnce, timesOf };
+module.exports = { jobOf, programFor, readyParts, resultOf, unlessEnded, run, runOnce, timesOf };

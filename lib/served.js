@@ -8,7 +8,7 @@
 // of its own, whose frame and requests are kept apart here.
 //
 // Only the functions that end in `Sync` are called. A guest that can be suspended could wait for
-// promises in the same place: between `take` and `answer` nothing of the call is on the stack.
+// promises in the same place: between a request and its answer nothing of the call is on the stack.
 
 const { served } = require('../binding.js');
 const { invalidReturn, nodeError, wrongType } = require('./errors.js');
@@ -16,8 +16,7 @@ const { u32 } = require('./frame.js');
 const { ask, refresh } = require('./guest.js');
 const { ERRNOS } = require('./names.js');
 
-const { board, ops, take, answer, answerBytes, answerText, answerNames, fill, text, abandon } =
-  served;
+const { board, ops, answer, answerBytes, answerText, answerNames, fill, text, abandon } = served;
 const { closing } = served;
 const { isArray } = Array;
 const { isSafeInteger, isFinite } = Number;
@@ -29,7 +28,7 @@ const longs = new BigInt64Array(board);
 
 /** How many words of the frame a call needs again: its arguments, and what Rust keeps. */
 const FRAME_WORDS = 26;
-/** How many bytes the buffer has that a file system's short reads and writes share. */
+/** The least size of the buffer that a file system's reads and writes share, in bytes. */
 const POOLED = 65536;
 const BIGINT = Object.freeze({ __proto__: null, bigint: true });
 /** The greatest time, in nanoseconds. */
@@ -61,9 +60,8 @@ class FileSystem {
 
   /** Room for some bytes. One that was taken away is made anew. */
   room(length) {
-    if (length > POOLED) return Buffer.allocUnsafeSlow(length);
-    if (this.buffer === undefined || this.buffer.length === 0) {
-      this.buffer = Buffer.allocUnsafeSlow(POOLED);
+    if (this.buffer === undefined || this.buffer.length < length) {
+      this.buffer = Buffer.allocUnsafeSlow(length > POOLED ? length : POOLED);
     }
     return this.buffer;
   }
@@ -348,7 +346,6 @@ let depth = 0;
 
 /** Does what the call has asked that has just ended. It is to be made again. */
 function serve(guest) {
-  take();
   const op = numbers[0];
   const system = guest.served?.systems[numbers[1]];
   if (system === undefined || FUNCTIONS[op] === undefined) {
@@ -359,6 +356,8 @@ function serve(guest) {
   const length = numbers[4];
   const hasClosing = numbers[7] === 1;
   const request = {
+    system,
+    op,
     path: '',
     other: '',
     file,
@@ -387,8 +386,8 @@ function serve(guest) {
   let errno;
   let isAnswered = false;
   try {
-    if (hasClosing) closeFiles(guest);
-    errno = ask(guest, perform, { system, op, request });
+    if (hasClosing) ask(guest, closeFiles, guest);
+    errno = ask(guest, perform, request);
     // The embedder may have grown the memory, or called what did.
     if (guest.view.length === 0) refresh(guest);
     isAnswered = true;
@@ -413,7 +412,8 @@ function serve(guest) {
   } else answer();
 }
 
-function perform({ system, op, request }) {
+function perform(request) {
+  const { system, op } = request;
   delivered = undefined;
   const lacking = LACKING[op];
   try {

@@ -42,6 +42,8 @@ async function supervise(run, { timeoutMs, startTimeoutMs, signal }, handle = {}
   const ending = new Promise((resolve) => {
     const end = (why, reason) => resolve(new Ending(why, reason));
     handle.kill = () => end('killed');
+    if (handle.isKilled) end('killed');
+    handle.hasStarted = () => run.startedAt() !== undefined;
     if (signal !== undefined) {
       onAbort = () => end('aborted', signal.reason);
       signal.addEventListener('abort', onAbort, { once: true });
@@ -76,13 +78,21 @@ async function supervise(run, { timeoutMs, startTimeoutMs, signal }, handle = {}
     const first = await Promise.race([run.done, ending]);
     if (!(first instanceof Ending)) return result(run, first);
     giveUp();
-    await run.stop();
+    const late = await run.stop();
+    if (late !== undefined && hadEnded(run, first, timeoutMs)) return result(run, late);
     return ended(run, first, { timeoutMs, startTimeoutMs });
   } finally {
     giveUp();
     if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
     run.release();
   }
+}
+
+/** Whether a guest ended in time, which was not known when its time was over. */
+function hadEnded(run, { why }, timeoutMs) {
+  const startedAt = run.startedAt();
+  if (why === 'start') return true;
+  return why === 'timeout' && run.left().endedAt - startedAt <= timeoutMs;
 }
 
 /** The end that the embedder made. */
@@ -112,9 +122,10 @@ function result(run, outcome) {
   const { exitCode, failure, phase, gone } = outcome;
   if (exitCode !== undefined) return { reason: 'exit', exitCode, ...facts(run) };
   if (gone !== undefined) {
+    if (outcome.reason !== undefined) return endedBy(run, outcome.reason, gone);
     if (run.startedAt() === undefined) throw gone;
     if (gone.code === 'ERR_WORKER_OUT_OF_MEMORY') return endedBy(run, 'memory', noMemory(gone));
-    return endedBy(run, outcome.reason ?? 'crash', gone);
+    return endedBy(run, 'crash', gone);
   }
   const error = errorOf(failure);
   if (phase === 'start') throw error;

@@ -19,7 +19,16 @@ const { takeStreams } = require('./async-streams.js');
 const { inThisRealm } = require('./bytes.js');
 const { WASIExitError, endedBy, stoppedBy } = require('./ends.js');
 const { nodeError, wrongType } = require('./errors.js');
-const { AGAIN, CONTINUES, INSTANCE, OUTCOME, RESUME, WOULD_WAIT, i64, u32 } = require('./frame.js');
+const {
+  AGAIN,
+  CONTINUES,
+  INSTANCE,
+  OUTCOME,
+  RESUME,
+  WAITS_FOR,
+  WOULD_WAIT,
+  u32,
+} = require('./frame.js');
 const {
   ask,
   checkRunning,
@@ -35,19 +44,15 @@ const {
 } = require('./guest.js');
 const { WAITS, wrap } = require('./trampolines.js');
 
-const { beginWait, dropWait, endWait, feedStdin, isStreamOpen, onWaitEnd, takeUnread, waitKinds } =
-  native;
+const { beginWait, dropWait, endWait, feedStdin, isStreamOpen, onWaitEnd, takeUnread } = native;
 const { Suspending, promising } = WebAssembly;
 const { addEventListener, removeEventListener } = EventTarget.prototype;
 const { apply } = Reflect;
 const { assign } = Object;
-const { slice } = BigInt64Array.prototype;
 
-/** How many slots a call has for its arguments. */
-const SLOTS = 10;
-/** The place of `resume` in the frame by eights. */
-const RESUME_AT = RESUME / 2;
-/** What a call waits for, as `waitKinds` says it. */
+/** How many words the arguments of a call take. */
+const WORDS = 20;
+/** What a call waits for, as bits in the frame's `WAITS_FOR`. */
 const HOST = 1;
 const INPUT = 2;
 /** The number of bytes that a function in the place of the standard input is asked for. */
@@ -83,10 +88,9 @@ function newToken() {
 
 /** A call that waits, or is about to. */
 class Call {
-  /** The native function, if it is to be called again, with its arguments and `resume`. */
+  /** The native function, if it is to be called again, with its arguments and `resume` in words. */
   native;
-  slots;
-  resume;
+  words;
   /** What it waits for, as bits. */
   kinds = 0;
   /** What it waits for of a stream that it has written to; then `errno` is what it returns. */
@@ -98,7 +102,7 @@ class Call {
   timer;
   /** What has ended the guest meanwhile. */
   failure;
-  /** Milliseconds: when the wait began, and how long all of the call's waits and work took. */
+  /** Milliseconds, if someone wants to know: when the wait began, how long all of its waits took. */
   since = 0;
   waited = 0;
   worked = 0;
@@ -124,6 +128,8 @@ class Suspension {
   #outputFailure;
   #unread;
   #areStreamsOver = false;
+  /** Room for the words of a call: one waits at a time. */
+  #room = [];
 
   constructor(guest, streams) {
     this.#guest = guest;
@@ -180,18 +186,22 @@ class Suspension {
    */
   park(native) {
     const guest = this.#guest;
+    const isBusy = this.#isBusy();
+    const call = new Call();
+    call.native = native;
+    call.words = isBusy ? [] : this.#room;
     for (;;) {
-      const call = new Call();
-      call.native = native;
-      call.slots = apply(slice, i64, [0, SLOTS]);
-      call.resume = i64[RESUME_AT];
-      call.kinds = waitKinds(guest.instance);
+      const { words } = call;
+      for (let at = 0; at < WORDS; at++) words[at] = u32[at];
+      words[WORDS] = u32[RESUME];
+      words[WORDS + 1] = u32[RESUME + 1];
+      call.kinds = u32[WAITS_FOR];
       if ((call.kinds & INPUT) !== 0 && this.#pull()) {
         this.#makeAgain(call);
         if (u32[OUTCOME] === WOULD_WAIT) continue;
         return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(guest, native);
       }
-      if (this.#isBusy()) {
+      if (isBusy || this.#isBusy()) {
         dropWait(guest.instance);
         throw busy();
       }
@@ -210,12 +220,13 @@ class Suspension {
     this.#parked.tell = tell;
   }
 
-  #makeAgain({ native, slots, resume }) {
+  #makeAgain({ native, words }) {
     const guest = this.#guest;
     if (guest.view[0] === undefined) refresh(guest);
-    i64.set(slots);
+    for (let at = 0; at < WORDS; at++) u32[at] = words[at];
+    u32[RESUME] = words[WORDS];
+    u32[RESUME + 1] = words[WORDS + 1];
     u32[INSTANCE] = guest.instance;
-    i64[RESUME_AT] = resume;
     u32[CONTINUES] = 1;
     native();
   }
@@ -225,11 +236,11 @@ class Suspension {
     const call = this.#parked;
     this.#parked = undefined;
     this.#waiting = call;
-    call.since = now();
+    const { deadline } = this.#guest;
+    if (call.tell !== undefined || deadline !== Infinity) call.since = now();
     return new Promise((resolve) => {
       call.wake = resolve;
       if (call.promise !== undefined) call.promise.then(resolve, resolve);
-      const { deadline } = this.#guest;
       if ((call.kinds & HOST) === 0 && deadline === Infinity) return;
       listens ||= (onWaitEnd(tell), true);
       const token = newToken();
@@ -278,16 +289,16 @@ class Suspension {
     const call = this.#waiting;
     this.#waiting = undefined;
     this.#cancel(call);
+    if (call.tell === undefined && guest.deadline === Infinity) return this.#goOn(call);
     const start = now();
     call.waited += start - call.since;
     let errno;
     try {
-      if (call.failure !== undefined) throw call.failure;
-      checkRunning(guest);
-      if (guest.deadline !== Infinity && start > guest.deadline) {
+      if (start > guest.deadline) {
+        checkRunning(guest);
         exceed(guest, 'timeoutMs', 'The guest has run for as long as it may');
       }
-      errno = call.promise === undefined ? this.#goOn(call) : call.errno;
+      errno = this.#goOn(call);
       return errno;
     } finally {
       call.worked += now() - start;
@@ -301,6 +312,9 @@ class Suspension {
   }
 
   #goOn(call) {
+    if (call.failure !== undefined) throw call.failure;
+    checkRunning(this.#guest);
+    if (call.promise !== undefined) return call.errno;
     this.#makeAgain(call);
     return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(this.#guest, call.native);
   }
@@ -330,29 +344,35 @@ class Suspension {
     const failure = this.#inputFailure;
     this.#inputFailure = undefined;
     if (failure !== undefined) stopFor(guest, failure.error);
-    const given = ask(guest, (size) => this.#source.pull(size), INPUT_SIZE);
+    const source = this.#source;
+    const given = ask(guest, (size) => source.pull(size), INPUT_SIZE);
     if (!(given instanceof Promise)) {
       feedStdin(guest.instance, given);
       return true;
     }
     const isWaitedFor = () => this.#waiting !== undefined && (this.#waiting.kinds & INPUT) !== 0;
-    this.#pulling = given.then(
-      (bytes) => {
-        this.#pulling = undefined;
-        if (this.#areStreamsOver) {
-          this.#giveBack(bytes ?? undefined);
-          return;
-        }
-        feedStdin(guest.instance, bytes);
-        if (isWaitedFor()) this.#waiting.wake();
-      },
-      (error) => {
-        this.#pulling = undefined;
-        if (this.#areStreamsOver) return;
-        if (isWaitedFor()) this.#endBy(stoppedBy(error), error);
-        else this.#inputFailure = { error };
-      },
-    );
+    const failed = (error) => {
+      this.#pulling = undefined;
+      if (this.#areStreamsOver) return;
+      if (isWaitedFor()) this.#endBy(stoppedBy(error), error);
+      else this.#inputFailure = { error };
+    };
+    this.#pulling = given.then((value) => {
+      this.#pulling = undefined;
+      let bytes;
+      try {
+        bytes = source.bytesOf(value);
+      } catch (error) {
+        failed(error);
+        return;
+      }
+      if (this.#areStreamsOver) {
+        this.#giveBack(bytes ?? undefined);
+        return;
+      }
+      feedStdin(guest.instance, bytes);
+      if (isWaitedFor()) this.#waiting.wake();
+    }, failed);
     return false;
   }
 

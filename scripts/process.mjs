@@ -125,6 +125,13 @@ export function python(name, packages) {
  * @returns {string} the path of the binary, fetched into .cache if need be
  */
 export function fetched(name, version, binary) {
+  const path = fetchedIfPossible(name, version, binary);
+  if (path === undefined) fail(`${name}@${version} could not be fetched`);
+  return path;
+}
+
+/** The same; `undefined` where it cannot be had. */
+export function fetchedIfPossible(name, version, binary) {
   const folder = join(root, '.cache', 'runtimes', `${name.replace('/', '-')}-${version}`);
   const path = join(folder, 'node_modules', name, binary);
   if (existsSync(path)) return path;
@@ -132,7 +139,7 @@ export function fetched(name, version, binary) {
   mkdirSync(folder, { recursive: true });
   const flags = ['--prefix', folder, '--no-save', '--ignore-scripts', '--no-audit', '--no-fund'];
   const done = npm(['install', ...flags, '--loglevel=error', `${name}@${version}`]);
-  if (!done || !existsSync(path)) fail(`${name}@${version} could not be fetched`);
+  if (!done || !existsSync(path)) return undefined;
   chmodSync(path, 0o755);
   return path;
 }

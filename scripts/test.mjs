@@ -5,18 +5,37 @@
 //                                   no Rust (`npm ci` comes first)
 //   node scripts/test.mjs nodes     the package under each supported version of Node.js, from npm
 //   node scripts/test.mjs compat    published programs that use `node:wasi`, run on wasi-rs
+//   node scripts/test.mjs components  components of other toolchains, transpiled by jco
 //
 // The tests of the package run on what is published (see package.mjs), in a copy of the checkout
 // below target/.
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fail, fetched, npm, requireCargo, root, run, say } from './process.mjs';
+import { fail, fetched, fetchedIfPossible, npm, requireCargo, root, run, say } from './process.mjs';
 
 const VERSIONS = ['18.20.1', '20', '22', '24', '26'];
+/** Folders of tests that have packages of their own. */
 const COMPAT = join('__test__', 'compat');
+const COMPONENTS = join('__test__', 'components');
 
-const kinds = { all, built, nodes, compat };
+/** The tests of guests that suspend, which takes JSPI. */
+const SUSPENDING = [
+  'suspend.test.mjs',
+  'suspend-ends.test.mjs',
+  'suspend-streams.test.mjs',
+  'docs.test.mjs',
+  'examples.test.mjs',
+];
+
+const system = process.platform === 'win32' ? 'win' : process.platform;
+/** The package of npm that holds a Node.js, and where it is there. */
+const NODE = {
+  name: `node-${system}-${process.arch}`,
+  binary: system === 'win' ? 'bin/node.exe' : 'bin/node',
+};
+
+const kinds = { all, built, nodes, compat, components };
 const [kind = 'all'] = process.argv.slice(2);
 if (kinds[kind] === undefined) fail(`${kind}: no kind of test; there are ${Object.keys(kinds)}`);
 if (kind !== 'built') await import('./setup.mjs');
@@ -27,8 +46,9 @@ async function all() {
   say('testing the core: cargo test');
   const core = run('cargo', ['test']);
   const node = await built();
+  const newer = newerNodeTests();
   if (!core) console.error('error: tests of the core failed (above those of the package)');
-  return core && node;
+  return core && node && newer;
 }
 
 async function built() {
@@ -37,12 +57,9 @@ async function built() {
 }
 
 async function nodes() {
-  const system = process.platform === 'win32' ? 'win' : process.platform;
-  const name = `node-${system}-${process.arch}`;
-  const binary = system === 'win' ? 'bin/node.exe' : 'bin/node';
   const folder = await testRoot();
   const outcomes = VERSIONS.map((version) => {
-    const node = fetched(name, version, binary);
+    const node = fetched(NODE.name, version, NODE.binary);
     say(`testing the package under Node.js ${version}`);
     return { version, passed: nodeTests(node, folder) };
   });
@@ -52,29 +69,65 @@ async function nodes() {
   return outcomes.every(({ passed }) => passed);
 }
 
+/** @returns {boolean} whether what this Node.js does not have works where a newer one does */
+function newerNodeTests() {
+  const node = nodeWithJspi();
+  if (node === process.execPath) return true;
+  if (node === undefined) {
+    say('no Node.js 24 can be had: the tests of guests that suspend are left out');
+    return true;
+  }
+  say('testing guests that suspend under Node.js 24');
+  const folder = join(root, 'target', 'published');
+  return nodeTests(
+    node,
+    folder,
+    SUSPENDING.map((name) => join('__test__', name)),
+  );
+}
+
+/** @returns {string | undefined} the path of a Node.js that can suspend guests */
+function nodeWithJspi() {
+  if (typeof WebAssembly.Suspending === 'function') return process.execPath;
+  return fetchedIfPossible(NODE.name, '24', NODE.binary);
+}
+
 async function compat() {
-  const modules = join(root, COMPAT, 'node_modules');
-  installPrograms(modules);
+  const modules = installInto(COMPAT);
   const folder = await testRoot();
   // The programs ask for wasi-rs by its name.
   rmSync(join(modules, 'wasi-rs'), { recursive: true, force: true });
   symlinkSync(folder, join(modules, 'wasi-rs'), 'junction');
   say(`running the programs under Node.js ${process.versions.node}`);
-  return nodeTests(process.execPath, root, [join(COMPAT, 'compat.test.mjs')]);
+  const files = [join(COMPAT, 'compat.test.mjs')];
+  const passed = nodeTests(process.execPath, root, files);
+  const newer = nodeWithJspi();
+  if (newer === undefined || newer === process.execPath) return passed;
+  say('running the programs that suspend under Node.js 24');
+  return nodeTests(newer, root, ['--test-name-pattern=REPL', ...files]) && passed;
 }
 
-function installPrograms(modules) {
+function components() {
+  installInto(COMPONENTS);
+  say(`running components under Node.js ${process.versions.node}`);
+  return nodeTests(process.execPath, root, [join(COMPONENTS, 'components.test.mjs')]);
+}
+
+/** @returns {string} where the packages are of a folder of tests, at the versions of its lock file */
+function installInto(folder) {
+  const modules = join(root, folder, 'node_modules');
   const stamp = join(modules, '.installed');
-  const lock = readFileSync(join(root, COMPAT, 'package-lock.json'), 'utf8');
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return;
-  say(`installing the programs into ${COMPAT}`);
+  const lock = readFileSync(join(root, folder, 'package-lock.json'), 'utf8');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return modules;
+  say(`installing packages into ${modules}`);
   // --force: builds for WebAssembly say that they are for no other processor. The optional packages
-  // are the native builds, which are not what is tested.
-  const flags = ['--force', '--omit=optional', '--ignore-scripts', '--no-audit', '--no-fund'];
-  const options = { cwd: join(root, COMPAT) };
-  if (!npm(['ci', ...flags, '--loglevel=error'], options)) fail('npm ci did not succeed');
+  // of programs are the native builds, which are not what is tested.
+  const kind = folder === COMPAT ? ['--force', '--omit=optional'] : [];
+  const flags = [...kind, '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
+  if (!npm(['ci', ...flags], { cwd: join(root, folder) })) fail('npm ci did not succeed');
   mkdirSync(modules, { recursive: true });
   writeFileSync(stamp, lock);
+  return modules;
 }
 
 /** Loaded late, because `built` and `setup` come without what it needs until they are through. */
@@ -93,7 +146,7 @@ function testsBelow(folder, below) {
   return readdirSync(join(folder, below), { withFileTypes: true })
     .flatMap((entry) => {
       const path = join(below, entry.name);
-      if (path === COMPAT) return [];
+      if (path === COMPAT || path === COMPONENTS) return [];
       if (entry.isDirectory()) return testsBelow(folder, path);
       return entry.name.endsWith('.test.mjs') ? [path] : [];
     })

@@ -10,6 +10,7 @@ use super::waiting::Waits;
 use napi::bindgen_prelude::{FromNapiValue, Unknown};
 use napi::{Env, Result, check_status, sys};
 use std::cell::{Cell, OnceCell, RefCell};
+use std::ffi::c_void;
 use std::ptr;
 use std::rc::Rc;
 use std::sync::atomic::{
@@ -33,6 +34,11 @@ impl Instance {
     /// What the instance has of 0.2, which few have anything of.
     pub(super) fn preview2(&self) -> &Preview2 {
         self.preview2.get_or_init(Box::default)
+    }
+
+    /// Where the guest's memory lies.
+    pub(super) fn base(&self) -> *mut u8 {
+        self.base.get()
     }
 
     /// The guest's memory.
@@ -64,6 +70,8 @@ pub(super) struct AddonInstance {
     instances: RefCell<Vec<Option<Box<Instance>>>>,
     free: RefCell<Vec<u32>>,
     pub(super) waits: Waits,
+    /// What `served.rs` shares with JavaScript, once it does.
+    pub(super) board: Cell<*mut c_void>,
 }
 
 /// How many environments of the process have been made and have not ended.
@@ -86,6 +94,7 @@ impl AddonInstance {
             instances: RefCell::default(),
             free: RefCell::default(),
             waits: Waits::default(),
+            board: Cell::new(ptr::null_mut()),
         });
         LIVING.fetch_add(1, AcqRel);
         // Its functions may be called until then.

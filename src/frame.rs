@@ -5,7 +5,7 @@
 //!  80 instance u32 |  84 continues u32
 //!  88 outcome u32  |  92 memory u32
 //!  96 resume u64
-//! 104 created: instance u32, arguments u32, their size u32, environment u32, its size u32 | 124 - | 128
+//! 104 created: instance u32, arguments u32, their size u32, environment u32, its size u32 | 124 waits u32
 //! 104 left: value u64, or a pointer u32 and a size u32 | align u32, size u32
 //! ```
 //! JavaScript fills the slots and the instance and calls; Rust fills the outcome. `resume` is
@@ -28,7 +28,7 @@ pub(super) struct Frame {
     pub(super) memory: u32,
     resume: Cell<u64>,
     created: [Cell<u32>; 5],
-    unused_too: u32,
+    waits: Cell<u32>,
 }
 
 impl Frame {
@@ -43,6 +43,11 @@ impl Frame {
             self.resume.set(0);
         }
         (&self.resume, continues)
+    }
+
+    /// Tells JavaScript what the call would wait for, as bits: the host, the embedder's stream.
+    pub(super) fn set_waits(&self, host: bool, input: bool) {
+        self.waits.set(u32::from(host) | u32::from(input) << 1);
     }
 
     /// Tells JavaScript of an instance that was made: its number, and the counts and sizes of
@@ -82,10 +87,11 @@ const fn word(offset: usize) -> u32 {
 }
 
 /// The fields that JavaScript reads and writes, by their index in the frame as a `Uint32Array`.
-pub(crate) const PLACES: [(&str, u32); 6] = [
+pub(crate) const PLACES: [(&str, u32); 7] = [
     ("INSTANCE", word(std::mem::offset_of!(Frame, instance))),
     ("CONTINUES", word(std::mem::offset_of!(Frame, continues))),
     ("OUTCOME", word(std::mem::offset_of!(Frame, outcome))),
+    ("WAITS_FOR", word(std::mem::offset_of!(Frame, waits))),
     ("RESUME", word(std::mem::offset_of!(Frame, resume))),
     ("CREATED", word(std::mem::offset_of!(Frame, created))),
     ("NAMED_MEMORY", word(std::mem::offset_of!(Frame, memory))),

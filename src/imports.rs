@@ -167,12 +167,17 @@ fn call<E: Entry>(environment: &AddonInstance) {
         Ok(Some(Err(CallError::Errno(errno)))) => errno.code().into(),
         Ok(Some(Err(CallError::OutOfBounds))) => outcome::MEMORY,
         Ok(Some(Err(CallError::Again))) => outcome::AGAIN,
-        Ok(Some(Err(CallError::WouldWait))) => outcome::WOULD_WAIT,
+        Ok(Some(Err(CallError::WouldWait))) => {
+            environment.tell_waits(frame.instance, frame);
+            outcome::WOULD_WAIT
+        }
         Ok(Some(Err(CallError::Exit(_)))) => outcome::EXIT,
         Ok(None) | Err(_) => outcome::PANIC,
     };
     frame.outcome.set(outcome);
-    if continues && outcome != outcome::ASK {
+    if outcome == outcome::ASK {
+        environment.take_served(frame.instance);
+    } else if continues {
         environment.finish_served(frame.instance);
     }
 }

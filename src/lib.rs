@@ -14,6 +14,7 @@ mod error;
 mod frame;
 mod imports;
 mod options;
+mod overlay;
 mod pipes;
 mod preview2;
 mod runs;

@@ -1,6 +1,7 @@
 //! The options of an instance, as `index.js` hands them over after its checks.
 
 use crate::error::{Cause, ConstructionError};
+use crate::overlay::MountedOverlay;
 use crate::pipes;
 use crate::served::Serving;
 use napi::bindgen_prelude::{BigInt, Either, FunctionCallContext, Uint8Array};
@@ -49,6 +50,9 @@ pub(crate) struct ExtendedPreopen {
     pub entries: Option<Vec<EntryOptions>>,
     /// How many bytes a tree in memory may hold.
     pub max_bytes: Option<f64>,
+    /// How many bytes a tree in memory may hold that lies over the directory or the archive and
+    /// takes what the guest changes. Default: there is none.
+    pub overlay: Option<f64>,
     /// The bytes of an archive. Otherwise it is the file at the path.
     pub archive: Option<Uint8Array>,
 }
@@ -189,6 +193,8 @@ pub(super) struct JsStreams {
     pub(super) trees: Vec<Option<Tree>>,
     /// What everyone holds who has these streams.
     pub(super) held: Arc<()>,
+    /// The overlays, by the preopen's place.
+    pub(super) overlays: Vec<Option<MountedOverlay>>,
     /// The file systems that JavaScript serves, by the preopen's place.
     pub(super) serving: Option<Box<Serving>>,
 }
@@ -201,6 +207,7 @@ impl Clone for JsStreams {
             input: self.input.clone(),
             outputs: self.outputs.clone(),
             trees: self.trees.clone(),
+            overlays: self.overlays.clone(),
             held: Arc::clone(&self.held),
             serving: None,
         }
@@ -420,12 +427,20 @@ fn preopen(
     let is_lazy = extended.lazy == Some(true);
     let is_file = extended.kind == Some(PreopenKind::File);
     let place = u32::try_from(streams.trees.len()).unwrap_or(u32::MAX);
+    let overlay =
+        extended.overlay.map(|max_bytes| (MountedOverlay::new(root, no_symlinks), max_bytes));
     streams.trees.push(None);
+    streams.overlays.push(overlay.as_ref().map(|(overlay, _)| overlay.clone()));
     let how = How {
         is_file: is_file || extended.kind == Some(PreopenKind::Tar),
         create: extended.create == Some(true),
         exact: extended.exact == Some(true),
-        options: host::PreopenOptions { root, no_symlinks },
+        // What lies below an overlay is only read, and the overlay sees to the rest.
+        options: if overlay.is_some() {
+            host::PreopenOptions { no_access_times: true, ..Default::default() }
+        } else {
+            host::PreopenOptions { root, no_symlinks, ..Default::default() }
+        },
     };
     let path = PathBuf::from(options.path);
     let failed = |cause| ConstructionError::Preopen {
@@ -444,19 +459,26 @@ fn preopen(
             directory
         }
         Some(PreopenKind::Tar) => {
-            let tree_options = tree_options(&extended, ctx);
+            let options_of_tree = tree_options(extended.max_bytes, ctx.clocks.as_ref());
             let unpacked = if let Some(bytes) = &extended.archive {
-                Tree::of_archive(tree_options, &**bytes)
+                Tree::of_archive(options_of_tree, &**bytes)
             } else {
                 let file = how.open(&path).map_err(failed)?;
-                Tree::of_archive_file(tree_options, &*file)
+                Tree::of_archive_file(options_of_tree, &*file)
             };
             let refused = |error| ConstructionError::Archive {
                 guest: options.guest.clone(),
                 place: extended.archive.is_none().then_some(place),
                 error,
             };
-            unpacked.map_err(refused)?.root_directory(root)
+            let tree = unpacked.map_err(refused)?;
+            if let Some((overlay, max_bytes)) = &overlay {
+                let options = tree_options(Some(*max_bytes), ctx.clocks.as_ref());
+                let lower = tree.root_directory(false);
+                overlay.lay(lower, options).map_err(|errno| failed(errno.into()))?
+            } else {
+                tree.root_directory(root)
+            }
         }
         Some(PreopenKind::Fs) => {
             let serving = streams.serving.get_or_insert_default();
@@ -464,11 +486,22 @@ fn preopen(
             // The embedder is asked for all names at once.
             Box::new(SortedDirectory::new(directory, &ctx.listings))
         }
-        Some(PreopenKind::File) | None if is_lazy => {
-            let path = path.clone();
-            Box::new(Lazy::new(move || how.open(&path).map_err(|cause| cause.errno())))
+        Some(PreopenKind::File) | None => {
+            let clocks = ctx.clocks.clone();
+            let from = path.clone();
+            let open = move || match &overlay {
+                None => how.open(&from),
+                Some((overlay, max_bytes)) => {
+                    let options = tree_options(Some(*max_bytes), clocks.as_ref());
+                    Ok(overlay.lay(how.open(&from)?, options)?)
+                }
+            };
+            if is_lazy {
+                Box::new(Lazy::new(move || open().map_err(|cause| cause.errno())))
+            } else {
+                open().map_err(failed)?
+            }
         }
-        Some(PreopenKind::File) | None => how.open(&path).map_err(failed)?,
     };
     let (name, read_only) = (options.guest, options.read_only);
     // Nobody is asked anything while an instance is made.
@@ -527,21 +560,19 @@ impl How {
 }
 
 /// How a tree in memory is made.
-fn tree_options(options: &ExtendedPreopen, ctx: &Ctx) -> TreeOptions {
-    let max_bytes = options.max_bytes.map_or(u64::MAX, count);
-    let mut tree_options = TreeOptions::new(max_bytes);
-    if let Some(clocks) = ctx.clocks.as_ref().filter(|clocks| clocks.realtime.is_some()) {
+fn tree_options(max_bytes: Option<f64>, clocks: Option<&Arc<VirtualClocks>>) -> TreeOptions {
+    let mut options = TreeOptions::new(max_bytes.map_or(u64::MAX, count));
+    if let Some(clocks) = clocks.filter(|clocks| clocks.realtime.is_some()) {
         // Files get the guest's time, and a device that is the same in the next run.
         let clocks = Arc::clone(clocks);
-        tree_options.clock =
-            Box::new(move || clocks.realtime.as_ref().map_or(0, SteppingClock::time));
-        tree_options.device = Some(1);
+        options.clock = Box::new(move || clocks.realtime.as_ref().map_or(0, SteppingClock::time));
+        options.device = Some(1);
     }
-    tree_options
+    options
 }
 
 fn tree(guest: &str, options: &ExtendedPreopen, ctx: &Ctx) -> Result<Tree, ConstructionError> {
-    let tree = Tree::with_options(tree_options(options, ctx));
+    let tree = Tree::with_options(tree_options(options.max_bytes, ctx.clocks.as_ref()));
     for entry in options.entries.iter().flatten() {
         let failed = |errno| ConstructionError::Entry {
             guest: guest.to_owned(),
@@ -550,6 +581,12 @@ fn tree(guest: &str, options: &ExtendedPreopen, ctx: &Ctx) -> Result<Tree, Const
         };
         tree.seed(&entry.name, &entry.bytes).map_err(failed)?;
     }
+    // Paths that are too long were refused above.
+    tree.mark().map_err(|errno| ConstructionError::Entry {
+        guest: guest.to_owned(),
+        name: String::new(),
+        errno,
+    })?;
     Ok(tree)
 }
 

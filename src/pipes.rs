@@ -1,6 +1,8 @@
 //! Pipes between JavaScript and a guest: JavaScript gets the host's end as a descriptor, and a
 //! number for the guest's end, which any environment of the process can give to an instance.
 
+#![allow(unsafe_code, reason = "a descriptor that is taken over by its number")]
+
 use super::function;
 use napi::bindgen_prelude::{Either, FunctionCallContext, JsObjectValue, Object};
 use napi::{Env, Result};
@@ -58,6 +60,33 @@ pub(super) fn export(env: &Env, exports: &mut Object<'_>) -> Result<()> {
         })
     };
     exports.set_named_property("openPipe", function(env, "openPipe", open)?)?;
+
+    // (descriptor) => number | string: a guest's end that this process was started with. The
+    // descriptor belongs to the end from now on.
+    let adopt = |call: FunctionCallContext<'_>| {
+        // SAFETY: only a process that was started for a guest calls it, with what it was given for
+        // that, once each.
+        let inherited = unsafe { sys::inherited_pipe(call.first_arg()?) };
+        Ok(match inherited {
+            Ok(end) => Either::A(add(end)),
+            Err(error) => Either::B(reason(&error)),
+        })
+    };
+    exports.set_named_property("adoptPipeEnd", function(env, "adoptPipeEnd", adopt)?)?;
+
+    // (number) => number | string: the same guest's end once more, for another stream.
+    let share = |call: FunctionCallContext<'_>| {
+        let number: u32 = call.first_arg()?;
+        let shared = lock()
+            .as_ref()
+            .and_then(|ends| ends.by_number.get(&number))
+            .map_or_else(|| Err(io::ErrorKind::NotFound.into()), PipeEnd::try_clone);
+        Ok(match shared {
+            Ok(end) => Either::A(add(end)),
+            Err(error) => Either::B(reason(&error)),
+        })
+    };
+    exports.set_named_property("sharePipeEnd", function(env, "sharePipeEnd", share)?)?;
 
     // (number): closes the guest's end, if no instance has it.
     let drop_end = |call: FunctionCallContext<'_>| {

@@ -96,13 +96,14 @@ impl Board {
 #[derive(Default)]
 pub(super) struct Serving {
     pub(super) exchange: Arc<Exchange>,
-    /// The requests that JavaScript is about, the innermost last.
-    pending: RefCell<Vec<Request>>,
+    /// The requests that JavaScript is about, the innermost last, each with where in the memory
+    /// goes what is read.
+    pending: RefCell<Vec<(Request, Option<u32>)>>,
 }
 
 impl Serving {
-    /// Hands the request of the call over that has just ended.
-    fn take(&self, board: &Board) {
+    /// Hands the request of the call over that has just ended. `base` is where the memory lies.
+    fn take(&self, board: &Board, base: usize) {
         let request = self.exchange.take();
         let op =
             request.as_ref().and_then(|request| OPS.iter().position(|(op, _)| *op == request.op));
@@ -118,17 +119,23 @@ impl Serving {
         board.set_number(4, request.length as u64);
         board.set_bits(5, request.times.0);
         board.set_bits(6, request.times.1);
-        self.pending.borrow_mut().push(request);
+        let offset = request.target.and_then(|target| target.checked_sub(base));
+        let offset = offset.and_then(|offset| u32::try_from(offset).ok());
+        self.pending.borrow_mut().push((request, offset));
     }
 
     fn with_pending<T>(&self, act: impl FnOnce(&Request) -> T) -> Option<T> {
-        self.pending.borrow().last().map(act)
+        self.pending.borrow().last().map(|(request, _)| act(request))
     }
 
     fn answer(&self, make: impl FnOnce(&Request) -> Answer) {
+        self.answer_with(|request, _| make(request));
+    }
+
+    fn answer_with(&self, make: impl FnOnce(&Request, Option<u32>) -> Answer) {
         let request = self.pending.borrow_mut().pop();
-        if let Some(request) = request {
-            let answer = make(&request);
+        if let Some((request, offset)) = request {
+            let answer = make(&request, offset);
             self.exchange.answer(request, answer);
         }
     }
@@ -176,36 +183,19 @@ fn answer_of(board: &Board, op: Op) -> Answer {
     }
 }
 
-/// What callbacks without arguments are made with.
-struct Shared {
-    environment: Rc<AddonInstance>,
-    board: *const Board,
-}
-
-impl Shared {
-    /// The board, for the length of a call.
-    ///
-    /// # Safety
-    /// JavaScript must not run while the reference lives.
-    unsafe fn board(&self) -> &Board {
-        // SAFETY: the buffer lives as long as the environment, and has the board's size and V8's
-        // alignment of at least eight bytes. JavaScript alone writes to it, and does not run.
-        unsafe { &*self.board }
-    }
-
-    /// Does something with what the instance serves whose number is in the frame.
-    fn with<T>(&self, act: impl FnOnce(&Serving, &Board) -> T) -> Option<T> {
-        // SAFETY: JavaScript waits for the callback.
-        let (frame, board) = unsafe { (self.environment.frame(), self.board()) };
-        self.environment
-            .with_instance(frame.instance, |instance| {
-                instance.streams.serving.as_deref().map(|serving| act(serving, board))
-            })
-            .flatten()
-    }
-}
-
 impl AddonInstance {
+    /// A call has ended that asks something.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn take_served(&self, id: u32) {
+        let Some(board) = self.board() else { return };
+        self.with_instance(id, |instance| {
+            if let Some(serving) = instance.streams.serving.as_deref() {
+                serving.take(board, instance.base().addr());
+            }
+        });
+    }
+
     /// A call that was made again has come to its end.
     #[cold]
     #[inline(never)]
@@ -217,16 +207,34 @@ impl AddonInstance {
         self.with_instance(id, |instance: &Instance| instance.streams.serving.as_deref().map(act))
             .flatten()
     }
+
+    /// The board, once a program serves a file system. For the length of a call.
+    fn board(&self) -> Option<&Board> {
+        // SAFETY: the buffer lives as long as the environment, and has the board's size and V8's
+        // alignment of at least eight bytes. JavaScript alone writes to it, and does not run.
+        unsafe { self.board.get().cast::<Board>().as_ref() }
+    }
+
+    /// Does something with what the instance serves whose number is in the frame.
+    fn with_served<T>(&self, act: impl FnOnce(&Instance, &Serving, &Board) -> T) -> Option<T> {
+        // SAFETY: JavaScript waits for the callback.
+        let frame = unsafe { self.frame() };
+        let board = self.board()?;
+        self.with_instance(frame.instance, |instance| {
+            instance.streams.serving.as_deref().map(|serving| act(instance, serving, board))
+        })
+        .flatten()
+    }
 }
 
 /// Calls `act` with what was given to a callback, and its first argument if it is a view of bytes.
 ///
 /// # Safety
-/// The callback must have been made by `create_function` with a [`Shared`].
+/// The callback must have been made by `create_function` with an environment.
 unsafe fn callback(
     env: sys::napi_env,
     info: sys::napi_callback_info,
-    act: impl FnOnce(&Shared, &mut [u8]),
+    act: impl FnOnce(&AddonInstance, &mut [u8]),
 ) -> sys::napi_value {
     let mut argument = ptr::null_mut();
     let mut count = 1;
@@ -243,8 +251,10 @@ unsafe fn callback(
         )
     };
     // SAFETY: the data live as long as the function, which is being called.
-    let shared = unsafe { data.cast::<Shared>().as_ref() };
-    let (Some(shared), sys::Status::napi_ok) = (shared, status) else { return ptr::null_mut() };
+    let environment = unsafe { data.cast::<Rc<AddonInstance>>().as_ref() };
+    let (Some(environment), sys::Status::napi_ok) = (environment, status) else {
+        return ptr::null_mut();
+    };
     let (mut kind, mut len, mut base) = (0, 0, ptr::null_mut());
     if count == 1 {
         // SAFETY: the value is an argument of the running callback. What is no such view is an
@@ -265,27 +275,23 @@ unsafe fn callback(
         }
     }
     if base.is_null() || len == 0 {
-        act(shared, &mut []);
+        act(environment, &mut []);
     } else {
         // SAFETY: the view's bytes, of which no JavaScript runs to take them away. `lib/served.js`
         // makes the views, of memory that no other thread has.
-        act(shared, unsafe { std::slice::from_raw_parts_mut(base.cast(), len) });
+        act(environment, unsafe { std::slice::from_raw_parts_mut(base.cast(), len) });
     }
     ptr::null_mut()
 }
 
-/// `() => undefined`: takes the request of the call that has just ended.
-unsafe extern "C" fn take(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    // SAFETY: made by `export`.
-    unsafe { callback(env, info, |shared, _| _ = shared.with(Serving::take)) }
-}
-
 /// `() => undefined`: answers by the numbers on the board.
 unsafe extern "C" fn answer(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    // SAFETY: made by `export`.
+    // SAFETY: made by `object`.
     unsafe {
-        callback(env, info, |shared, _| {
-            shared.with(|serving, board| serving.answer(|request| answer_of(board, request.op)));
+        callback(env, info, |environment, _| {
+            environment.with_served(|_, serving, board| {
+                serving.answer(|request| answer_of(board, request.op));
+            });
         })
     }
 }
@@ -295,15 +301,26 @@ unsafe extern "C" fn answer_bytes(
     env: sys::napi_env,
     info: sys::napi_callback_info,
 ) -> sys::napi_value {
-    // SAFETY: made by `export`.
+    // SAFETY: made by `object`.
     unsafe {
-        callback(env, info, |shared, bytes| {
-            shared.with(|serving, board| {
-                serving.answer(|request| {
+        callback(env, info, |environment, bytes| {
+            environment.with_served(|instance, serving, board| {
+                serving.answer_with(|request, offset| {
+                    if let Some(failed) = failed(board) {
+                        return failed;
+                    }
                     let len = board.whole(9).and_then(|len| usize::try_from(len).ok());
                     let read = len.filter(|len| *len <= request.length);
-                    match read.and_then(|len| bytes.get(..len)) {
-                        Some(read) if request.op == Op::Read => Answer::Bytes(read.to_vec()),
+                    match (read.and_then(|len| bytes.get(..len)), offset) {
+                        (Some(read), Some(offset)) if request.op == Op::Read => {
+                            let len = u32::try_from(read.len()).unwrap_or(u32::MAX);
+                            // SAFETY: JavaScript has handed a live memory over, and waits.
+                            match instance.memory().region(offset, len) {
+                                Ok(region) => Answer::Number(region.write_at(0, read) as u64),
+                                Err(_) => Answer::Failed(Errno::Fault),
+                            }
+                        }
+                        (Some(read), None) if request.op == Op::Read => serving.exchange.copy(read),
                         _ => Answer::Failed(Errno::Io),
                     }
                 });
@@ -314,10 +331,10 @@ unsafe extern "C" fn answer_bytes(
 
 /// `(view) => undefined`: copies what is to be written to the beginning of a view.
 unsafe extern "C" fn fill(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    // SAFETY: made by `export`.
+    // SAFETY: made by `object`.
     unsafe {
-        callback(env, info, |shared, room| {
-            shared.with(|serving, _| {
+        callback(env, info, |environment, room| {
+            environment.with_served(|_, serving, _| {
                 serving.with_pending(|request| {
                     for (to, from) in room.iter_mut().zip(&request.bytes) {
                         *to = *from;
@@ -330,11 +347,15 @@ unsafe extern "C" fn fill(env: sys::napi_env, info: sys::napi_callback_info) -> 
 
 /// `() => undefined`: gives the call up whose request was taken last.
 unsafe extern "C" fn abandon(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    // SAFETY: made by `export`.
-    unsafe { callback(env, info, |shared, _| _ = shared.with(|serving, _| serving.abandon())) }
+    // SAFETY: made by `object`.
+    unsafe {
+        callback(env, info, |environment, _| {
+            environment.with_served(|_, serving, _| serving.abandon());
+        })
+    }
 }
 
-/// `{ board, ops, take, answer, answerBytes, answerText, answerNames, fill, text, abandon, closing
+/// `{ board, ops, answer, answerBytes, answerText, answerNames, fill, text, abandon, closing
 /// }`
 pub(super) fn object<'a>(env: &Env, environment: &Rc<AddonInstance>) -> Result<Object<'a>> {
     let mut served = Object::new(env)?;
@@ -348,16 +369,12 @@ pub(super) fn object<'a>(env: &Env, environment: &Rc<AddonInstance>) -> Result<O
     // SAFETY: `value` is a live value of `env`.
     served.set_named_property("board", unsafe { Unknown::from_napi_value(env.raw(), value) }?)?;
     served.set_named_property("ops", OPS.map(|(_, name)| name).to_vec())?;
-    let callbacks: [(&str, super::imports::Callback); 5] = [
-        ("take", take),
-        ("answer", answer),
-        ("answerBytes", answer_bytes),
-        ("fill", fill),
-        ("abandon", abandon),
-    ];
+    environment.board.set(data);
+    let callbacks: [(&str, super::imports::Callback); 4] =
+        [("answer", answer), ("answerBytes", answer_bytes), ("fill", fill), ("abandon", abandon)];
     for (name, callback) in callbacks {
-        let shared = Shared { environment: Rc::clone(environment), board: data.cast() };
-        served.set_named_property(name, create_function(env, name, callback, shared)?)?;
+        let here = Rc::clone(environment);
+        served.set_named_property(name, create_function(env, name, callback, here)?)?;
     }
 
     // (id, second) => string: the path of the request taken last, or its second text.

@@ -3,13 +3,15 @@
 
 use super::addon_instance::{AddonInstance, Instance};
 use super::function;
+use super::options::JsStreams;
+use super::overlay::MountedOverlay;
 use napi::bindgen_prelude::{Either, FunctionCallContext, JsObjectValue, Object, Uint8Array};
 use napi::{Env, Result};
 use std::rc::Rc;
 use std::sync::Arc;
-use wasi_rs_core::abi::Rights;
+use wasi_rs_core::abi::{Filetype, Rights};
 use wasi_rs_core::host::stream::{Input, Output};
-use wasi_rs_core::host::{GuestPath, Opened, Result as HostResult, Tree};
+use wasi_rs_core::host::{Change, Changed, GuestPath, Opened, Result as HostResult, Tree};
 
 /// Adds the functions to the addon's exports.
 pub(super) fn export(
@@ -62,14 +64,18 @@ pub(super) fn export(
     };
     exports.set_named_property("feedInput", function(env, "feedInput", feed)?)?;
 
-    // (id, preopen, path, root) => Uint8Array | null: a file of a tree in memory, by the path that
-    // a guest would open.
+    // (id, preopen, path, root) => Uint8Array | null: a file of a tree in memory or an overlay, by
+    // the path that a guest would open.
     let here = Rc::clone(environment);
     let read = move |call: FunctionCallContext<'_>| {
         let (path, root): (String, bool) = (call.get(2)?, call.get(3)?);
+        let (id, preopen) = (call.get(0)?, call.get(1)?);
         let read = |tree: &Tree| tree.read_at(GuestPath::new(path.as_bytes())?, root);
+        let read_overlay =
+            |overlay: &MountedOverlay| overlay.read_at(GuestPath::new(path.as_bytes())?);
         Ok(here
-            .tree(call.get(0)?, call.get(1)?, read)
+            .tree(id, preopen, read)
+            .or_else(|| here.overlay(id, preopen, read_overlay))
             .and_then(HostResult::ok)
             .map(Uint8Array::from))
     };
@@ -95,7 +101,60 @@ pub(super) fn export(
             .tree(call.get(0)?, call.get(1)?, |tree| tree.is_link(&path))
             .and_then(HostResult::ok))
     };
-    exports.set_named_property("isTreeLink", function(env, "isTreeLink", is_link)?)
+    exports.set_named_property("isTreeLink", function(env, "isTreeLink", is_link)?)?;
+
+    // (id, prefixes) => string[] | string: of each thing in a tree or an overlay that differs, how
+    // it differs, what it is and its path behind its preopen's prefix; or the name of the errno.
+    let here = Rc::clone(environment);
+    let changes = move |call: FunctionCallContext<'_>| {
+        let prefixes: Vec<String> = call.get(1)?;
+        Ok(match here.changes(call.get(0)?, &prefixes) {
+            Ok(changes) => Either::A(words(changes).collect::<Vec<_>>()),
+            Err(errno) => Either::B(errno.name()),
+        })
+    };
+    exports.set_named_property("treeChanges", function(env, "treeChanges", changes)?)?;
+
+    // (id, preopen, path, prefix) => string[]: writes what differs in an overlay at a path or below
+    // it. The errno's name and the path where that stood in the way, both empty if all went well,
+    // and what was written, as above.
+    let here = Rc::clone(environment);
+    let commit = move |call: FunctionCallContext<'_>| {
+        let (within, prefix): (String, String) = (call.get(2)?, call.get(3)?);
+        let mut room = LIST_LIMIT;
+        let commit = |overlay: &MountedOverlay| {
+            overlay.get().map_or(Ok(Vec::new()), |overlay| overlay.commit(&within, &mut room))
+        };
+        let result = here.overlay(call.get(0)?, call.get(1)?, commit).unwrap_or(Ok(Vec::new()));
+        let (errno, path, mut done) = match result {
+            Ok(done) => ("", String::new(), done),
+            Err(error) => (error.errno.name(), error.path, error.done),
+        };
+        for change in &mut done {
+            change.path.insert_str(0, &prefix);
+        }
+        let mut outcome = vec![errno.to_owned(), path];
+        outcome.extend(words(done));
+        Ok(outcome)
+    };
+    exports.set_named_property("commitOverlay", function(env, "commitOverlay", commit)?)
+}
+
+/// Of each change, how it differs, what it is and its path.
+fn words(changes: Vec<Change>) -> impl Iterator<Item = String> {
+    let word = |change| match change {
+        Changed::Added => "added",
+        Changed::Modified => "modified",
+        Changed::Removed => "removed",
+    };
+    let kind = |filetype| match filetype {
+        Filetype::Directory => "directory",
+        Filetype::SymbolicLink => "symlink",
+        _ => "file",
+    };
+    changes.into_iter().flat_map(move |Change { changed, path, filetype }| {
+        [word(changed).to_owned(), kind(filetype).to_owned(), path]
+    })
 }
 
 /// How long the paths of all trees of an instance may be together, in bytes.
@@ -131,6 +190,35 @@ impl AddonInstance {
             lists.collect::<HostResult<Vec<_>>>().map(|lists| lists.into_iter().flatten().collect())
         };
         self.with_instance(id, list).unwrap_or(Ok(Vec::new()))
+    }
+
+    fn changes(&self, id: u32, prefixes: &[String]) -> HostResult<Vec<Change>> {
+        let mut room = LIST_LIMIT;
+        let list = |instance: &Instance| {
+            let mut changes = Vec::new();
+            let JsStreams { trees, overlays, .. } = &instance.streams;
+            for ((tree, overlay), prefix) in trees.iter().zip(overlays).zip(prefixes) {
+                if let Some(tree) = tree {
+                    changes.append(&mut tree.changes(prefix, &mut room)?);
+                }
+                if let Some(overlay) = overlay.as_ref().and_then(MountedOverlay::get) {
+                    changes.append(&mut overlay.changes(prefix, &mut room)?);
+                }
+            }
+            Ok(changes)
+        };
+        self.with_instance(id, list).unwrap_or(Ok(Vec::new()))
+    }
+
+    fn overlay<T>(
+        &self,
+        id: u32,
+        preopen: u32,
+        act: impl FnOnce(&MountedOverlay) -> T,
+    ) -> Option<T> {
+        let index = usize::try_from(preopen).ok()?;
+        self.with_instance(id, |instance| instance.streams.overlays.get(index)?.as_ref().map(act))
+            .flatten()
     }
 
     fn tree<T>(&self, id: u32, preopen: u32, act: impl FnOnce(&Tree) -> T) -> Option<T> {

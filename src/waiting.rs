@@ -7,9 +7,10 @@
 #![allow(unsafe_code, reason = "threadsafe functions, whose safe wrappers own more than is needed")]
 
 use super::addon_instance::AddonInstance;
+use super::frame::Frame;
 use super::function;
 use napi::bindgen_prelude::{
-    FunctionCallContext, JsObjectValue, JsValue, Object, Uint8Array, Unknown,
+    FunctionCallContext, JsObjectValue, JsValue, Object, Uint8Array, Uint8ArraySlice, Unknown,
 };
 use napi::{Env, Result, check_status, sys};
 use std::cell::{Cell, RefCell};
@@ -20,10 +21,6 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wasi_rs_core::host::monotonic_now;
 use wasi_rs_core::host::readiness::{self, Ticket, Waiting, Waker};
-
-/// What a call waits for, as bits for JavaScript.
-const HOST: u32 = 1;
-const INPUT: u32 = 2;
 
 /// The way from the thread that waits to an environment.
 #[derive(Default)]
@@ -139,22 +136,6 @@ pub(super) fn object<'a>(env: &Env, environment: &Rc<AddonInstance>) -> Result<O
     };
     functions.set_named_property("onWaitEnd", function(env, "onWaitEnd", listen)?)?;
 
-    // (id) => number: what the last call would have to wait for.
-    let here = Rc::clone(environment);
-    let kinds = move |call: FunctionCallContext<'_>| {
-        let kinds = here.with_instance(call.get(0)?, |instance| {
-            let waiting = instance.ctx.waiting.take();
-            let kinds = waiting.as_deref().map_or(0, |waiting| {
-                (if waiting.is_for_host() { HOST } else { 0 })
-                    | if waiting.input { INPUT } else { 0 }
-            });
-            instance.ctx.waiting.set(waiting);
-            kinds
-        });
-        Ok(kinds.unwrap_or(0))
-    };
-    functions.set_named_property("waitKinds", function(env, "waitKinds", kinds)?)?;
-
     // (id, token, most) => boolean: waits for that, and at most for so many milliseconds.
     let here = Rc::clone(environment);
     let begin = move |call: FunctionCallContext<'_>| {
@@ -193,7 +174,7 @@ pub(super) fn object<'a>(env: &Env, environment: &Rc<AddonInstance>) -> Result<O
     // (id, Uint8Array | null): what the standard input gives next, or its end.
     let here = Rc::clone(environment);
     let feed = move |call: FunctionCallContext<'_>| {
-        let bytes: Option<Uint8Array> = call.get(1)?;
+        let bytes: Option<Uint8ArraySlice<'_>> = call.get(1)?;
         here.with_instance(call.get(0)?, |instance| {
             if let Some(input) = &instance.streams.input {
                 input.feed(bytes.as_deref());
@@ -238,6 +219,19 @@ struct Told {
 }
 
 impl AddonInstance {
+    /// Tells JavaScript what the last call of an instance would wait for.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn tell_waits(&self, id: u32, frame: &Frame) {
+        self.with_instance(id, |instance| {
+            let waiting = instance.ctx.waiting.take();
+            if let Some(waiting) = &waiting {
+                frame.set_waits(waiting.is_for_host(), waiting.input);
+            }
+            instance.ctx.waiting.set(waiting);
+        });
+    }
+
     /// Makes the threadsafe function of this environment.
     fn listen(self: &Rc<Self>, env: &Env, tell: &Unknown<'_>) -> Result<()> {
         if self.waits.function.get().is_some() {

@@ -45,6 +45,24 @@ async function run(flag, name, cwd) {
   return said[3].trim().split('\n');
 }
 
+const noJspi =
+  typeof WebAssembly.Suspending === 'function' ? false : 'JSPI is there from Node.js 24 on';
+
+it('a REPL of Ruby over a stream of messages', { skip: noJspi }, async () => {
+  const env = { ...process.env };
+  delete env.NODE_TEST_CONTEXT;
+  const stdio = ['ignore', 'pipe', 'pipe'];
+  const options = { env, stdio, timeout: LIMIT, killSignal: 'SIGKILL' };
+  const child = spawn(process.execPath, [file('suspending/repl.mjs')], options);
+  const said = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (text) => (said[0] += text));
+  child.stderr.setEncoding('utf8').on('data', (text) => (said[1] += text));
+  const ended = await new Promise((resolve, reject) => {
+    child.once('error', reject).once('close', (...how) => resolve(how));
+  });
+  assert.deepEqual([...ended, ...said], [0, null, 'done\n', '']);
+});
+
 it('every program is in the table', () => {
   const names = fs.readdirSync(file('programs')).map((name) => path.parse(name).name);
   assert.deepEqual(names.sort(), Object.keys(programs).sort());

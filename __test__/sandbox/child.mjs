@@ -3,6 +3,7 @@
 
 import fs from 'node:fs';
 import { loadWASI } from '../support/implementation.mjs';
+import { World } from './world.mjs';
 
 const spec = JSON.parse(process.argv[2]);
 
@@ -10,11 +11,30 @@ function tell(message) {
   fs.writeSync(3, `${JSON.stringify(message)}\n`);
 }
 
+/** Lays an overlay over each directory that is a preopen. */
+function overlaying(WASI) {
+  const overlay = (preopen) => {
+    if (typeof preopen === 'string') return { path: preopen, overlay: true };
+    return preopen?.path === undefined ? preopen : { ...preopen, overlay: true };
+  };
+  return class extends WASI {
+    constructor({ preopens = {}, ...options } = {}) {
+      const all = Object.entries(preopens).map(([name, preopen]) => [name, overlay(preopen)]);
+      super({ ...options, preopens: Object.fromEntries(all) });
+    }
+  };
+}
+
 const { GROUPS } = await import(`./classes/${spec.module}.mjs`);
 const group = GROUPS.find(({ name }) => name === spec.group);
+// An overlay has one device for all that lies below.
+World.anyDevice = spec.overlay;
+const loaded = await loadWASI(spec.implementation);
 const context = {
   ...spec,
-  WASI: await loadWASI(spec.implementation),
+  WASI: spec.overlay ? overlaying(loaded) : loaded,
+  /** The same without overlays. */
+  plain: loaded,
   /** Says that a case lives, for those that take their time. */
   alive: () => tell({ alive: true }),
 };

@@ -54,6 +54,12 @@ const CLASSES = [
     modules: ['paths', 'preopens', 'races', 'resolvers'],
     without: ['enosys', 'eperm'],
   },
+  {
+    name: 'overlays',
+    modules: ['overlays', 'paths', 'preopens', 'races'],
+    without: [undefined, 'enosys'],
+    overlay: true,
+  },
   { name: 'memory', modules: ['memory'] },
   { name: 'descriptors', modules: ['descriptors'] },
   { name: 'process', modules: ['process'] },
@@ -83,11 +89,14 @@ function buildLauncher() {
   throw new Error('cargo did not say where the example without-openat2 is');
 }
 
-/** How many races there are in all: once with the kernel's resolver, twice with ours. */
+/**
+ * How many races there are in all: once with the kernel's resolver, twice with ours, and over
+ * overlays once with each.
+ */
 const { GROUPS: raceGroups } = await import('./classes/races.mjs');
-const RACES = 3 * raceGroups.length;
+const RACES = 5 * raceGroups.length;
 
-async function groupsOf({ name, modules, without }) {
+async function groupsOf({ name, modules, without, overlay }) {
   const groups = [];
   for (const module of modules) {
     const { GROUPS } = await import(`./classes/${module}.mjs`);
@@ -106,6 +115,7 @@ async function groupsOf({ name, modules, without }) {
           module,
           class: name,
           without: filter,
+          overlay,
           label: filter ? `${group.name}, openat2 ${filter}` : group.name,
           seconds: seconds / RACES,
         });
@@ -120,7 +130,7 @@ async function groupsOf({ name, modules, without }) {
 /** Runs a group to its end, in as many processes as that takes. */
 async function runGroup(group, launcher) {
   const tally = { cases: 0, contained: 0, failures: [], tries: 0 };
-  if (group.own && options.impl === BUILTIN) {
+  if ((group.own || group.overlay) && options.impl === BUILTIN) {
     return { ...tally, skipped: `${group.label}: ${BUILTIN} has no such preopens` };
   }
   if (group.needs && !fs.existsSync(group.needs)) {
@@ -167,6 +177,7 @@ function runChild(group, { launcher, skip, folder }, tally) {
     filter: options.filter,
     prefix: `${group.class}: ${group.label}`,
     without: group.without,
+    overlay: group.overlay,
     launcher,
     seconds: group.seconds,
     skip,

@@ -19,6 +19,9 @@ export const TARGETS = ['secret.txt', 'privatedir', 'inner-link', 'missing.no'];
 const SECRET = Buffer.from('SECRET');
 
 export class World {
+  /** Whether a serial number is that of a file of the outside whatever the device. */
+  static anyDevice = false;
+
   constructor(folder) {
     this.folder = folder;
     this.outside = path.join(folder, 'outside');
@@ -110,7 +113,8 @@ export class World {
       check(!some.includes(SECRET), `read from outside: ${some.toString('latin1').slice(0, 60)}`);
     }
     for (const { dev, ino } of stats) {
-      check(dev !== this.dev || !this.inos.has(ino), 'it told the attributes of a file outside');
+      const isThere = World.anyDevice || dev === this.dev;
+      check(!isThere || !this.inos.has(ino), 'it told the attributes of a file outside');
     }
   }
 

@@ -3,13 +3,13 @@
 export const READ = { rights: 1n << 1n };
 export const WRITE = { rights: (1n << 1n) | (1n << 6n) };
 
-/** The errors that come out of `act`, by the name of the errno. */
-const PATH = 1024;
-const OTHER = 8192;
-const DATA = 65536;
-
-/** Calls on a WASI that has no guest. What fails returns the errno as a negative number. */
-export function direct(wasi, memory = new WebAssembly.Memory({ initial: 4 })) {
+/**
+ * Calls on a WASI that has no guest. What fails returns the errno as a negative number. What calls
+ * read and write in the memory lies from `base` on.
+ */
+export function direct(wasi, memory = new WebAssembly.Memory({ initial: 4 }), base = 0) {
+  const [RESULT, IOVECS] = [base + 64, base + 8];
+  const [PATH, OTHER, DATA] = [base + 1024, base + 8192, base + 65536];
   wasi.start({ exports: { memory, _start() {} } });
   const call = wasi.wasiImport;
   const view = () => new DataView(memory.buffer);
@@ -23,9 +23,9 @@ export function direct(wasi, memory = new WebAssembly.Memory({ initial: 4 })) {
       .subarray(at, at + length)
       .toString();
   const iovec = (length) => {
-    view().setUint32(8, DATA, true);
-    view().setUint32(12, length, true);
-    return [8, 1];
+    view().setUint32(IOVECS, DATA, true);
+    view().setUint32(IOVECS + 4, length, true);
+    return [IOVECS, 1];
   };
   const all = (1n << 28n) - 1n;
   const self = {
@@ -33,10 +33,10 @@ export function direct(wasi, memory = new WebAssembly.Memory({ initial: 4 })) {
     memory,
     call,
     stat(path, { fd = 3, follow = true } = {}) {
-      const errno = call.path_filestat_get(fd, follow ? 1 : 0, ...put(path, PATH), 64);
+      const errno = call.path_filestat_get(fd, follow ? 1 : 0, ...put(path, PATH), RESULT);
       if (errno !== 0) return -errno;
-      const [dev, ino, , nlink, size, atim, mtim] = new BigUint64Array(memory.buffer, 64, 8);
-      return { dev, ino, type: view().getUint8(80), nlink, size, atim, mtim };
+      const [dev, ino, , nlink, size, atim, mtim] = new BigUint64Array(memory.buffer, RESULT, 8);
+      return { dev, ino, type: view().getUint8(RESULT + 16), nlink, size, atim, mtim };
     },
     open(path, { fd = 3, follow = true, oflags = 0, rights = 1n << 1n, flags = 0 } = {}) {
       const errno = call.path_open(
@@ -47,19 +47,19 @@ export function direct(wasi, memory = new WebAssembly.Memory({ initial: 4 })) {
         rights,
         all,
         flags,
-        64,
+        RESULT,
       );
-      return errno === 0 ? view().getUint32(64, true) : -errno;
+      return errno === 0 ? view().getUint32(RESULT, true) : -errno;
     },
     close: (fd) => 0 - call.fd_close(fd),
     readFd(fd, length = 1000) {
-      const errno = call.fd_read(fd, ...iovec(length), 64);
-      return errno === 0 ? text(DATA, view().getUint32(64, true)) : -errno;
+      const errno = call.fd_read(fd, ...iovec(length), RESULT);
+      return errno === 0 ? text(DATA, view().getUint32(RESULT, true)) : -errno;
     },
     writeFd(fd, bytes) {
       const [, length] = put(bytes, DATA);
-      const errno = call.fd_write(fd, ...iovec(length), 64);
-      return errno === 0 ? view().getUint32(64, true) : -errno;
+      const errno = call.fd_write(fd, ...iovec(length), RESULT);
+      return errno === 0 ? view().getUint32(RESULT, true) : -errno;
     },
     read(path, options) {
       const fd = self.open(path, options);
@@ -78,9 +78,9 @@ export function direct(wasi, memory = new WebAssembly.Memory({ initial: 4 })) {
     entries(fd, { room = 4096, from = 0n } = {}) {
       const found = [];
       for (let cookie = from, rounds = 0; rounds < 10_000; rounds++) {
-        const errno = call.fd_readdir(fd, DATA, room, cookie, 64);
+        const errno = call.fd_readdir(fd, DATA, room, cookie, RESULT);
         if (errno !== 0) return -errno;
-        const used = view().getUint32(64, true);
+        const used = view().getUint32(RESULT, true);
         let at = DATA;
         while (at + 24 <= DATA + used) {
           const length = view().getUint32(at + 16, true);
@@ -120,8 +120,8 @@ export function direct(wasi, memory = new WebAssembly.Memory({ initial: 4 })) {
     symlink: (target, path, fd = 3) =>
       0 - call.path_symlink(...put(target, OTHER), fd, ...put(path, PATH)),
     readlink(path, fd = 3) {
-      const errno = call.path_readlink(fd, ...put(path, PATH), DATA, 4000, 64);
-      return errno === 0 ? text(DATA, view().getUint32(64, true)) : -errno;
+      const errno = call.path_readlink(fd, ...put(path, PATH), DATA, 4000, RESULT);
+      return errno === 0 ? text(DATA, view().getUint32(RESULT, true)) : -errno;
     },
     setTimes: (path, { fd = 3, follow = true, atim = 1n, mtim = 1n, flags = 5 } = {}) =>
       0 - call.path_filestat_set_times(fd, follow ? 1 : 0, ...put(path, PATH), atim, mtim, flags),

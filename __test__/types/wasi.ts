@@ -141,6 +141,24 @@ const typed: { path: string; type: 'file' | 'symlink' }[] = inAnyForm.listFiles(
 });
 // @ts-expect-error: nobody waits for a promise
 new ours.WASI({ stdin: async () => null });
+const suspending = new ours.WASI({
+  suspend: true,
+  stdin: async (maxBytes: number) => (maxBytes > 0 ? 'text' : null),
+  stdout: createWriteStream('there'),
+  stderr: async (chunk: Uint8Array) => void chunk.length,
+});
+new ours.WASI({ suspend: true, stdin: process.stdin, stdout: process.stdout });
+new ours.WASI({ suspend: true, stdin: new Blob(['x']).stream(), stdout: new WritableStream() });
+const exitCodeLater: Promise<number> = suspending.startAsync({ exports: {} });
+const { signal } = new AbortController();
+const preparedLater: Promise<number | void> = suspending.initializeAsync(
+  { exports: {} },
+  { signal },
+);
+const addLater: (a: number, b: number) => Promise<number> = suspending.promising(
+  (a: number, b: number) => a + b,
+);
+const unread: Uint8Array | undefined = suspending.unreadInput;
 // @ts-expect-error: a key of no preopen
 new ours.WASI({ preopens: { '/': { path: '.', readonly: true } } });
 // @ts-expect-error: no such limit

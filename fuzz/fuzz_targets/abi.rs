@@ -270,7 +270,7 @@ impl World {
         let no_symlinks = extras & 16 != 0;
         let budget = Arc::clone(&ctx.listings);
         let open = |name: &str, root| {
-            host::open_preopen(&self.path(name), PreopenOptions { root, no_symlinks }).unwrap()
+            host::open_preopen(&self.path(name), PreopenOptions { root, no_symlinks, ..PreopenOptions::default() }).unwrap()
         };
         let tree = Tree::new(1 << 20);
         tree.seed("dir/sub/file", CONTENT).unwrap();

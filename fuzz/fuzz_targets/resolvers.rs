@@ -111,7 +111,7 @@ fuzz_target!(|bytes: &[u8]| {
 
 fn compare(input: &mut Input<'_>) {
     let setup = input.u8();
-    let options = PreopenOptions { root: setup & 1 != 0, no_symlinks: setup & 14 == 14 };
+    let options = PreopenOptions { root: setup & 1 != 0, no_symlinks: setup & 14 == 14, ..PreopenOptions::default() };
     let mut systems = Vec::new();
     for (name, kernel) in [("openat2", true), ("walk", false)] {
         let path = temp::home().join(name);

@@ -9,7 +9,17 @@ const types = interfaceOf('wasi:http/types');
 const outgoingHandler = interfaceOf('wasi:http/outgoing-handler');
 const incomingHandler = interfaceOf('wasi:http/incoming-handler');
 
+/** The usual host's way to refuse: here nothing is allowed to begin with. */
+function _denyHttp() {}
+
 const _forbiddenHeaders = new Set(['connection', 'keep-alive', 'host']);
 const HTTPServer = unsupported('HTTPServer', 'nothing here listens');
 
-module.exports = { types, outgoingHandler, incomingHandler, _forbiddenHeaders, HTTPServer };
+module.exports = {
+  types,
+  outgoingHandler,
+  incomingHandler,
+  _denyHttp,
+  _forbiddenHeaders,
+  HTTPServer,
+};

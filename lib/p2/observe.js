@@ -8,6 +8,8 @@ const { preview2 } = require('../../binding.js');
 const { reporter } = require('../observe.js');
 
 const { hrtime } = process;
+/** What objects of resources have: see values.js. */
+const REP = Symbol.for('cabiRep');
 
 /**
  * @param {import('./host.js').Host} host
@@ -99,6 +101,7 @@ function named(names, args) {
 function shown(value) {
   if (value instanceof Uint8Array) return `${value.length} bytes`;
   if (typeof value !== 'object' || value === null) return value;
+  if (REP in value) return 'object';
   const flags = Object.entries(value);
   if (flags.every(([, isSet]) => typeof isSet === 'boolean')) {
     return flags.filter(([, isSet]) => isSet).map(([flag]) => flag);

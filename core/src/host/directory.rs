@@ -168,6 +168,17 @@ pub(super) trait Backend: Send + Sync + Sized + 'static {
 
     /// Writes the directory to the device.
     fn sync(&self) -> Result<()>;
+
+    /// [`Directory::mode`].
+    fn mode(&self) -> Option<u32> {
+        None
+    }
+
+    /// [`Directory::set_mode`].
+    fn set_mode(&self, mode: u32) -> Result<()> {
+        let _ = mode;
+        Ok(())
+    }
 }
 
 /// Names that need no lock, as the system has its own.
@@ -631,6 +642,21 @@ impl<B: Backend> Directory for Contained<B> {
 
     fn sync(&self) -> Result<()> {
         self.backend.sync()
+    }
+
+    fn mode(&self) -> Option<u32> {
+        self.backend.mode()
+    }
+
+    fn set_mode(&self, mode: u32) -> Result<()> {
+        self.backend.set_mode(mode)
+    }
+
+    fn without_links(&self) -> Result<Box<dyn Directory>> {
+        let names = self.backend.names();
+        let options = OpenOptions { directory: true, ..OpenOptions::READ };
+        let dir = names.reopen(self.backend.dir(), options)?;
+        Ok(Box::new(Self::new(self.backend.open(&names, dir), self.root, true)))
     }
 
     fn as_any(&self) -> &dyn Any {

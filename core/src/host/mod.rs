@@ -27,7 +27,10 @@ pub use budget::{Budget, Lease};
 pub use clock::{SteppingClock, VirtualClocks, monotonic_now, resolution, time};
 pub use error::from_io;
 pub use lazy::Lazy;
-pub use memfs::{ArchiveError, Clock, INODE_CHARGE, NAME_CHARGE, Tree, TreeOptions};
+pub use memfs::{
+    ArchiveError, Change, Changed, Clock, CommitError, INODE_CHARGE, NAME_CHARGE, Overlay, Tree,
+    TreeOptions,
+};
 pub use mounts::{Nested, Preopen, nest};
 use path::is_plain_name;
 pub use path::{GuestPath, PATH_LIMIT, PathBuffer, Split};
@@ -132,6 +135,9 @@ pub struct PreopenOptions {
     pub root: bool,
     /// No symbolic link is followed or made.
     pub no_symlinks: bool,
+    /// What is read below notes no times of access, where the system lets the process say so. Linux
+    /// does for what the process's user owns, but notes when a symbolic link is read.
+    pub no_access_times: bool,
 }
 
 /// What the host has opened a descriptor for.
@@ -254,6 +260,11 @@ pub trait File: Send + Sync {
     /// The attributes.
     fn filestat(&self) -> Result<Filestat>;
 
+    /// What the attributes were when it was opened, if that is known without asking the host.
+    fn filestat_when_opened(&self) -> Option<Filestat> {
+        None
+    }
+
     /// Sets the size; new bytes are zero.
     fn set_size(&self, size: Filesize) -> Result<()>;
 
@@ -274,6 +285,17 @@ pub trait File: Send + Sync {
 
     /// Changes the descriptor's flags from `old` to `new`.
     fn set_flags(&self, old: Fdflags, new: Fdflags) -> Result<()>;
+
+    /// Who may read, write and execute it, as numbers of POSIX, where files have that.
+    fn mode(&self) -> Option<u32> {
+        None
+    }
+
+    /// Sets who may read, write and execute it, where files have that.
+    fn set_mode(&self, mode: u32) -> Result<()> {
+        let _ = mode;
+        Ok(())
+    }
 
     /// How it tells that it is ready.
     fn source(&self) -> Source<'_>;
@@ -393,6 +415,27 @@ pub trait Directory: Send + Sync {
 
     /// Writes the directory to the device.
     fn sync(&self) -> Result<()>;
+
+    /// Who may list, change and search it, as numbers of POSIX, where directories have that.
+    fn mode(&self) -> Option<u32> {
+        None
+    }
+
+    /// Sets who may list, change and search it, where directories have that.
+    fn set_mode(&self, mode: u32) -> Result<()> {
+        let _ = mode;
+        Ok(())
+    }
+
+    /// The same directory, in which no symbolic link is followed, not even on the way to what a
+    /// path names.
+    ///
+    /// # Errors
+    /// - `notsup`: there is none.
+    /// - those of opening it once more.
+    fn without_links(&self) -> Result<Box<dyn Directory>> {
+        Err(Errno::Notsup)
+    }
 
     /// The backend, for operations on two directories: they work within one backend only.
     fn as_any(&self) -> &dyn Any;

@@ -22,8 +22,8 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 /// The cookies from here on are of mount points. Those of a directory's own entries are below: the
-/// kernel's are signed numbers, and all others count.
-const MOUNT_COOKIES: u64 = 1 << 63;
+/// kernel's are signed numbers, an overlay counts from the next, and all others from 0.
+const MOUNT_COOKIES: u64 = 3 << 62;
 
 /// Serial numbers of mount points that do not tell theirs.
 const FIRST_INO: u64 = 1 << 48;

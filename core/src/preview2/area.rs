@@ -480,18 +480,13 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// The arguments of the next call of `realloc`.
-    fn request(&mut self) -> Left {
-        // Nothing is asked for what takes no memory.
-        while let Some(block) = self.blocks.get(self.pointers.len()) {
-            if block.len() > 0 || self.old.is_some() {
-                let len = u32::try_from(block.len()).unwrap_or(u32::MAX);
-                let (pointer, size) = self.old.unwrap_or_default();
-                return Left { realloc: [pointer, size, block.align(), len], ..Left::default() };
-            }
-            self.pointers.push(block.align());
-        }
-        Left::default()
+    /// The arguments of the next call of `realloc`. The guest is asked for nothing, too: adapters
+    /// compare the pointer with one of their own.
+    fn request(&self) -> Left {
+        let Some(block) = self.blocks.get(self.pointers.len()) else { return Left::default() };
+        let len = u32::try_from(block.len()).unwrap_or(u32::MAX);
+        let (pointer, size) = self.old.unwrap_or_default();
+        Left { realloc: [pointer, size, block.align(), len], ..Left::default() }
     }
 
     fn is_placed(&self) -> bool {
@@ -626,7 +621,10 @@ impl<const SIZE: u32> Payload for Lists<SIZE> {
         for (offset, byte) in self.head.into_iter().chain(self.also) {
             area.put(at.saturating_add(offset), [byte]);
         }
-        let mut pending = Pending {
+        if self.blocks.is_empty() {
+            return Ok(Stored::Now(Left::default()));
+        }
+        let pending = Pending {
             pointers: Vec::new(),
             area: None,
             pointer_at: at.saturating_add(self.pointer_at),
@@ -635,16 +633,6 @@ impl<const SIZE: u32> Payload for Lists<SIZE> {
             end_at: self.end_at.map(|offset| at.saturating_add(offset)),
             blocks: self.blocks,
         };
-        if pending.blocks.is_empty() {
-            return Ok(Stored::Now(Left::default()));
-        }
-        pending.request();
-        if pending.is_placed() {
-            let pointer = pending.pointers.last().copied().unwrap_or(1);
-            area.put(pending.pointer_at, pointer.to_le_bytes());
-            area.put(pending.pointer_at.saturating_add(4), pending.count.to_le_bytes());
-            return Ok(Stored::Now(Left::default()));
-        }
         Ok(Stored::Later(pending))
     }
 }

@@ -34,7 +34,7 @@ fn mount(name: &'static str, what: What) -> Mount {
 }
 
 fn host(guest: &Guest, path: &str, name: &str, no_symlinks: bool) -> Box<dyn Directory> {
-    let options = PreopenOptions { root: name == "/", no_symlinks };
+    let options = PreopenOptions { root: name == "/", no_symlinks, ..PreopenOptions::default() };
     let Opened::Directory(directory) = open_preopen(&guest.temp.path(path), options).unwrap()
     else {
         unreachable!()

@@ -17,7 +17,7 @@ pub(super) struct Files {
     pub(super) volume: Arc<Volume>,
 }
 
-fn access(options: OpenOptions) -> Access {
+pub(super) fn access(options: OpenOptions) -> Access {
     Access {
         // As POSIX has no descriptor that does neither.
         read: options.read || !options.write,
@@ -25,7 +25,8 @@ fn access(options: OpenOptions) -> Access {
     }
 }
 
-fn file(body: Arc<Body>, options: OpenOptions) -> Found<Id> {
+/// A file of a tree, opened.
+pub(super) fn file<D>(body: Arc<Body>, options: OpenOptions) -> Found<D> {
     Found::File(Box::new(TreeFile::new(body, access(options), options.flags)))
 }
 
@@ -80,7 +81,7 @@ impl Names for Files {
     }
 
     fn stat_directory(&self, dir: &Id) -> Result<Filestat> {
-        self.names.filestat(*dir, &self.volume)
+        self.names.filestat(*dir)
     }
 
     fn open(&self, dir: &Id, name: Name<'_>, options: OpenOptions) -> Result<Found<Id>> {
@@ -144,7 +145,8 @@ impl Names for Files {
         (from, old): (&Id, Name<'_>),
         (into, new): (&Walk<'_, Self>, Name<'_>),
     ) -> Result<Self::Removed> {
-        self.names.rename(&self.volume, (*from, old.as_bytes()), (*into.dir(), new.as_bytes()))
+        let (from, into) = ((*from, old.as_bytes()), (*into.dir(), new.as_bytes()));
+        self.names.rename(&self.volume, from, into, false)
     }
 
     fn link(&mut self, (from, old): (&Id, Name<'_>), (into, new): (&Id, Name<'_>)) -> Result<()> {
@@ -251,6 +253,6 @@ impl Backend for TreeDirectory {
 }
 
 /// Where the entry after one begins.
-fn cookie_after(cookie: u64) -> u64 {
+pub(super) fn cookie_after(cookie: u64) -> u64 {
     cookie.saturating_add(1)
 }

@@ -2,6 +2,7 @@
 
 use super::INODE_CHARGE;
 use super::data::Data;
+use super::overlay::{Origin, each_piece};
 use super::volume::{Meta, Volume};
 use crate::abi::{Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Timestamp, Whence};
 use crate::host::{File, Result, SetTimes, Source};
@@ -22,20 +23,118 @@ pub(super) struct Body {
 struct State {
     meta: Meta,
     data: Data,
+    /// The size of the file below, while the bytes are there. Then there are none in `data`.
+    below: Option<u64>,
+    /// Where the file lies below an overlay, or lay before it was copied up.
+    origin: Option<Box<Origin>>,
+    /// Whether bytes or times were changed since this was last noted.
+    changed: bool,
+    /// Whether [`INODE_CHARGE`] was taken for it.
+    charged: bool,
+}
+
+impl State {
+    fn size(&self) -> u64 {
+        self.below.unwrap_or(self.data.size())
+    }
 }
 
 impl Drop for Body {
     fn drop(&mut self) {
-        let size = self.state.get_mut().unwrap_or_else(PoisonError::into_inner).data.size();
-        self.volume.release(size.saturating_add(INODE_CHARGE));
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let inode = if state.charged { INODE_CHARGE } else { 0 };
+        self.volume.release(state.data.size().saturating_add(inode));
     }
 }
 
 impl Body {
     /// An empty file with one name. The caller has taken [`INODE_CHARGE`].
     pub(super) fn new(volume: &Arc<Volume>, ino: u64, now: Timestamp) -> Self {
-        let state = State { meta: Meta::new(ino, 1, now), data: Data::default() };
+        Self::of(volume, Meta::new(volume, ino, 1, now), None, None, true)
+    }
+
+    fn of(
+        volume: &Arc<Volume>,
+        meta: Meta,
+        below: Option<u64>,
+        origin: Option<Box<Origin>>,
+        charged: bool,
+    ) -> Self {
+        let state =
+            State { meta, data: Data::default(), below, origin, changed: below.is_none(), charged };
         Self { volume: Arc::clone(volume), state: RwLock::new(state) }
+    }
+
+    /// A file that lies below an overlay.
+    pub(super) fn below(volume: &Arc<Volume>, stat: &Filestat, origin: Origin) -> Self {
+        Self::of(volume, Meta::of(stat), Some(stat.size), Some(Box::new(origin)), false)
+    }
+
+    /// Whether the bytes are those of the file below.
+    pub(super) fn is_below(&self) -> bool {
+        self.state().below.is_some()
+    }
+
+    /// Looks at where the file lies below, or lay.
+    pub(super) fn with_origin<T>(&self, look: impl FnOnce(&Origin) -> T) -> Option<T> {
+        self.state().origin.as_deref().map(look)
+    }
+
+    /// Says where the file lies below from now on, as it was written there.
+    pub(super) fn set_origin(&self, origin: Origin) {
+        let mut state = self.state_mut();
+        state.origin = Some(Box::new(origin));
+        state.changed = false;
+    }
+
+    /// Notes that [`INODE_CHARGE`] was taken for it. `false`: it was already.
+    pub(super) fn charge(&self) -> bool {
+        !std::mem::replace(&mut self.state_mut().charged, true)
+    }
+
+    pub(super) fn is_charged(&self) -> bool {
+        self.state().charged
+    }
+
+    /// Whether bytes or times were changed since [`Self::forget_changes`].
+    pub(super) fn is_changed(&self) -> bool {
+        self.state().changed
+    }
+
+    pub(super) fn forget_changes(&self) {
+        self.state_mut().changed = false;
+    }
+
+    /// Copies the bytes of the file below, unless they are here. Nothing that a guest sees changes.
+    pub(super) fn copy_up(&self, from: &dyn File) -> Result<()> {
+        let mut state = self.state_mut();
+        if state.below.is_none() {
+            return Ok(());
+        }
+        let size = from.filestat()?.size;
+        // All at once: a file that does not fit is not read.
+        self.volume.reserve(size)?;
+        let mut taken = size;
+        let mut data = Data::default();
+        match copy(from, &mut data, |more| {
+            if more > taken {
+                // It has grown meanwhile.
+                self.volume.reserve(more.saturating_sub(taken))?;
+                taken = more;
+            }
+            Ok(())
+        }) {
+            Ok(()) => {
+                self.volume.release(taken.saturating_sub(data.size()));
+                state.data = data;
+                state.below = None;
+                Ok(())
+            }
+            Err(errno) => {
+                self.volume.release(taken);
+                Err(errno)
+            }
+        }
     }
 
     fn state(&self) -> RwLockReadGuard<'_, State> {
@@ -50,18 +149,20 @@ impl Body {
         self.state().meta.ino
     }
 
-    fn size(&self) -> u64 {
-        self.state().data.size()
+    pub(super) fn size(&self) -> u64 {
+        self.state().size()
     }
 
     pub(super) fn filestat(&self) -> Filestat {
         let state = self.state();
-        state.meta.filestat(&self.volume, Filetype::RegularFile, state.data.size())
+        state.meta.filestat(Filetype::RegularFile, state.size())
     }
 
     pub(super) fn set_times(&self, times: SetTimes) {
         let now = self.volume.now();
-        self.state_mut().meta.set_times(times, now);
+        let mut state = self.state_mut();
+        state.meta.set_times(times, now);
+        state.changed = true;
     }
 
     /// A name was added.
@@ -84,13 +185,21 @@ impl Body {
         self.state_mut().meta.changed(now);
     }
 
-    fn read(&self, bufs: &[Region<'_>], offset: u64) -> usize {
+    /// Reads, unless the bytes are those of the file below.
+    pub(super) fn read_above(&self, bufs: &[Region<'_>], offset: u64) -> Option<usize> {
         if bufs.is_empty() {
-            return 0;
+            return Some(0);
         }
         let state = self.state();
+        if state.below.is_some() {
+            return None;
+        }
         state.meta.accessed(&self.volume);
-        state.data.read(bufs, offset)
+        Some(state.data.read(bufs, offset))
+    }
+
+    fn read(&self, bufs: &[Region<'_>], offset: u64) -> usize {
+        self.read_above(bufs, offset).unwrap_or(0)
     }
 
     /// Writes at an offset, or at the end, and returns how many bytes and the offset behind them.
@@ -98,6 +207,10 @@ impl Body {
         let total = bufs.iter().fold(0_u64, |total, buf| total.saturating_add(buf.len() as u64));
         let now = self.volume.now();
         let mut state = self.state_mut();
+        if state.below.is_some() {
+            // Who opens a file to write copies it up: this is a defect here.
+            return Err(Errno::Io);
+        }
         let size = state.data.size();
         let offset = offset.unwrap_or(size);
         if total == 0 {
@@ -122,18 +235,27 @@ impl Body {
             return Err(if most == 0 { Errno::Nospc } else { Errno::Nomem });
         }
         state.meta.modified(now);
+        state.changed = true;
         Ok((done, offset.saturating_add(done as u64)))
     }
 
-    /// Sets the size, or with `grow` makes it at least that.
+    /// Sets the size, or with `grow` makes it at least that. Of a file that lies below, only 0 can
+    /// be set before it was copied up.
     pub(super) fn set_size(&self, size: u64, grow: bool) -> Result<()> {
         let now = self.volume.now();
         let mut state = self.state_mut();
+        if state.below.is_some() {
+            if size > 0 || grow {
+                return Err(Errno::Io);
+            }
+            state.below = None;
+        }
         let old = state.data.size();
         let size = if grow { size.max(old) } else { size };
         self.volume.reserve(size.saturating_sub(old))?;
         state.data.set_size(size);
         self.volume.release(old.saturating_sub(size));
+        state.changed = true;
         if grow && size == old {
             state.meta.changed(now);
         } else {
@@ -157,6 +279,7 @@ impl Body {
         let taken = old.max(new);
         self.volume.release(taken.saturating_sub(state.data.size()));
         state.meta.modified(now);
+        state.changed = true;
         if complete { Ok(()) } else { Err(Errno::Nomem) }
     }
 
@@ -164,6 +287,19 @@ impl Body {
     pub(super) fn memory(&self) -> usize {
         self.state().data.memory()
     }
+}
+
+/// Copies a file of the host. `take` is told how many bytes there will be, before they are kept.
+fn copy(from: &dyn File, data: &mut Data, mut take: impl FnMut(u64) -> Result<()>) -> Result<()> {
+    each_piece(
+        |bufs, offset| from.pread(bufs, offset),
+        |piece| {
+            let at = data.size();
+            take(at.saturating_add(piece.len() as u64))?;
+            let done = data.write(&[piece], at, piece.len() as u64);
+            if done < piece.len() { Err(Errno::Nomem) } else { Ok(()) }
+        },
+    )
 }
 
 /// How a file is opened.
@@ -194,11 +330,15 @@ impl TreeFile {
         }
     }
 
-    fn position(&self) -> MutexGuard<'_, u64> {
+    pub(super) fn body(&self) -> &Arc<Body> {
+        &self.body
+    }
+
+    pub(super) fn position(&self) -> MutexGuard<'_, u64> {
         self.position.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn check_readable(&self) -> Result<()> {
+    pub(super) fn check_readable(&self) -> Result<()> {
         if self.access.read { Ok(()) } else { Err(Errno::Badf) }
     }
 
@@ -207,7 +347,7 @@ impl TreeFile {
     }
 }
 
-fn check_offset(offset: Filesize) -> Result<()> {
+pub(super) fn check_offset(offset: Filesize) -> Result<()> {
     if offset <= SIZE_LIMIT { Ok(()) } else { Err(Errno::Inval) }
 }
 

@@ -11,6 +11,7 @@ mod data;
 mod directory;
 mod file;
 mod names;
+mod overlay;
 #[cfg(test)]
 mod tests;
 mod volume;
@@ -20,12 +21,13 @@ pub use archive::ArchiveError;
 use super::directory::Contained;
 use super::walk::{Base, End, Walk};
 use super::{Directory, GuestPath, PATH_LIMIT, Result};
-use crate::abi::{Clockid, Errno, Timestamp};
+use crate::abi::{Clockid, Errno, Filetype, Timestamp};
 use directory::{Files, TreeDirectory};
 use file::Body;
 use names::{Id, Inode, Names};
+pub use overlay::{CommitError, Overlay};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use volume::Volume;
 
 /// What a file, a directory or a symbolic link takes of [`TreeOptions::max_bytes`] beside its data,
@@ -39,11 +41,54 @@ pub const NAME_CHARGE: u64 = 128;
 /// The longest name in bytes: the usual `NAME_MAX`.
 const NAME_LIMIT: usize = 255;
 
+/// What a listed path takes beside its length, in bytes.
+const PATH_CHARGE: usize = 32;
+
 /// Devices of trees begin here, where no host has one.
 const FIRST_DEVICE: u64 = 1 << 48;
 
+/// A device number that no other tree of the process has.
+fn next_device() -> u64 {
+    static DEVICES: AtomicU64 = AtomicU64::new(FIRST_DEVICE);
+    DEVICES.fetch_add(1, Relaxed)
+}
+
 /// Where a tree has its times from: nanoseconds since 1970-01-01T00:00:00Z.
 pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
+
+fn take_room(room: &mut usize, path: &str) -> Result<()> {
+    *room = room.checked_sub(path.len().saturating_add(PATH_CHARGE)).ok_or(Errno::TooBig)?;
+    Ok(())
+}
+
+fn sort_changes(changes: &mut [Change]) {
+    changes.sort_by(|one, other| {
+        let key = |change: &Change| change.changed != Changed::Removed;
+        (&one.path, key(one)).cmp(&(&other.path, key(other)))
+    });
+}
+
+/// How something differs from what was there first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changed {
+    /// It was not there.
+    Added,
+    /// It is a file or a symbolic link that says something else.
+    Modified,
+    /// It is not there any more.
+    Removed,
+}
+
+/// One thing that is different now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// How.
+    pub changed: Changed,
+    /// Its path.
+    pub path: String,
+    /// What it is, or was if it was removed.
+    pub filetype: Filetype,
+}
 
 /// How to make a [`Tree`].
 pub struct TreeOptions {
@@ -73,6 +118,15 @@ struct Inner {
     files: RwLock<Files>,
     top: Id,
     volume: Arc<Volume>,
+    /// What changes are counted from, sorted by path. Nothing, if nobody has said so.
+    seeds: Mutex<Vec<Seed>>,
+}
+
+/// What was in a tree when [`Tree::mark`] was called.
+struct Seed {
+    path: Box<str>,
+    ino: u64,
+    filetype: Filetype,
 }
 
 impl Inner {
@@ -122,12 +176,11 @@ impl Tree {
     /// An empty tree.
     #[must_use]
     pub fn with_options(options: TreeOptions) -> Self {
-        static DEVICES: AtomicU64 = AtomicU64::new(FIRST_DEVICE);
-        let device = options.device.unwrap_or_else(|| DEVICES.fetch_add(1, Relaxed));
+        let device = options.device.unwrap_or_else(next_device);
         let volume = Arc::new(Volume::new(options.max_bytes, device, options.clock));
-        let (names, top) = Names::new(volume.now());
+        let (names, top) = Names::new(&volume);
         let files = RwLock::new(Files { names, volume: Arc::clone(&volume) });
-        Self { inner: Arc::new(Inner { files, top, volume }) }
+        Self { inner: Arc::new(Inner { files, top, volume, seeds: Mutex::default() }) }
     }
 
     /// The tree's top as a directory. With `root` it is a root to the guest: `..` stays there, and
@@ -260,6 +313,105 @@ impl Tree {
         Ok(matches!(files.names.inode(id)?, Inode::Link(_)))
     }
 
+    fn seeds(&self) -> MutexGuard<'_, Vec<Seed>> {
+        self.inner.seeds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives all that is in the tree to `visit`, with its path and its place: a directory before
+    /// what is in it. `room` is what the paths of directories may take meanwhile.
+    fn visit(
+        names: &Names,
+        top: Id,
+        room: &mut usize,
+        mut visit: impl FnMut(&str, Id, &mut usize) -> Result<()>,
+    ) -> Result<()> {
+        let mut pending = vec![(top, String::new())];
+        while let Some((directory, parent)) = pending.pop() {
+            for (name, id) in names.directory(directory)?.entries.sorted() {
+                // Every name is one: guests' paths are checked.
+                let name = str::from_utf8(name).map_err(|_| Errno::Ilseq)?;
+                let mut path = [&*parent, name].concat();
+                if path.len() > PATH_LIMIT {
+                    return Err(Errno::Nametoolong);
+                }
+                visit(&path, id, room)?;
+                if names.is_directory(id) {
+                    path.push('/');
+                    take_room(room, &path)?;
+                    pending.push((id, path));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// From now on, what is in the tree is what [`Self::changes`] compares with.
+    ///
+    /// # Errors
+    /// - `nametoolong`: a path would have more than [`PATH_LIMIT`] bytes.
+    pub fn mark(&self) -> Result<()> {
+        // In the order in which `changes` takes the two locks.
+        let mut held = self.seeds();
+        let files = self.inner.files();
+        let names = &files.names;
+        let mut seeds = Vec::new();
+        Self::visit(names, self.inner.top, &mut { usize::MAX }, |path, id, _| {
+            let (ino, filetype) = names.listed(id)?;
+            if let Inode::File(body) = names.inode(id)? {
+                body.forget_changes();
+            }
+            seeds.push(Seed { path: path.into(), ino, filetype });
+            Ok(())
+        })?;
+        seeds.sort_unstable_by(|one, other| one.path.cmp(&other.path));
+        *held = seeds;
+        Ok(())
+    }
+
+    /// What differs from what was there at [`Self::mark`], or from nothing, sorted by path; what was
+    /// removed comes before what has its path now. Each path stands behind `prefix`. `room` says how
+    /// many bytes the paths may take, each with 32 more, and afterwards what is left of it.
+    ///
+    /// A file is modified if it was written, cut, replaced by another or given times; a directory
+    /// never is.
+    ///
+    /// # Errors
+    /// - `nametoolong`: a path would have more than [`PATH_LIMIT`] bytes.
+    /// - `2big`: the paths do not fit `room`.
+    pub fn changes(&self, prefix: &str, room: &mut usize) -> Result<Vec<Change>> {
+        let seeds = self.seeds();
+        let files = self.inner.files();
+        let names = &files.names;
+        let mut changes = Vec::new();
+        let mut note = |changed, path: &str, filetype, room: &mut usize| {
+            let path = [prefix, path].concat();
+            take_room(room, &path)?;
+            changes.push(Change { changed, path, filetype });
+            Ok(())
+        };
+        let mut is_there = vec![false; seeds.len()];
+        Self::visit(names, self.inner.top, room, |path, id, room| {
+            let (ino, filetype) = names.listed(id)?;
+            let place = seeds.binary_search_by(|seed| (*seed.path).cmp(path));
+            let seed = place.ok().and_then(|at| seeds.get(at).zip(is_there.get_mut(at)));
+            let Some((seed, is_there)) = seed.filter(|(seed, _)| seed.filetype == filetype) else {
+                return note(Changed::Added, path, filetype, room);
+            };
+            *is_there = true;
+            let is_changed = match names.inode(id)? {
+                Inode::Directory(_) => false,
+                Inode::Link(_) => ino != seed.ino,
+                Inode::File(body) => ino != seed.ino || body.is_changed(),
+            };
+            if is_changed { note(Changed::Modified, path, filetype, room) } else { Ok(()) }
+        })?;
+        for (seed, _) in seeds.iter().zip(&is_there).filter(|(_, is_there)| !**is_there) {
+            note(Changed::Removed, &seed.path, seed.filetype, room)?;
+        }
+        sort_changes(&mut changes);
+        Ok(changes)
+    }
+
     /// The paths of all regular files and symbolic links, each behind `prefix`, sorted by their
     /// bytes. `room` says how many bytes these paths and those of the directories may have
     /// together, with 32 for each, and afterwards what is left of it. It bounds what a few bytes of
@@ -271,8 +423,6 @@ impl Tree {
     ///   directories deeper than a path can say.
     /// - `2big`: the paths do not fit `room`.
     pub fn list_files(&self, prefix: &str, room: &mut usize) -> Result<Vec<String>> {
-        const PATH_CHARGE: usize = 32;
-
         let files = self.inner.files();
         let names = &files.names;
         let mut paths = Vec::new();

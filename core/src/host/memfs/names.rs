@@ -5,6 +5,7 @@
 //! a tree of any depth is dropped without recursion.
 
 use super::file::Body;
+use super::overlay::Merged;
 use super::volume::{Meta, Volume};
 use super::{INODE_CHARGE, NAME_CHARGE, NAME_LIMIT};
 use crate::abi::{Errno, Filestat, Filetype, Timestamp};
@@ -15,11 +16,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The cookies of `.` and `..` are 0 and 1.
-const FIRST_COOKIE: u64 = 2;
+pub(super) const FIRST_COOKIE: u64 = 2;
 
 /// A place in the table of files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Id(usize);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Id(pub(super) usize);
+
+/// The place of the top.
+pub(super) const TOP: Id = Id(0);
 
 /// A file of any kind.
 pub(super) enum Inode {
@@ -36,10 +40,16 @@ pub(super) struct DirectoryNode {
     /// Itself for the top. A removed directory keeps its last.
     pub(super) parent: Id,
     pub(super) entries: Entries,
+    /// What lies below, in an overlay.
+    pub(super) merged: Option<Box<Merged>>,
 }
 
 impl DirectoryNode {
-    fn is_removed(&self) -> bool {
+    pub(super) fn new(meta: Meta, opens: u64, parent: Id, merged: Option<Box<Merged>>) -> Self {
+        Self { meta, opens: AtomicU64::new(opens), parent, entries: Entries::default(), merged }
+    }
+
+    pub(super) fn is_removed(&self) -> bool {
         self.meta.links == 0
     }
 }
@@ -67,11 +77,11 @@ struct Entry {
 }
 
 impl Entries {
-    fn get(&self, name: &[u8]) -> Option<Id> {
+    pub(super) fn get(&self, name: &[u8]) -> Option<Id> {
         self.names.get(name).map(|entry| entry.id)
     }
 
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.names.is_empty()
     }
 
@@ -129,7 +139,7 @@ impl Entries {
 }
 
 /// How much room a name takes.
-fn name_charge(name: &[u8]) -> u64 {
+pub(super) fn name_charge(name: &[u8]) -> u64 {
     NAME_CHARGE.saturating_add(name.len() as u64)
 }
 
@@ -142,16 +152,19 @@ pub(super) struct Names {
 
 impl Names {
     /// A tree with an empty top.
-    pub(super) fn new(now: Timestamp) -> (Self, Id) {
-        let mut names = Self { inodes: Vec::new(), free: Vec::new(), last_ino: 0 };
-        let top = Id(0);
+    pub(super) fn new(volume: &Volume) -> (Self, Id) {
+        Self::with_top(0, |ino| {
+            let meta = Meta::new(volume, ino, 2, volume.now());
+            DirectoryNode::new(meta, 0, TOP, None)
+        })
+    }
+
+    /// A tree with a top that `make` makes with its serial number. All serial numbers are greater
+    /// than `last_ino`.
+    pub(super) fn with_top(last_ino: u64, make: impl FnOnce(u64) -> DirectoryNode) -> (Self, Id) {
+        let mut names = Self { inodes: Vec::new(), free: Vec::new(), last_ino };
         let ino = names.next_ino();
-        let id = names.store(Inode::Directory(DirectoryNode {
-            meta: Meta::new(ino, 2, now),
-            opens: AtomicU64::new(0),
-            parent: top,
-            entries: Entries::default(),
-        }));
+        let id = names.store(Inode::Directory(make(ino)));
         (names, id)
     }
 
@@ -172,7 +185,7 @@ impl Names {
         id
     }
 
-    fn release(&mut self, id: Id) -> Option<Inode> {
+    pub(super) fn release(&mut self, id: Id) -> Option<Inode> {
         let inode = self.inodes.get_mut(id.0)?.take()?;
         self.free.push(id);
         Some(inode)
@@ -216,12 +229,10 @@ impl Names {
         })
     }
 
-    pub(super) fn filestat(&self, id: Id, volume: &Volume) -> Result<Filestat> {
+    pub(super) fn filestat(&self, id: Id) -> Result<Filestat> {
         Ok(match self.inode(id)? {
-            Inode::Directory(node) => node.meta.filestat(volume, Filetype::Directory, 0),
-            Inode::Link(node) => {
-                node.meta.filestat(volume, Filetype::SymbolicLink, node.text.len() as u64)
-            }
+            Inode::Directory(node) => node.meta.filestat(Filetype::Directory, 0),
+            Inode::Link(node) => node.meta.filestat(Filetype::SymbolicLink, node.text.len() as u64),
             Inode::File(body) => body.filestat(),
         })
     }
@@ -281,6 +292,22 @@ impl Names {
         Ok(())
     }
 
+    /// Gives what lies below an overlay a place above, under the name that it has. That changes
+    /// nothing to a guest. The caller has taken the room.
+    pub(super) fn adopt(&mut self, directory: Id, name: &[u8], inode: Inode) -> Result<Id> {
+        // Before anything is stored.
+        self.directory(directory)?;
+        let id = self.store(inode);
+        self.alias(directory, name, id)?;
+        Ok(id)
+    }
+
+    /// The same for another name of what has a place.
+    pub(super) fn alias(&mut self, directory: Id, name: &[u8], id: Id) -> Result<()> {
+        self.directory_mut(directory)?.entries.set(name, id);
+        Ok(())
+    }
+
     /// Checks that a name can be added.
     fn check_vacant(&self, directory: Id, name: &[u8]) -> Result<()> {
         if self.lookup(directory, name)?.is_some() {
@@ -332,12 +359,7 @@ impl Names {
         name: &[u8],
     ) -> Result<Id> {
         self.create(volume, directory, name, INODE_CHARGE, |ino, now| {
-            Inode::Directory(DirectoryNode {
-                meta: Meta::new(ino, 2, now),
-                opens: AtomicU64::new(0),
-                parent: directory,
-                entries: Entries::default(),
-            })
+            Inode::Directory(DirectoryNode::new(Meta::new(volume, ino, 2, now), 0, directory, None))
         })
     }
 
@@ -350,8 +372,9 @@ impl Names {
         text: &[u8],
     ) -> Result<()> {
         let charge = INODE_CHARGE.saturating_add(text.len() as u64);
-        let make =
-            |ino, now| Inode::Link(LinkNode { meta: Meta::new(ino, 1, now), text: text.into() });
+        let make = |ino, now| {
+            Inode::Link(LinkNode { meta: Meta::new(volume, ino, 1, now), text: text.into() })
+        };
         self.create(volume, directory, name, charge, make).map(drop)
     }
 
@@ -420,7 +443,7 @@ impl Names {
         node.entries.remove(name);
         node.meta.modified(now);
         if was_directory {
-            node.meta.links = node.meta.links.saturating_sub(1);
+            node.meta.lose_directory();
         }
         volume.release(name_charge(name));
         Ok(())
@@ -473,6 +496,7 @@ impl Names {
     }
 
     /// Renames a file. What nobody needs any more of the one that had the new name is returned.
+    /// With `is_full`, a directory that has the new name is not empty, whatever is above.
     ///
     /// # Errors
     /// - `noent`: there is none.
@@ -483,6 +507,7 @@ impl Names {
         volume: &Volume,
         from: (Id, &[u8]),
         into: (Id, &[u8]),
+        is_full: bool,
     ) -> Result<Option<Inode>> {
         let ((old_parent, old_name), (new_parent, new_name)) = (from, into);
         let id = self.existing(old_parent, old_name)?;
@@ -510,7 +535,7 @@ impl Names {
             match (is_directory, self.is_directory(target)) {
                 (true, false) => return Err(Errno::Notdir),
                 (false, true) => return Err(Errno::Isdir),
-                (true, true) if !self.directory(target)?.entries.is_empty() => {
+                (true, true) if is_full || !self.directory(target)?.entries.is_empty() => {
                     return Err(Errno::Notempty);
                 }
                 _ => {}
@@ -538,7 +563,7 @@ impl Names {
             node.entries.remove(old_name);
             node.meta.modified(now);
             if is_directory {
-                node.meta.links = node.meta.links.saturating_sub(1);
+                node.meta.lose_directory();
             }
             self.enter(new_parent, new_name, id, now)?;
         }
@@ -550,8 +575,7 @@ impl Names {
     /// it will.
     fn leave_replaced(&mut self, parent: Id, was_directory: bool) -> Result<()> {
         if was_directory {
-            let meta = &mut self.directory_mut(parent)?.meta;
-            meta.links = meta.links.saturating_sub(1);
+            self.directory_mut(parent)?.meta.lose_directory();
         }
         Ok(())
     }

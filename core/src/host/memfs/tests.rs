@@ -757,6 +757,7 @@ mod alone {
 mod beside_the_host {
     use super::*;
     use crate::host::{PreopenOptions, open_preopen};
+    use std::collections::BTreeMap;
     use std::fmt::Write as _;
     use std::path::PathBuf;
 
@@ -786,12 +787,98 @@ mod beside_the_host {
     type Directories = (Box<dyn Directory>, Box<dyn Directory>);
     type Files = (Box<dyn File>, Box<dyn File>, Fdflags);
 
+    /// What is compared with the host.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum Kind {
+        /// A tree in memory.
+        Tree,
+        /// An overlay over a directory with nothing in it.
+        OverEmpty,
+        /// An overlay over a directory that holds what a test begins with.
+        Over,
+    }
+
+    #[derive(Debug, Clone, Copy)]
+    struct Setup {
+        root: bool,
+        kind: Kind,
+    }
+
+    enum Subject {
+        Tree(Tree),
+        Overlay { overlay: Overlay, lower: Folder, before: BTreeMap<PathBuf, String> },
+    }
+
     struct Pair {
         directories: Vec<Directories>,
         files: Vec<Files>,
         step: usize,
-        tree: Tree,
-        _folder: Folder,
+        setup: Setup,
+        subject: Subject,
+        folder: Folder,
+    }
+
+    /// All that there is to know of a folder. A symbolic link's time of access is no part of it:
+    /// Linux notes it for whoever reads the link.
+    #[cfg(unix)]
+    fn state(folder: &std::path::Path) -> BTreeMap<PathBuf, String> {
+        use std::os::unix::fs::MetadataExt;
+
+        let mut state = BTreeMap::new();
+        let mut pending = vec![folder.to_owned()];
+        while let Some(path) = pending.pop() {
+            let stat = std::fs::symlink_metadata(&path).unwrap();
+            let is_link = stat.is_symlink();
+            let mut text = format!(
+                "mode {:o} ino {} links {} size {} atime {:?} mtime {}.{} ctime {}.{}",
+                stat.mode(),
+                stat.ino(),
+                stat.nlink(),
+                stat.size(),
+                (!is_link).then(|| (stat.atime(), stat.atime_nsec())),
+                stat.mtime(),
+                stat.mtime_nsec(),
+                stat.ctime(),
+                stat.ctime_nsec()
+            );
+            if is_link {
+                write!(text, " {:?}", std::fs::read_link(&path).unwrap()).unwrap();
+            } else if stat.is_dir() {
+                pending
+                    .extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            } else {
+                write!(text, " {:?}", std::fs::read(&path).unwrap()).unwrap();
+            }
+            state.insert(path, text);
+        }
+        state
+    }
+
+    #[cfg(not(unix))]
+    fn state(_: &std::path::Path) -> BTreeMap<PathBuf, String> {
+        BTreeMap::new()
+    }
+
+    fn host_directory(folder: &Folder, options: PreopenOptions) -> Box<dyn Directory> {
+        let Opened::Directory(host) = open_preopen(&folder.0, options).unwrap() else {
+            panic!("not a directory")
+        };
+        host
+    }
+
+    impl Drop for Pair {
+        fn drop(&mut self) {
+            if let Subject::Overlay { lower, before, .. } = &self.subject
+                && !std::thread::panicking()
+                && !before.is_empty()
+            {
+                let after = state(&lower.0);
+                for (path, was) in before {
+                    assert_eq!(Some(was), after.get(path), "{} was changed", path.display());
+                }
+                assert_eq!(before.len(), after.len(), "there is something new below");
+            }
+        }
     }
 
     /// Attributes that do not depend on the file system. A directory's size does, and on some also
@@ -804,21 +891,51 @@ mod beside_the_host {
     }
 
     impl Pair {
-        fn new(root: bool) -> Self {
+        fn new(setup: Setup) -> Self {
+            let Setup { root, kind } = setup;
             let folder = Folder::new();
-            let Opened::Directory(host) =
-                open_preopen(&folder.0, PreopenOptions { root, ..PreopenOptions::default() })
-                    .unwrap()
-            else {
-                panic!("not a directory")
+            let host =
+                host_directory(&folder, PreopenOptions { root, ..PreopenOptions::default() });
+            let (subject, top) = if kind == Kind::Tree {
+                let tree = Tree::new(1 << 32);
+                let top = tree.root_directory(root);
+                (Subject::Tree(tree), top)
+            } else {
+                let lower = Folder::new();
+                let options = PreopenOptions { no_access_times: true, ..PreopenOptions::default() };
+                let below = host_directory(&lower, options);
+                let overlay = Overlay::new(below, TreeOptions::new(1 << 32)).unwrap();
+                let top = overlay.root_directory(root, false);
+                let before = BTreeMap::new();
+                (Subject::Overlay { overlay, lower, before }, top)
             };
-            let tree = Tree::new(1 << 32);
             Self {
-                directories: vec![(host, tree.root_directory(root))],
+                directories: vec![(host, top)],
                 files: Vec::new(),
                 step: 0,
-                tree,
-                _folder: folder,
+                setup,
+                subject,
+                folder,
+            }
+        }
+
+        /// Does something to both that is to lie below, if there is such a place.
+        fn below(&mut self, act: impl FnOnce(&mut Self)) {
+            let Setup { root, kind } = self.setup;
+            let Subject::Overlay { lower, .. } = &self.subject else { return act(self) };
+            if kind == Kind::OverEmpty {
+                return act(self);
+            }
+            let plain = host_directory(lower, PreopenOptions { root, ..PreopenOptions::default() });
+            let top = std::mem::replace(&mut self.directories[0].1, plain);
+            act(self);
+            self.files.clear();
+            self.directories.truncate(1);
+            self.directories[0].1 = top;
+            if let Subject::Overlay { lower, before, .. } = &mut self.subject {
+                // Twice, as the first look notes times of access.
+                state(&lower.0);
+                *before = state(&lower.0);
             }
         }
 
@@ -1058,6 +1175,10 @@ mod beside_the_host {
 
     /// Files, directories, and links to all that a link can lead to.
     fn furnish(pair: &mut Pair) {
+        pair.below(furnish_both);
+    }
+
+    fn furnish_both(pair: &mut Pair) {
         for name in ["d", "d/e", "d/g"] {
             pair.create_directory(0, name).unwrap();
         }
@@ -1084,16 +1205,30 @@ mod beside_the_host {
         pair.files.clear();
     }
 
-    fn each_root(run: impl Fn(bool)) {
-        for root in [false, true] {
-            run(root);
+    const KINDS: [Kind; 3] = [Kind::Tree, Kind::OverEmpty, Kind::Over];
+
+    fn each_setup(run: impl Fn(Setup)) {
+        for (kind, root) in [
+            (Kind::Tree, false),
+            (Kind::Tree, true),
+            (Kind::OverEmpty, false),
+            (Kind::Over, false),
+            (Kind::Over, true),
+        ] {
+            run(Setup { root, kind });
+        }
+    }
+
+    fn each_kind(run: impl Fn(Pair)) {
+        for kind in KINDS {
+            run(Pair::new(Setup { root: false, kind }));
         }
     }
 
     #[test]
     fn paths_lead_to_the_same() {
-        each_root(|root| {
-            let mut pair = Pair::new(root);
+        each_setup(|setup| {
+            let mut pair = Pair::new(setup);
             furnish(&mut pair);
             pair.open(0, "d", DIRECTORY).unwrap();
             for at in [0, 1] {
@@ -1123,7 +1258,7 @@ mod beside_the_host {
 
     #[test]
     fn open_does_the_same_with_all_flags() {
-        each_root(|root| {
+        each_setup(|setup| {
             for flags in 0..128_u32 {
                 let bit = |index: u32| flags & (1 << index) != 0;
                 let options = OpenOptions {
@@ -1139,7 +1274,7 @@ mod beside_the_host {
                 if options.create && options.directory {
                     continue;
                 }
-                let mut pair = Pair::new(root);
+                let mut pair = Pair::new(setup);
                 furnish(&mut pair);
                 for name in NAMES {
                     let _ = pair.open(0, name, options);
@@ -1156,10 +1291,10 @@ mod beside_the_host {
 
     #[test]
     fn names_are_made_and_removed_with_the_same_outcomes() {
-        each_root(|root| {
+        each_setup(|setup| {
             for kind in 0..4 {
                 for name in NAMES {
-                    let mut pair = Pair::new(root);
+                    let mut pair = Pair::new(setup);
                     furnish(&mut pair);
                     let _ = match kind {
                         0 => pair.create_directory(0, name),
@@ -1175,8 +1310,8 @@ mod beside_the_host {
 
     #[test]
     fn renames_and_links_have_the_same_outcomes() {
-        each_root(|root| {
-            let mut pair = Pair::new(root);
+        each_setup(|setup| {
+            let mut pair = Pair::new(setup);
             furnish(&mut pair);
             for old in NAMES {
                 for new in NAMES {
@@ -1186,7 +1321,7 @@ mod beside_the_host {
                     changed |= pair.rename(0, old, 0, new).is_ok();
                     if changed {
                         let _ = pair.list(0);
-                        pair = Pair::new(root);
+                        pair = Pair::new(setup);
                         furnish(&mut pair);
                     }
                 }
@@ -1239,76 +1374,79 @@ mod beside_the_host {
             "f/.",
             "none/.",
         ];
-        let folder = Folder::new();
-        let real = |name: &str| format!("{}/{name}", folder.0.display());
-        let mut pair = Pair::new(false);
-        std::fs::create_dir(real("d")).unwrap();
-        std::fs::write(real("f"), "").unwrap();
-        pair.create_directory(0, "d").unwrap();
-        pair.open(0, "f", CREATE).unwrap();
-        for (text, name) in [("f", "lf"), ("d", "ld"), ("nowhere", "dangling")] {
-            std::os::unix::fs::symlink(text, real(name)).unwrap();
-            pair.symlink(0, text, name).unwrap();
-        }
-        for (old, new, follow) in OLD
-            .iter()
-            .flat_map(|old| NEW.iter().flat_map(move |new| [(old, new, false), (old, new, true)]))
-        {
-            let flags = if follow { AtFlags::SYMLINK_FOLLOW } else { AtFlags::empty() };
-            let expected = match linkat(CWD, real(old), CWD, real(new), flags) {
-                Ok(()) => Ok(String::new()),
-                Err(Host::NOENT) => Err(Errno::Noent),
-                Err(Host::EXIST) => Err(Errno::Exist),
-                Err(Host::NOTDIR) => Err(Errno::Notdir),
-                Err(Host::PERM) => Err(Errno::Perm),
-                Err(errno) => panic!("link {old:?} to {new:?}: {errno}"),
-            };
-            assert_eq!(
-                pair.link(0, old, follow, 0, new),
-                expected,
-                "link {old:?} to {new:?}, follow {follow}"
-            );
-            if expected.is_ok() {
-                std::fs::remove_file(real(new)).unwrap();
-                pair.unlink(0, new).unwrap();
+        each_kind(|mut pair| {
+            let folder = Folder::new();
+            let real = |name: &str| format!("{}/{name}", folder.0.display());
+            std::fs::create_dir(real("d")).unwrap();
+            std::fs::write(real("f"), "").unwrap();
+            pair.below(|pair| {
+                pair.create_directory(0, "d").unwrap();
+                pair.open(0, "f", CREATE).unwrap();
+                for (text, name) in [("f", "lf"), ("d", "ld"), ("nowhere", "dangling")] {
+                    std::os::unix::fs::symlink(text, real(name)).unwrap();
+                    pair.symlink(0, text, name).unwrap();
+                }
+            });
+            for (old, new, follow) in OLD.iter().flat_map(|old| {
+                NEW.iter().flat_map(move |new| [(old, new, false), (old, new, true)])
+            }) {
+                let flags = if follow { AtFlags::SYMLINK_FOLLOW } else { AtFlags::empty() };
+                let expected = match linkat(CWD, real(old), CWD, real(new), flags) {
+                    Ok(()) => Ok(String::new()),
+                    Err(Host::NOENT) => Err(Errno::Noent),
+                    Err(Host::EXIST) => Err(Errno::Exist),
+                    Err(Host::NOTDIR) => Err(Errno::Notdir),
+                    Err(Host::PERM) => Err(Errno::Perm),
+                    Err(errno) => panic!("link {old:?} to {new:?}: {errno}"),
+                };
+                assert_eq!(
+                    pair.link(0, old, follow, 0, new),
+                    expected,
+                    "link {old:?} to {new:?}, follow {follow}"
+                );
+                if expected.is_ok() {
+                    std::fs::remove_file(real(new)).unwrap();
+                    pair.unlink(0, new).unwrap();
+                }
             }
-        }
+        });
     }
 
     #[test]
     fn long_names_and_removed_directories_are_refused_alike() {
-        let mut pair = Pair::new(false);
-        let long = "n".repeat(256);
-        let longest = "n".repeat(255);
-        let inside = format!("{long}/x");
-        for name in [&long[..], &longest, &inside] {
-            let _ = pair.create_directory(0, name);
-            let _ = pair.stat(0, name, true);
-            let _ = pair.open(0, name, CREATE);
-            let _ = pair.symlink(0, "t", name);
-            let _ = pair.unlink(0, name);
-            let _ = pair.rename(0, name, 0, "x");
-            let _ = pair.rename(0, "x", 0, name);
-            let _ = pair.link(0, "x", false, 0, name);
-            let _ = pair.readlink(0, name, 9);
-            let _ = pair.remove_directory(0, name);
-        }
-        pair.create_directory(0, "gone").unwrap();
-        pair.open(0, "file", CREATE).unwrap();
-        pair.open(0, "gone", DIRECTORY).unwrap();
-        pair.remove_directory(0, "gone").unwrap();
-        let _ = pair.list(1);
-        for name in [".", "..", "x", "x/y"] {
-            let _ = pair.stat(1, name, true);
-            let _ = pair.create_directory(1, name);
-            let _ = pair.open(1, name, CREATE);
-            let _ = pair.open(1, name, DIRECTORY);
-            let _ = pair.symlink(1, "t", name);
-            let _ = pair.unlink(1, name);
-            let _ = pair.remove_directory(1, name);
-            let _ = pair.rename(0, "file", 1, name);
-            let _ = pair.link(0, "file", false, 1, name);
-        }
+        each_kind(|mut pair| {
+            let long = "n".repeat(256);
+            let longest = "n".repeat(255);
+            let inside = format!("{long}/x");
+            for name in [&long[..], &longest, &inside] {
+                let _ = pair.create_directory(0, name);
+                let _ = pair.stat(0, name, true);
+                let _ = pair.open(0, name, CREATE);
+                let _ = pair.symlink(0, "t", name);
+                let _ = pair.unlink(0, name);
+                let _ = pair.rename(0, name, 0, "x");
+                let _ = pair.rename(0, "x", 0, name);
+                let _ = pair.link(0, "x", false, 0, name);
+                let _ = pair.readlink(0, name, 9);
+                let _ = pair.remove_directory(0, name);
+            }
+            pair.create_directory(0, "gone").unwrap();
+            pair.open(0, "file", CREATE).unwrap();
+            pair.open(0, "gone", DIRECTORY).unwrap();
+            pair.remove_directory(0, "gone").unwrap();
+            let _ = pair.list(1);
+            for name in [".", "..", "x", "x/y"] {
+                let _ = pair.stat(1, name, true);
+                let _ = pair.create_directory(1, name);
+                let _ = pair.open(1, name, CREATE);
+                let _ = pair.open(1, name, DIRECTORY);
+                let _ = pair.symlink(1, "t", name);
+                let _ = pair.unlink(1, name);
+                let _ = pair.remove_directory(1, name);
+                let _ = pair.rename(0, "file", 1, name);
+                let _ = pair.link(0, "file", false, 1, name);
+            }
+        });
     }
 
     /// Small numbers from a fixed start, the same every time.
@@ -1445,18 +1583,186 @@ mod beside_the_host {
 
     #[test]
     fn thousands_of_random_operations_have_the_same_outcomes() {
-        for seed in 1..=8_u64 {
-            let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-            let mut pair = Pair::new(seed % 2 == 0);
-            for _ in 0..2500 {
+        for kind in KINDS {
+            for seed in 1..=8_u64 {
+                random_run(kind, seed, 2500);
+            }
+        }
+    }
+
+    /// A million, which takes minutes: `cargo test --release -- --ignored a_million`.
+    #[test]
+    #[ignore = "takes minutes"]
+    fn a_million_random_operations_have_the_same_outcomes() {
+        for seed in 1..=400_u64 {
+            random_run(Kind::Over, seed.wrapping_add(1000), 2500);
+        }
+    }
+
+    /// What is in a folder: types, bytes and texts of links by path.
+    fn contents(folder: &std::path::Path) -> BTreeMap<PathBuf, String> {
+        let mut contents = BTreeMap::new();
+        let mut pending = vec![folder.to_owned()];
+        while let Some(path) = pending.pop() {
+            for entry in std::fs::read_dir(&path).unwrap() {
+                let path = entry.unwrap().path();
+                let filetype = std::fs::symlink_metadata(&path).unwrap().file_type();
+                let text = if filetype.is_symlink() {
+                    format!("link {:?}", std::fs::read_link(&path).unwrap())
+                } else if filetype.is_dir() {
+                    pending.push(path.clone());
+                    "directory".to_string()
+                } else {
+                    format!("{:?}", std::fs::read(&path).unwrap())
+                };
+                contents.insert(path.strip_prefix(folder).unwrap().to_owned(), text);
+            }
+        }
+        contents
+    }
+
+    /// The changes from one folder to another, found without an overlay. Whether what is the same
+    /// in both was written cannot be seen.
+    fn differences(
+        old: &BTreeMap<PathBuf, String>,
+        new: &BTreeMap<PathBuf, String>,
+    ) -> Vec<(String, Changed)> {
+        let mut paths: Vec<&PathBuf> = old.keys().chain(new.keys()).collect();
+        paths.sort_unstable();
+        paths.dedup();
+        let mut all = Vec::new();
+        let kind = |text: &str| match text.split(' ').next() {
+            Some("link") => 0,
+            Some("directory") => 1,
+            _ => 2,
+        };
+        for path in paths {
+            let name = path.to_str().unwrap().to_string();
+            match (old.get(path), new.get(path)) {
+                (Some(old), Some(new)) if old == new => {}
+                (Some(old), Some(new)) if kind(old) == kind(new) => {
+                    all.push((name, Changed::Modified));
+                }
+                (old, new) => {
+                    all.extend(old.map(|_| (name.clone(), Changed::Removed)));
+                    all.extend(new.map(|_| (name, Changed::Added)));
+                }
+            }
+        }
+        all.sort_by(|one, other| {
+            let key = |changed| changed != Changed::Removed;
+            (&one.0, key(one.1)).cmp(&(&other.0, key(other.1)))
+        });
+        all
+    }
+
+    #[test]
+    fn what_is_committed_is_what_there_is() {
+        for seed in 1..=24_u64 {
+            commit_run(seed);
+        }
+    }
+
+    #[test]
+    #[ignore = "takes minutes"]
+    fn what_is_committed_a_thousand_times_is_what_there_is() {
+        for seed in 1000..=2000_u64 {
+            commit_run(seed);
+        }
+    }
+
+    fn commit_run(seed: u64) {
+        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut pair = Pair::new(Setup { root: seed.is_multiple_of(2), kind: Kind::Over });
+        pair.below(|pair| {
+            for _ in 0..200 {
+                random_step(pair, &mut dice);
+            }
+        });
+        for _ in 0..3 {
+            for _ in 0..dice.roll(150) {
                 random_step(&mut pair, &mut dice);
             }
-            // All of it can be taken down again, and nothing stays behind.
-            pair.files.clear();
-            pair.directories.truncate(1);
-            clear(&*pair.directories[0].1);
-            assert_eq!(pair.tree.used_bytes(), 0, "seed {seed}");
-            assert_eq!(pair.tree.inner.files().names.count(), 1, "seed {seed}");
+            let Subject::Overlay { overlay, lower, before } = &mut pair.subject else { panic!() };
+            let (old, new) = (contents(&lower.0), contents(&pair.folder.0));
+            let changes = overlay.changes("", &mut { usize::MAX }).unwrap();
+            let listed: Vec<(String, Changed)> =
+                changes.iter().map(|change| (change.path.clone(), change.changed)).collect();
+            let expected = differences(&old, &new);
+            for change in &expected {
+                // A name of a file that has others, by which it was written.
+                let is_linked = change.1 == Changed::Modified;
+                assert!(listed.contains(change) || is_linked, "seed {seed}: {change:?}");
+            }
+            for change in &listed {
+                let is_written = change.1 == Changed::Modified;
+                assert!(expected.contains(change) || is_written, "seed {seed}: {change:?}");
+            }
+            // Some of it first, which changes nothing to the guest.
+            if !changes.is_empty() && dice.flip() {
+                let part = &changes[dice.roll(changes.len())];
+                let done = match overlay.commit(&part.path, &mut { usize::MAX }) {
+                    Ok(done) => {
+                        assert!(done.contains(part), "seed {seed}: {part:?} is not in {done:?}");
+                        done
+                    }
+                    // It was renamed, and its new name is elsewhere.
+                    Err(CommitError { errno: Errno::Busy, done, .. }) => {
+                        assert_eq!(done, Vec::new());
+                        done
+                    }
+                    Err(error) => panic!("seed {seed}: {error:?}"),
+                };
+                let left = overlay.changes("", &mut { usize::MAX }).unwrap();
+                let expected: Vec<Change> =
+                    changes.iter().filter(|change| !done.contains(change)).cloned().collect();
+                assert_eq!(left, expected, "seed {seed}: after {part:?}");
+                let below = contents(&lower.0);
+                for (name, changed) in differences(&old, &below) {
+                    let is_done = |change: &Change| change.path == name;
+                    assert!(done.iter().any(is_done), "seed {seed}: {name} {changed:?}");
+                }
+            }
+            let done = overlay.commit("", &mut { usize::MAX }).unwrap();
+            assert!(done.iter().all(|change| changes.contains(change)), "seed {seed}");
+            let now = contents(&lower.0);
+            for (path, text) in &new {
+                assert_eq!(now.get(path), Some(text), "seed {seed}: {}", path.display());
+            }
+            assert_eq!(now.len(), new.len(), "seed {seed}");
+            assert_eq!(overlay.changes("", &mut { usize::MAX }), Ok(Vec::new()), "seed {seed}");
+            before.clear();
+        }
+    }
+
+    fn random_run(kind: Kind, seed: u64, steps: usize) {
+        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut pair = Pair::new(Setup { root: seed.is_multiple_of(2), kind });
+        if kind == Kind::Over {
+            // What lies below has been made in the same way.
+            pair.below(|pair| {
+                for _ in 0..400 {
+                    random_step(pair, &mut dice);
+                }
+            });
+        }
+        for _ in 0..steps {
+            random_step(&mut pair, &mut dice);
+        }
+        // All of it can be taken down again, and nothing stays behind.
+        pair.files.clear();
+        pair.directories.truncate(1);
+        clear(&*pair.directories[0].1);
+        match &pair.subject {
+            Subject::Tree(tree) => {
+                assert_eq!(tree.used_bytes(), 0, "seed {seed}");
+                assert_eq!(tree.inner.files().names.count(), 1, "seed {seed}");
+            }
+            Subject::Overlay { overlay, .. } => {
+                let covered = overlay.covered_bytes();
+                assert_eq!(overlay.used_bytes(), covered, "{kind:?}, seed {seed}");
+                assert_eq!(overlay.count(), 1, "{kind:?}, seed {seed}");
+            }
         }
     }
 
@@ -1474,9 +1780,62 @@ mod beside_the_host {
         }
     }
 
+    /// Two names of one file that lies below were made two files by the rename of one to the other.
+    #[test]
+    fn names_of_one_file_below_stay_names_of_one_file() {
+        for kind in KINDS {
+            let mut pair = Pair::new(Setup { root: false, kind });
+            pair.below(|pair| {
+                pair.open(0, "f", CREATE).unwrap();
+                pair.symlink(0, "text", "l").unwrap();
+                for (old, new) in [("f", "g"), ("f", "h"), ("l", "m"), ("l", "n")] {
+                    pair.link(0, old, false, 0, new).unwrap();
+                }
+            });
+            pair.files.clear();
+            for (old, new) in [("f", "g"), ("l", "m")] {
+                pair.rename(0, old, 0, new).unwrap();
+            }
+            let _ = pair.list(0);
+            let writing = OpenOptions { write: true, ..READ };
+            pair.open(0, "f", READ).unwrap();
+            pair.open(0, "h", writing).unwrap();
+            pair.file(1, "write", |file, _| Ok(write(file, b"one")?.to_string())).unwrap();
+            let read = pair.file(0, "read", |file, _| Ok(format!("{:?}", read(file, 9)?)));
+            assert_eq!(read, Ok(format!("{:?}", b"one")));
+            for name in ["f", "g", "h", "l", "m", "n"] {
+                pair.stat(0, name, false).unwrap();
+                pair.unlink(0, name).unwrap();
+            }
+            let _ = pair.file(0, "stat", |file, _| file.filestat().map(attributes));
+        }
+    }
+
+    /// The file was cut before its bytes were read from it.
+    #[test]
+    fn times_of_a_file_with_two_names_are_committed_without_its_bytes() {
+        let mut pair = Pair::new(Setup { root: false, kind: Kind::Over });
+        pair.below(|pair| {
+            pair.open(0, "f", CREATE).unwrap();
+            pair.file(0, "write", |file, _| Ok(write(file, b"bytes")?.to_string())).unwrap();
+            pair.link(0, "f", false, 0, "g").unwrap();
+        });
+        let times = SetTimes { atim: SetTime::At(1_000_000_000), mtim: SetTime::At(2_000_000_000) };
+        pair.set_times(0, "f", false, times).unwrap();
+        let Subject::Overlay { overlay, lower, before } = &mut pair.subject else { panic!() };
+        assert_eq!(overlay.commit("", &mut { usize::MAX }).unwrap().len(), 1);
+        for name in ["f", "g"] {
+            let path = lower.0.join(name);
+            assert_eq!(std::fs::read(&path).unwrap(), b"bytes");
+            let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
+            assert_eq!(modified, std::time::UNIX_EPOCH + std::time::Duration::from_secs(2));
+        }
+        before.clear();
+    }
+
     #[test]
     fn no_file_goes_from_one_backend_to_the_other() {
-        let mut pair = Pair::new(false);
+        let mut pair = Pair::new(Setup { root: false, kind: Kind::Tree });
         pair.open(0, "f", CREATE).unwrap();
         let (host, tree) = &pair.directories[0];
         assert_eq!(host.rename(path("f"), &**tree, path("g")), Err(Errno::Xdev));

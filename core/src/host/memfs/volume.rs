@@ -33,6 +33,11 @@ impl Volume {
         self.used.fetch_update(Relaxed, Relaxed, reserve).map(drop).map_err(|_| Errno::Nospc)
     }
 
+    /// Takes all of `bytes`, whatever there is.
+    pub(super) fn take(&self, bytes: u64) {
+        let _ = self.used.fetch_update(Relaxed, Relaxed, |used| Some(used.saturating_add(bytes)));
+    }
+
     /// Takes as much of `bytes` as there is and returns it.
     pub(super) fn reserve_up_to(&self, bytes: u64) -> u64 {
         let mut taken = 0;
@@ -52,6 +57,7 @@ impl Volume {
 
 /// The attributes that every kind of file has.
 pub(super) struct Meta {
+    pub(super) dev: u64,
     pub(super) ino: u64,
     pub(super) links: u64,
     /// Set by readers, who share the lock.
@@ -61,8 +67,21 @@ pub(super) struct Meta {
 }
 
 impl Meta {
-    pub(super) fn new(ino: u64, links: u64, now: Timestamp) -> Self {
-        Self { ino, links, atim: AtomicU64::new(now), mtim: now, ctim: now }
+    pub(super) fn new(volume: &Volume, ino: u64, links: u64, now: Timestamp) -> Self {
+        let dev = volume.device;
+        Self { dev, ino, links, atim: AtomicU64::new(now), mtim: now, ctim: now }
+    }
+
+    /// The attributes of a file that lies below an overlay.
+    pub(super) fn of(stat: &Filestat) -> Self {
+        Self {
+            dev: stat.dev,
+            ino: stat.ino,
+            links: stat.nlink,
+            atim: AtomicU64::new(stat.atim),
+            mtim: stat.mtim,
+            ctim: stat.ctim,
+        }
     }
 
     /// The data were read. Like file systems mounted with `relatime`, this notes the first access
@@ -73,6 +92,12 @@ impl Meta {
         if atim <= self.mtim || atim <= self.ctim {
             self.atim.store(volume.now(), Relaxed);
         }
+    }
+
+    /// A directory has one directory less. One that exists has two links at least: itself and its
+    /// name. File systems differ in that, which may lie below an overlay.
+    pub(super) fn lose_directory(&mut self) {
+        self.links = self.links.saturating_sub(1).max(2);
     }
 
     /// The data were changed.
@@ -104,9 +129,9 @@ impl Meta {
         }
     }
 
-    pub(super) fn filestat(&self, volume: &Volume, filetype: Filetype, size: Filesize) -> Filestat {
+    pub(super) fn filestat(&self, filetype: Filetype, size: Filesize) -> Filestat {
         Filestat {
-            dev: volume.device,
+            dev: self.dev,
             ino: self.ino,
             filetype,
             nlink: self.links,

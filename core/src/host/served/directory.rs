@@ -56,27 +56,37 @@ fn join(dir: &str, name: Name<'_>) -> Result<String> {
 
 impl ServedNames {
     fn stat_path(&self, path: &str) -> Result<Filestat> {
-        self.0.filestat(&*self.0.on_path(Op::Stat, path.to_owned())?)
+        self.on_path(Op::Stat, path.to_owned(), |answer| self.0.filestat(answer))
     }
 
     fn link_at(&self, path: String) -> Result<Link> {
-        let answer = self.0.on_path(Op::ReadLink, path)?;
-        let Answer::Text(text) = &*answer else { return Err(Errno::Io) };
-        if text.is_empty() || text.contains('\0') {
-            return Err(Errno::Io);
-        }
-        if text.len() > PATH_LIMIT {
-            return Err(Errno::Nametoolong);
-        }
-        Ok(Link { text: Arc::from(text.as_bytes()), has_drive: false })
+        self.on_path(Op::ReadLink, path, |answer| {
+            let Answer::Text(text) = answer else { return Err(Errno::Io) };
+            if text.is_empty() || text.contains('\0') {
+                return Err(Errno::Io);
+            }
+            if text.len() > PATH_LIMIT {
+                return Err(Errno::Nametoolong);
+            }
+            Ok(Link { text: Arc::from(text.as_bytes()), has_drive: false })
+        })
+    }
+
+    fn on_path<T>(
+        &self,
+        op: Op,
+        path: String,
+        read: impl FnOnce(&Answer) -> Result<T>,
+    ) -> Result<T> {
+        self.0.ask(Request { path, ..self.0.request(op) }, read)
     }
 
     fn act(&self, op: Op, path: String) -> Result<()> {
-        done(&*self.0.on_path(op, path)?)
+        self.on_path(op, path, done)
     }
 
     fn act_on_two(&self, op: Op, path: String, other: String) -> Result<()> {
-        done(&*self.0.ask(Request { path, other, ..self.0.request(op) })?)
+        self.0.ask(Request { path, other, ..self.0.request(op) }, done)
     }
 
     fn open_file(
@@ -86,8 +96,10 @@ impl ServedNames {
         flags: Flags,
         size: u64,
     ) -> Result<Found<String>> {
-        let answer = self.0.on_path(Op::Open(flags), path)?;
-        let Answer::Number(file @ ..=NUMBER_LIMIT) = *answer else { return Err(Errno::Io) };
+        let file = self.on_path(Op::Open(flags), path, |answer| match answer {
+            Answer::Number(file @ ..=NUMBER_LIMIT) => Ok(*file),
+            _ => Err(Errno::Io),
+        })?;
         let access = (options.read || !options.write, options.write);
         Ok(Found::File(Box::new(ServedFile::new(&self.0, file, access, options.flags, size))))
     }
@@ -133,11 +145,7 @@ impl ServedNames {
         // Where times of links cannot be set, those of what they lead to are not set instead.
         let position = u64::from(stat.filetype == Filetype::SymbolicLink);
         let request = self.0.request(Op::SetTimes);
-        done(&*self.0.ask(Request { position, times, path, ..request })?)
-    }
-
-    fn list(&self, path: &str) -> Result<Arc<Answer>> {
-        self.0.on_path(Op::List, path.to_owned())
+        self.0.ask(Request { position, times, path, ..request }, done)
     }
 }
 
@@ -307,11 +315,11 @@ impl Names for ServedNames {
 
 impl ServedNames {
     fn check_empty(&self, path: &str) -> Result<()> {
-        match &*self.list(path)? {
+        self.on_path(Op::List, path.to_owned(), |answer| match answer {
             Answer::Names(names) if names.is_empty() => Ok(()),
             Answer::Names(_) => Err(Errno::Notempty),
             _ => Err(Errno::Io),
-        }
+        })
     }
 }
 
@@ -359,25 +367,26 @@ impl Backend for ServedDirectory {
 
     fn entries(&self, cookie: u64, _: usize, sink: &mut dyn EntrySink) -> Result<()> {
         let stat = self.filestat()?;
-        let answer = self.names.list(&self.path)?;
-        let Answer::Names(names) = &*answer else { return Err(Errno::Io) };
-        let is_name = |name: &str| {
-            !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0'])
-        };
-        if names.iter().any(|listed| !is_name(&listed.name) || listed.name.len() > PATH_LIMIT) {
-            return Err(Errno::Io);
-        }
-        let own = [("."), ("..")].map(|name| (name, stat.ino, Filetype::Directory));
-        let all = own
-            .into_iter()
-            .chain(names.iter().map(|listed| (&*listed.name, listed.ino, listed.filetype)));
-        let from = usize::try_from(cookie).unwrap_or(usize::MAX);
-        for (at, (name, ino, filetype)) in all.enumerate().skip(from) {
-            if !sink.entry(name.as_bytes(), ino, filetype, (at as u64).saturating_add(1)) {
-                break;
+        self.names.on_path(Op::List, self.path.clone(), |answer| {
+            let Answer::Names(names) = answer else { return Err(Errno::Io) };
+            let is_name = |name: &str| {
+                !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0'])
+            };
+            if names.iter().any(|listed| !is_name(&listed.name) || listed.name.len() > PATH_LIMIT) {
+                return Err(Errno::Io);
             }
-        }
-        Ok(())
+            let own = [".", ".."].map(|name| (name, stat.ino, Filetype::Directory));
+            let all = own
+                .into_iter()
+                .chain(names.iter().map(|listed| (&*listed.name, listed.ino, listed.filetype)));
+            let from = usize::try_from(cookie).unwrap_or(usize::MAX);
+            for (at, (name, ino, filetype)) in all.enumerate().skip(from) {
+                if !sink.entry(name.as_bytes(), ino, filetype, (at as u64).saturating_add(1)) {
+                    break;
+                }
+            }
+            Ok(())
+        })
     }
 
     fn sync(&self) -> Result<()> {

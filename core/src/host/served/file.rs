@@ -79,17 +79,27 @@ impl ServedFile {
             return Ok(0);
         }
         let request = self.volume.request(Op::Read);
-        let request = super::Request { file: self.file, position, length, ..request };
-        let answer = self.volume.ask(request)?;
-        let Answer::Bytes(bytes) = &*answer else { return Err(Errno::Io) };
-        let mut rest = bytes.get(..length).unwrap_or(bytes);
-        let mut read = 0_usize;
-        for buf in bufs {
-            let (here, behind) = rest.split_at_checked(buf.len()).unwrap_or((rest, &[]));
-            read = read.saturating_add(buf.write_at(0, here));
-            rest = behind;
-        }
-        Ok(read)
+        let target = if let [buf] = bufs { Some(buf.as_ptr().addr()) } else { None };
+        let request = super::Request { file: self.file, position, length, target, ..request };
+        self.volume.ask(request, |answer| {
+            let bytes = match answer {
+                Answer::Bytes(bytes) => bytes,
+                Answer::Number(read) => {
+                    // It is in the memory already.
+                    let read = usize::try_from(*read).map_err(|_| Errno::Io)?;
+                    return if read <= length { Ok(read) } else { Err(Errno::Io) };
+                }
+                _ => return Err(Errno::Io),
+            };
+            let mut rest = bytes.get(..length).unwrap_or(bytes);
+            let mut read = 0_usize;
+            for buf in bufs {
+                let (here, behind) = rest.split_at_checked(buf.len()).unwrap_or((rest, &[]));
+                read = read.saturating_add(buf.write_at(0, here));
+                rest = behind;
+            }
+            Ok(read)
+        })
     }
 
     /// Writes, and returns how many bytes and the offset behind them.
@@ -112,17 +122,21 @@ impl ServedFile {
         }
         let request = self.volume.request(Op::Write);
         let request = super::Request { file: self.file, position, length, ..request };
-        let answer = self.volume.exchange.ask(request, |request| {
+        let fill = |request: &mut super::Request| {
             request.bytes = vec![0; length];
             let mut at = 0_usize;
             for buf in bufs {
                 let room = request.bytes.get_mut(at..).unwrap_or_default();
                 at = at.saturating_add(buf.read_at(0, room));
             }
+        };
+        let written = self.volume.exchange.ask(request, fill, |answer| match answer {
+            Answer::Number(written) => usize::try_from(*written).map_err(|_| Errno::Io),
+            _ => Err(Errno::Io),
         })?;
-        let Answer::Number(written) = *answer else { return Err(Errno::Io) };
-        let written = usize::try_from(written).ok().filter(|written| *written <= length);
-        let written = written.ok_or(Errno::Io)?;
+        if written > length {
+            return Err(Errno::Io);
+        }
         let end = position.saturating_add(written as u64);
         self.size.fetch_max(end, Relaxed);
         Ok((written, end))
@@ -186,8 +200,8 @@ impl File for ServedFile {
 
     fn filestat(&self) -> Result<Filestat> {
         let request = self.volume.request(Op::StatFile);
-        let answer = self.volume.ask(super::Request { file: self.file, ..request })?;
-        let stat = self.volume.filestat(&answer)?;
+        let request = super::Request { file: self.file, ..request };
+        let stat = self.volume.ask(request, |answer| self.volume.filestat(answer))?;
         self.size.store(stat.size, Relaxed);
         // Whatever it has become: the descriptor is a file's.
         Ok(Filestat { filetype: Filetype::RegularFile, ..stat })
@@ -203,7 +217,7 @@ impl File for ServedFile {
         }
         let request = self.volume.request(Op::SetSize);
         let request = super::Request { file: self.file, position: size, ..request };
-        done(&*self.volume.ask(request)?)?;
+        self.volume.ask(request, done)?;
         self.size.store(size, Relaxed);
         Ok(())
     }
@@ -231,12 +245,12 @@ impl File for ServedFile {
 
     fn sync(&self) -> Result<()> {
         let request = self.volume.request(Op::Sync);
-        done(&*self.volume.ask(super::Request { file: self.file, ..request })?)
+        self.volume.ask(super::Request { file: self.file, ..request }, done)
     }
 
     fn datasync(&self) -> Result<()> {
         let request = self.volume.request(Op::Sync);
-        done(&*self.volume.ask(super::Request { file: self.file, position: 1, ..request })?)
+        self.volume.ask(super::Request { file: self.file, position: 1, ..request }, done)
     }
 
     fn set_times(&self, times: SetTimes) -> Result<()> {
@@ -245,7 +259,7 @@ impl File for ServedFile {
             return Ok(());
         }
         let times = times_of(times, || self.filestat())?;
-        done(&*self.volume.ask(super::Request { file: self.file, times, ..request })?)
+        self.volume.ask(super::Request { file: self.file, times, ..request }, done)
     }
 
     fn set_flags(&self, old: Fdflags, new: Fdflags) -> Result<()> {

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How many bytes one request reads or writes at most. A call that moves more ends there, as POSIX
 /// allows.
-pub const READ_MOST: usize = 4 << 20;
+pub const READ_MOST: usize = 1 << 20;
 
 /// The largest number that the embedder's numbers hold exactly.
 const NUMBER_LIMIT: u64 = (1 << 53) - 1;
@@ -97,6 +97,9 @@ pub struct Request {
     pub other: String,
     /// What is to be written.
     pub bytes: Vec<u8>,
+    /// The address in the guest's memory that all of what is read goes to, if it is one: who
+    /// answers may put it there and say how much that was.
+    pub target: Option<usize>,
 }
 
 impl Request {
@@ -111,11 +114,12 @@ impl Request {
             path: String::new(),
             other: String::new(),
             bytes: Vec::new(),
+            target: None,
         }
     }
 
     /// Whether a call that is made again asks the same. Its bytes are not compared, which it does
-    /// not copy again.
+    /// not copy again, nor where they go, as the memory may have moved.
     fn is_same(&self, other: &Self) -> bool {
         self.op == other.op
             && self.served == other.served
@@ -160,7 +164,7 @@ pub enum Answer {
 /// The requests of one call, and their answers.
 #[derive(Default)]
 struct Log {
-    answered: Vec<(Request, Arc<Answer>)>,
+    answered: Vec<(Request, Answer)>,
     /// How many of them the call has been given since it was made last.
     given: usize,
     /// What it waits for.
@@ -171,7 +175,7 @@ impl Log {
     /// The files that were opened and of which the call has not heard.
     fn orphans(&self) -> impl Iterator<Item = (u32, u64)> {
         self.answered.iter().skip(self.given).filter_map(|(request, answer)| {
-            match (request.op, &**answer) {
+            match (request.op, answer) {
                 (Op::Open(_), Answer::Number(file)) => Some((request.served, *file)),
                 _ => None,
             }
@@ -186,13 +190,32 @@ struct State {
     suspended: Vec<Log>,
     /// Files that nobody uses any more.
     closing: Vec<(u32, u64)>,
+    /// Room that an earlier read had: to have it anew from the system takes longer than to copy.
+    room: Vec<u8>,
 }
 
 impl State {
-    fn drop_log(&mut self, log: &Log) {
+    /// Ends a log. What it has room for serves the next.
+    fn end(&mut self, mut log: Log) {
         self.closing.extend(log.orphans());
+        for (_, answer) in log.answered.drain(..) {
+            if let Answer::Bytes(bytes) = answer
+                && bytes.capacity() > self.room.capacity()
+                && bytes.capacity() <= READ_MOST
+            {
+                self.room = bytes;
+            }
+        }
+        log.request = None;
+        log.given = 0;
+        if log.answered.capacity() <= LOG_KEPT {
+            self.log = log;
+        }
     }
 }
+
+/// For how many answers the room is kept.
+const LOG_KEPT: usize = 64;
 
 /// Where calls leave what they ask, and find what was answered. It belongs to the calls of one
 /// thread.
@@ -204,10 +227,16 @@ impl Exchange {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The answer to a request. `fill` adds to a request what it does not need to be told from
-    /// others.
-    fn ask(&self, mut request: Request, fill: impl FnOnce(&mut Request)) -> Result<Arc<Answer>> {
+    /// Reads the answer to a request. `fill` adds to a request what it does not need to be told from
+    /// others. `read` must ask nothing.
+    fn ask<T>(
+        &self,
+        mut request: Request,
+        fill: impl FnOnce(&mut Request),
+        read: impl FnOnce(&Answer) -> Result<T>,
+    ) -> Result<T> {
         let mut state = self.state();
+        let state = &mut *state;
         let log = &mut state.log;
         if log.request.is_some() {
             // Whatever the call makes of that, one thing is asked at a time.
@@ -215,19 +244,16 @@ impl Exchange {
         }
         if let Some((asked, answer)) = log.answered.get(log.given) {
             if asked.is_same(&request) {
-                let answer = Arc::clone(answer);
                 log.given = log.given.saturating_add(1);
-                drop(state);
-                return if let Answer::Failed(errno) = &*answer { Err(*errno) } else { Ok(answer) };
+                return if let Answer::Failed(errno) = answer { Err(*errno) } else { read(answer) };
             }
             // Something has changed meanwhile, by a call in the middle of this one. What was
             // answered from here on means nothing.
-            let orphans: Vec<_> = log.orphans().collect();
+            state.closing.extend(log.orphans());
             log.answered.truncate(log.given);
-            state.closing.extend(orphans);
         }
         fill(&mut request);
-        state.log.request = Some(request);
+        log.request = Some(request);
         Err(Errno::Ask)
     }
 
@@ -245,17 +271,26 @@ impl Exchange {
     pub fn answer(&self, request: Request, answer: Answer) {
         let mut state = self.state();
         if let Some(mut log) = state.suspended.pop() {
-            log.answered.push((request, Arc::new(answer)));
+            log.answered.push((request, answer));
             log.given = 0;
             state.log = log;
         }
+    }
+
+    /// Bytes as an answer.
+    #[must_use]
+    pub fn copy(&self, bytes: &[u8]) -> Answer {
+        let mut copy = std::mem::take(&mut self.state().room);
+        copy.clear();
+        copy.extend_from_slice(bytes);
+        Answer::Bytes(copy)
     }
 
     /// Gives the call up whose request was taken last.
     pub fn abandon(&self) {
         let mut state = self.state();
         if let Some(log) = state.suspended.pop() {
-            state.drop_log(&log);
+            state.end(log);
         }
     }
 
@@ -263,7 +298,7 @@ impl Exchange {
     pub fn finish(&self) {
         let mut state = self.state();
         let log = std::mem::take(&mut state.log);
-        state.drop_log(&log);
+        state.end(log);
     }
 
     /// The files that nobody uses any more, each with its file system. The embedder closes them.
@@ -295,12 +330,8 @@ impl Volume {
         Request::new(self.number, op)
     }
 
-    fn ask(&self, request: Request) -> Result<Arc<Answer>> {
-        self.exchange.ask(request, |_| {})
-    }
-
-    fn on_path(&self, op: Op, path: String) -> Result<Arc<Answer>> {
-        self.ask(Request { path, ..self.request(op) })
+    fn ask<T>(&self, request: Request, read: impl FnOnce(&Answer) -> Result<T>) -> Result<T> {
+        self.exchange.ask(request, |_| {}, read)
     }
 
     /// Attributes as the guest sees them.

@@ -26,7 +26,11 @@ pub(super) const RACE_LIMIT: u32 = 64;
 const LINK_ROOM: usize = 4096;
 
 /// The names of the host's files. The host has its own locks.
-pub(super) struct HostNames;
+pub(super) struct HostNames {
+    /// Whether what is opened notes no times of access, where the process may say so: it has to
+    /// own the file.
+    pub(super) quiet: bool,
+}
 
 /// The attributes of a name, without following a link.
 pub(super) fn stat_name(dir: &Owned, name: &[u8]) -> Result<Stat> {
@@ -82,7 +86,7 @@ fn search_flags(options: OpenOptions) -> Option<OFlags> {
 }
 
 /// What was opened.
-fn found(fd: OwnedFd, options: OpenOptions) -> Result<Found<Owned>> {
+fn found(fd: OwnedFd, options: OpenOptions, quiet: bool) -> Result<Found<Owned>> {
     // To ask takes a quarter of the time of an open, and sometimes it is known.
     if options.create && options.exclusive {
         return Ok(Found::File(Box::new(HostFile::regular(fd.into()))));
@@ -94,11 +98,33 @@ fn found(fd: OwnedFd, options: OpenOptions) -> Result<Found<Owned>> {
     if filetype_of(&stat) == Filetype::Directory {
         return Ok(Found::Directory(fd.into()));
     }
-    Ok(Found::File(Box::new(HostFile::new(Ownership::Owned(fd.into()), &stat))))
+    let mut file = HostFile::new(Ownership::Owned(fd.into()), &stat);
+    if quiet {
+        // An overlay asks next.
+        file.keep_stat(&stat);
+    }
+    Ok(Found::File(Box::new(file)))
+}
+
+/// Opens with flags, or with those that note no times besides, if `quiet` and the process may.
+#[inline]
+fn open_quietly<T, E: PartialEq>(
+    quiet: bool,
+    flags: OFlags,
+    refused: &E,
+    mut open: impl FnMut(OFlags) -> std::result::Result<T, E>,
+) -> std::result::Result<T, E> {
+    if quiet && !platform::NO_ACCESS_TIME.is_empty() {
+        match open(flags | platform::NO_ACCESS_TIME) {
+            Err(error) if error == *refused => {}
+            opened => return opened,
+        }
+    }
+    open(flags)
 }
 
 /// Opens a name, or makes a file.
-fn open(dir: &Owned, name: Name<'_>, options: OpenOptions) -> Result<Found<Owned>> {
+fn open(dir: &Owned, name: Name<'_>, options: OpenOptions, quiet: bool) -> Result<Found<Owned>> {
     let options = OpenOptions { follow: false, ..options };
     let (flags, mode) = open_flags(options);
     let open = |flags, mode| {
@@ -109,12 +135,13 @@ fn open(dir: &Owned, name: Name<'_>, options: OpenOptions) -> Result<Found<Owned
             .find(|opened| !matches!(opened, Err(Host::INTR)))
             .unwrap_or(Err(Host::INTR))
     };
-    let opened = match (open(flags, mode), search_flags(options)) {
+    let opened = open_quietly(quiet, flags, &Host::PERM, |flags| open(flags, mode));
+    let opened = match (opened, search_flags(options)) {
         (Err(Host::ACCESS), Some(flags)) => open(flags, Mode::empty()),
         (opened, _) => opened,
     };
     match opened {
-        Ok(fd) => found(fd, options),
+        Ok(fd) => found(fd, options, quiet),
         // Systems differ in what they say of a link.
         Err(Host::LOOP | Host::MLINK) => Ok(Found::Link),
         Err(error) => {
@@ -178,7 +205,7 @@ impl Names for HostNames {
     }
 
     fn open(&self, dir: &Owned, name: Name<'_>, options: OpenOptions) -> Result<Found<Owned>> {
-        open(dir, name, options)
+        open(dir, name, options, self.quiet)
     }
 
     fn create(
@@ -187,15 +214,15 @@ impl Names for HostNames {
         name: Name<'_>,
         options: OpenOptions,
     ) -> Result<Found<Owned>> {
-        open(dir, name, options)
+        open(dir, name, options, self.quiet)
     }
 
     fn reopen(&self, dir: &Owned, options: OpenOptions) -> Result<Owned> {
         let options = OpenOptions { directory: true, ..options };
-        let opened = match (
-            platform::open_name(dir, b".", open_flags(options).0, Mode::empty()),
-            search_flags(options),
-        ) {
+        let opened = open_quietly(self.quiet, open_flags(options).0, &Host::PERM, |flags| {
+            platform::open_name(dir, b".", flags, Mode::empty())
+        });
+        let opened = match (opened, search_flags(options)) {
             (Err(Host::ACCESS), Some(flags)) => {
                 platform::open_name(dir, b".", flags, Mode::empty())
             }
@@ -278,14 +305,24 @@ impl Names for HostNames {
         options: OpenOptions,
     ) -> Option<Result<Found<Owned>>> {
         let (flags, mode) = open_flags(options);
-        let opened = match (platform::open_below(base, path, flags, mode)?, search_flags(options)) {
+        let mut is_walked = false;
+        let opened = open_quietly(self.quiet, flags, &Errno::Perm, |flags| {
+            platform::open_below(base, path, flags, mode).unwrap_or_else(|| {
+                is_walked = true;
+                Err(Errno::Nosys)
+            })
+        });
+        if is_walked {
+            return None;
+        }
+        let opened = match (opened, search_flags(options)) {
             (Err(Errno::Acces), Some(flags)) => {
                 platform::open_below(base, path, flags, Mode::empty())?
             }
             (opened, _) => opened,
         };
         Some(match opened {
-            Ok(fd) => found(fd, options),
+            Ok(fd) => found(fd, options, self.quiet),
             Err(errno) => {
                 let stat = || stat_below(base, path, options.follow);
                 Err(if waits_for_reader(errno, options, stat) { Errno::Again } else { errno })
@@ -317,6 +354,8 @@ mod tests {
     use crate::host::walk::End;
     use std::collections::BTreeSet;
     use std::path::{Path, PathBuf};
+
+    const PLAIN: HostNames = HostNames { quiet: false };
 
     /// A directory with links of every kind, `top`, beside one that is outside.
     struct Temp(PathBuf, BTreeSet<PathBuf>);
@@ -423,7 +462,7 @@ mod tests {
 
     fn met_open(found: Result<Found<Owned>>) -> Met {
         match found? {
-            Found::Directory(dir) => met(HostNames.stat_directory(&dir)),
+            Found::Directory(dir) => met(PLAIN.stat_directory(&dir)),
             Found::File(file) => met(file.filestat()),
             Found::Link => Err(Errno::Loop),
         }
@@ -433,28 +472,26 @@ mod tests {
         let top = top(temp);
         let base = Base { dir: &top, root, no_symlinks };
         let by_kernel = match call {
-            Call::Open(options) => {
-                HostNames.open_below(base, path.as_bytes(), options).map(met_open)
+            Call::Open(options) => PLAIN.open_below(base, path.as_bytes(), options).map(met_open),
+            Call::Stat { follow } => PLAIN.stat_below(base, path.as_bytes(), follow).map(met),
+            Call::Enter => {
+                PLAIN.enter_below(base, path.as_bytes()).map(|dir| met(PLAIN.stat_directory(&dir?)))
             }
-            Call::Stat { follow } => HostNames.stat_below(base, path.as_bytes(), follow).map(met),
-            Call::Enter => HostNames
-                .enter_below(base, path.as_bytes())
-                .map(|dir| met(HostNames.stat_directory(&dir?))),
         };
         let by_kernel = by_kernel.expect("this kernel has no openat2");
         // What was created is taken away again, so that the other finds the same.
         let created = clean(temp);
-        let dir = HostDirectory::new(rustix::io::dup(&top).unwrap().into());
+        let dir = HostDirectory::new(rustix::io::dup(&top).unwrap().into(), false);
         let contained = Contained::new(dir, root, no_symlinks);
         let guest_path = GuestPath::new(path.as_bytes()).unwrap();
         let by_walking = match call {
             Call::Open(options) => {
                 let open = |_: &mut &HostNames, dir: &Owned, name: Name<'_>| {
-                    super::open(dir, name, options)
+                    super::open(dir, name, options, false)
                 };
                 met_open(
                     contained
-                        .open_by_walking(&mut &HostNames, guest_path, options, false, open)
+                        .open_by_walking(&mut &PLAIN, guest_path, options, false, open)
                         .map(|found| match found {
                             Found::Link if options.directory => None,
                             found => Some(found),
@@ -463,11 +500,11 @@ mod tests {
                 )
             }
             Call::Stat { follow } => {
-                met(contained.stat_by_walking(&HostNames, guest_path, follow, false))
+                met(contained.stat_by_walking(&PLAIN, guest_path, follow, false))
             }
             Call::Enter => {
                 let mut walk = Walk::new(base, path.as_bytes(), End::Directory);
-                walk.advance(&HostNames).and_then(|()| met(HostNames.stat_directory(walk.dir())))
+                walk.advance(&PLAIN).and_then(|()| met(PLAIN.stat_directory(walk.dir())))
             }
         };
         assert_eq!(clean(temp), created, "{path:?} {call:?} created something else");
@@ -582,12 +619,12 @@ mod tests {
             })
         };
         let mut place = Walk::new(base, b"a/b/here/here/f", End::Any);
-        place.advance(&HostNames).unwrap();
+        place.advance(&PLAIN).unwrap();
         place.settle();
         assert_eq!(open().count(), 2, "the base and the directory of the file");
         drop(place);
         assert_eq!(open().count(), 1);
-        assert!(Walk::new(base, b"a/b/../../..", End::Any).advance(&HostNames).is_err());
+        assert!(Walk::new(base, b"a/b/../../..", End::Any).advance(&PLAIN).is_err());
         assert_eq!(open().count(), 1);
     }
 }

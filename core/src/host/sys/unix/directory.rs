@@ -2,7 +2,7 @@
 
 use super::at::{HostNames, stat_name};
 use super::errno::from_rustix;
-use super::file::Owned;
+use super::file::{Owned, mode, set_mode};
 use super::platform::Listing;
 use super::{Entry, filestat_of, filetype_of, timestamps};
 use crate::abi::{Filestat, Filetype};
@@ -19,11 +19,13 @@ pub(super) struct HostDirectory {
     listing: Listing,
     /// Its own serial number once it was asked for. 0 is none that a file has.
     ino: AtomicU64,
+    /// See [`HostNames`].
+    quiet: bool,
 }
 
 impl HostDirectory {
-    pub(super) fn new(dir: Owned) -> Self {
-        Self { dir, listing: Listing::default(), ino: AtomicU64::new(0) }
+    pub(super) fn new(dir: Owned, quiet: bool) -> Self {
+        Self { dir, listing: Listing::default(), ino: AtomicU64::new(0), quiet }
     }
 
     /// The type of a file that the directory does not know, as few file systems have it.
@@ -51,19 +53,19 @@ impl Backend for HostDirectory {
     type Names = HostNames;
 
     fn names(&self) -> impl Deref<Target = HostNames> {
-        Unlocked(HostNames)
+        Unlocked(HostNames { quiet: self.quiet })
     }
 
     fn names_mut(&self) -> impl DerefMut<Target = HostNames> {
-        Unlocked(HostNames)
+        Unlocked(HostNames { quiet: self.quiet })
     }
 
     fn dir(&self) -> &Owned {
         &self.dir
     }
 
-    fn open(&self, _: &HostNames, dir: Owned) -> Self {
-        Self::new(dir)
+    fn open(&self, names: &HostNames, dir: Owned) -> Self {
+        Self::new(dir, names.quiet)
     }
 
     fn filestat(&self) -> Result<Filestat> {
@@ -94,5 +96,13 @@ impl Backend for HostDirectory {
 
     fn sync(&self) -> Result<()> {
         rustix::fs::fsync(&self.dir).map_err(from_rustix)
+    }
+
+    fn mode(&self) -> Option<u32> {
+        mode(&self.dir)
+    }
+
+    fn set_mode(&self, mode: u32) -> Result<()> {
+        set_mode(&self.dir, mode)
     }
 }

@@ -16,7 +16,7 @@ use crate::host::are_descriptors_shared;
 use crate::host::{File, Interest, Result, SetTimes, SocketNames, Source};
 use crate::memory::Region;
 use rustix::event::PollFlags;
-use rustix::fs::{FileType, OFlags, SeekFrom, Stat};
+use rustix::fs::{FileType, Mode, OFlags, SeekFrom, Stat};
 use rustix::io::Errno as Host;
 use std::collections::BTreeSet;
 use std::mem::ManuallyDrop;
@@ -201,6 +201,19 @@ impl Position {
     }
 }
 
+/// Who may do what with an open file.
+#[allow(clippy::useless_conversion, reason = "the field's type differs between systems")]
+pub(super) fn mode(fd: impl AsFd) -> Option<u32> {
+    rustix::fs::fstat(fd).ok().map(|stat| u32::from(stat.st_mode) & 0o7777)
+}
+
+/// Sets who may do what with an open file.
+#[allow(clippy::useless_conversion, reason = "the type differs between systems")]
+pub(super) fn set_mode(fd: impl AsFd, mode: u32) -> Result<()> {
+    let mode = Mode::from_raw_mode(mode.try_into().map_err(|_| Errno::Inval)?);
+    rustix::fs::fchmod(fd, mode).map_err(from_rustix)
+}
+
 /// A file of the host.
 pub(super) struct HostFile {
     // Dropped before the descriptor, as `BoundPath` needs it.
@@ -208,6 +221,8 @@ pub(super) struct HostFile {
     fd: Ownership,
     filetype: Filetype,
     poses_as_terminal: bool,
+    /// The attributes when it was opened, if somebody is going to ask for them.
+    opened: Option<Box<Filestat>>,
 }
 
 /// POSIX promises that a pipe takes this much without waiting once it has said that there is room.
@@ -221,6 +236,7 @@ impl HostFile {
             filetype: Filetype::RegularFile,
             kind: Kind::Regular(Position::default()),
             poses_as_terminal: false,
+            opened: None,
         }
     }
 
@@ -230,12 +246,18 @@ impl HostFile {
         self.poses_as_terminal = true;
     }
 
+    /// Keeps the attributes for who asks what they were.
+    pub(super) fn keep_stat(&mut self, stat: &Stat) {
+        self.opened = Some(Box::new(filestat_of(stat)));
+    }
+
     pub(super) fn new(fd: Ownership, stat: &Stat) -> Self {
         let mut file = Self {
             fd,
             filetype: filetype_of(stat),
             kind: Kind::Device { lent: Lent::new(stat, false), takes_all: false },
             poses_as_terminal: false,
+            opened: None,
         };
         file.kind = match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile if matches!(file.fd, Ownership::Owned(_)) => {
@@ -473,6 +495,10 @@ impl File for HostFile {
         self.filetype
     }
 
+    fn filestat_when_opened(&self) -> Option<Filestat> {
+        self.opened.as_deref().copied()
+    }
+
     fn is_terminal(&self) -> bool {
         self.poses_as_terminal || matches!(self.kind, Kind::Terminal(_))
     }
@@ -665,6 +691,14 @@ impl File for HostFile {
         } else {
             unsupported()
         }
+    }
+
+    fn mode(&self) -> Option<u32> {
+        mode(self)
+    }
+
+    fn set_mode(&self, new: u32) -> Result<()> {
+        set_mode(self, new)
     }
 
     fn source(&self) -> Source<'_> {

@@ -39,6 +39,9 @@ pub(super) const FOR_PATHS: OFlags = OFlags::PATH;
 /// For opening anything to ask for its attributes, if there is such a way.
 pub(super) const FOR_NOTHING: Option<OFlags> = Some(OFlags::PATH.union(OFlags::CLOEXEC));
 
+/// For opening a file without a note of the time when it is read. Refused to all but its owner.
+pub(super) const NO_ACCESS_TIME: OFlags = OFlags::NOATIME;
+
 /// Whether [`nowait`] can do more than refuse.
 pub(super) const HAS_NOWAIT: bool = true;
 

@@ -35,6 +35,9 @@ pub(super) const FOR_PATHS: OFlags = OFlags::empty();
 /// For opening anything to ask for its attributes, if there is such a way.
 pub(super) const FOR_NOTHING: Option<OFlags> = None;
 
+/// For opening a file without a note of the time when it is read: there is no such way.
+pub(super) const NO_ACCESS_TIME: OFlags = OFlags::empty();
+
 /// Whether [`nowait`] can do more than refuse.
 pub(super) const HAS_NOWAIT: bool = false;
 

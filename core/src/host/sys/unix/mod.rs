@@ -21,7 +21,7 @@ use linux as platform;
 pub use linux::pretend_openat2;
 #[cfg(target_vendor = "apple")]
 use macos as platform;
-pub use pipe::{PipeEnd, library_path, open_pipe};
+pub use pipe::{PipeEnd, inherited_pipe, library_path, open_pipe};
 pub use watched::Watched;
 
 use crate::abi::{Clockid, Errno, Fdflags, Filestat, Filetype, Timestamp};
@@ -39,7 +39,7 @@ use rustix::fs::{FileType, Mode, OFlags, Stat, Timestamps, UTIME_NOW, UTIME_OMIT
 pub use socket::{duplicate_socket, listen, listen_at};
 use std::fs::File as StdFile;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -186,9 +186,19 @@ fn timestamps(times: SetTimes) -> Timestamps {
 
 /// Opens a directory of the host for a guest. Not sandboxed: the path is the embedder's.
 pub fn open_preopen(path: &Path, options: PreopenOptions) -> io::Result<Opened> {
+    let open = |flags: OFlags| {
+        let flags = (flags | OFlags::DIRECTORY).bits().cast_signed();
+        StdFile::options().read(true).custom_flags(flags).open(path)
+    };
+    let opened = match options.no_access_times.then(|| open(platform::NO_ACCESS_TIME)) {
+        // Only who owns it may ask for that.
+        None => open(OFlags::empty()),
+        Some(Err(error)) if error.raw_os_error() == Some(libc::EPERM) => open(OFlags::empty()),
+        Some(opened) => opened,
+    };
     // Listing and syncing need a descriptor that reads. One that is good for nothing but paths is
     // better than none.
-    let dir = match StdFile::options().read(true).custom_flags(libc::O_DIRECTORY).open(path) {
+    let dir = match opened {
         Ok(readable) => readable.into(),
         Err(error) if error.raw_os_error() == Some(libc::EACCES) => platform::open_name(
             rustix::fs::CWD,
@@ -198,11 +208,13 @@ pub fn open_preopen(path: &Path, options: PreopenOptions) -> io::Result<Opened> 
         )?,
         Err(error) => return Err(error),
     };
-    Ok(Opened::Directory(Box::new(Contained::new(
-        HostDirectory::new(dir.into()),
-        options.root,
-        options.no_symlinks,
-    ))))
+    Ok(directory(dir, options))
+}
+
+/// A directory of the host as a preopen.
+fn directory(dir: OwnedFd, options: PreopenOptions) -> Opened {
+    let dir = HostDirectory::new(dir.into(), options.no_access_times);
+    Opened::Directory(Box::new(Contained::new(dir, options.root, options.no_symlinks)))
 }
 
 /// Opens a directory of the host by an absolute path without following any symbolic link: what is
@@ -220,15 +232,19 @@ pub fn open_exact(path: &Path, options: PreopenOptions) -> Result<Opened> {
         .into();
     let mut walk =
         Walk::new(Base { dir: &top, root: false, no_symlinks: true }, below, End::Directory);
-    walk.advance(&HostNames)?;
+    walk.advance(&HostNames { quiet: false })?;
     let open = |flags| platform::open_name(walk.dir().as_fd(), b".", flags, Mode::empty());
     // As above: one that is good for nothing but paths is better than none.
-    let dir = match open(OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC) {
+    let readable = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = match options.no_access_times.then(|| open(readable | platform::NO_ACCESS_TIME)) {
+        None | Some(Err(rustix::io::Errno::PERM)) => open(readable),
+        Some(opened) => opened,
+    };
+    let dir = match opened {
         Err(rustix::io::Errno::ACCESS) => open(platform::DIRECTORY),
         opened => opened,
     };
-    let dir = HostDirectory::new(dir.map_err(errno::from_rustix)?.into());
-    Ok(Opened::Directory(Box::new(Contained::new(dir, options.root, options.no_symlinks))))
+    Ok(directory(dir.map_err(errno::from_rustix)?, options))
 }
 
 /// Borrows a descriptor of the host as a guest's stdio. It is never closed, nor are its flags
@@ -242,8 +258,7 @@ pub fn stdio(fd: RawFd) -> io::Result<Stdio> {
     let flags = rustix::fs::fcntl_getfl(borrowed)?;
     let access = access(flags);
     if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
-        let directory = HostDirectory::new(borrowed.try_clone_to_owned()?.into());
-        let object = Opened::Directory(Box::new(Contained::new(directory, false, false)));
+        let object = directory(borrowed.try_clone_to_owned()?, PreopenOptions::default());
         return Ok(Stdio { object, flags: Fdflags::empty(), access });
     }
     let file = HostFile::new(Ownership::Borrowed(borrowed), &stat);

@@ -14,6 +14,14 @@ use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd, RawFd};
 pub struct PipeEnd(OwnedFd);
 
 impl PipeEnd {
+    /// The same end once more: whoever is at the other one sees it closed with the last of them.
+    ///
+    /// # Errors
+    /// `EMFILE`, `ENFILE`: there are too many open descriptors.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+
     /// The guest's standard stream. If `terminal`, the guest is told that it is a terminal.
     ///
     /// # Errors
@@ -43,6 +51,27 @@ pub fn open_pipe(guest_reads: bool) -> io::Result<(RawFd, PipeEnd)> {
     let (reader, writer) = pipe()?;
     let (host, guest) = if guest_reads { (writer, reader) } else { (reader, writer) };
     Ok((host.into_raw_fd(), PipeEnd(guest)))
+}
+
+/// Takes an end that this process was started with, under its number. It does not block from now
+/// on, and is not inherited any further.
+///
+/// # Errors
+/// `EBADF`: nothing is open there.
+///
+/// # Safety
+/// The number belongs to nobody else.
+pub unsafe fn inherited_pipe(number: RawFd) -> io::Result<PipeEnd> {
+    // SAFETY: a number that is looked at, which may be no descriptor's.
+    if unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it is open, and the caller's to give.
+    let end = unsafe { OwnedFd::from_raw_fd(number) };
+    rustix::io::fcntl_setfd(&end, rustix::io::FdFlags::CLOEXEC)?;
+    let flags = rustix::fs::fcntl_getfl(&end)?;
+    rustix::fs::fcntl_setfl(&end, flags | rustix::fs::OFlags::NONBLOCK)?;
+    Ok(PipeEnd(end))
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -123,6 +152,17 @@ mod tests {
             assert_eq!(file.filetype() == Filetype::CharacterDevice, terminal);
             assert_eq!(file.filestat().unwrap().filetype, file.filetype());
         }
+    }
+
+    #[test]
+    fn an_inherited_end_does_not_block_either() {
+        let (reader, _writer) = io::pipe().unwrap();
+        // SAFETY: nobody else has the number.
+        let PipeEnd(end) = unsafe { inherited_pipe(reader.into_raw_fd()) }.unwrap();
+        let mut file = std::fs::File::from(end);
+        assert_eq!(file.read(&mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        // SAFETY: there is no such descriptor.
+        assert!(unsafe { inherited_pipe(1 << 20) }.is_err());
     }
 
     #[test]

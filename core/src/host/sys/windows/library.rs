@@ -16,6 +16,14 @@ use windows_sys::Win32::System::LibraryLoader::{
 pub enum PipeEnd {}
 
 impl PipeEnd {
+    /// The same end once more.
+    ///
+    /// # Errors
+    /// None.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        match *self {}
+    }
+
     /// The guest's standard stream.
     ///
     /// # Errors
@@ -30,6 +38,17 @@ impl PipeEnd {
 /// # Errors
 /// `Unsupported`, always.
 pub fn open_pipe(_: bool) -> io::Result<(i32, PipeEnd)> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Numbers of descriptors are a matter of Node's own C library, not of this one.
+///
+/// # Errors
+/// `Unsupported`, always.
+///
+/// # Safety
+/// None is needed here.
+pub unsafe fn inherited_pipe(_: i32) -> io::Result<PipeEnd> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

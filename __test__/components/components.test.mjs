@@ -1,0 +1,430 @@
+// Components of toolchains that are not ours: C and Rust by the adapter of preview1, JavaScript by
+// componentize-js, Python by componentize-py, each in every way in which wasi-rs serves them. `npm
+// run test:components` installs what is needed here.
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import { createRequire } from 'node:module';
+import os from 'node:os';
+import path from 'node:path';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { MAP, adapted, everything, jcoVersion, project, run, transpiled } from './prepare.mjs';
+
+const require = createRequire(import.meta.url);
+const { WASI, WASIExitError } = require('../../lib/p2/index.js');
+const { WASI: Preview1 } = require('../../index.js');
+const own = require('../../package.json');
+const here = path.dirname(fileURLToPath(import.meta.url));
+const command = path.join(here, '../../bin/wasi-rs.js');
+
+/** The modes of jco's `--import-bindings` that work: values, and the canonical ABI where it can. */
+const MODES = ['js', 'hybrid'];
+const INPUT = 'x'.repeat(5000);
+const SECRET = 'what nobody may read';
+
+let folder;
+const components = {};
+before(async () => {
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'wasi-rs-components-'));
+  project(folder);
+  for (const name of ['program-c', 'program-rs']) components[name] = await adapted(name);
+  components.everything = await everything();
+});
+after(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+/** A fresh directory for a guest, with a link that leads out of it. */
+let data;
+beforeEach(() => {
+  data = path.join(folder, 'data');
+  fs.rmSync(data, { recursive: true, force: true });
+  fs.mkdirSync(path.join(data, 'box'), { recursive: true });
+  fs.mkdirSync(path.join(data, 'outside'));
+  fs.writeFileSync(path.join(data, 'outside/secret'), SECRET);
+  fs.symlinkSync('../outside', path.join(data, 'box/out'));
+});
+
+const instances = new Map();
+/** The `instantiate` of a component, as jco writes it. */
+async function instantiateOf(name, mode) {
+  const key = `${name}-${mode}`;
+  if (!instances.has(key)) {
+    const place = path.join(folder, key);
+    const file = await transpiled(components[name], place, name, {
+      instantiation: 'async',
+      importBindings: mode,
+      wasiShim: false,
+    });
+    const { instantiate } = await import(pathToFileURL(file));
+    const load = (module) => new WebAssembly.Module(fs.readFileSync(path.join(place, module)));
+    instances.set(key, (imports) => instantiate(load, imports));
+  }
+  return instances.get(key);
+}
+
+const optionsFor = (name, args) => ({
+  args: [name, ...args],
+  env: { VARIABLE: 'value' },
+  preopens: { '/data': path.join(data, 'box') },
+  stdin: Buffer.from(INPUT),
+  stdout: 'pipe',
+  stderr: 'pipe',
+});
+
+const textOf = (bytes) => Buffer.from(bytes).toString();
+
+/** What preview1 makes of the same program. */
+function expected(name, args) {
+  const bytes = fs.readFileSync(path.join(here, 'guests', `${name}.wasm`));
+  const wasi = new Preview1({ version: 'preview1', ...optionsFor(name, args) });
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), wasi.getImportObject());
+  const code = wasi.start(instance);
+  return { code, stdout: textOf(wasi.stdout), stderr: textOf(wasi.stderr) };
+}
+
+const NAMES = ['program-c', 'program-rs'];
+
+for (const mode of MODES) {
+  describe(`--instantiation, --import-bindings ${mode}`, () => {
+    for (const name of NAMES) {
+      it(`runs ${name} as preview1 does`, async () => {
+        const one = expected(name, ['one', 'two words']);
+        assert.ok(!one.stdout.includes('FAILED') && !one.stdout.includes('OPENED'), one.stdout);
+        beforeEachData();
+        const wasi = new WASI(optionsFor(name, ['one', 'two words']));
+        const instantiate = await instantiateOf(name, mode);
+        const before = wasi.resources;
+        const code = wasi.start(await instantiate(wasi.getImportObject()));
+        assert.equal(textOf(wasi.stdout), one.stdout);
+        assert.equal(textOf(wasi.stderr), one.stderr);
+        // The adapter knows success and failure only.
+        assert.equal(code, one.code === 0 ? 0 : 1);
+        assert.ok(wasi.resources - before < 12, `${wasi.resources} resources are left`);
+      });
+    }
+
+    it('ends by an exit, and by a trap', async () => {
+      const instantiate = await instantiateOf('program-c', mode);
+      const start = async (...args) => {
+        const wasi = new WASI(optionsFor('program-c', args));
+        return wasi.start(await instantiate(wasi.getImportObject()));
+      };
+      assert.equal(await start('exit', '0'), 0);
+      assert.equal(await start('exit', '7'), 1, 'the adapter knows no codes');
+      await assert.rejects(start('abort'), WebAssembly.RuntimeError);
+      const wasi = new WASI(optionsFor('program-c', ['exit', '7']));
+      const component = await instantiate(wasi.getImportObject());
+      assert.throws(
+        () => component.run.run(),
+        (error) => error instanceof WASIExitError && error.exitCode === 1,
+      );
+    });
+
+    it('reads a pipe as it comes', async () => {
+      const script = path.join(folder, `pipe-${mode}.mjs`);
+      fs.writeFileSync(script, runnerOf(mode));
+      const child = spawn(process.execPath, [script, path.join(data, 'box')], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      });
+      let output = '';
+      child.stdout.on('data', (chunk) => (output += chunk));
+      for (const part of ['first ', 'second ', 'third']) {
+        child.stdin.write(part);
+        await new Promise((resolve) => setTimeout(resolve, 120));
+      }
+      child.stdin.end();
+      const [code] = await new Promise((resolve) => child.on('close', (...end) => resolve(end)));
+      assert.equal(code, 0, output);
+      assert.match(output, /^input: 18 bytes, /m);
+    });
+
+    it('keeps what a guest may not have', async () => {
+      const name = 'program-c';
+      const wasi = new WASI({
+        ...optionsFor(name, []),
+        preopens: { '/data': { path: path.join(data, 'box'), readOnly: true } },
+      });
+      const instantiate = await instantiateOf(name, mode);
+      assert.equal(wasi.start(await instantiate(wasi.getImportObject())), 1);
+      assert.match(textOf(wasi.stdout), /^FAILED open: Read-only file system$/m);
+      assert.deepEqual(fs.readdirSync(path.join(data, 'box')), ['out']);
+      const nothing = new WASI({ ...optionsFor(name, []), preopens: {} });
+      assert.equal(nothing.start(await instantiate(nothing.getImportObject())), 1);
+      assert.match(textOf(nothing.stdout), /^FAILED open: /m);
+    });
+
+    it('sleeps for as long as it is asked', async () => {
+      const wasi = new WASI(optionsFor('program-c', ['sleep', '120']));
+      const instantiate = await instantiateOf('program-c', mode);
+      const start = performance.now();
+      assert.equal(wasi.start(await instantiate(wasi.getImportObject())), 0);
+      assert.equal(textOf(wasi.stdout), 'slept enough\n');
+      assert.ok(performance.now() - start >= 119);
+    });
+
+    it('finds every name that jco generates', async () => {
+      const wasi = new WASI({ stdin: 'ignore', stdout: 'ignore', stderr: 'ignore' });
+      const instantiate = await instantiateOf('everything', mode);
+      const logged = [];
+      const { error } = console;
+      console.error = (...words) => logged.push(words.join(' '));
+      try {
+        await instantiate(wasi.getImportObject());
+      } finally {
+        console.error = error;
+      }
+      assert.deepEqual(logged, []);
+    });
+
+    it('runs several instances side by side', async () => {
+      const instantiate = await instantiateOf('program-c', mode);
+      const wasi = new WASI(optionsFor('program-c', ['sleep', '1']));
+      const one = await instantiate(wasi.getImportObject());
+      const other = await instantiate(wasi.getImportObject());
+      assert.equal(wasi.start(one), 0);
+      assert.equal(wasi.start(other), 0);
+      assert.equal(textOf(wasi.stdout), 'slept enough\nslept enough\n');
+    });
+  });
+}
+
+/** A program that runs the component in a process of its own. */
+function runnerOf(mode) {
+  const place = path.join(folder, `program-c-${mode}`);
+  return `
+    import fs from 'node:fs';
+    import { WASI } from 'wasi-rs/p2';
+    import { instantiate } from ${JSON.stringify(pathToFileURL(path.join(place, 'program-c.js')).href)};
+    const wasi = new WASI({ args: ['program-c'], preopens: { '/data': process.argv[2] } });
+    const load = (name) => new WebAssembly.Module(fs.readFileSync(${JSON.stringify(place)} + '/' + name));
+    process.exitCode = wasi.start(await instantiate(load, wasi.getImportObject()));`;
+}
+
+function beforeEachData() {
+  fs.rmSync(path.join(data, 'box'), { recursive: true, force: true });
+  fs.mkdirSync(path.join(data, 'box'));
+  fs.symlinkSync('../outside', path.join(data, 'box/out'));
+}
+
+describe('--map', () => {
+  before(async () => {
+    for (const name of [...NAMES, 'everything']) {
+      await transpiled(components[name], path.join(folder, 'map'), name, { map: MAP });
+    }
+  });
+  const main = (name) => `
+    import { configure } from 'wasi-rs/p2';
+    configure({
+      args: [${JSON.stringify(name)}, 'one', 'two words'],
+      env: { VARIABLE: 'value' },
+      preopens: { '/data': process.argv[2] },
+    });
+    const { run } = await import('./map/${name}.js');
+    try {
+      run.run();
+    } catch (error) {
+      if (typeof error.exitCode !== 'number') throw error;
+      process.exitCode = error.exitCode;
+    }`;
+
+  for (const name of NAMES) {
+    it(`runs ${name} as preview1 does`, () => {
+      const one = expected(name, ['one', 'two words']);
+      beforeEachData();
+      const script = path.join(folder, `map-${name}.mjs`);
+      fs.writeFileSync(script, main(name));
+      const { stdout, status, stderr } = run([script, path.join(data, 'box')], { input: INPUT });
+      assert.equal(stdout, one.stdout, stderr);
+      assert.equal(status, one.code === 0 ? 0 : 1);
+    });
+  }
+
+  it('gives nothing by default', () => {
+    const script = path.join(folder, 'map-nothing.mjs');
+    fs.writeFileSync(script, `const { run } = await import('./map/program-c.js'); run.run();`);
+    const { stdout, status } = run([script], { env: { ...process.env, VARIABLE: 'host' } });
+    assert.match(stdout, /^arguments:$/m);
+    assert.match(stdout, /^VARIABLE=\(none\)$/m);
+    assert.match(stdout, /^FAILED open: /m);
+    assert.notEqual(status, 0);
+  });
+
+  it('finds every name that jco generates', () => {
+    const script = path.join(folder, 'map-everything.mjs');
+    fs.writeFileSync(script, `await import('./map/everything.js'); console.log('loaded');`);
+    const { stdout, stderr } = run([script]);
+    assert.deepEqual([stdout, stderr], ['loaded\n', '']);
+  });
+});
+
+describe('the preload', () => {
+  before(async () => {
+    for (const name of [...NAMES, 'everything']) {
+      await transpiled(components[name], path.join(folder, 'plain'), name);
+    }
+  });
+  const main = (name) => `
+    import { _setArgs, _setEnv } from '@bytecodealliance/preview2-shim/cli';
+    import { _addPreopen, _clearPreopens, _getPreopens, _setPreopens } from '@bytecodealliance/preview2-shim/filesystem';
+    import { WASIShim } from '@bytecodealliance/preview2-shim/instantiation';
+    _setArgs([${JSON.stringify(name)}, 'one', 'two words']);
+    _setEnv({ VARIABLE: 'value' });
+    _setPreopens({ '/other': process.argv[2] });
+    _clearPreopens();
+    _addPreopen('/data', process.argv[2]);
+    if (_getPreopens().length !== 1) throw new Error('one directory is expected');
+    if (Object.keys(new WASIShim().getImportObject()).length < 20) throw new Error('no imports');
+    const { run } = await import('./plain/${name}.js');
+    try {
+      run.run();
+    } catch (error) {
+      if (typeof error.exitCode !== 'number') throw error;
+      process.exitCode = error.exitCode;
+    }`;
+  const register = ['--import', 'wasi-rs/p2/register'];
+
+  for (const name of NAMES) {
+    it(`runs ${name}, which imports the usual host, as preview1 does`, () => {
+      const one = expected(name, ['one', 'two words']);
+      beforeEachData();
+      const script = path.join(folder, `plain-${name}.mjs`);
+      fs.writeFileSync(script, main(name));
+      const { stdout, status, stderr } = run([...register, script, path.join(data, 'box')], {
+        input: INPUT,
+        cwd: folder,
+      });
+      assert.equal(stdout, one.stdout, stderr);
+      assert.equal(status, one.code === 0 ? 0 : 1);
+    });
+  }
+
+  it('finds every name that jco generates', () => {
+    const script = path.join(folder, 'plain-everything.mjs');
+    fs.writeFileSync(script, `await import('./plain/everything.js'); console.log('loaded');`);
+    const { stdout, stderr } = run([...register, script], { cwd: folder });
+    assert.deepEqual([stdout, stderr], ['loaded\n', '']);
+  });
+
+  it('has what the usual host exports, or a typed error', async () => {
+    const script = path.join(folder, 'plain-exports.mjs');
+    const parts = ['', '/cli', '/clocks', '/filesystem', '/http', '/io', '/random', '/sockets'];
+    const listing = (specifiers) => `
+      const names = {};
+      for (const part of ${JSON.stringify(specifiers)}) {
+        const module = await import('@bytecodealliance/preview2-shim' + part);
+        names[part] = Object.keys(module).filter((name) => !['default', 'module.exports'].includes(name)).sort();
+      }
+      console.log(JSON.stringify(names));
+      process.exit();`;
+    fs.writeFileSync(script, listing(parts));
+    const usual = JSON.parse(run([script], { cwd: folder }).stdout);
+    const ours = JSON.parse(run([...register, script], { cwd: folder }).stdout);
+    for (const part of parts) {
+      const missing = usual[part].filter((name) => !ours[part].includes(name));
+      assert.deepEqual(missing, [], `preview2-shim${part}`);
+    }
+    const typed = path.join(folder, 'plain-typed.mjs');
+    fs.writeFileSync(
+      typed,
+      `import { _setStdin } from '@bytecodealliance/preview2-shim/cli';
+       try { _setStdin({}); } catch (error) { console.log(error.code); }`,
+    );
+    assert.equal(
+      run([...register, typed], { cwd: folder }).stdout,
+      'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM\n',
+    );
+  });
+});
+
+describe('the command line', () => {
+  const cli = (args, options = {}) =>
+    spawnSync(process.execPath, [command, ...args], {
+      encoding: 'utf8',
+      input: INPUT,
+      cwd: folder,
+      timeout: 120_000,
+      ...options,
+      env: { ...process.env, XDG_CACHE_HOME: path.join(folder, 'cache'), ...options.env },
+    });
+  before(() => {
+    for (const name of NAMES)
+      fs.writeFileSync(path.join(folder, `${name}.component.wasm`), components[name]);
+    // Where a program would have it.
+    fs.symlinkSync(
+      path.join(here, 'node_modules/@bytecodealliance/jco'),
+      path.join(folder, 'node_modules/@bytecodealliance/jco'),
+      'junction',
+    );
+  });
+
+  it('runs a component with the flags of a module', () => {
+    for (const name of NAMES) {
+      beforeEachData();
+      const flags = (program) => [
+        ...[
+          '--dir',
+          `${path.join(data, 'box')}::/data`,
+          '--env',
+          'VARIABLE=value',
+          '--argv0',
+          name,
+        ],
+        ...[program, 'one', 'two words'],
+      ];
+      const module = cli(flags(path.join(here, 'guests', `${name}.wasm`)));
+      beforeEachData();
+      const component = cli(flags(`${name}.component.wasm`));
+      assert.equal(component.stdout, module.stdout, component.stderr);
+      assert.equal(component.stderr, module.stderr);
+      assert.equal(component.status, module.status === 0 ? 0 : 1);
+    }
+  });
+
+  it('is fast the second time', () => {
+    const time = () => {
+      const start = performance.now();
+      assert.equal(cli(['program-c.component.wasm', 'exit', '0']).status, 0);
+      return performance.now() - start;
+    };
+    fs.rmSync(path.join(folder, 'cache'), { recursive: true, force: true });
+    const [first, second] = [time(), time()];
+    assert.ok(second < first, `${first} ms, then ${second}`);
+    assert.ok(fs.existsSync(path.join(folder, 'cache')));
+  });
+
+  it('ends with the codes of a module', () => {
+    assert.equal(cli(['program-c.component.wasm', 'exit', '7']).status, 1);
+    const trapped = cli(['program-c.component.wasm', 'abort']);
+    assert.equal(trapped.status, 134);
+    assert.match(trapped.stderr, /trapped/);
+    const timed = cli(['--timeout', '300ms', 'program-c.component.wasm', 'sleep', '900']);
+    assert.equal(timed.status, 124, timed.stderr);
+  });
+
+  it('says in one line what to install', () => {
+    const lonely = fs.mkdtempSync(path.join(os.tmpdir(), 'wasi-rs-lonely-'));
+    fs.writeFileSync(path.join(lonely, 'program.wasm'), components['program-c']);
+    const { stderr, status } = cli(['program.wasm'], {
+      cwd: lonely,
+      env: { XDG_CACHE_HOME: path.join(lonely, 'cache') },
+    });
+    fs.rmSync(lonely, { recursive: true, force: true });
+    assert.equal(status, 2);
+    assert.match(stderr, /^wasi-rs: .*npm install @bytecodealliance\/jco.*\n$/);
+  });
+});
+
+describe('versions', () => {
+  it('of jco are those of the peer range', () => {
+    const range = own.peerDependencies['@bytecodealliance/jco'];
+    assert.equal(own.peerDependenciesMeta['@bytecodealliance/jco'].optional, true);
+    const least = /^>=(\d+)\.(\d+)\.\d+ <(\d+)$/.exec(range);
+    assert.ok(least, range);
+    const [major, minor] = jcoVersion.split('.').map(Number);
+    assert.ok(
+      major >= Number(least[1]) && major < Number(least[3]),
+      `${jcoVersion} is not in ${range}`,
+    );
+    assert.ok(minor >= Number(least[2]));
+  });
+});

@@ -1,0 +1,432 @@
+// Guests in processes of their own: the same results as in threads, and what a thread does not
+// survive.
+
+import assert from 'node:assert/strict';
+import { spawn as spawnProcess, spawnSync } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'node:test';
+import { fileURLToPath } from 'node:url';
+import {
+  bytesOf,
+  CAT,
+  command,
+  ENDLESS,
+  growing,
+  HELLO,
+  printing,
+  rejection,
+  SLEEPING,
+  THREADS,
+  TRAP,
+  writing,
+  YES,
+} from './support/programs.mjs';
+
+const { compile, Pool, run, spawn } = createRequire(import.meta.url)('../index.js');
+
+const INDEX = fileURLToPath(new URL('../index.js', import.meta.url));
+const { bun: isBun, deno: isDeno } = process.versions;
+const isNode = !isBun && !isDeno;
+const onLinux = process.platform === 'linux';
+const notHere = process.platform === 'win32' && 'there are no inherited pipes for guests here';
+const LIMIT = 60_000;
+const process_ = { isolation: 'process' };
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** The processes that this one has started, without those that have ended. */
+function children(parent = process.pid) {
+  const found = [];
+  for (const thread of readdirSync(`/proc/${parent}/task`)) {
+    const list = readFileSync(`/proc/${parent}/task/${thread}/children`, 'latin1');
+    found.push(...list.split(' ').filter(Boolean).map(Number));
+  }
+  return found.filter((pid) => isAlive(pid));
+}
+
+function isAlive(pid) {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return !/[ZX]/.test(stat[stat.lastIndexOf(')') + 2]);
+  } catch {
+    return false;
+  }
+}
+
+async function until(what, limit = LIMIT) {
+  const end = Date.now() + limit;
+  while (!what()) {
+    assert.ok(Date.now() < end, `it did not come to be: ${what}`);
+    await sleep(20);
+  }
+}
+
+const collected = async (stream) => {
+  let text = '';
+  for await (const chunk of stream) text += chunk;
+  return text;
+};
+
+test('a process gives what a thread gives', { skip: notHere }, async () => {
+  const preopens = { '/w': { memory: { 'in.txt': 'from here' } } };
+  const cases = [
+    [HELLO, {}],
+    [HELLO, { stats: true, args: ['a', 'b'], env: { A: '1' } }],
+    [printing(2, 'to stderr', '(call $exit (i32.const 7))'), { encoding: 'buffer' }],
+    [CAT, { stdin: 'text', preopens }],
+    [CAT, { stdin: 'ignore', stdout: 'ignore' }],
+    [growing(2, '(memory (export "memory") 1)'), { limits: { memoryBytes: 2 * 65536 } }],
+    [TRAP, {}],
+    [command('(call $exit (i32.const -1))'), {}],
+    [
+      printing(1, 'x'.repeat(100), `(loop ${writing(1, 5)} (br 0))`),
+      { limits: { outputBytes: 10 } },
+    ],
+    [command('(loop (drop (call $yield)) (br 0))'), { limits: { hostCalls: 5 } }],
+    [growing(0, '(memory (export "memory") 10)'), { limits: { memoryBytes: 65536 } }],
+  ];
+  for (const [wasm, options] of cases) {
+    const [thread, own] = await Promise.all(
+      ['thread', 'process'].map(async (isolation) => {
+        const result = await run(wasm, { ...options, isolation });
+        const { durationMs, startMs, stats, error, ...rest } = result;
+        assert.ok(durationMs >= 0 && startMs >= 0, `${durationMs} ${startMs}`);
+        assert.equal(stats !== undefined, options.stats === true);
+        const { name, code, limit, message } = error ?? {};
+        return { ...rest, calls: stats?.fd_write?.calls, name, code, limit, message };
+      }),
+    );
+    // Whether bytes lie in a Buffer's memory is no matter.
+    assert.deepEqual(own, thread);
+  }
+  const { stats } = await run(HELLO, { ...process_, stats: true });
+  assert.equal(stats.fd_write.calls, 1);
+});
+
+test(
+  'wrong options and programs reject at once, and leave no process',
+  { skip: notHere },
+  async () => {
+    const module = await WebAssembly.compile(HELLO);
+    const cases = [
+      ['/no/such.wasm', {}, { code: 'ENOENT' }],
+      [new Uint8Array(8), {}, { name: 'CompileError' }],
+      [module, {}, { code: 'ERR_INVALID_ARG_VALUE', message: /give the bytes/ }],
+      [
+        bytesOf('(module (import "a" "b" (func)) (func (export "_start")))'),
+        {},
+        { code: 'ERR_WASI_MISSING_IMPORT' },
+      ],
+      [HELLO, { preopens: { '/': '/no/such/folder' } }, { code: 'UVWASI_ENOENT' }],
+      [HELLO, { stdout: 987_654 }, { code: 'UVWASI_EBADF' }],
+      [HELLO, { isolation: 'prison' }, { code: 'ERR_INVALID_ARG_VALUE' }],
+      [HELLO, { stdout: () => {} }, { code: 'ERR_INVALID_ARG_TYPE' }],
+    ];
+    for (const [wasm, options, expected] of cases) {
+      await assert.rejects(run(wasm, { ...process_, ...options }), expected);
+      const guest = spawn(wasm, { ...process_, ...options });
+      await assert.rejects(guest.exited, expected);
+      guest.stdout.resume();
+    }
+    if (onLinux) await until(() => children().length === 0);
+  },
+);
+
+test('a Program runs in any place', { skip: notHere }, async () => {
+  const program = await compile(HELLO);
+  const [one, other] = await Promise.all([run(program, process_), run(program, process_)]);
+  assert.deepEqual([one.stdout, other.stdout], ['hello world', 'hello world']);
+});
+
+// What V8 ends the process for.
+
+const TABLES = 60;
+const FULL_TABLES = command(
+  `${writing(1, 5)} ${Array.from(
+    { length: TABLES },
+    (_, i) => `(drop (table.grow $t${i} (ref.null extern) (i32.const 9999998)))`,
+  ).join('')} (loop (br 0))`,
+  {
+    more: `(data (i32.const 1024) "first")
+      ${Array.from({ length: TABLES }, (_, i) => `(table $t${i} 1 externref)`).join('')}`,
+  },
+);
+/** A list of structures without end. */
+const FULL_OF_OBJECTS = Uint8Array.from([
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 9, 2, 0x5f, 1, 0x63, 0, 0, 0x60, 0, 0, 3, 2, 1, 1, 7, 10, 1, 6,
+  0x5f, 0x73, 0x74, 0x61, 0x72, 0x74, 0, 0, 10, 19, 1, 17, 1, 1, 0x63, 0, 3, 0x40, 0x20, 0, 0xfb, 0,
+  0, 0x21, 0, 0x0c, 0, 0x0b, 0x0b,
+]); // prettier-ignore
+
+const limits = { memoryBytes: 2 ** 20, tableElements: 1e10 };
+
+test(
+  'a heap that is full ends the guest, and nobody else',
+  { skip: notHere || isBun },
+  async () => {
+    const { reason, exitCode, error, stdout, memoryBytes } = await run(FULL_TABLES, {
+      ...process_,
+      limits,
+      timeoutMs: LIMIT,
+    });
+    assert.deepEqual([reason, exitCode, stdout], ['memory', null, 'first']);
+    assert.deepEqual([error.code, error.limit], ['ERR_WASI_LIMIT', 'memory']);
+    assert.ok(memoryBytes === 65536 || memoryBytes === 0);
+  },
+);
+
+const hasObjects = WebAssembly.validate(FULL_OF_OBJECTS);
+
+test(
+  "objects on V8's heap do the same",
+  { skip: notHere || isBun || (!hasObjects && 'V8 has no such objects here') },
+  async () => {
+    await assert.rejects(run(FULL_OF_OBJECTS, { isolation: 'thread', limits }), {
+      code: 'ERR_WASI_UNBOUNDED_MEMORY',
+      message: /isolation: 'process'/,
+    });
+    const { reason, error } = await run(FULL_OF_OBJECTS, { ...process_, limits, timeoutMs: LIMIT });
+    assert.equal(reason, 'memory', error.stack);
+  },
+);
+
+test('a process that crashes is the end of its guest', { skip: !onLinux }, async () => {
+  const before = new Set(children());
+  const wasm = command(`${writing(1, 5)} (loop (br 0))`, {
+    more: '(data (i32.const 1024) "first")',
+  });
+  const running = run(wasm, process_);
+  await until(() => children().some((pid) => !before.has(pid)));
+  const [pid] = children().filter((one) => !before.has(one));
+  await sleep(2000);
+  process.kill(pid, 'SIGABRT');
+  const { reason, exitCode, error, stdout, memoryBytes } = await running;
+  assert.deepEqual([reason, exitCode, stdout, memoryBytes], ['crash', null, 'first', 65536]);
+  assert.deepEqual(
+    [error.code, /SIGABRT|134|signal/.test(error.message)],
+    ['ERR_WASI_CRASH', true],
+  );
+});
+
+// Ends from outside.
+
+test('time, signal and kill end a guest that computes or waits', { skip: notHere }, async () => {
+  for (const wasm of [ENDLESS, SLEEPING]) {
+    const { reason, error, durationMs } = await run(wasm, { ...process_, timeoutMs: 200 });
+    assert.deepEqual([reason, error.code, error.limit], ['timeout', 'ERR_WASI_LIMIT', 'timeoutMs']);
+    assert.ok(durationMs >= 150, `${durationMs}`);
+    for (const ms of [0, 300]) {
+      const reasonOfMine = new Error('mine');
+      const controller = new AbortController();
+      const running = run(wasm, { ...process_, signal: controller.signal });
+      setTimeout(() => controller.abort(reasonOfMine), ms);
+      assert.equal(await rejection(running), reasonOfMine);
+    }
+    const guest = spawn(wasm, process_);
+    setTimeout(() => guest.kill(), 300);
+    assert.equal((await guest.exited).reason, 'killed');
+    assert.equal(await collected(guest.stdout), '');
+  }
+  if (onLinux) await until(() => children().length === 0);
+});
+
+test('what a guest has left is there when its time is over', { skip: notHere }, async () => {
+  const path = fileURLToPath(new URL('guests/read-forever.wasm', import.meta.url));
+  if (!existsSync(path)) return;
+  const { files, reason } = await run(ENDLESS, {
+    ...process_,
+    timeoutMs: 200,
+    preopens: { '/w': { memory: { 'a/b': 'kept' } } },
+    stats: true,
+  });
+  assert.equal(reason, 'timeout');
+  assert.equal(Buffer.from(files.get('/w/a/b')).toString(), 'kept');
+});
+
+test('no process is left when the one that started it has ended', { skip: !onLinux }, async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'wasi-rs-process-'));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  writeFileSync(join(dir, 'endless.wasm'), new Uint8Array(ENDLESS));
+  const script = join(dir, 'start.cjs');
+  writeFileSync(
+    script,
+    `const { run, spawn, Pool } = require(${JSON.stringify(INDEX)});
+     const options = { isolation: 'process' };
+     run(${JSON.stringify(join(dir, 'endless.wasm'))}, options);
+     spawn(${JSON.stringify(join(dir, 'endless.wasm'))}, options);
+     new Pool({ size: 1, isolation: 'process' }).run(${JSON.stringify(join(dir, 'endless.wasm'))});
+     setInterval(() => {}, 1000);`,
+  );
+  const args = isDeno ? ['run', '-A', script] : [script];
+  const parent = spawnProcess(process.execPath, args, { stdio: 'ignore' });
+  t.after(() => parent.kill('SIGKILL'));
+  await until(() => children(parent.pid).length === 3);
+  const guests = children(parent.pid);
+  await sleep(1500);
+  assert.deepEqual(guests.map(isAlive), [true, true, true]);
+  parent.kill('SIGKILL');
+  await until(() => !guests.some(isAlive));
+});
+
+test('a pool that was forgotten keeps nobody from ending', { skip: notHere }, () => {
+  const script = `const { Pool } = require(${JSON.stringify(INDEX)});
+    const { readFileSync } = require('node:fs');
+    new Pool({ size: 2, isolation: 'process' })
+      .run(Uint8Array.from(${JSON.stringify(Array.from(new Uint8Array(HELLO)))}))
+      .then(({ stdout }) => console.log(stdout));`;
+  const args = isDeno
+    ? [
+        'eval',
+        `import { createRequire } from 'node:module'; const require = createRequire('file:///'); ${script}`,
+      ]
+    : ['-e', script];
+  const { stdout, status } = spawnSync(process.execPath, args, {
+    encoding: 'utf8',
+    timeout: LIMIT,
+  });
+  assert.deepEqual([stdout, status], ['hello world\n', 0]);
+});
+
+// What the guest sees.
+
+test('the guest gets nothing of this process', { skip: notHere }, async (t) => {
+  process.env.WASI_RS_SECRET = 'secret';
+  process.env.NODE_OPTIONS = '--no-such-option';
+  t.after(() => {
+    delete process.env.WASI_RS_SECRET;
+    delete process.env.NODE_OPTIONS;
+  });
+  const guest = (name) => fileURLToPath(new URL(`guests/${name}.wasm`, import.meta.url));
+  if (!existsSync(guest('environ'))) return t.skip('no guests here');
+  const environ = await run(guest('environ'), { ...process_, env: { A: '1' } });
+  assert.equal(environ.stdout, '[A=1]\nok\n');
+  const args = await run(guest('args'), process_);
+  assert.equal(args.stdout, '1\n[args.wasm]\nok\n');
+});
+
+test('a guest is lent the descriptors that it shall have', { skip: notHere }, async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'wasi-rs-process-'));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  const { closeSync, openSync } = await import('node:fs');
+  const fd = openSync(join(dir, 'out'), 'w');
+  assert.equal((await run(HELLO, { ...process_, stdout: fd, stderr: fd })).stdout, '');
+  await using_(new Pool({ size: 1, isolation: 'process' }), async (pool) => {
+    await assert.rejects(pool.run(HELLO, { stdout: fd }), { message: /use run\(\)/ });
+    assert.equal((await pool.run(HELLO)).stdout, 'hello world');
+  });
+  closeSync(fd);
+  assert.equal(readFileSync(join(dir, 'out'), 'utf8'), 'hello world');
+});
+
+async function using_(pool, use) {
+  try {
+    await use(pool);
+  } finally {
+    await pool.close();
+  }
+}
+
+test('programs with threads run in a process', { skip: notHere }, async () => {
+  const { exitCode } = await run(THREADS, { ...process_, limits: { memoryBytes: 2 ** 20 } });
+  assert.equal(exitCode, 42);
+  assert.equal((await run(THREADS, { ...process_, maxThreads: 0 })).exitCode, 1);
+});
+
+test('streams carry all bytes both ways', { skip: notHere }, async () => {
+  const size = 32 * 2 ** 20;
+  const block = randomBytes(2 ** 20);
+  const guest = spawn(CAT, process_);
+  const sent = createHash('sha256');
+  const got = createHash('sha256');
+  let length = 0;
+  guest.stdout.on('data', (chunk) => {
+    got.update(chunk);
+    length += chunk.length;
+  });
+  for (let at = 0; at < size; at += block.length) {
+    sent.update(block);
+    if (!guest.stdin.write(block)) await once(guest.stdin, 'drain');
+  }
+  guest.stdin.end();
+  const { reason } = await guest.exited;
+  if (!guest.stdout.readableEnded) await once(guest.stdout, 'end');
+  assert.deepEqual([reason, length, got.digest('hex')], ['exit', size, sent.digest('hex')]);
+});
+
+test(
+  'while nobody reads, the guest waits; what it wrote can be read after its end',
+  { skip: notHere },
+  async () => {
+    const endless = spawn(YES, process_);
+    await sleep(1000);
+    assert.ok(endless.stdout.readableLength < 2 ** 21);
+    endless.kill();
+    const { reason } = await endless.exited;
+    assert.equal(reason, 'killed');
+    endless.stdout.destroy();
+    const hello = spawn(HELLO, process_);
+    await hello.exited;
+    await sleep(100);
+    assert.equal(await collected(hello.stdout), 'hello world');
+  },
+);
+
+test(
+  'a pool of processes: all results right, and those that were ended are replaced',
+  { skip: notHere },
+  async () => {
+    await using_(
+      new Pool({ size: 2, isolation: 'process', maxRunsPerWorker: 10 }),
+      async (pool) => {
+        const results = await Promise.all(
+          Array.from({ length: 40 }, (_, i) => {
+            if (i % 20 === 7) return pool.run(ENDLESS, { timeoutMs: 100 });
+            if (i % 10 === 3) return pool.run(TRAP);
+            return pool.run(CAT, { stdin: `input ${i}` });
+          }),
+        );
+        results.forEach(({ reason, stdout }, i) => {
+          if (i % 20 === 7) assert.equal(reason, 'timeout');
+          else if (i % 10 === 3) assert.equal(reason, 'trap');
+          else assert.deepEqual([reason, stdout], ['exit', `input ${i}`]);
+        });
+      },
+    );
+    if (onLinux) await until(() => children().length === 0);
+  },
+);
+
+test('where there can be no process, words say so', { skip: notHere }, () => {
+  const script = `require(${JSON.stringify(INDEX)})
+    .run(Uint8Array.from(${JSON.stringify(Array.from(new Uint8Array(HELLO)))}), { isolation: 'process' })
+    .catch(({ code, message }) => console.log(code, message));`;
+  const args = isDeno
+    ? [
+        'eval',
+        `import { createRequire } from 'node:module'; const require = createRequire('file:///'); ${script}`,
+      ]
+    : ['-e', script];
+  const env = { ...process.env, WASI_RS_GUEST_PROCESS: '1' };
+  const { stdout } = spawnSync(process.execPath, args, { encoding: 'utf8', env, timeout: LIMIT });
+  assert.match(stdout, /^ERR_WASI_NO_PROCESS There can be no process for a guest: /);
+});
+
+test(
+  'threads that cannot be ended are refused',
+  { skip: isNode && 'Node ends all threads' },
+  async () => {
+    const { signal } = new AbortController();
+    for (const options of [{ timeoutMs: 1000 }, { signal }]) {
+      await assert.rejects(run(HELLO, { isolation: 'thread', ...options }), {
+        code: 'ERR_INVALID_ARG_VALUE',
+        message: /isolation.*process/,
+      });
+    }
+    await assert.rejects(spawn(HELLO, { isolation: 'thread' }).exited, /isolation.*process/);
+    assert.equal((await run(HELLO, { timeoutMs: LIMIT })).stdout, 'hello world');
+  },
+);

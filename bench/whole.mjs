@@ -1,0 +1,177 @@
+// `node bench/whole.mjs [start] [instances] [threads] [--node PATH] [--rounds N]`: what calls in a
+// warm process do not show. Each figure is the median of rounds, in each of which every
+// implementation has its turn in a process of its own.
+//
+//   start      a process from its start to its end: `require`, `new WASI()`, instantiate, 20 calls
+//   instances  `new WASI()`, instantiate, `start()` and `close()` of hello world, again and again;
+//              bare is an instance whose import does nothing
+//   threads    two threads of one guest that read and write a descriptor each, against one thread
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { fail, say } from '../scripts/process.mjs';
+import { prepareFolder } from './folder.mjs';
+import { assemble } from './measurement.mjs';
+import { machine, nodeFlags, publishedPackage, requireAddon, versionOf } from './processes.mjs';
+import { rows } from './rows.mjs';
+
+const CHILD = fileURLToPath(new URL('whole-child.cjs', import.meta.url));
+const HELP = 'usage: node bench/whole.mjs [start] [instances] [threads] [--node PATH] [--rounds N]';
+
+const HELLO = `(module
+  (import "wasi_snapshot_preview1" "fd_write"
+    (func $write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "\\08\\00\\00\\00\\0c\\00\\00\\00hello world\\n")
+  (func (export "_start")
+    (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 32)))))`;
+
+const TURNS = 100_000;
+
+/** A guest of wasi-threads whose threads write and read 4 KiB of a file each, again and again. */
+const threaded = (count) => `(module
+  (import "wasi_snapshot_preview1" "path_open"
+    (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_pread"
+    (func $read (param i32 i32 i32 i64 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_pwrite"
+    (func $write (param i32 i32 i32 i64 i32) (result i32)))
+  (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+  (import "env" "memory" (memory 4 4 shared))
+  (export "memory" (memory 0))
+  (data (i32.const 64) "thread-0thread-1")
+  (func (export "wasi_thread_start") (param $id i32) (param $which i32)
+    (local $at i32) (local $fd i32) (local $turns i32)
+    (local.set $at (i32.add (i32.const 4096) (i32.mul (local.get $which) (i32.const 32768))))
+    (if (call $open (i32.const 3) (i32.const 0)
+          (i32.add (i32.const 64) (i32.mul (local.get $which) (i32.const 8))) (i32.const 8)
+          (i32.const 1) (i64.const 70) (i64.const 0) (i32.const 0) (local.get $at))
+      (then unreachable))
+    (local.set $fd (i32.load (local.get $at)))
+    (i32.store (local.get $at) (i32.add (local.get $at) (i32.const 64)))
+    (i32.store offset=4 (local.get $at) (i32.const 4096))
+    (local.set $turns (i32.const ${TURNS}))
+    (loop $again
+      (if (call $write (local.get $fd) (local.get $at) (i32.const 1) (i64.const 0)
+            (i32.add (local.get $at) (i32.const 8)))
+        (then unreachable))
+      (if (call $read (local.get $fd) (local.get $at) (i32.const 1) (i64.const 0)
+            (i32.add (local.get $at) (i32.const 8)))
+        (then unreachable))
+      (br_if $again (local.tee $turns (i32.sub (local.get $turns) (i32.const 1)))))
+    (drop (i32.atomic.rmw.add (i32.const 0) (i32.const 1)))
+    (drop (memory.atomic.notify (i32.const 0) (i32.const 1))))
+  (func (export "_start")
+    ${Array.from({ length: count }, (_, i) => `(drop (call $spawn (i32.const ${i})))`).join(' ')}
+    (loop $again
+      (drop (memory.atomic.wait32 (i32.const 0)
+        (i32.atomic.load (i32.const 0)) (i64.const 10000000)))
+      (br_if $again (i32.lt_u (i32.atomic.load (i32.const 0)) (i32.const ${count}))))))`;
+
+const series = { start, instances, threads };
+const { values, positionals } = options();
+const wanted = positionals.length > 0 ? positionals : Object.keys(series);
+requireAddon();
+const { version, major } = versionOf(values.node);
+const rounds = Number(values.rounds);
+const folder = prepareFolder([]);
+const published = await publishedPackage();
+say(`Node.js ${version}, ${machine()}, medians of ${rounds} rounds`);
+for (const name of wanted) await series[name]();
+
+function options() {
+  try {
+    const parsed = parseArgs({
+      allowPositionals: true,
+      options: {
+        node: { type: 'string', default: process.execPath },
+        rounds: { type: 'string', default: '9' },
+      },
+    });
+    const unknown = parsed.positionals.find((name) => series[name] === undefined);
+    if (unknown !== undefined) throw new Error(`${unknown}: no such series`);
+    return parsed;
+  } catch (error) {
+    return fail(`${error.message}\n${HELP}`);
+  }
+}
+
+async function start() {
+  const row = rows.find(({ fixture }) => fixture === 'start');
+  const { wasm } = await assemble(folder, [row], 'start.wasm');
+  const kinds = ['nothing', 'wasi-rs', 'node:wasi'];
+  const times = turns(kinds, (kind) => {
+    const before = performance.now();
+    child('start', kind, wasm, row.name);
+    return performance.now() - before;
+  });
+  print('a process with 20 calls', 'ms', times, kinds, 1);
+}
+
+async function instances() {
+  const wasm = await module('hello.wasm', HELLO);
+  const kinds = ['bare', 'wasi-rs', 'node:wasi'];
+  print(
+    'an instance of hello world',
+    'us',
+    turns(kinds, (kind) => child('instances', kind, wasm)),
+    kinds,
+  );
+}
+
+async function threads() {
+  const modules = {};
+  for (const count of [1, 2]) {
+    modules[count] = await module(`threads-${count}.wasm`, threaded(count), { threads: true });
+  }
+  const times = turns(['1', '2'], (count) => child('threads', 'wasi-rs', modules[count]));
+  // Of twice the work in the same time each has done as much as one alone.
+  const ratio = (2 * median(times['1'])) / median(times['2']);
+  console.log(`two threads do ${ratio.toFixed(2)} times the work of one`);
+}
+
+async function module(name, text, features = {}) {
+  const wabt = await createRequire(import.meta.url)('wabt')();
+  const parsed = wabt.parseWat(name, text, features);
+  const path = join(folder, name);
+  writeFileSync(path, parsed.toBinary({}).buffer);
+  parsed.destroy();
+  return path;
+}
+
+function turns(kinds, turn) {
+  const times = Object.fromEntries(kinds.map((kind) => [kind, []]));
+  for (let round = 0; round < rounds; round++) {
+    for (const kind of kinds) {
+      const time = turn(kind);
+      if (time !== undefined) times[kind].push(time);
+    }
+  }
+  return times;
+}
+
+/** @returns {number | undefined} what the child printed; nothing, where it could not do its work */
+function child(mode, kind, ...args) {
+  const command = [...nodeFlags(major), CHILD, mode, kind, published, folder, ...args];
+  const { status, signal, stdout, stderr } = spawnSync(values.node, command, { encoding: 'utf8' });
+  if (status === 0) return Number(stdout);
+  if (kind !== 'node:wasi') fail(`${mode}, ${kind}: ${signal ?? status}: ${stderr}`);
+  return undefined;
+}
+
+function median(list) {
+  return [...list].sort((one, other) => one - other)[list.length >> 1];
+}
+
+function print(what, unit, times, kinds) {
+  const texts = kinds.map((kind) => {
+    const time = median(times[kind]);
+    return `${kind} ${time === undefined ? 'failed' : time.toFixed(1)}`;
+  });
+  const ratio = median(times['wasi-rs']) / median(times['node:wasi']);
+  const tail = Number.isNaN(ratio) ? '' : `; wasi-rs / node:wasi ${ratio.toFixed(2)}`;
+  console.log(`${what} (${unit}): ${texts.join(', ')}${tail}`);
+}

@@ -1,0 +1,700 @@
+//! Writing what was changed above to the directory below.
+//!
+//! What is new is staged first: whole, beside the place where it is to be, under a name that
+//! nothing has. Whatever may be lacking, room or a right, is lacking then, and all that was staged
+//! is taken away again. Then each is renamed to its place, and what is gone is removed.
+
+use super::super::file::Body;
+use super::super::names::{Id, Inode, name_charge};
+use super::super::{Change, Changed};
+use super::below::{DIRECTORY, Handle, LowerDir, Merged, Origin, identity, one, open_regular};
+use super::changes::{New, Step};
+use super::names::State;
+use super::{Dir, Overlay, each_piece};
+use crate::abi::{Errno, Fdflags, Filestat, Filetype};
+use crate::host::{File, OpenOptions, Opened, Result, SetTime, SetTimes};
+use crate::memory::Region;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Weak};
+
+/// How many names are tried that nothing is to have.
+const TRIES: u32 = 1000;
+
+/// What the owner of a directory may do, so that it can be filled.
+const OWNER: u32 = 0o700;
+
+/// Permissions that a file keeps. Those to run as another user are not among them.
+const MODE: u32 = 0o777;
+
+/// Why changes were not written, or not all of them.
+#[derive(Debug)]
+pub struct CommitError {
+    /// What stood in the way.
+    pub errno: Errno,
+    /// Where.
+    pub path: String,
+    /// What was done before. Mostly nothing: what can be known before is.
+    pub done: Vec<Change>,
+}
+
+/// Something that is ready to be put in its place.
+struct Staged {
+    /// The directory that it is in, and its name there.
+    dir: Arc<LowerDir>,
+    temporary: Vec<u8>,
+    /// The steps that are done with it: the first is its own, the others lie in it.
+    steps: Vec<usize>,
+    /// What lies in it, by the paths from it, as far as it was made.
+    made: Vec<(Vec<u8>, Filetype)>,
+}
+
+/// A file with several names below, which is written where it lies so that they stay its own.
+struct InPlace {
+    step: usize,
+    file: Box<dyn File>,
+}
+
+/// What is to be done, by the numbers of steps.
+#[derive(Default)]
+struct Plan {
+    staged: Vec<Staged>,
+    in_place: Vec<InPlace>,
+}
+
+type Failed = (Errno, usize);
+
+/// Steps being taken.
+struct Commit<'a> {
+    state: &'a mut State,
+    steps: &'a [Step],
+    /// Which of them are to be taken.
+    chosen: &'a [bool],
+    /// The staged files of bodies that have several names.
+    links: BTreeMap<usize, (Handle, Vec<u8>)>,
+    names: u32,
+}
+
+impl Overlay {
+    /// Writes what differs to the directory below: all of it, or what is at `within` or below. From
+    /// then on it differs no more. The directories on the way to `within` are made.
+    ///
+    /// A file is replaced whole, so that another process sees the old one or the new one, unless it
+    /// has several names there. It keeps its permissions. What was only renamed is linked to its
+    /// new name, where the host can do that.
+    ///
+    /// # Errors
+    /// With what was done so far, which is nothing unless the host's directory changes meanwhile or
+    /// the host fails.
+    /// - `busy`: a file or directory is to be removed or replaced that was renamed, and the new name
+    ///   does not lie within.
+    pub fn commit(
+        &self,
+        within: &str,
+        room: &mut usize,
+    ) -> std::result::Result<Vec<Change>, CommitError> {
+        let layers = self.inner.layers();
+        let mut state = layers.state();
+        let refuse = |errno| CommitError { errno, path: within.to_owned(), done: Vec::new() };
+        let steps = state.steps(&self.inner.top, room).map_err(refuse)?;
+        let chosen: Vec<bool> =
+            steps.iter().map(|step| is_within(&step.path, within.as_bytes())).collect();
+        for step in steps.iter().zip(&chosen).filter(|(_, chosen)| **chosen).map(|(step, _)| step) {
+            // What a descriptor has open is moved, not removed and made again.
+            if let Some(New::Directory(Dir::Below(lower))) = &step.new
+                && lower.opens() > 0
+            {
+                state.raise_directory(&Dir::Below(Arc::clone(lower))).map_err(refuse)?;
+            }
+        }
+        let links = BTreeMap::new();
+        let mut commit =
+            Commit { state: &mut state, steps: &steps, chosen: &chosen, links, names: 0 };
+        let mut done = BTreeSet::new();
+        let result = commit.run(&mut done);
+        let changes = || -> Vec<Change> {
+            done.iter().filter_map(|at| steps.get(*at)).map(|step| step.change("")).collect()
+        };
+        let settled = state.settle(&steps, &chosen, &done);
+        match result.and(settled.map_err(|errno| (errno, 0))) {
+            Ok(()) => Ok(changes()),
+            Err((errno, at)) => Err(CommitError {
+                errno,
+                path: steps.get(at).map(|step| step.change("").path).unwrap_or_default(),
+                done: changes(),
+            }),
+        }
+    }
+}
+
+/// Whether a path is another or lies below it.
+fn is_below(path: &[u8], other: &[u8]) -> bool {
+    path.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+}
+
+/// Whether a step is taken: it lies within, or is about a directory on the way there.
+fn is_within(path: &[u8], within: &[u8]) -> bool {
+    within.is_empty() || is_below(path, within) || is_below(within, path)
+}
+
+/// Whether all steps are taken that lie in a directory. They are sorted, so they stand together.
+fn is_complete(steps: &[Step], path: &[u8], is_taken: impl Fn(usize) -> bool) -> bool {
+    let prefix = [path, b"/"].concat();
+    let first = steps.partition_point(|step| *step.path < *prefix);
+    steps
+        .iter()
+        .enumerate()
+        .skip(first)
+        .take_while(|(_, step)| step.path.starts_with(&prefix))
+        .all(|(at, step)| step.is_replaced || is_taken(at))
+}
+
+impl<'a> Commit<'a> {
+    fn step(&self, at: usize) -> Result<&'a Step> {
+        self.steps.get(at).ok_or(Errno::Io)
+    }
+
+    /// The steps that are to be taken, with their numbers.
+    fn chosen(&self) -> impl DoubleEndedIterator<Item = (usize, &'a Step)> + use<'a> {
+        let steps = self.steps.iter().zip(self.chosen).enumerate();
+        steps
+            .filter(|(_, (step, chosen))| **chosen && !step.is_replaced)
+            .map(|(at, (step, _))| (at, step))
+    }
+
+    fn run(&mut self, done: &mut BTreeSet<usize>) -> std::result::Result<(), Failed> {
+        let mut plan = Plan::default();
+        let result = self.plan(&mut plan).and_then(|()| self.act(&mut plan, done));
+        // What was not put in its place.
+        for staged in &plan.staged {
+            unstage(staged);
+        }
+        result
+    }
+
+    fn plan(&mut self, plan: &mut Plan) -> std::result::Result<(), Failed> {
+        self.check_sources()?;
+        let mut tried = BTreeSet::new();
+        for (at, step) in self.chosen() {
+            let failed = |errno| (errno, at);
+            // What lies in a new directory is staged with that.
+            let Some(dir) = &step.dir else { continue };
+            if step.changed == Changed::Removed {
+                if tried.insert(Arc::as_ptr(dir)) {
+                    self.try_directory(dir).map_err(failed)?;
+                }
+                continue;
+            }
+            if let Some(file) = self.open_in_place(step, dir).map_err(failed)? {
+                plan.in_place.push(InPlace { step: at, file });
+                continue;
+            }
+            tried.insert(Arc::as_ptr(dir));
+            plan.staged.push(Staged {
+                dir: Arc::clone(dir),
+                temporary: Vec::new(),
+                steps: vec![at],
+                made: Vec::new(),
+            });
+            if let Some(staged) = plan.staged.last_mut() {
+                self.stage(staged, at)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses to remove or replace what is read from another path that is not written now: something was
+    /// renamed, and only its old name is chosen.
+    fn check_sources(&self) -> std::result::Result<(), Failed> {
+        type Place = (*const LowerDir, Box<[u8]>);
+
+        if self.chosen.iter().all(|chosen| *chosen) {
+            return Ok(());
+        }
+        let place = |dir: &Arc<LowerDir>, name: &[u8]| -> Place { (Arc::as_ptr(dir), name.into()) };
+        let mut sources = BTreeSet::new();
+        for (step, chosen) in self.steps.iter().zip(self.chosen) {
+            match &step.new {
+                Some(New::Directory(Dir::Below(lower))) => {
+                    let is_taken = |at: usize| self.chosen.get(at) == Some(&true);
+                    if !(*chosen && is_complete(self.steps, &step.path, is_taken))
+                        && let Some((dir, name)) = lower.parent()
+                    {
+                        sources.insert(place(dir, name));
+                    }
+                }
+                Some(New::Below(dir, _)) if !chosen => {
+                    sources.insert(place(dir, step.name()));
+                }
+                Some(New::Above(id)) if !chosen => {
+                    if let Ok(Inode::File(body)) = self.state.names.inode(*id)
+                        && body.is_below()
+                        && let Some(Some(source)) = body.with_origin(|origin| {
+                            origin.place().ok().map(|(dir, name)| place(&dir, name))
+                        })
+                    {
+                        sources.insert(source);
+                    }
+                }
+                _ => {}
+            }
+        }
+        for (at, step) in self.chosen().filter(|(_, step)| step.old.is_some()) {
+            if let Some(dir) = &step.dir
+                && sources.contains(&place(dir, step.name()))
+            {
+                return Err((Errno::Busy, at));
+            }
+        }
+        Ok(())
+    }
+
+    /// The file below, if it is to be written where it lies.
+    fn open_in_place(&self, step: &Step, dir: &Arc<LowerDir>) -> Result<Option<Box<dyn File>>> {
+        let (Some(old), Some(New::Above(id))) = (&step.old, &step.new) else { return Ok(None) };
+        let Inode::File(body) = self.state.names.inode(*id)? else { return Ok(None) };
+        let is_own = body.with_origin(|origin| origin.identity) == Some(identity(old));
+        if old.nlink < 2 || step.changed != Changed::Modified || !is_own {
+            return Ok(None);
+        }
+        let options = OpenOptions { read: false, write: true, ..OpenOptions::READ };
+        match dir.handle()?.open(one(step.name()), options)? {
+            Opened::File(file) if identity(&file.filestat()?) == identity(old) => Ok(Some(file)),
+            _ => Err(Errno::Stale),
+        }
+    }
+
+    /// A name that nothing is to have.
+    fn temporary(&mut self) -> Vec<u8> {
+        self.names = self.names.saturating_add(1);
+        format!(".wasi-rs-{}-{}", std::process::id(), self.names).into_bytes()
+    }
+
+    /// Makes something under a name that nothing has, and says which.
+    fn make(&mut self, mut make: impl FnMut(&mut Self, &[u8]) -> Result<()>) -> Result<Vec<u8>> {
+        for _ in 0..TRIES {
+            let name = self.temporary();
+            match make(self, &name) {
+                Err(Errno::Exist) => {}
+                made => return made.map(|()| name),
+            }
+        }
+        Err(Errno::Exist)
+    }
+
+    /// Whether names can be removed from a directory.
+    fn try_directory(&mut self, dir: &Arc<LowerDir>) -> Result<()> {
+        let handle = dir.handle()?;
+        let name = self.make(|_, name| handle.create_directory(one(name)))?;
+        handle.remove_directory(one(&name))
+    }
+
+    fn stage(&mut self, staged: &mut Staged, at: usize) -> std::result::Result<(), Failed> {
+        let failed = |errno| (errno, at);
+        let step = self.step(at).map_err(failed)?;
+        let handle = staged.dir.handle().map_err(failed)?;
+        let temporary =
+            self.make(|commit, name| commit.write(&handle, name, step)).map_err(failed)?;
+        staged.made.push((Vec::new(), step.filetype));
+        staged.temporary = temporary;
+        if step.filetype != Filetype::Directory {
+            return Ok(());
+        }
+        let opened = handle.open(one(&staged.temporary), DIRECTORY).map_err(failed)?;
+        let Opened::Directory(inside) = opened else { return Err(failed(Errno::Notdir)) };
+        let inside: Handle = Arc::from(inside);
+        let prefix = [&*step.path, b"/"].concat();
+        // Sorted, all that lies in it stands together.
+        let first = self.steps.partition_point(|step| *step.path < *prefix);
+        for (at, step) in self.chosen().skip_while(|(at, _)| *at < first) {
+            let Some(rest) = step.path.strip_prefix(&*prefix) else { break };
+            if step.changed == Changed::Removed {
+                continue;
+            }
+            self.write(&inside, rest, step).map_err(|errno| (errno, at))?;
+            staged.made.push((rest.to_vec(), step.filetype));
+            staged.steps.push(at);
+        }
+        Ok(())
+    }
+
+    /// Makes what a step is about at a path in a directory.
+    fn write(&mut self, dir: &Handle, path: &[u8], step: &Step) -> Result<()> {
+        match step.new.as_ref().ok_or(Errno::Io)? {
+            New::Directory(now) => {
+                dir.create_directory(one(path))?;
+                let mode = match now {
+                    Dir::Below(lower) => lower.handle()?.mode(),
+                    Dir::Node(_) => None,
+                };
+                let Some(mode) = mode else { return Ok(()) };
+                match dir.open(one(path), DIRECTORY)? {
+                    Opened::Directory(made) => made.set_mode(mode & MODE | OWNER),
+                    Opened::File(_) => Err(Errno::Notdir),
+                }
+            }
+            New::Below(lower, stat) => match stat.filetype {
+                Filetype::SymbolicLink => dir.symlink(&lower.link_text(step.name())?, one(path)),
+                Filetype::RegularFile => {
+                    put_lower(dir, path, (lower, step.name()), stat, |_| Ok(()))
+                }
+                _ => Err(Errno::Notsup),
+            },
+            New::Above(id) => {
+                let body = match self.state.names.inode(*id)? {
+                    Inode::Directory(_) => return Err(Errno::Io),
+                    Inode::Link(link) => return dir.symlink(&link.text, one(path)),
+                    Inode::File(body) => Arc::clone(body),
+                };
+                let key = Arc::as_ptr(&body).addr();
+                if let Some((first, name)) = self.links.get(&key)
+                    && first.link(one(name), false, &**dir, one(path)).is_ok()
+                {
+                    return Ok(());
+                }
+                write_body(dir, path, &body, step.old.is_some().then_some(step))?;
+                if body.filestat().nlink > 1 {
+                    self.links.insert(key, (Arc::clone(dir), path.to_vec()));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn act(
+        &mut self,
+        plan: &mut Plan,
+        done: &mut BTreeSet<usize>,
+    ) -> std::result::Result<(), Failed> {
+        // What stands in the way of something of another kind goes first, with all that is in it.
+        let replaced: BTreeSet<&[u8]> = self
+            .chosen()
+            .filter(|(_, step)| step.changed == Changed::Added && step.old.is_some())
+            .map(|(_, step)| &*step.path)
+            .collect();
+        let is_first = |path: &[u8]| {
+            let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+            let mut above = ends.filter_map(|(end, _)| path.get(..end));
+            replaced.contains(path) || above.any(|path| replaced.contains(path))
+        };
+        let remove = |first: bool, done: &mut BTreeSet<usize>| {
+            for (at, step) in self.chosen().rev() {
+                if step.changed == Changed::Removed && is_first(&step.path) == first {
+                    remove_below(step).map_err(|errno| (errno, at))?;
+                    done.insert(at);
+                }
+            }
+            Ok(())
+        };
+        remove(true, done)?;
+        while let Some(staged) = plan.staged.pop() {
+            let at = staged.steps.first().copied().unwrap_or_default();
+            let put = || {
+                let handle = staged.dir.handle()?;
+                handle.rename(one(&staged.temporary), &*handle, one(self.step(at)?.name()))
+            };
+            if let Err(errno) = put() {
+                plan.staged.push(staged);
+                return Err((errno, at));
+            }
+            done.extend(&staged.steps);
+        }
+        for InPlace { step: at, file } in &plan.in_place {
+            let write = || {
+                let Some(New::Above(id)) = &self.step(*at)?.new else { return Err(Errno::Io) };
+                let Inode::File(body) = self.state.names.inode(*id)? else {
+                    return Err(Errno::Io);
+                };
+                // What was only given times has its bytes there.
+                if !body.is_below() {
+                    file.set_size(0)?;
+                    fill(&**file, body)?;
+                }
+                file.set_times(times(&body.filestat()))
+            };
+            write().map_err(|errno| (errno, *at))?;
+            done.insert(*at);
+        }
+        remove(false, done)
+    }
+}
+
+fn remove_below(step: &Step) -> Result<()> {
+    let handle = step.dir.as_ref().ok_or(Errno::Io)?.handle()?;
+    let removed = if step.filetype == Filetype::Directory {
+        handle.remove_directory(one(step.name()))
+    } else {
+        handle.unlink_file(one(step.name()))
+    };
+    match removed {
+        // Somebody else was faster.
+        Err(Errno::Noent) => Ok(()),
+        removed => removed,
+    }
+}
+
+/// Takes away what was staged. What cannot be taken away stays: there is nobody to tell.
+fn unstage(staged: &Staged) {
+    let Ok(handle) = staged.dir.handle() else { return };
+    let Some((_, filetype)) = staged.made.first() else { return };
+    if *filetype == Filetype::Directory
+        && let Ok(Opened::Directory(inside)) = handle.open(one(&staged.temporary), DIRECTORY)
+    {
+        for (path, filetype) in staged.made.iter().skip(1).rev() {
+            let _ = if *filetype == Filetype::Directory {
+                inside.remove_directory(one(path))
+            } else {
+                inside.unlink_file(one(path))
+            };
+        }
+    }
+    let _ = if *filetype == Filetype::Directory {
+        handle.remove_directory(one(&staged.temporary))
+    } else {
+        handle.unlink_file(one(&staged.temporary))
+    };
+}
+
+/// A file with the bytes, the permissions and the times of a body.
+fn write_body(dir: &Handle, path: &[u8], body: &Body, replaces: Option<&Step>) -> Result<()> {
+    let from = body.with_origin(|origin| {
+        let (dir, name) = origin.place().ok()?;
+        Some((dir, Box::<[u8]>::from(name), origin.identity))
+    });
+    let from = from.flatten();
+    let stat = body.filestat();
+    if let Some((lower, name, known)) = &from {
+        let was = Filestat { dev: known.0, ino: known.1, ..stat };
+        if !body.is_changed() {
+            // What it was before has the same bytes, and another name is all that is needed. A copy
+            // that is above needs nothing of what may have gone.
+            match put_lower(dir, path, (lower, name), &was, |_| Ok(())) {
+                Err(Errno::Stale | Errno::Noent) if !body.is_below() => {}
+                put => return put,
+            }
+        } else if body.is_below() {
+            // It was only given times: those are not for its other names.
+            let finish = |file: &dyn File| file.set_times(times(&stat));
+            return copy_lower(dir, path, (lower, name), &was, finish);
+        }
+    }
+    // The permissions are those of what it was copied from, or of what it replaces.
+    let mode = from
+        .and_then(|(lower, name, known)| {
+            let (open, stat) = open_regular(&lower, &name).ok()?;
+            (identity(&stat) == known).then(|| open.0.mode()).flatten()
+        })
+        .or_else(|| {
+            let step = replaces?;
+            open_regular(step.dir.as_ref()?, step.name()).ok()?.0.0.mode()
+        });
+    create(dir, path, |file| {
+        // Before there is anything to read in it.
+        if let Some(mode) = mode {
+            file.set_mode(mode & MODE)?;
+        }
+        fill(file, body)?;
+        file.set_times(times(&stat))
+    })
+}
+
+fn times(stat: &Filestat) -> SetTimes {
+    SetTimes { atim: SetTime::At(stat.atim), mtim: SetTime::At(stat.mtim) }
+}
+
+/// Makes a file and lets `fill` fill it. If that fails, there is none.
+fn create(dir: &Handle, path: &[u8], fill: impl FnOnce(&dyn File) -> Result<()>) -> Result<()> {
+    let options = OpenOptions {
+        create: true,
+        exclusive: true,
+        read: false,
+        write: true,
+        ..OpenOptions::READ
+    };
+    let Opened::File(file) = dir.open(one(path), options)? else { return Err(Errno::Isdir) };
+    let filled = fill(&*file);
+    if filled.is_err() {
+        let _ = dir.unlink_file(one(path));
+    }
+    filled
+}
+
+/// A second name for a file that lies below, or a copy of it where it can have none.
+fn put_lower(
+    dir: &Handle,
+    path: &[u8],
+    from: (&Arc<LowerDir>, &[u8]),
+    known: &Filestat,
+    finish: impl FnOnce(&dyn File) -> Result<()>,
+) -> Result<()> {
+    let (lower, name) = from;
+    match lower.handle()?.link(one(name), false, &**dir, one(path)) {
+        Ok(()) => {
+            let is_same = dir.path_filestat(one(path), false).map(|stat| identity(&stat))
+                == Ok(identity(known));
+            if is_same {
+                return Ok(());
+            }
+            dir.unlink_file(one(path))?;
+            Err(Errno::Stale)
+        }
+        Err(Errno::Exist) => Err(Errno::Exist),
+        Err(_) => copy_lower(dir, path, from, known, finish),
+    }
+}
+
+fn copy_lower(
+    dir: &Handle,
+    path: &[u8],
+    (lower, name): (&Arc<LowerDir>, &[u8]),
+    known: &Filestat,
+    finish: impl FnOnce(&dyn File) -> Result<()>,
+) -> Result<()> {
+    let (open, stat) = open_regular(lower, name)?;
+    if identity(&stat) != identity(known) {
+        return Err(Errno::Stale);
+    }
+    create(dir, path, |file| {
+        if let Some(mode) = open.0.mode() {
+            file.set_mode(mode & MODE)?;
+        }
+        copy(file, |bufs, offset| open.0.pread(bufs, offset))?;
+        file.set_times(times(&stat))?;
+        finish(file)
+    })
+}
+
+/// Writes the bytes of a body, which are above or below.
+fn fill(file: &dyn File, body: &Body) -> Result<()> {
+    let lower = if body.is_below() {
+        Some(body.with_origin(Origin::open).ok_or(Errno::Io)??)
+    } else {
+        None
+    };
+    copy(file, |bufs, offset| match (&lower, body.read_above(bufs, offset)) {
+        (_, Some(done)) => Ok(done),
+        (Some(lower), None) => lower.0.pread(bufs, offset),
+        (None, None) => Err(Errno::Io),
+    })
+}
+
+/// Writes all that `read` gives.
+fn copy(file: &dyn File, read: impl FnMut(&[Region<'_>], u64) -> Result<usize>) -> Result<()> {
+    each_piece(read, |mut rest| {
+        while !rest.is_empty() {
+            let done = file.write(&[rest], Fdflags::empty())?;
+            if done == 0 {
+                return Err(Errno::Io);
+            }
+            rest = rest.from(done);
+        }
+        Ok(())
+    })
+}
+
+impl State {
+    /// Notes that steps were taken: what they were about lies below now.
+    fn settle(&mut self, steps: &[Step], chosen: &[bool], done: &BTreeSet<usize>) -> Result<()> {
+        // Directories that were made, by their paths.
+        let mut made: BTreeMap<&[u8], Arc<LowerDir>> = BTreeMap::new();
+        for ((at, step), chosen) in steps.iter().enumerate().zip(chosen) {
+            let is_taken = done.contains(&at) || (step.is_replaced && *chosen);
+            if !is_taken {
+                continue;
+            }
+            let parent = step.path.iter().rposition(|byte| *byte == b'/');
+            let parent = parent.and_then(|end| step.path.get(..end)).unwrap_or_default();
+            let Some(dir) = step.dir.as_ref().or_else(|| made.get(parent)).cloned() else {
+                continue;
+            };
+            let name = step.name();
+            if step.changed == Changed::Removed {
+                dir.forget_child(name);
+                self.uncover(&dir, name)?;
+                continue;
+            }
+            match step.new.as_ref().ok_or(Errno::Io)? {
+                New::Directory(now) => {
+                    let below = Self::enter_anew(&dir, name, self.node(now))?;
+                    if let Some(id) = self.node(now) {
+                        self.cover_taken(&dir, name)?;
+                        // Until all is done, there may be more below than there is above, and less.
+                        if is_complete(steps, &step.path, |at| done.contains(&at)) {
+                            self.relocate(id, &below)?;
+                        }
+                    }
+                    made.insert(&step.path, below);
+                }
+                New::Above(id) => self.settle_file(*id, &dir, name)?,
+                New::Below(..) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The directory below that `node` is to stand for. One that another node stands for, which was
+    /// removed and is still open, stays that one's.
+    fn enter_anew(dir: &Arc<LowerDir>, name: &[u8], node: Option<Id>) -> Result<Arc<LowerDir>> {
+        let known = dir.enter(name)?;
+        if known.node().is_none() || known.node() == node {
+            return Ok(known);
+        }
+        dir.forget_child(name);
+        dir.enter(name)
+    }
+
+    /// Makes a node stand for a directory below that holds the same.
+    fn relocate(&mut self, id: Id, below: &Arc<LowerDir>) -> Result<()> {
+        let mut merged = Merged::new(below, &self.volume);
+        let node = self.names.directory_mut(id)?;
+        merged.replace(node.merged.take());
+        for (name, _) in node.entries.sorted() {
+            let charge = name_charge(name);
+            self.volume.take(charge);
+            merged.cover(name, charge);
+        }
+        node.merged = Some(Box::new(merged));
+        below.set_node(Some(id));
+        self.hold(below);
+        Ok(())
+    }
+
+    fn settle_file(&mut self, id: Id, dir: &Arc<LowerDir>, name: &[u8]) -> Result<()> {
+        let stat = dir.stat(name)?.ok_or(Errno::Noent)?;
+        if let Inode::File(body) = self.names.inode(id)? {
+            let body = Arc::clone(body);
+            let new = identity(&stat);
+            if let Some(old) = body.with_origin(|origin| origin.identity)
+                && old != new
+            {
+                self.forget_alias(old);
+            }
+            body.set_origin(Origin::new(new, dir, name, Weak::new()));
+            self.note(new, &body);
+            if stat.nlink > 1 {
+                self.set_alias(new, id);
+            }
+        }
+        self.cover_taken(dir, name)
+    }
+
+    /// Takes a name over that has a place above. There is room for it whatever the guest has taken.
+    fn cover_taken(&mut self, dir: &Arc<LowerDir>, name: &[u8]) -> Result<()> {
+        if let Some(id) = dir.node() {
+            self.volume.take(name_charge(name));
+            self.cover(id, name)?;
+        }
+        Ok(())
+    }
+
+    fn uncover(&mut self, dir: &Arc<LowerDir>, name: &[u8]) -> Result<()> {
+        if let Some(id) = dir.node() {
+            let node = self.names.directory_mut(id)?;
+            if node.entries.get(name).is_none()
+                && let Some(merged) = &mut node.merged
+            {
+                merged.uncover(name, name_charge(name));
+            }
+        }
+        Ok(())
+    }
+}

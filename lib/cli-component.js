@@ -1,0 +1,247 @@
+'use strict';
+
+// A component on the command line: jco turns it into core modules and JavaScript, which is kept for
+// the next time, and wasi-rs/p2 is its host.
+
+const { createHash } = require('node:crypto');
+const fs = require('node:fs');
+const { createRequire } = require('node:module');
+const { homedir, tmpdir } = require('node:os');
+const path = require('node:path');
+const { pathToFileURL } = require('node:url');
+const { UsageError } = require('./cli-options.js');
+
+const JCO = '@bytecodealliance/jco';
+const MODULE = 'component.mjs';
+/** What a folder of the cache has beside what jco wrote. */
+const IMPORTS = 'imports.json';
+
+/**
+ * @param {Uint8Array} bytes of the component
+ * @param {object} asked as `parse` gives it
+ * @param {string} name of the file, for messages
+ * @param {object} tools functions of cli.js
+ */
+async function runComponent(bytes, asked, name, tools) {
+  refuseOptions(asked);
+  checkVersions(bytes, name);
+  const { ending, opened, say, trapped, wasiOptions, watchdog } = tools;
+  const { version, ...options } = wasiOptions(asked, { version: undefined });
+  const traceFile =
+    asked.traceFile === undefined ? 2 : opened(asked.traceFile, 'w', '--trace-file');
+  if (asked.trace !== undefined) options.trace = (event) => say(traceFile, `${lineOf(event)}\n`);
+  if (asked.stats) options.stats = true;
+
+  const { folder, isTemporary } = await transpiled(bytes, name);
+  let component;
+  let wasi;
+  let start;
+  try {
+    const { WASI } = require('./p2/index.js');
+    try {
+      wasi = new WASI(options);
+    } catch (error) {
+      throw new UsageError(error.message);
+    }
+    const imports = wasi.getImportObject();
+    checkImports(JSON.parse(fs.readFileSync(path.join(folder, IMPORTS), 'utf8')), imports, name);
+    const { instantiate } = await import(pathToFileURL(path.join(folder, MODULE)).href);
+    start = await watchdog(asked, name, [], undefined);
+    const load = (file) => compiled(fs.readFileSync(path.join(folder, file)), asked, name, tools);
+    try {
+      start();
+      component = await instantiate(load, imports);
+    } catch (error) {
+      if (error instanceof UsageError) throw error;
+      process.exitCode = trapped(error, name);
+      return;
+    }
+  } finally {
+    if (isTemporary) fs.rmSync(folder, { recursive: true, force: true });
+  }
+  if (!hasRun(component)) {
+    throw new UsageError(`${name} exports no wasi:cli/run: use the API, docs/components.md`);
+  }
+  const end = ending(asked, [], undefined);
+  let code;
+  try {
+    code = (await wasi.start(component)) & 0xff;
+  } catch (error) {
+    code = trapped(error, name);
+  }
+  if (asked.stats) say(2, statisticsOf(wasi.stats()));
+  await end(code);
+}
+
+/** Flags that are of core modules. */
+function refuseOptions({ invoke, trace, trapsUnknown }) {
+  if (invoke !== undefined) {
+    throw new UsageError('--invoke calls a function of a core module, and this is a component');
+  }
+  if (trapsUnknown) {
+    throw new UsageError('--unknown-imports is for core modules, and this is a component');
+  }
+  const { FUNCTIONS } = require('./cli-look.js');
+  if (trace !== undefined && trace.size < FUNCTIONS.length) {
+    throw new UsageError('--trace of a component takes no names: --trace');
+  }
+}
+
+function hasRun(component) {
+  return Object.keys(component).some((key) => key === 'run' || /^wasi:cli\/run(@|$)/.test(key));
+}
+
+/**
+ * Interfaces must be of a version that is ours: 0.2 and any patch of it. jco names them without one,
+ * so the names are read off the component.
+ */
+function checkVersions(bytes, name) {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+  for (const [one, version] of text.matchAll(/wasi:[a-z-]+\/[a-z0-9-]+@(\d+\.\d+\.\d+)/g)) {
+    if (!version.startsWith('0.2.')) {
+      throw new UsageError(`${name} uses ${one}, and only WASI 0.2 is here`);
+    }
+  }
+}
+
+/** What a component imports must be there. */
+function checkImports(names, imports, name) {
+  const missing = names.find((one) => !Object.hasOwn(imports, one.replace(/@.*$/s, '')));
+  if (missing !== undefined) {
+    throw new UsageError(`${name} imports ${missing}, which is not of WASI 0.2: use the API`);
+  }
+}
+
+async function compiled(bytes, { maxMemory }, name, { say }) {
+  if (maxMemory === undefined) return WebAssembly.compile(bytes);
+  const { limited, readModule } = require('./wasm-module.js');
+  const { oneLine } = require('./cli-look.js');
+  try {
+    // The adapter uses the memory of the program.
+    const hasMemory = readModule(bytes).memories?.length > 0;
+    return await WebAssembly.compile(
+      hasMemory ? limited(bytes, { memoryBytes: maxMemory }) : bytes,
+    );
+  } catch (error) {
+    if (error.code !== 'ERR_WASI_LIMIT') {
+      throw new UsageError(`${name} cannot be given --max-memory: ${oneLine(error.message)}`);
+    }
+    say(2, `wasi-rs: ${name}: ${oneLine(error.message)}\n`);
+    return process.exit(137);
+  }
+}
+
+// --- jco, and what it made before ----------------------------------------------------------------
+
+/** @returns {string} the address of jco, as it is installed for the program or for this package */
+function findJco(name) {
+  for (const place of [process.cwd(), path.dirname(path.resolve(name)), __dirname]) {
+    try {
+      return createRequire(path.join(place, 'none.js')).resolve(JCO);
+    } catch {
+      // The next place may have it.
+    }
+  }
+  throw new UsageError(`${name} is a component, and to run one takes jco: npm install ${JCO}`);
+}
+
+function versionOf(file) {
+  for (
+    let folder = path.dirname(file);
+    folder !== path.dirname(folder);
+    folder = path.dirname(folder)
+  ) {
+    try {
+      const { name, version } = JSON.parse(
+        fs.readFileSync(path.join(folder, 'package.json'), 'utf8'),
+      );
+      if (name === JCO) return version;
+    } catch {
+      // The package is further up.
+    }
+  }
+  return 'unknown';
+}
+
+/** @returns {Promise<{ folder: string, isTemporary: boolean }>} where the component's modules are */
+async function transpiled(bytes, name) {
+  const jco = findJco(name);
+  const { version } = require('../package.json');
+  const key = createHash('sha256')
+    .update(`${version} ${versionOf(jco)}\0`)
+    .update(bytes)
+    .digest('hex');
+  const cache = path.join(
+    process.env.XDG_CACHE_HOME || path.join(homedir(), '.cache'),
+    'wasi-rs',
+    'components',
+  );
+  const folder = path.join(cache, key);
+  if (fs.existsSync(path.join(folder, IMPORTS))) return { folder, isTemporary: false };
+  const { files, imports } = await transpile(jco, bytes, name);
+  const place = (parent) => {
+    const made = fs.mkdtempSync(path.join(parent, 'wasi-rs-'));
+    for (const [file, content] of Object.entries(files)) {
+      const target = path.join(made, file === 'component.js' ? MODULE : file);
+      fs.mkdirSync(path.dirname(target), { recursive: true });
+      fs.writeFileSync(target, content);
+    }
+    // The last: a folder that has it is whole.
+    fs.writeFileSync(path.join(made, IMPORTS), JSON.stringify(imports));
+    return made;
+  };
+  let made;
+  try {
+    fs.mkdirSync(cache, { recursive: true, mode: 0o700 });
+    made = place(cache);
+    fs.renameSync(made, folder);
+    return { folder, isTemporary: false };
+  } catch {
+    // There is no cache to write to, or another process was faster.
+    if (made !== undefined) return { folder: made, isTemporary: true };
+    return { folder: place(tmpdir()), isTemporary: true };
+  }
+}
+
+async function transpile(jco, bytes, name) {
+  const { transpile } = await import(pathToFileURL(jco).href);
+  try {
+    return await transpile(bytes, {
+      name: 'component',
+      instantiation: 'async',
+      importBindings: 'hybrid',
+      wasiShim: false,
+      typescript: false,
+    });
+  } catch (error) {
+    const { oneLine } = require('./cli-look.js');
+    throw new UsageError(
+      `${name} cannot be transpiled: ${oneLine(String(error?.message ?? error))}`,
+    );
+  }
+}
+
+// --- What was watched ----------------------------------------------------------------------------
+
+function lineOf({ name, args, errno, ns }) {
+  const shown = (value) =>
+    typeof value === 'string'
+      ? JSON.stringify(value)
+      : Array.isArray(value)
+        ? value.join('|') || '0'
+        : String(value);
+  const list = Object.entries(args).map(([key, value]) => `${key}=${shown(value)}`);
+  return `wasi: ${name}(${list.join(', ')}) = ${errno ?? 'stopped'} [${ns} ns]`;
+}
+
+function statisticsOf(stats) {
+  const names = Object.keys(stats);
+  const counts = new Float64Array(2 * names.length);
+  names.forEach((name, index) => {
+    counts[2 * index] = stats[name].calls;
+    counts[2 * index + 1] = stats[name].ns;
+  });
+  return require('./cli-trace.js').statistics(names, counts);
+}
+
+module.exports = { runComponent };

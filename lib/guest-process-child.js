@@ -1,0 +1,146 @@
+'use strict';
+
+// The process of a guest: see guest-process.js, which starts it. The guest runs in a thread of it,
+// so that this one can say at any time what the guest has left, and ends with the process that
+// started it.
+
+const { Buffer } = require('node:buffer');
+const fs = require('node:fs');
+const { adoptPipeEnd, exitProcess, sharePipeEnd } = require('../binding.js');
+const { GuestThread } = require('./guest-thread.js');
+const { encoded, Inbox } = require('./messages.js');
+const { plainError } = require('./workers.js');
+
+/** The descriptor by which the two processes speak. */
+const CHANNEL = 3;
+const CHUNK = 65_536;
+/** How many milliseconds pass before it is asked again whether the guest has started. */
+const LOOKS = [1, 1, 2, 2, 4, 8];
+const NAP = 2;
+/** How many milliseconds pass before the guest's size is looked at again. */
+const PERIOD = 100;
+
+const inbox = new Inbox();
+/** Modules that this process has been given, by their numbers. */
+const modules = new Map();
+let thread;
+/** The run that goes on: its number, and how guest-thread.js describes it. */
+let current;
+
+// Ctrl-C is sent to all processes of a terminal. What becomes of the guest is the embedder's to say.
+process.on('SIGINT', () => {});
+read(Buffer.allocUnsafe(CHUNK));
+
+function read(chunk) {
+  fs.read(CHANNEL, chunk, 0, CHUNK, null, (error, length) => {
+    if (error?.code === 'EAGAIN') return setTimeout(read, NAP, chunk);
+    // The other process has ended, or has no use for this one any more.
+    if (error || length === 0) return exitProcess(0);
+    for (const message of inbox.add(Buffer.from(chunk.subarray(0, length)))) handle(message);
+    read(chunk);
+  });
+}
+
+function handle(message) {
+  if (message.stop === undefined) begin(message);
+  else stop(message.stop);
+}
+
+async function begin({ job, run, program, bytes, forget }) {
+  send({ run, taken: true });
+  try {
+    for (const one of forget) modules.delete(one);
+    let module = modules.get(program);
+    if (module === undefined) modules.set(program, (module = await WebAssembly.compile(bytes)));
+    const started = start({ ...job, native: opened(job.native), module });
+    current = { run, started };
+    lookForStart(current, 0);
+    const outcome = await started.done;
+    current = undefined;
+    const { gone } = outcome;
+    const plain = gone === undefined ? outcome : { gone: plainError(gone) };
+    send({ run, outcome: plain, startedAt: started.startedAt(), left: started.left() });
+    started.release();
+  } catch (error) {
+    current = undefined;
+    send({ run, outcome: { failure: plainError(error), phase: 'start' } });
+  }
+}
+
+function start(job) {
+  const { module, name, memory, native, names, observers, maxThreads, isOwnThread } = job;
+  if (maxThreads === undefined) {
+    if (!thread?.isFree) thread = new GuestThread();
+    return thread.run(job);
+  }
+  return require('./guest-threads.js').start(
+    { module, name, memory },
+    {
+      jobFor: () => ({ native, names, observers }),
+      checked: { functions: undefined, isOwnThread, names, isOurs: true, lent: undefined },
+      maxThreads,
+    },
+  );
+}
+
+/** The standard streams that this process was started with, as the guest gets them. */
+function opened(native) {
+  const own = { ...native };
+  for (const name of ['stdin', 'stdout', 'stderr']) {
+    const stream = own[name];
+    if (stream?.kind !== 'inherited') continue;
+    own[name] = { kind: 'end', end: endOf(stream.descriptor), terminal: stream.terminal };
+    if (stream.isShared) {
+      const shared = sharePipeEnd(own[name].end);
+      if (typeof shared === 'string') throw new Error(`There is no pipe for the guest: ${shared}`);
+      own.stderr = { ...own[name], end: shared };
+    }
+  }
+  return own;
+}
+
+function endOf(descriptor) {
+  const end = adoptPipeEnd(descriptor);
+  if (typeof end === 'string') throw new Error(`There is no pipe for the guest: ${end}`);
+  return end;
+}
+
+function lookForStart(one, turn) {
+  if (current !== one) return;
+  const startedAt = one.started.startedAt();
+  if (startedAt === undefined) {
+    setTimeout(lookForStart, LOOKS[Math.min(turn, LOOKS.length - 1)], one, turn + 1);
+    return;
+  }
+  let facts = one.started.facts();
+  send({ run: one.run, startedAt, facts });
+  // The other process has no part in the memory, and wants to know its size when this one crashes.
+  const timer = setInterval(() => {
+    if (current !== one) return clearInterval(timer);
+    const { memoryBytes } = one.started.facts();
+    if (memoryBytes === facts.memoryBytes) return;
+    facts = { ...facts, memoryBytes };
+    send({ run: one.run, facts });
+  }, PERIOD);
+}
+
+/**
+ * Ends the process, and says before what the guest has left: it can do no more after that than in
+ * the moment until the process has gone, for which the other one waits.
+ */
+function stop(run) {
+  if (current?.run === run) send({ run, stopped: true, left: current.started.left() });
+  exitProcess(0);
+}
+
+function send(message) {
+  let bytes = encoded(message);
+  while (bytes.length > 0) {
+    try {
+      bytes = bytes.subarray(fs.writeSync(CHANNEL, bytes));
+    } catch (error) {
+      if (error.code !== 'EAGAIN') exitProcess(0);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, NAP);
+    }
+  }
+}

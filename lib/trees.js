@@ -1,0 +1,143 @@
+'use strict';
+
+// What the embedder reads of preopens in memory and of overlays, and writes of the latter.
+
+const {
+  commitOverlay,
+  isTreeLink,
+  listTreeFiles,
+  readTreeFile,
+  treeChanges,
+} = require('../binding.js');
+const { inThisRealm } = require('./bytes.js');
+const { changesUnknown, commitFailed, listTooLong, wrongType, wrongValue } = require('./errors.js');
+const { checkWritable } = require('./options.js');
+
+/** A preopen's name as what the paths of its files begin with. */
+function prefixOf(name) {
+  return name.endsWith('/') ? name : `${name}/`;
+}
+
+/** Sorts by path; what was removed comes before what has its path now. */
+function byPath(one, other) {
+  if (one.path !== other.path) return one.path < other.path ? -1 : 1;
+  return Number(other.type === 'removed') - Number(one.type === 'removed');
+}
+
+function readFile(id, names, guestPath) {
+  const place = placeOf(names, guestPath);
+  if (place === undefined) return undefined;
+  const { index, path } = place;
+  return inThisRealm(readTreeFile(id, index, path, names[index] === '/'));
+}
+
+function listFiles(id, names, withTypes) {
+  const prefixes = names.map(prefixOf);
+  if (withTypes) return typedFiles(id, prefixes);
+  const files = listTreeFiles(id, prefixes);
+  if (typeof files === 'string') throw listTooLong(files);
+  return files.sort();
+}
+
+/** The files of all trees with their types. A name that has gone meanwhile is left out. */
+function typedFiles(id, prefixes) {
+  // A preopen's number as the prefix: a path alone does not say which of two nested preopens it is
+  // in.
+  const files = listTreeFiles(
+    id,
+    prefixes.map((_, index) => `${index}:`),
+  );
+  if (typeof files === 'string') throw listTooLong(files);
+  return files
+    .map((file) => {
+      const [index] = file.split(':', 1);
+      const path = file.slice(index.length + 1);
+      const isLink = isTreeLink(id, Number(index), path);
+      return { path: prefixes[index] + path, type: isLink ? 'symlink' : 'file', isLink };
+    })
+    .filter(({ isLink }) => isLink !== null)
+    .map(({ path, type }) => ({ path, type }))
+    .sort(byPath);
+}
+
+function changes(id, names) {
+  const words = treeChanges(id, names.map(prefixOf));
+  if (typeof words !== 'string') return changesOf(words, 0).sort(byPath);
+  throw words === '2big' || words === 'nametoolong' ? listTooLong(words) : changesUnknown(words);
+}
+
+/** The changes that the addon tells of, three words for each. */
+function changesOf(words, from) {
+  const list = [];
+  for (let i = from; i + 2 < words.length; i += 3) {
+    list.push({ type: words[i], path: words[i + 2], kind: words[i + 1] });
+  }
+  return list;
+}
+
+/**
+ * Writes what differs in overlays.
+ *
+ * @param {{ index: number, path: string | undefined }[]} overlays the preopens that are overlays,
+ *   and the directories below them; `undefined` for an archive
+ */
+function commit(id, names, overlays, guestPath) {
+  const chosen = chosenOf(names, overlays, guestPath);
+  // The permission model is asked for all of them before anything is written.
+  for (const { path } of chosen) checkWritable(path);
+  const done = [];
+  for (const { index, within } of chosen) {
+    const prefix = prefixOf(names[index]);
+    const [errno, path, ...words] = commitOverlay(id, index, within, prefix);
+    done.push(...changesOf(words, 0));
+    if (errno !== '') throw commitFailed(errno, prefix + path, done.sort(byPath));
+  }
+  return done.sort(byPath);
+}
+
+/** Which overlays are meant, and which part of each: the empty path is all of it. */
+function chosenOf(names, overlays, guestPath) {
+  if (guestPath === undefined) {
+    return overlays
+      .filter(({ path }) => path !== undefined)
+      .map(({ index, path }) => ({ index, path, within: '' }));
+  }
+  if (typeof guestPath !== 'string') throw wrongType('guestPath', 'of type string', guestPath);
+  const place = placeOf(names, guestPath);
+  const overlay = overlays.find(({ index }) => index === place?.index);
+  if (overlay === undefined) {
+    throw wrongValue('guestPath', 'must be the name of an overlay, or a path in one', guestPath);
+  }
+  if (overlay.path === undefined) {
+    throw wrongValue('guestPath', 'must not lie over an archive, which is not written', guestPath);
+  }
+  const parts = place.path.split('/').filter((part) => part !== '' && part !== '.');
+  if (parts.includes('..')) throw wrongValue('guestPath', "must not hold '..'", guestPath);
+  return [{ ...overlay, within: parts.join('/') }];
+}
+
+/**
+ * Where a guest's C library (wasi-libc) looks a path up: below the preopen with the longest name
+ * that the path begins with; of two with the same name, the later one. It compares text: a name
+ * behind `/./` or `..` is no preopen's to it.
+ *
+ * @returns {{ index: number, path: string } | undefined} the preopen and the path below it
+ */
+function placeOf(names, guestPath) {
+  // A path that does not begin at the root begins at the working directory, which is the root.
+  const path = guestPath.replace(/^\/+/, '');
+  let found;
+  let longest = -1;
+  for (let index = names.length - 1; index >= 0; index--) {
+    const prefix = names[index].replace(/^(?:\/|\.(?:\/|$))+/, '');
+    if (prefix.length <= longest || !path.startsWith(prefix)) continue;
+    // Only whole components match.
+    const next = path[prefix.replace(/\/+$/, '').length];
+    if (prefix !== '' && next !== undefined && next !== '/') continue;
+    longest = prefix.length;
+    found = { index, path: path.slice(prefix.length).replace(/^\/+/, '') || '.' };
+  }
+  return found;
+}
+
+module.exports = { changes, commit, listFiles, readFile };
