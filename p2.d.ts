@@ -58,9 +58,9 @@ export class WASI {
   get stdout(): Uint8Array | undefined;
   /** What was written to the standard error, if that is `'pipe'`. */
   get stderr(): Uint8Array | undefined;
-  /** Whether `outputCap` cut the standard output, if that is `'pipe'`. */
+  /** Whether `limits.outputBytes` cut the standard output, if that is `'pipe'`. */
   get stdoutTruncated(): boolean | undefined;
-  /** Whether `outputCap` cut the standard error, if that is `'pipe'`. */
+  /** Whether `limits.outputBytes` cut the standard error, if that is `'pipe'`. */
   get stderrTruncated(): boolean | undefined;
   /** How many resources (descriptors, streams, pollables, errors) the guest has now. */
   get resources(): number;

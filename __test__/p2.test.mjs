@@ -361,7 +361,7 @@ for (const [name, form] of Object.entries(FORMS)) {
     });
 
     it('caps what it collects', () => {
-      const { imports, wasi } = open({ stdout: 'pipe', outputCap: 10 });
+      const { imports, wasi } = open({ stdout: 'pipe', limits: { outputBytes: 10 } });
       const stdout = imports['wasi:cli/stdout'].getStdout();
       stdout.write(bytes('12345'));
       assert.equal(
@@ -740,9 +740,9 @@ describe('values', () => {
     const isLimit = (limit) => (error) => error.code === 'ERR_WASI_LIMIT' && error.limit === limit;
     assert.throws(now, isLimit('hostCalls'));
     assert.throws(now, isLimit('hostCalls'));
-    const timed = new WASI({ ...NOTHING, limits: { deadlineMs: 60 } }).getImportObject();
+    const timed = new WASI({ ...NOTHING, timeoutMs: 60 }).getImportObject();
     const pollable = timed['wasi:clocks/monotonic-clock'].subscribeDuration(1n << 62n);
-    assert.throws(() => pollable.block(), isLimit('deadlineMs'));
+    assert.throws(() => pollable.block(), isLimit('timeoutMs'));
   });
 
   it('ask for no more memory than is bounded', () => {

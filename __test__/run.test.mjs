@@ -159,7 +159,7 @@ test('options that are wrong reject as the constructor throws, and know all name
     [{ timeout: 5 }, TypeError, 'ERR_INVALID_ARG_VALUE'],
     [{ outputCap: 5 }, TypeError, 'ERR_INVALID_ARG_VALUE'],
     [{ suspend: true }, TypeError, 'ERR_INVALID_ARG_VALUE'],
-    [{ preopens: { '/': { fs: {} } } }, TypeError, 'ERR_INVALID_ARG_TYPE'],
+    [{ preopens: { '/': { fs: require('node:fs') } } }, TypeError, 'ERR_INVALID_ARG_TYPE'],
     [{ sockets: [{ port: 1 }] }, TypeError, 'ERR_INVALID_ARG_VALUE'],
     [{ limits: { deadlineMs: 5 } }, TypeError, 'ERR_INVALID_ARG_VALUE'],
     [{ tty: {} }, TypeError, 'ERR_INVALID_ARG_VALUE'],

@@ -172,7 +172,7 @@ function settle(binding, call) {
     if (outcome === AGAIN) {
       const { host } = binding;
       if (host.deadline !== Infinity && now() > host.deadline) {
-        exceed(host, 'deadlineMs', 'The guest has run for as long as it may');
+        exceed(host, 'timeoutMs', 'The guest has run for as long as it may');
       }
       callAgain(call);
     } else if (outcome === MEMORY) {

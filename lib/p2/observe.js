@@ -13,12 +13,12 @@ const REP = Symbol.for('cabiRep');
 
 /**
  * @param {import('./host.js').Host} host
- * @param {object} observers `hostCalls`, `deadlineMs`, `trace`, `stats`
+ * @param {object} observers `hostCalls`, `timeoutMs`, `trace`, `stats`
  * @param {{ now: () => number, exceed: Function }} ends
  * @returns {{ watch: (interface: string, name: string, call: Function) => Function, stats: () =>
  *   object | undefined }}
  */
-function observer(host, { hostCalls, deadlineMs, trace, stats }, { now, exceed }) {
+function observer(host, { hostCalls, timeoutMs, trace, stats }, { now, exceed }) {
   const report = reporter(trace);
   const isTimed = stats === true || report !== undefined;
   const parameters = report && parametersByName();
@@ -30,10 +30,10 @@ function observer(host, { hostCalls, deadlineMs, trace, stats }, { now, exceed }
   function check() {
     if (host.end !== undefined) throw host.end;
     if (--left < 0) exceed(host, 'hostCalls', `The guest has made its ${hostCalls} calls`);
-    if (deadlineMs === undefined) return;
-    if (deadline === undefined) host.deadline = deadline = now() + deadlineMs;
+    if (timeoutMs === undefined) return;
+    if (deadline === undefined) host.deadline = deadline = now() + timeoutMs;
     if (now() > deadline) {
-      exceed(host, 'deadlineMs', `The guest has run for its ${deadlineMs} ms`);
+      exceed(host, 'timeoutMs', `The guest has run for its ${timeoutMs} ms`);
     }
   }
 
