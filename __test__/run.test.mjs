@@ -160,7 +160,7 @@ test('options that are wrong reject as the constructor throws, and know all name
     [{ outputCap: 5 }, TypeError, 'ERR_INVALID_ARG_VALUE'],
     [{ suspend: true }, TypeError, 'ERR_INVALID_ARG_VALUE'],
     [{ preopens: { '/': { fs: require('node:fs') } } }, TypeError, 'ERR_INVALID_ARG_TYPE'],
-    [{ sockets: [{ port: 1 }] }, TypeError, 'ERR_INVALID_ARG_VALUE'],
+    [{ sockets: [{ port: 1 }] }, TypeError, 'ERR_INVALID_ARG_TYPE'],
     [{ limits: { deadlineMs: 5 } }, TypeError, 'ERR_INVALID_ARG_VALUE'],
     [{ tty: {} }, TypeError, 'ERR_INVALID_ARG_VALUE'],
     [5, TypeError, 'ERR_INVALID_ARG_TYPE'],
