@@ -964,13 +964,17 @@ export interface SpawnOptions extends CommonRunOptions {
 
 /** What is known of a run, however it ended. */
 export interface Ended {
-  /** Whether `limits.outputBytes` cut the output. `files`: there was more than is handed over. */
-  truncated: { stdout: boolean; stderr: boolean; files?: true };
+  /** Whether `limits.outputBytes` cut the output. `files`, `changes`: there was more. */
+  truncated: { stdout: boolean; stderr: boolean; files?: true; changes?: true };
   /**
    * The files of preopens in memory, by their absolute paths as the guest would open them. A link
    * is the file that it leads to. At most 100,000 of them, of at most 512 MiB together.
    */
   files: Map<string, Uint8Array>;
+  /**
+   * What the guest has changed in overlays and in preopens in memory, as {@link WASI.changes}.
+   */
+  changes: Change[];
   /**
    * How large the memories are at the end, in bytes: memories only grow. Those that the module
    * exports or imports. Of a guest that was ended while it computed, as of its last call.

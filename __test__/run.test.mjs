@@ -272,12 +272,18 @@ test('links are what they lead to', async () => {
       (call $make (i32.const 8) (i32.const 7) (i32.const 16) (i32.const 6))
       (call $make (i32.const 15) (i32.const 1) (i32.const 15) (i32.const 2))
       (call $make (i32.const 22) (i32.const 11) (i32.const 33) (i32.const 3))))`);
-  const { files } = await run(wasm, { preopens: { '/': { memory: { file: 'text' } } } });
+  const preopens = { '/': { memory: { file: 'text' } } };
+  const { files, changes } = await run(wasm, { preopens });
   const texts = [...files].map(([path, bytes]) => [path, Buffer.from(bytes).toString()]);
   assert.deepEqual(texts, [
     ['/file', 'text'],
     ['/link', 'text'],
   ]);
+  const made = ['/.d', '/dangle', '/link'];
+  assert.deepEqual(
+    changes,
+    made.map((path) => ({ type: 'added', path, kind: 'symlink' })),
+  );
 });
 
 test('partial output, files and statistics are there whatever the reason', { skip }, async () => {

@@ -415,6 +415,7 @@ class ProcessRun {
         stderr: none,
         truncated: isCut,
         files: new Map(),
+        changes: [],
         memoryBytes: this.facts.memoryBytes,
         endedAt: this.#endedAt ?? now(),
         stats: this.#hasStats ? {} : undefined,

@@ -32,12 +32,18 @@ function leftBy(handle, names) {
   const id = instanceId(handle);
   const output = (stream) => inThisRealm(collectedOutput(id, stream)) ?? EMPTY;
   const isCut = (stream) => outputTruncated(id, stream) === true;
-  const { files, isCut: areFilesCut } = filesOf(id, names);
   const truncated = { stdout: isCut(1), stderr: isCut(2) };
-  if (areFilesCut) truncated.files = true;
+  const trees = treesOf(id, names, truncated);
+  return { stdout: output(1), stderr: output(2), truncated, ...trees };
+}
+
+/** `files` and `changes`; `truncated` is told where there is more than is handed over. */
+function treesOf(id, names, truncated) {
+  const { files, isCut } = filesOf(id, names);
+  if (isCut) truncated.files = true;
   const changed = changesOf(id, names);
   if (changed === undefined) truncated.changes = true;
-  return { stdout: output(1), stderr: output(2), truncated, files, changes: changed ?? [] };
+  return { files, changes: changed ?? [] };
 }
 
 /** What the guest has changed; `undefined` where there is too much of it, or it cannot be told. */
@@ -64,14 +70,12 @@ function leftIn(place, names) {
     stderr: inThisRealm(runOutput(place, 2)) ?? EMPTY,
     truncated: { stdout: (cut & 1) !== 0, stderr: (cut & 2) !== 0 },
     files: new Map(),
+    changes: [],
   };
   if (names.length === 0) return left;
   const handle = claimRun(place);
   if (handle === null) return left;
-  const { files, isCut } = filesOf(instanceId(handle), names);
-  if (isCut) left.truncated.files = true;
-  left.files = files;
-  return left;
+  return { ...left, ...treesOf(instanceId(handle), names, left.truncated) };
 }
 
 /**

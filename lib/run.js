@@ -128,7 +128,8 @@ function readyParts(wasm, { limits, timeoutMs }) {
 
 /** What run() and pool.run() give. */
 function resultOf(end, begun, { encoding }) {
-  const { reason, exitCode, error, stdout, stderr, truncated, files, memoryBytes, stats } = end;
+  const { reason, exitCode, error, stdout, stderr, truncated, files, changes } = end;
+  const { memoryBytes, stats } = end;
   if (reason === 'aborted') throw error;
   const as = (bytes) =>
     encoding === 'buffer'
@@ -142,6 +143,7 @@ function resultOf(end, begun, { encoding }) {
     stderr: as(stderr),
     truncated,
     files,
+    changes,
     memoryBytes,
     ...(stats === undefined ? {} : { stats }),
     ...timesOf(end, begun),

@@ -80,13 +80,15 @@ class Guest {
 
   async #run(wasm, checked, begun) {
     const end = await runOnce(wasm, checked, this.#handle);
-    const { reason, exitCode, error, truncated, files, memoryBytes, stats } = end;
+    const { reason, exitCode, error, truncated, files, changes } = end;
+    const { memoryBytes, stats } = end;
     return {
       reason,
       exitCode,
       ...(error === undefined ? {} : { error }),
       truncated,
       files,
+      changes,
       memoryBytes,
       ...(stats === undefined ? {} : { stats }),
       ...timesOf(end, begun),

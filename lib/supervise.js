@@ -167,6 +167,7 @@ function neverStarted(reason, error) {
     stderr: none,
     truncated: { stdout: false, stderr: false },
     files: new Map(),
+    changes: [],
     memoryBytes: 0,
     startedAt: undefined,
     endedAt: now(),
