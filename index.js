@@ -286,64 +286,32 @@ class WASI {
     this.close();
   }
 
-  /**
-   * @returns {readonly { fd: number, address: string, family: string, port?: number }[]} the
-   *   guest's descriptors of the option `sockets`, in its order, and what they are bound to
-   */
+  // What `node:wasi` does not have, as described in index.d.ts.
+
   get sockets() {
     return this[kSockets];
   }
 
-  /**
-   * @returns {Uint8Array | undefined} what the guest wrote to its standard output, if that is a
-   * `'pipe'`
-   */
   get stdout() {
     return inThisRealm(collectedOutput(instanceId(this[kHandle]), 1));
   }
 
-  /**
-   * @returns {Uint8Array | undefined} what the guest wrote to its standard error, if that is a
-   * `'pipe'`
-   */
   get stderr() {
     return inThisRealm(collectedOutput(instanceId(this[kHandle]), 2));
   }
 
-  /**
-   * @returns {boolean | undefined} whether `limits.outputBytes` cut what the guest wrote to its standard
-   * output, if that is a `'pipe'`
-   */
   get stdoutTruncated() {
     return outputTruncated(instanceId(this[kHandle]), 1) ?? undefined;
   }
 
-  /**
-   * @returns {boolean | undefined} whether `limits.outputBytes` cut what the guest wrote to its standard
-   * error, if that is a `'pipe'`
-   */
   get stderrTruncated() {
     return outputTruncated(instanceId(this[kHandle]), 2) ?? undefined;
   }
 
-  /**
-   * Reads a file of a preopen in memory, or of an overlay.
-   *
-   * @param {string} guestPath as the guest would open it: `/work/config.json` below a preopen
-   *   `/work`
-   * @returns {Uint8Array | undefined} a copy of its bytes, if there is such a file
-   */
   readFile(guestPath) {
     return trees().readFile(instanceId(this[kHandle]), this[kPreopens], String(guestPath));
   }
 
-  /**
-   * @param {{ withTypes?: boolean }} [options] `withTypes`: whether to say what each is
-   * @returns {string[] | { path: string, type: 'file' | 'symlink' }[]} the guest's paths of all
-   *   files and symbolic links in preopens in memory, sorted
-   * @throws {Error} `ERR_WASI_LIST_TOO_LONG`: the guest has made more paths than fit 32 MiB, or one
-   *   that is too long for a path
-   */
   listFiles(options = {}) {
     validateObject(options, 'options');
     checkKeys(options, 'options', ['withTypes']);
@@ -352,77 +320,44 @@ class WASI {
     return trees().listFiles(instanceId(this[kHandle]), this[kPreopens], withTypes);
   }
 
-  /**
-   * @returns {{ type: 'added' | 'modified' | 'removed', path: string, kind: 'file' | 'directory' |
-   *   'symlink' }[]} how overlays differ from the directories below them, and preopens in memory
-   *   from what they began with, sorted by path
-   * @throws {Error} `ERR_WASI_LIST_TOO_LONG`: as `listFiles`. `ERR_WASI_CHANGES`: the host's
-   *   directory cannot be read
-   */
   changes() {
     return trees().changes(instanceId(this[kHandle]), this[kPreopens]);
   }
 
-  /**
-   * Writes the changes of overlays to the host's directories below them.
-   *
-   * @param {string} [guestPath] the name of an overlay, or a path in it, if not all is to be
-   *   written
-   * @returns {{ type: string, path: string, kind: string }[]} what was written
-   * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`
-   * @throws {Error} `ERR_WASI_COMMIT`, with what was written in `done`; `ERR_ACCESS_DENIED`
-   */
   commit(guestPath) {
     const id = instanceId(this[kHandle]);
     return trees().commit(id, this[kPreopens], this[kOverlays], guestPath);
   }
 
-  /**
-   * @returns {Record<string, { calls: number, ns: number }> | undefined} how often the guest called
-   *   each function and how many nanoseconds that took together, with the option `stats`
-   */
   stats() {
     return this[kObservation]?.stats();
   }
 
-  /**
-   * Runs a command as `start` does. A guest that waits holds no thread: needs `suspend: true`.
-   *
-   * @param {object} instance a `WebAssembly.Instance`
-   * @param {{ signal?: AbortSignal }} [options] `signal`: ends the guest; the promise rejects with
-   *   its reason
-   * @returns {Promise<number>} the exit code
-   */
   async startAsync(instance, options = {}) {
     const { runAsync } = require('./lib/suspend.js');
-    const begin = () => commandOf(this, instance);
+    const begin = () => {
+      const entry = commandOf(this, instance);
+      this[kObservation]?.begin();
+      return entry;
+    };
     return (await runAsync(this[kSuspension], 'startAsync', options, begin)) ?? 0;
   }
 
-  /**
-   * Prepares a reactor as `initialize` does, likewise.
-   *
-   * @returns {Promise<number | undefined>} the exit code, if the guest called `proc_exit`
-   */
   async initializeAsync(instance, options = {}) {
     const { runAsync } = require('./lib/suspend.js');
-    const begin = () => reactorOf(this, instance);
+    const begin = () => {
+      const entry = reactorOf(this, instance);
+      this[kObservation]?.begin();
+      return entry;
+    };
     return runAsync(this[kSuspension], 'initializeAsync', options, begin);
   }
 
-  /**
-   * @param {Function} fn an export of the guest's instance
-   * @returns {(...args: unknown[]) => Promise<unknown>} the same function for guests that wait
-   */
   promising(fn) {
     const { makePromising } = require('./lib/suspend.js');
     return makePromising(this[kSuspension], fn);
   }
 
-  /**
-   * @returns {Uint8Array | undefined} what a guest that has ended had not read of its standard
-   *   input, if that is a stream that cannot take it back
-   */
   get unreadInput() {
     return this[kSuspension]?.unread;
   }
