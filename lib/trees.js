@@ -119,17 +119,47 @@ function chosenOf(names, overlays, guestPath) {
 /**
  * Where a guest's C library (wasi-libc) looks a path up: below the preopen with the longest name
  * that the path begins with; of two with the same name, the later one. It compares text: a name
- * behind `/./` or `..` is no preopen's to it.
+ * behind `/./` or `..` is no preopen's to it. From there the path is walked by name, and arrives in
+ * the preopens that are mounted on its way. A symbolic link that leads into another preopen is not
+ * followed.
  *
  * @returns {{ index: number, path: string } | undefined} the preopen and the path below it
  */
 function placeOf(names, guestPath) {
   // A path that does not begin at the root begins at the working directory, which is the root.
-  const path = guestPath.replace(/^\/+/, '');
+  const first = longestOf(names, guestPath.replace(/^\/+/, ''));
+  if (first === undefined) return undefined;
+  const name = names[first.index];
+  const kind = name.startsWith('/');
+  const mounted = names.map((each) => (each.startsWith('/') === kind ? partsOf(each) : undefined));
+  const parts = partsOf(name);
+  const least = parts.length;
+  const rest = first.path.split('/');
+  for (const part of rest) {
+    if (part === '' || part === '.') continue;
+    if (part !== '..') parts.push(part);
+    // What is above its own preopen is for the tree to refuse, or the root again.
+    else if (parts.length === least) return first;
+    else parts.pop();
+  }
+  let found = first;
+  let longest = least;
+  for (let index = 0; index < names.length; index++) {
+    const mount = mounted[index];
+    if (mount === undefined || mount.length <= longest) continue;
+    if (!mount.every((part, at) => part === parts[at])) continue;
+    longest = mount.length;
+    const slash = first.path.endsWith('/') ? '/' : '';
+    found = { index, path: parts.slice(longest).join('/') + slash || '.' };
+  }
+  return found;
+}
+
+function longestOf(names, path) {
   let found;
   let longest = -1;
   for (let index = names.length - 1; index >= 0; index--) {
-    const prefix = names[index].replace(/^(?:\/|\.(?:\/|$))+/, '');
+    const prefix = plainName(names[index]);
     if (prefix.length <= longest || !path.startsWith(prefix)) continue;
     // Only whole components match.
     const next = path[prefix.replace(/\/+$/, '').length];
@@ -138,6 +168,15 @@ function placeOf(names, guestPath) {
     found = { index, path: path.slice(prefix.length).replace(/^\/+/, '') || '.' };
   }
   return found;
+}
+
+/** A preopen's name without what stands for the root or the working directory. */
+function plainName(name) {
+  return name.replace(/^(?:\/|\.(?:\/|$))+/, '');
+}
+
+function partsOf(name) {
+  return name.split('/').filter((part) => part !== '' && part !== '.');
 }
 
 module.exports = { changes, commit, listFiles, readFile };

@@ -76,5 +76,5 @@ fn nothing_waits_for_a_clock_that_is_set() {
     let pollable = component.call("subscribe_instant", &[2 * day]).unwrap().value;
     assert_eq!(component.poll(&[pollable]), Ok(vec![0]));
     assert_eq!(component.call("monotonic_now", &[]).unwrap().value, 2 * day);
-    assert!(start.elapsed() < Duration::from_secs(60));
+    assert!(start.elapsed() < Duration::from_mins(1));
 }
