@@ -48,6 +48,7 @@ test('a program in one call', async () => {
     stderr: 'to stderr',
     truncated: { stdout: false, stderr: false },
     files: new Map(),
+    changes: [],
   });
   assert.ok(durationMs >= 0 && startMs > 0 && durationMs + startMs < 60_000);
   assert.equal(memoryBytes, PAGE);

@@ -59,6 +59,7 @@ test('streams are live', options, async () => {
     exitCode: 0,
     truncated: { stdout: false, stderr: false },
     files: new Map(),
+    changes: [],
     memoryBytes: 2 * 65536,
   });
   assert.ok(durationMs > 0 && startMs > 0);

@@ -10,7 +10,6 @@
 
 const { Buffer } = require('node:buffer');
 const { isAnyArrayBuffer } = require('node:util').types;
-const { limitReached } = require('./ends.js');
 const { nodeError, wrongType } = require('./errors.js');
 
 /**
@@ -644,7 +643,8 @@ function bound(places, kind, limit, name, unit) {
   const sizeOf = ({ type }) => BigInt(type.pageSize);
   const needed = ours.reduce((sum, place) => sum + place.type.minimum * sizeOf(place), 0n);
   if (needed > BigInt(limit)) {
-    throw limitReached(
+    // Loaded late, because what reads modules works without the addon.
+    throw require('./ends.js').limitReached(
       name,
       `The module asks for ${needed} ${unit} to start and may have ${limit}`,
     );

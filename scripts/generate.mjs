@@ -370,6 +370,7 @@ async function workerSource() {
     },
   };
   const { outputFiles } = await build({
+    absWorkingDir: root,
     entryPoints: [join(root, 'lib/worker.js')],
     bundle: true,
     platform: 'node',

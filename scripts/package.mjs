@@ -20,7 +20,7 @@ const INTERNALS = "Symbol.for('wasi-rs.internals')";
  * Modules without state, so that a file which is to work without an addon may have its own. No
  * other module is in two files.
  */
-const COPIED = new Set(['lib/errors.js', 'lib/ends.js']);
+const COPIED = new Set(['lib/errors.js']);
 /** What a test root does not copy: what is large, and what is made in it. */
 const NOT_COPIED = new Set(['.cache', '.git', 'fuzz', 'node_modules', 'target']);
 
