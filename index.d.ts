@@ -203,13 +203,22 @@ export type Preopen =
        * @default 268435456
        */
       maxBytes?: number | undefined;
-      /** An archive is never changed. @default true, without `overlay` */
+      /** An archive is never changed. @default true */
+      readOnly?: true | undefined;
+      /** @default false */
+      overlay?: false | undefined;
+    }
+  | {
+      /** What an archive holds, as above, and below an overlay. */
+      tar: string | FileURL | Bytes;
+      /** As above. @default 268435456 */
+      maxBytes?: number | undefined;
+      /** @default false */
       readOnly?: boolean | undefined;
       /**
        * What the guest changes is kept in memory, as over a directory. There is nothing to commit.
-       * @default false
        */
-      overlay?: boolean | { maxBytes?: number | undefined } | undefined;
+      overlay: true | { maxBytes?: number | undefined };
     }
   | {
       /**

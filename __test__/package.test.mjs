@@ -93,6 +93,15 @@ describe('the package', () => {
     );
   });
 
+  it('has a command that the system can start', () => {
+    const bin = path.join(project.package, own.bin['wasi-rs']);
+    assert.match(fs.readFileSync(bin, 'utf8'), /^#!\/usr\/bin\/env node\n/);
+    const { status, stdout } = spawnSync(path.join(project.folder, 'node_modules/.bin/wasi-rs'), [
+      '--version',
+    ]);
+    assert.deepEqual([status, String(stdout).startsWith(`wasi-rs ${own.version}`)], [0, true]);
+  });
+
   it('has no dependency', () => {
     assert.deepEqual(fs.readdirSync(path.join(project.folder, 'node_modules')).sort(), [
       '.bin',

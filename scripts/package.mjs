@@ -188,6 +188,7 @@ async function bundle(folder, entry, { graph, main, apart }) {
       });
     },
   };
+  const isProgram = graph.get(entry).text.startsWith('#!');
   await build({
     entryPoints: [join(sources, entry)],
     outfile: join(folder, entry),
@@ -201,7 +202,7 @@ async function bundle(folder, entry, { graph, main, apart }) {
     legalComments: 'none',
     logLevel: 'warning',
     plugins: [plugin],
-    banner: { js: "'use strict';" },
+    banner: { js: `${isProgram ? '#!/usr/bin/env node\n' : ''}'use strict';` },
     // An entry is a module of both kinds: it imports, and has `module.exports`.
     logOverride: { 'commonjs-variable-in-esm': 'silent' },
   });
