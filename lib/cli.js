@@ -537,7 +537,7 @@ function flushed(stream) {
 }
 
 /** @returns {Promise<() => void>} what begins the guest's time */
-async function watchdog({ timeout }, name, functions, counts, sockets) {
+async function watchdog({ timeout }, name, functions, counts, sockets = []) {
   if (timeout === undefined) return () => {};
   const { Worker } = require('node:worker_threads');
   const started = new Int32Array(new SharedArrayBuffer(8));
