@@ -6,7 +6,6 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fetched, npm, python, requireCargo, run, say, tool } from './process.mjs';
-import { makePackage } from './package.mjs';
 
 // A fork of actionlint. Its wheels hold the program, where those of the original would load it from
 // elsewhere; and it knows the labels of today's runners.
@@ -43,6 +42,8 @@ async function lintPackage() {
   try {
     const published = join(folder, 'package');
     const packed = join(folder, 'packed');
+    // Loaded late, because setup.mjs installs what it needs.
+    const { makePackage } = await import('./package.mjs');
     await makePackage(published);
     mkdirSync(packed);
     const flags = ['--ignore-scripts', '--loglevel=error', '--pack-destination', packed];
