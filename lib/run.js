@@ -128,19 +128,21 @@ function readyParts(wasm, { limits, timeoutMs }) {
 
 /** What run() and pool.run() give. */
 function resultOf(end, begun, { encoding }) {
-  const { reason, exitCode, error, stdout, stderr, truncated, files, changes } = end;
-  const { memoryBytes, stats } = end;
-  if (reason === 'aborted') throw error;
+  if (end.reason === 'aborted') throw end.error;
   const as = (bytes) =>
     encoding === 'buffer'
       ? bytes
       : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+  return { ...statusOf(end, begun), stdout: as(end.stdout), stderr: as(end.stderr) };
+}
+
+/** What is told of a run beside its output: what `spawn` gives. */
+function statusOf(end, begun) {
+  const { reason, exitCode, error, truncated, files, changes, memoryBytes, stats } = end;
   return {
     reason,
     exitCode,
     ...(error === undefined ? {} : { error }),
-    stdout: as(stdout),
-    stderr: as(stderr),
     truncated,
     files,
     changes,
@@ -156,4 +158,4 @@ function timesOf({ startedAt, endedAt }, begun) {
   return { durationMs: Math.max(0, endedAt - from), startMs: Math.max(0, from - begun) };
 }
 
-module.exports = { jobOf, programFor, readyParts, resultOf, unlessEnded, run, runOnce, timesOf };
+module.exports = { jobOf, programFor, readyParts, resultOf, unlessEnded, run, runOnce, statusOf };

@@ -8,7 +8,7 @@ const { Readable, Writable } = require('node:stream');
 const { dropPipeEnd, openPipe, sharePipeEnd } = require('../binding.js');
 const { nodeError } = require('./errors.js');
 const { now } = require('./guest.js');
-const { runOnce, timesOf } = require('./run.js');
+const { runOnce, statusOf } = require('./run.js');
 const { checkedRun, checkSize } = require('./run-options.js');
 
 const { defineProperty } = Object;
@@ -79,20 +79,7 @@ class Guest {
   }
 
   async #run(wasm, checked, begun) {
-    const end = await runOnce(wasm, checked, this.#handle);
-    const { reason, exitCode, error, truncated, files, changes } = end;
-    const { memoryBytes, stats } = end;
-    return {
-      reason,
-      exitCode,
-      ...(error === undefined ? {} : { error }),
-      truncated,
-      files,
-      changes,
-      memoryBytes,
-      ...(stats === undefined ? {} : { stats }),
-      ...timesOf(end, begun),
-    };
+    return statusOf(await runOnce(wasm, checked, this.#handle), begun);
   }
 
   #attachTerminal(tty, { stdin, stdout, stderr }) {

@@ -130,17 +130,20 @@ function placeOf(names, guestPath) {
   const first = longestOf(names, guestPath.replace(/^\/+/, ''));
   if (first === undefined) return undefined;
   const name = names[first.index];
-  const kind = name.startsWith('/');
-  const mounted = names.map((each) => (each.startsWith('/') === kind ? partsOf(each) : undefined));
+  // Absolute and relative names are two trees.
+  const isAbsolute = name.startsWith('/');
+  const mounted = names.map((each) =>
+    each.startsWith('/') === isAbsolute ? partsOf(each) : undefined,
+  );
   const parts = partsOf(name);
   const least = parts.length;
   const rest = first.path.split('/');
   for (const part of rest) {
     if (part === '' || part === '.') continue;
     if (part !== '..') parts.push(part);
-    // What is above its own preopen is for the tree to refuse, or the root again.
-    else if (parts.length === least) return first;
-    else parts.pop();
+    else if (parts.length > least) parts.pop();
+    // Above the root is the root; above any other preopen the tree refuses.
+    else if (least > 0 || !isAbsolute) return first;
   }
   let found = first;
   let longest = least;
