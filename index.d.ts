@@ -56,9 +56,9 @@ export interface WASIOptions {
    *
    * By default it is `true` with `version`, and without it where an option is used that `node:wasi`
    * does not have: `timeoutMs`, `limits`, `clock`, `random`, `sockets` or `sortedReaddir`; a
-   * `stdin`, `stdout` or `stderr` that is no number; a preopen that is a `file:` URL or has `path`, `file` or
-   * `memory`. `trace` and `stats` only observe, and change nothing. An option that is `undefined`
-   * is not used.
+   * `stdin`, `stdout` or `stderr` that is no number; a preopen that is a `file:` URL or has `path`,
+   * `file` or `memory`. `trace` and `stats` only observe, and change nothing. An option that is
+   * `undefined` is not used.
    *
    * @default true with `version` or an option of ours, false otherwise
    */
@@ -276,8 +276,8 @@ export interface ModuleLimits {
 export interface Change {
   /**
    * `'modified'` is a file that was written, cut, replaced or given times, or a symbolic link with
-   * another text. A file in the place of a directory, or the other way round, is one `'removed'` and
-   * one `'added'`.
+   * another text. A file in the place of a directory, or the other way round, is one `'removed'`
+   * and one `'added'`.
    */
   type: 'added' | 'modified' | 'removed';
   /** The guest's path. */
@@ -289,9 +289,9 @@ export interface Change {
 /**
  * The functions of `node:fs` that a preopen `{ fs }` is served by. Of those that may be missing,
  * what needs them is errno 58 (notsup); without `fsyncSync` and `fdatasyncSync` there is nothing to
- * do. An error with the `code` of an errno is that errno to the guest; any other stops the guest and
- * comes out of `start()` as it is, and so does a TypeError (`ERR_INVALID_RETURN_VALUE`) for what is
- * no answer.
+ * do. An error with the `code` of an errno is that errno to the guest; any other stops the guest
+ * and comes out of `start()` as it is, and so does a TypeError (`ERR_INVALID_RETURN_VALUE`) for
+ * what is no answer.
  *
  * Paths are absolute and end in no slash. Numbers may be of type number or bigint.
  */
@@ -518,11 +518,11 @@ export interface EmbedderOptions extends Omit<
 export interface SuspendingOptions extends Omit<EmbedderOptions, 'stdin' | 'stdout' | 'stderr'> {
   suspend: true;
   /**
-   * As {@link EmbedderOptions.stdin}, or a function that gives promises of all that, an async iterable,
-   * a `ReadableStream` or a `Readable` of Node, of bytes or text: the guest waits for them. A
-   * stream belongs to one guest. What the guest has not read when it ends goes back to a `Readable`
-   * (`unshift`), and is {@link WASI.unreadInput} otherwise. Without `suspend`, such a stream is a
-   * TypeError of the constructor.
+   * As {@link EmbedderOptions.stdin}, or a function that gives promises of all that, an async
+   * iterable, a `ReadableStream` or a `Readable` of Node, of bytes or text: the guest waits for
+   * them. A stream belongs to one guest. What the guest has not read when it ends goes back to a
+   * `Readable` (`unshift`), and is {@link WASI.unreadInput} otherwise. Without `suspend`, such a
+   * stream is a TypeError of the constructor.
    *
    * @default 0
    */
@@ -583,15 +583,15 @@ export class WASI {
    *   properties `guestPath` and `hostPath` have the two. `UVWASI_EBADF`: a standard stream is not
    *   open. `errno` is the number that WASI preview1 gives the cause.
    * @throws {Error} `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`, `ENOENT` and so on: a socket cannot be
-   *   listened on. `syscall` is `'listen'`, and `address`, `port` and the negative `errno` are those
-   *   of Node's `net`. `EBADF`: the `fd` of a socket is not open (`syscall` is `'dup'`). One that
-   *   is no socket is a TypeError `ERR_INVALID_ARG_VALUE`. Nothing stays open.
+   *   listened on. `syscall` is `'listen'`, and `address`, `port` and the negative `errno` are
+   *   those of Node's `net`. `EBADF`: the `fd` of a socket is not open (`syscall` is `'dup'`). One
+   *   that is no socket is a TypeError `ERR_INVALID_ARG_VALUE`. Nothing stays open.
    * @throws {Error} `ERR_ACCESS_DENIED`: under Node's permission model (`--permission`) the process
    *   was not given `--allow-wasi`, may not read a preopened file or what is below a folder, or not
-   *   make a folder that is to be created; not use the network (`--allow-net`, where Node has it) or
-   *   not write the path of a socket; or a standard stream is a folder, and the process may
-   *   not read and write everything. What it may read and not write is read-only: every call that
-   *   would change something there answers errno 69 (rofs).
+   *   make a folder that is to be created; not use the network (`--allow-net`, where Node has it)
+   *   or not write the path of a socket; or a standard stream is a folder, and the process may not
+   *   read and write everything. What it may read and not write is read-only: every call that would
+   *   change something there answers errno 69 (rofs).
    */
   constructor(options?: WASIOptions | EmbedderOptions | SuspendingOptions);
 
@@ -674,10 +674,16 @@ export class WASI {
   /** What the guest wrote to its standard error, if that is a `'pipe'`: a copy. */
   get stderr(): Uint8Array | undefined;
 
-  /** Whether `limits.outputBytes` cut what the guest wrote to its standard output, if that is a `'pipe'`. */
+  /**
+   * Whether `limits.outputBytes` cut what the guest wrote to its standard output, if that is a
+   * `'pipe'`.
+   */
   get stdoutTruncated(): boolean | undefined;
 
-  /** Whether `limits.outputBytes` cut what the guest wrote to its standard error, if that is a `'pipe'`. */
+  /**
+   * Whether `limits.outputBytes` cut what the guest wrote to its standard error, if that is a
+   * `'pipe'`.
+   */
   get stderrTruncated(): boolean | undefined;
 
   /**
@@ -721,9 +727,9 @@ export class WASI {
    *   default all of every overlay over a directory
    * @returns what was written
    * @throws `ERR_INVALID_ARG_VALUE`: there is no such overlay, or it lies over an archive.
-   *   `ERR_ACCESS_DENIED`: the permission model lets the process not write there. `ERR_WASI_COMMIT`:
-   *   the host could not, with the errno's name in `reason`, the guest's `path` where it could not,
-   *   and what was written before in `done`, which is mostly nothing.
+   *   `ERR_ACCESS_DENIED`: the permission model lets the process not write there.
+   *   `ERR_WASI_COMMIT`: the host could not, with the errno's name in `reason`, the guest's `path`
+   *   where it could not, and what was written before in `done`, which is mostly nothing.
    */
   commit(guestPath?: string): Change[];
 
@@ -743,8 +749,9 @@ export class WASI {
    * @returns the exit code. It rejects with what `start` would throw, with what a stream throws, as
    *   it is, and with an Error `ERR_WASI_CLOSED` if {@link WASI.close} is called while the guest
    *   waits. It settles when the guest's output streams have ended.
-   * @throws {Error} `ERR_INVALID_STATE`: the WASI was made without `suspend`. `ERR_WASI_WOULD_WAIT`:
-   *   a function of JavaScript stands between the guest and the call that waits.
+   * @throws {Error} `ERR_INVALID_STATE`: the WASI was made without `suspend`.
+   *   `ERR_WASI_WOULD_WAIT`: a function of JavaScript stands between the guest and the call that
+   *   waits.
    */
   startAsync(instance: object, options?: { signal?: AbortSignal | undefined }): Promise<number>;
 

@@ -61,7 +61,7 @@ function commandLine(next) {
   return words;
 }
 
-/** What is wrong with a command line, or what it asks for. */
+/** The error of a wrong command line. */
 function parsed(words) {
   try {
     return { asked: parse(words, FUNCTIONS, ENVIRONMENT) };
@@ -88,7 +88,7 @@ test('whatever the command line, it is taken or refused in one line with the rig
     assert.match(asked.command, /^(run|inspect|help|version)$/);
     if (asked.command !== 'run') continue;
     taken++;
-    // What is taken has a meaning.
+    // A line that is accepted has a meaning.
     const { timeout = 0, maxMemory = 0, maxFds = 0, directories, memoryDirectories } = asked;
     assert.ok(timeout >= 0 && timeout <= Number.MAX_SAFE_INTEGER, shown);
     for (const count of [maxMemory, maxFds])

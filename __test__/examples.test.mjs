@@ -108,7 +108,7 @@ test('server.mjs answers each request with a run of its own, under load', async 
       } else if (i % 50 === 9) {
         assert.deepEqual(await post('exit 3\n'), [200, 'exit 3', '']);
       } else {
-        // What one has saved, no other sees.
+        // No other run sees what this one has saved.
         const body = `echo request ${i}\nls /\n`;
         assert.deepEqual(await post(body), [200, 'exit 0', `request ${i}\n`]);
       }
@@ -172,7 +172,7 @@ test('terminal.mjs is a terminal for a shell', async (t) => {
   assert.match(await (await fetch(address)).text(), /<!doctype html>/);
   const one = await user(address, 77);
   await one.sees('$ ');
-  // What is typed is echoed at once, and can be erased.
+  // Typed text is echoed at once, and can be erased.
   await one.type('ecko');
   await one.sees('ecko');
   await one.type('\x7f\x7fho hällo\r');

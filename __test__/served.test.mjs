@@ -345,7 +345,7 @@ test('rubbish is a typed error that stops the guest', (t) => {
       assert.match(error.message, new RegExp(name));
     }
   }
-  // What can be read as an answer is one.
+  // A value that can be read as an answer is one.
   for (const value of [
     undefined,
     { mode: 0o100644, size: 3 },

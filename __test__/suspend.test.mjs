@@ -39,7 +39,8 @@ function fifo(t) {
 }
 const noFifo = skip || (process.platform === 'win32' && 'there are no named pipes');
 
-// --- Where it is there ----------------------------------------------------------------------------
+// --- Where it is there
+// ----------------------------------------------------------------------------
 
 test('where JSPI is missing, the constructor says so and names spawn()', { skip: hasJspi }, () => {
   assert.throws(
@@ -97,7 +98,8 @@ test('a WASI without it has no guests to wait for', async () => {
   assert.equal(wasi.unreadInput, undefined);
 });
 
-// --- Runs -----------------------------------------------------------------------------------------
+// --- Runs
+// -----------------------------------------------------------------------------------------
 
 test('two guests sleep and read, and a timer of the host ticks', { skip }, async () => {
   const module = command(
@@ -212,7 +214,8 @@ test('snapshot 0 waits as well', { skip }, async () => {
   assert.equal(await later(0, one.exports.five()), 5);
 });
 
-// --- What cannot be suspended ---------------------------------------------------------------------
+// --- What cannot be suspended
+// ---------------------------------------------------------------------
 
 const WOULD_WAIT = code('ERR_WASI_WOULD_WAIT');
 
@@ -275,7 +278,8 @@ test('a call under another that has not returned cannot wait below it', { skip }
   assert.equal(await inner, 'ERR_WASI_BUSY');
 });
 
-// --- What ends a guest that waits -----------------------------------------------------------------
+// --- What ends a guest that waits
+// -----------------------------------------------------------------
 
 test('a signal ends a guest that waits, and its reason comes out', { skip }, async () => {
   for (const reason of [new Error('enough'), 'text', undefined, null, 0]) {
@@ -403,7 +407,8 @@ test('threads are refused', { skip }, async () => {
   );
 });
 
-// --- Clocks and descriptors -----------------------------------------------------------------------
+// --- Clocks and descriptors
+// -----------------------------------------------------------------------
 
 test('a sleep is never early', { skip }, async () => {
   const one = guest();
@@ -522,7 +527,8 @@ test('a descriptor that is closed while a call waits for it', { skip: noFifo }, 
   assert.equal(await read, 8, 'badf, when the guest looks again');
 });
 
-// --- What watches the calls -----------------------------------------------------------------------
+// --- What watches the calls
+// -----------------------------------------------------------------------
 
 test('waiting is counted apart from running', { skip }, async () => {
   const events = [];

@@ -62,7 +62,7 @@ test('erase, ^U and ^W take whole characters, however they were cut', () => {
   assert.equal(program('one twö \x17x\r'), 'one x\n');
   assert.equal(program('one.two\x17\x17x\r'), 'x\n');
   assert.equal(program('a\rb\x15\x7f\r'), 'a\n\n');
-  // What was handed over cannot be taken back.
+  // Output that was handed over cannot be taken back.
   assert.equal(program('ab\x04\x7f\x7fc\r'), 'abc\n');
 });
 
@@ -171,7 +171,7 @@ test('it does what the terminal of Linux does', { skip: noKernel }, () => {
   const cases = Array.from({ length: 60 }, () => [
     ['write', ['', '> ', 'a\nprompt: ', 'x\n'][next(4)]],
     ['type', `${Array.from({ length: 1 + next(24) }, () => keys[next(keys.length)]).join('')}`],
-    // What is typed and not ended does not come out of the kernel.
+    // The kernel keeps a line until it is ended.
     ['type', '\r'],
   ]);
   const input = cases.map((one) => one.map(([way, text]) => [way, btoa(toBinary(text))]));

@@ -233,7 +233,7 @@ test('a memory has its maximum lowered, or gets one, and nothing else changes', 
   // The minimum is left as it was written.
   const long = limited(memory(0, 0x81, 0x80, 0x80, 0x80, 0), bound);
   assert.deepEqual([...long], [...HEADER, 5, 8, 1, 1, 0x81, 0x80, 0x80, 0x80, 0, 4]);
-  // What a guest of 32 bits may have at most stays below the limit.
+  // The largest memory of 32 bits stays below the limit.
   assert.deepEqual(memoriesOf(limited(memory(0, 1), { memoryBytes: 2 ** 40 })), [
     [1, 65536, 'i32', false, PAGE],
   ]);

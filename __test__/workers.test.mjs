@@ -1,4 +1,4 @@
-// What guests in Workers have in common: errors that cross threads, times, and a Worker's end.
+// Guests in Workers share this: errors that cross threads, times, and a Worker's end.
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import test from 'node:test';

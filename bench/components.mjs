@@ -1,6 +1,6 @@
 // `npm run bench -- --components`: the same C program as a module of preview1 here, and as a
-// component here (over values, and by the canonical ABI) and with jco's usual host. Side by side, in
-// turns, each run in a process of its own. It needs what `npm run test:components` installs.
+// component here (over values, and by the canonical ABI) and with jco's usual host. Side by side,
+// in turns, each run in a process of its own. It needs what `npm run test:components` installs.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';

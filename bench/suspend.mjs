@@ -1,4 +1,4 @@
-// What waiting without a thread costs, side by side with the plain way: the aims of `suspend`.
+// The costs of waiting without a thread, side by side with the plain way: the aims of `suspend`.
 //
 //   node bench/suspend.mjs [--rounds N] [--guests N]
 //

@@ -1,4 +1,5 @@
-// A guest that serves HTTP in a thread of its own. It takes connections from a socket that it is given.
+// A guest that serves HTTP in a thread of its own. It takes connections from a socket that it is
+// given.
 import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';

@@ -92,8 +92,8 @@ function hasRun(component) {
 }
 
 /**
- * Interfaces must be of a version that is ours: 0.2 and any patch of it. jco names them without one,
- * so the names are read off the component.
+ * Interfaces must be of a version that is ours: 0.2 and any patch of it. jco names them without
+ * one, so the names are read off the component.
  */
 function checkVersions(bytes, name) {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
@@ -163,7 +163,9 @@ function versionOf(file) {
   return 'unknown';
 }
 
-/** @returns {Promise<{ folder: string, isTemporary: boolean }>} where the component's modules are */
+/**
+ * @returns {Promise<{ folder: string, isTemporary: boolean }>} where the component's modules are
+ */
 async function transpiled(bytes, name) {
   const jco = findJco(name);
   const { version } = require('../package.json');

@@ -27,7 +27,8 @@ let thread;
 /** The run that goes on: its number, and how guest-thread.js describes it. */
 let current;
 
-// Ctrl-C is sent to all processes of a terminal. What becomes of the guest is the embedder's to say.
+// Ctrl-C is sent to all processes of a terminal. What becomes of the guest is the embedder's to
+// say.
 process.on('SIGINT', () => {});
 read(Buffer.allocUnsafe(CHUNK));
 

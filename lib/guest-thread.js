@@ -5,16 +5,14 @@
 // What runs guests elsewhere has the same two classes in another form: something that takes one job
 // after another, and the run of one job, with
 //
-//   done         a promise of the run's `Outcome` (guest-job.js), or of `{ gone: Error }` where what
-//                ran the guest has ended before the guest
-//   startedAt()  when the guest started, in milliseconds of `now()`; undefined before
-//   isOver()     whether the guest has ended, though `done` may settle only later
-//   starved(ms)  for how many of the so many milliseconds since its start the guest was ready to run
-//                and had no processor, as far as the system tells
-//   stop()       ends the guest, whatever it does; settles when no code of the guest runs any more
-//   left()       what the guest has left so far: `stdout`, `stderr`, `truncated`, `files`,
-//                `memoryBytes`, `endedAt`, `stats`
-//   release()    gives up what is kept of the run
+//   done         a promise of the run's `Outcome` (guest-job.js), or of `{ gone: Error }` where
+//   what ran the guest has ended before the guest startedAt()  when the guest started, in
+//   milliseconds of `now()`; undefined before isOver()     whether the guest has ended, though
+//   `done` may settle only later starved(ms)  for how many of the so many milliseconds since its
+//   start the guest was ready to run and had no processor, as far as the system tells stop()
+//   ends the guest, whatever it does; settles when no code of the guest runs any more left()
+//   what the guest has left so far: `stdout`, `stderr`, `truncated`, `files`, `memoryBytes`,
+//   `endedAt`, `stats` release()    gives up what is kept of the run
 
 const { forgetRun, isRunHeld, reserveRun } = require('../binding.js');
 const { now } = require('./guest.js');

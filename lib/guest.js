@@ -69,7 +69,9 @@ class Guest {
   ended = undefined;
   /** The value that `createInstance` returned. Collecting it releases the instance. */
   handle = undefined;
-  /** Where other threads see how large the memory is, in bytes: a `Float64Array` with one number. */
+  /**
+   * Where other threads see how large the memory is, in bytes: a `Float64Array` with one number.
+   */
   size = undefined;
   /** Objects whose descriptors the guest uses: collecting one would close its descriptor. */
   lent = undefined;
@@ -277,8 +279,8 @@ const ownClock =
     : undefined;
 
 /**
- * Milliseconds that only go forward, and are those of all threads and processes. `performance` would
- * take Node a millisecond to load.
+ * Milliseconds that only go forward, and are those of all threads and processes. `performance`
+ * would take Node a millisecond to load.
  */
 function now() {
   if (ownClock !== undefined) {

@@ -26,8 +26,8 @@ const PAUSE = 5;
  * @param {object} guest `now`, `setDeadline`, `copyOut`, `check`, `exceed`; `peers`, if it has
  *   sockets; and `later`, which is told who wants to know of the end of a call that has suspended
  *   the guest
- * @returns {{ stats: () => object | undefined, begin: () => void }} `begin`: the guest's time begins
- *   here, and not with its first call
+ * @returns {{ stats: () => object | undefined, begin: () => void }} `begin`: the guest's time
+ *   begins here, and not with its first call
  */
 function observe(wasiImport, { hostCalls, timeoutMs, trace, stats, counts }, guest) {
   const report = reporter(trace);

@@ -99,11 +99,11 @@ function beLenient() {
  *
  * @returns {{ native: object, functions?: object, observers?: object, served?: object[],
  *   isOwnThread: boolean, names: string[], overlays: object[], sockets?: object[], isOurs: boolean,
- *   lent: unknown, suspends: boolean }} what `createInstance` takes; the streams that are functions;
- *   what watches calls; the file systems of the embedder; whether one of these works in this thread
- *   only; the guest's names of all preopens; which of them are overlays, and over what; its sockets;
- *   whether an option does what `node:wasi` has not, other than to observe; what must not be
- *   collected before the WASI, as it would close a descriptor; and whether the guest may be
+ *   lent: unknown, suspends: boolean }} what `createInstance` takes; the streams that are
+ *   functions; what watches calls; the file systems of the embedder; whether one of these works in
+ *   this thread only; the guest's names of all preopens; which of them are overlays, and over what;
+ *   its sockets; whether an option does what `node:wasi` has not, other than to observe; what must
+ *   not be collected before the WASI, as it would close a descriptor; and whether the guest may be
  *   suspended
  */
 function checkedOptions(options) {

@@ -84,8 +84,8 @@ function checkFileSystem(fs, name) {
 
 // --- What is asked -------------------------------------------------------------------------------
 
-// Each function gets the file system and what is asked, calls the embedder, and returns an errno. It
-// reads all of an answer before it writes to the board: what reads it may call anything.
+// Each function gets the file system and what is asked, calls the embedder, and returns an errno.
+// It reads all of an answer before it writes to the board: what reads it may call anything.
 
 /** What an answer has beside the board. */
 let delivered;

@@ -1,7 +1,7 @@
 'use strict';
 
-// Whether a thread had no processor while it was ready to run: on a busy machine, a guest that needs
-// a millisecond may have to wait for it for fifty.
+// Whether a thread had no processor while it was ready to run: on a busy machine, a guest that
+// needs a millisecond may have to wait for it for fifty.
 
 const { readFileSync } = require('node:fs');
 

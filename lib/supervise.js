@@ -12,8 +12,8 @@ const { after, errorOf } = require('./workers.js');
 const LEAST_WAIT = 5;
 
 /**
- * How many milliseconds more a guest has at most whose thread was ready to run and had no processor:
- * that time does not count.
+ * How many milliseconds more a guest has at most whose thread was ready to run and had no
+ * processor: that time does not count.
  */
 const MOST_GRACE = 250;
 

@@ -102,7 +102,9 @@ class Call {
   timer;
   /** What has ended the guest meanwhile. */
   failure;
-  /** Milliseconds, if someone wants to know: when the wait began, how long all of its waits took. */
+  /**
+   * Milliseconds, if someone wants to know: when the wait began, how long all of its waits took.
+   */
   since = 0;
   waited = 0;
   worked = 0;

@@ -11,7 +11,8 @@ const { LineDiscipline } = require('./tty.js');
  * @param {Writable} [input] the guest's standard input, if it is the terminal
  * @param {Readable} [output] what the guest writes to the terminal
  * @param {() => void} interrupt ends the guest
- * @returns {{ stdin?: Writable, stdout?: Readable, resize: (columns: number, rows: number) => void }}
+ * @returns {{ stdin?: Writable, stdout?: Readable, resize: (columns: number, rows: number) => void
+ *   }}
  */
 function attachTerminal(size, input, output, interrupt) {
   const tty = new LineDiscipline(size);

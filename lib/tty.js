@@ -193,7 +193,9 @@ class LineDiscipline {
   #lacking = 0;
   /** Whether a character that found no room is not over yet. */
   #isDropping = false;
-  /** Whether the program wrote since the line was begun: then nobody knows where its cells stand. */
+  /**
+   * Whether the program wrote since the line was begun: then nobody knows where its cells stand.
+   */
   #isMoved = false;
   #hasEnded = false;
 

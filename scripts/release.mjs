@@ -1,9 +1,9 @@
-// `node scripts/release.mjs [--tag vX.Y.Z] [--artifacts FOLDER] [--publish | --dry-run]`: makes the packages of a
-// release in target/npm from addons that were built for all targets, by the conventions of napi-rs:
-// one package for each platform, and this one, without an addon, that has them as optional
-// dependencies. With --publish, publishes them, this one last, so that it is never there without
-// them; with --dry-run, npm does all but that. To publish needs the tag, which has to be that of the
-// version.
+// `node scripts/release.mjs [--tag vX.Y.Z] [--artifacts FOLDER] [--publish | --dry-run]`: makes the
+// packages of a release in target/npm from addons that were built for all targets, by the
+// conventions of napi-rs: one package for each platform, and this one, without an addon, that has
+// them as optional dependencies. With --publish, publishes them, this one last, so that it is never
+// there without them; with --dry-run, npm does all but that. To publish needs the tag, which has to
+// be that of the version.
 import fs from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';

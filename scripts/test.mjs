@@ -120,7 +120,9 @@ function components() {
   return nodeTests(process.execPath, root, [join(COMPONENTS, 'components.test.mjs')]);
 }
 
-/** @returns {string} where the packages are of a folder of tests, at the versions of its lock file */
+/**
+ * @returns {string} where the packages are of a folder of tests, at the versions of its lock file
+ */
 function installInto(folder) {
   const modules = join(root, folder, 'node_modules');
   const stamp = join(modules, '.installed');

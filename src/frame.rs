@@ -10,9 +10,9 @@
 //! ```
 //! JavaScript fills the slots and the instance and calls; Rust fills the outcome. `resume` is
 //! Rust's own: it is still there when JavaScript makes the same call again, which it says by
-//! `continues`. For a suspended call, JavaScript keeps `resume` and puts it back. A call of 0.2 names
-//! one of the instance's memories, and leaves a value or what the guest's `realloc` is to be asked
-//! for.
+//! `continues`. For a suspended call, JavaScript keeps `resume` and puts it back. A call of 0.2
+//! names one of the instance's memories, and leaves a value or what the guest's `realloc` is to be
+//! asked for.
 
 use std::cell::Cell;
 use wasi_rs_core::preview1::SLOTS;

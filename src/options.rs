@@ -351,8 +351,8 @@ fn add_preopens_to(
     Ok(numbers)
 }
 
-/// Opens more preopens for an instance that is there already: all of them, or none. Nobody reads the
-/// files of their trees but the guest.
+/// Opens more preopens for an instance that is there already: all of them, or none. Nobody reads
+/// the files of their trees but the guest.
 pub(super) fn add_preopens(
     preopens: Vec<PreopenOptions>,
     ctx: &Ctx,

@@ -301,8 +301,8 @@ unsafe extern "C" fn tell_ended(
     for token in ended {
         told.environment.waits.end(env, token);
         let mut value = ptr::null_mut();
-        // SAFETY: `env` and `tell` are live for this callback. What `tell` throws stays pending, and
-        // the runtime reports it.
+        // SAFETY: `env` and `tell` are live for this callback. What `tell` throws stays pending,
+        // and the runtime reports it.
         unsafe {
             sys::napi_create_uint32(env, token, &raw mut value);
             sys::napi_call_function(env, this, tell, 1, &raw const value, ptr::null_mut());

@@ -1,6 +1,7 @@
 'use strict';
 
-// `wasi-rs/p2/filesystem`: the interfaces of `wasi:filesystem` as jco's generated imports name them.
+// `wasi-rs/p2/filesystem`: the interfaces of `wasi:filesystem` as jco's generated imports name
+// them.
 
 const {
   addPreopen,

@@ -31,7 +31,10 @@ const getLength = getOwnPropertyDescriptor(getPrototypeOf(Uint8Array.prototype),
 const ViewOfBytes = Uint8Array;
 const ViewOfWords = Uint32Array;
 
-/** What a call leaves: a value, or the arguments of `realloc`, whose alignment is 0 if there are none. */
+/**
+ * What a call leaves: a value, or the arguments of `realloc`, whose alignment is 0 if there are
+ * none.
+ */
 const LEFT = CREATED;
 const ALIGN = CREATED + 2;
 const LEFT_I64 = CREATED >>> 1;
@@ -123,7 +126,8 @@ function refresh(binding) {
   setView(binding, new ViewOfBytes(apply(getBuffer, binding.memory, [])));
 }
 
-// --- The scratch memory: one for all WASIs of a thread, because no call runs within another -------
+// --- The scratch memory: one for all WASIs of a thread, because no call runs within another
+// -------
 
 let scratchBytes = NO_MEMORY;
 let scratchEnd = SCRATCH_FIRST;
@@ -251,8 +255,8 @@ function own(table, rep) {
 }
 
 /**
- * The table with resources of a kind. Which of a function's tables that is depends on the component,
- * so it is told by what stands at a handle.
+ * The table with resources of a kind. Which of a function's tables that is depends on the
+ * component, so it is told by what stands at a handle.
  */
 function tableOf(tables, handle, kind) {
   if (tables.length === 1) return tables[0];

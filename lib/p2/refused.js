@@ -187,7 +187,9 @@ class Fields {
   }
 }
 
-/** A class with values that can be set: of each, the name, the first value, and what is accepted. */
+/**
+ * A class with values that can be set: of each, the name, the first value, and what is accepted.
+ */
 function holding(name, values, base = class {}) {
   const Class = {
     [name]: class extends base {

@@ -4,8 +4,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::time::{Duration, Instant, SystemTime};
 use std::{env, process, thread};
 
-/// The adapter allocates its own state by this, if it is there. Otherwise it takes a page behind the
-/// memory, which C libraries from before 2023 take for their heap.
+/// The adapter allocates its own state by this, if it is there. Otherwise it takes a page behind
+/// the memory, which C libraries from before 2023 take for their heap.
 ///
 /// # Safety
 /// As the canonical ABI has it.

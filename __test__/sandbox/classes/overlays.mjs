@@ -78,7 +78,7 @@ async function* unchanging(context) {
   }
 }
 
-/** What stands in the way of a directory below that another process moves. */
+/** Races with another process that moves the directory below. */
 async function* moving(context) {
   const world = new World(context.folder);
   const moved = (name, run) => [

@@ -340,7 +340,7 @@ impl<B: Backend> Contained<B> {
         mut may_be_link: bool,
         open: impl Fn(&mut G, &B::Dir, Name<'_>) -> Result<Found<B::Dir>>,
     ) -> Result<Found<B::Dir>> {
-        // What must not exist is not looked for behind a link: that is there already.
+        // With `exclusive` a link is not followed: its name exists already.
         let follow = options.follow && !(options.create && options.exclusive);
         let mut walk = self.walk(path.as_bytes(), if options.create { End::New } else { End::Any });
         walk.advance(names)?;

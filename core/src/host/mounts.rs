@@ -63,9 +63,9 @@ pub struct Nested {
 
 /// Joins preopens whose names lie below one another. The others stay what they are.
 ///
-/// Where a mount point lies is found out here, as a `mount` on Linux does: symbolic links on the way
-/// are followed. A mount point that is not there, or that a link hides which leads nowhere, lies
-/// where its name says. The names of relative and of absolute preopens are two trees.
+/// Where a mount point lies is found out here, as a `mount` on Linux does: symbolic links on the
+/// way are followed. A mount point that is not there, or that a link hides which leads nowhere,
+/// lies where its name says. The names of relative and of absolute preopens are two trees.
 ///
 /// `stand_in` makes an empty tree for a directory on the way that is not there.
 #[must_use]
@@ -222,7 +222,7 @@ struct Space {
     nodes: Vec<Node>,
 }
 
-/// What a name stands for.
+/// The meaning of a name in a directory that leads to mounts.
 enum Spot<'a> {
     /// What the directory has under it.
     Plain,
@@ -399,8 +399,8 @@ impl Space {
         Ok(Spot::Mount { index, mount, node })
     }
 
-    /// What a name stands for. Of a name that is on the way to a mount point, the directory is
-    /// asked what it has.
+    /// The meaning of a name in a directory that leads to mounts. Of a name that is on the way to a
+    /// mount point, the directory is asked what it has.
     fn spot(&self, dir: &Place, name: Name<'_>) -> Result<Spot<'_>> {
         let Some((index, node)) = self.child(dir, name.as_bytes()) else { return Ok(Spot::Plain) };
         if let Some(mount) = node.mount {
@@ -792,7 +792,7 @@ impl Names for Mounts {
         }
     }
 
-    // What is mounted, and what leads there, is in the way of who would take it away.
+    // Mount points and the directories on their way cannot be removed or renamed.
 
     fn remove_directory(&mut self, dir: &Place, name: Name<'_>) -> Result<()> {
         match self.0.spot(dir, name)? {
@@ -876,7 +876,7 @@ impl Names for Mounts {
         let changes = options.create || options.write || options.truncate;
         space.below(base.dir, path, |place, path| {
             if changes && space.mount_of(place)?.read_only {
-                // What stands there decides the error: for the walk to find out.
+                // The walk finds out which error it is, by the kind of file that stands there.
                 return Err(Errno::Notcapable);
             }
             space.opened(place, place.directory.open(path, options)?, None)

@@ -38,7 +38,7 @@ pub enum Watching {
     Unknown,
 }
 
-/// What a call waits for that would have to wait.
+/// The reasons for which a call would have to wait.
 #[derive(Default)]
 pub struct Waiting {
     watched: Vec<(Watched, bool, bool)>,

@@ -190,7 +190,8 @@ pub(super) fn descriptor_type(filetype: Filetype) -> u8 {
         Filetype::BlockDevice => 1,
         Filetype::CharacterDevice => 2,
         Filetype::Directory => 3,
-        // A name in a directory of this type is a named pipe, or else a socket, which nothing opens.
+        // A name in a directory of this type is a named pipe, or else a socket, which nothing
+        // opens.
         Filetype::SocketStream => 4,
         Filetype::SymbolicLink => 5,
         Filetype::RegularFile => 6,

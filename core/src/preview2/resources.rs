@@ -266,8 +266,8 @@ impl State {
         *self.cwd.borrow_mut() = cwd.map(String::into_boxed_str);
     }
 
-    /// Gives the guest these of the table's directories from now on. What it has of the others stays
-    /// open.
+    /// Gives the guest these of the table's directories from now on. What it has of the others
+    /// stays open.
     pub fn set_preopens(&self, numbers: Vec<Fd>) {
         *self.preopens.borrow_mut() = Some(numbers);
     }

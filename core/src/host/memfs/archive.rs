@@ -71,7 +71,7 @@ impl From<Errno> for ArchiveError {
     }
 }
 
-/// What comes from below the reader of archives: the file, or the decompressor.
+/// The source of an archive's bytes: the file, or the decompressor.
 impl From<io::Error> for ArchiveError {
     fn from(error: io::Error) -> Self {
         if let Some(&Exceeded(errno, reason)) =
@@ -96,7 +96,7 @@ impl Display for Exceeded {
 
 impl std::error::Error for Exceeded {}
 
-/// What may still be read.
+/// How many bytes may still be read.
 struct Limits {
     /// Until the next entry, or the end of this one's data.
     here: Cell<u64>,
@@ -460,7 +460,7 @@ fn at(time: Timestamp) -> SetTimes {
     SetTimes { atim: SetTime::At(time), mtim: SetTime::At(time) }
 }
 
-/// What is read of an entry's headers.
+/// The headers of an entry, as far as they are used.
 struct Attributes {
     /// Nanoseconds since 1970. What lies before is 1970.
     modified: Timestamp,
@@ -778,7 +778,7 @@ mod tests {
         assert_eq!(files(&tree), ["abc"]);
         let sparse = extended(b'x', b"22 GNU.sparse.major=1\n");
         assert_eq!(refused(&[sparse, file("f", b"x")]), Errno::Inval);
-        // What is left out may not be endless either.
+        // Entries that are left out may not be endless either.
         let mut device = header(EntryType::Char, 64 << 20);
         device.set_cksum();
         let blocks = [device.as_bytes().to_vec(), vec![0; 64 << 20]].concat();

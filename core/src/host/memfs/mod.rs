@@ -368,9 +368,10 @@ impl Tree {
         Ok(())
     }
 
-    /// What differs from what was there at [`Self::mark`], or from nothing, sorted by path; what was
-    /// removed comes before what has its path now. Each path stands behind `prefix`. `room` says how
-    /// many bytes the paths may take, each with 32 more, and afterwards what is left of it.
+    /// What differs from what was there at [`Self::mark`], or from nothing, sorted by path; what
+    /// was removed comes before what has its path now. Each path stands behind `prefix`. `room`
+    /// says how many bytes the paths may take, each with 32 more, and afterwards what is left of
+    /// it.
     ///
     /// A file is modified if it was written, cut, replaced by another or given times; a directory
     /// never is.

@@ -1748,7 +1748,7 @@ mod beside_the_host {
         let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let mut pair = Pair::new(Setup { root: seed.is_multiple_of(2), kind });
         if kind == Kind::Over {
-            // What lies below has been made in the same way.
+            // The entries below were made in the same way.
             pair.below(|pair| {
                 for _ in 0..400 {
                     random_step(pair, &mut dice);

@@ -37,7 +37,7 @@ pub enum Flags {
     Create,
 }
 
-/// What is asked.
+/// A request to the embedder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Op {
     /// The attributes of `path`, of which no link is followed.
@@ -76,7 +76,7 @@ pub enum Op {
     SetTimes,
 }
 
-/// What the embedder is asked to do.
+/// The operation that the embedder is asked for.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// What.
@@ -95,7 +95,7 @@ pub struct Request {
     pub path: String,
     /// A second path, or the text of a link.
     pub other: String,
-    /// What is to be written.
+    /// Bytes to be written.
     pub bytes: Vec<u8>,
     /// The address in the guest's memory that all of what is read goes to, if it is one: who
     /// answers may put it there and say how much that was.
@@ -142,7 +142,7 @@ pub struct Listed {
     pub filetype: Filetype,
 }
 
-/// What the embedder says.
+/// The embedder's answer.
 #[derive(Debug)]
 pub enum Answer {
     /// It failed.
@@ -153,7 +153,7 @@ pub enum Answer {
     Number(u64),
     /// Attributes.
     Stat(Filestat),
-    /// What was read.
+    /// Bytes that were read.
     Bytes(Vec<u8>),
     /// The text of a link.
     Text(String),
@@ -227,8 +227,8 @@ impl Exchange {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads the answer to a request. `fill` adds to a request what it does not need to be told from
-    /// others. `read` must ask nothing.
+    /// Reads the answer to a request. `fill` adds to a request what it does not need to be told
+    /// from others. `read` must ask nothing.
     fn ask<T>(
         &self,
         mut request: Request,

@@ -1,4 +1,4 @@
-//! What came out: how an overlay differs from what lies below it.
+//! The changes of an overlay: how it differs from the directory below it.
 //!
 //! Paths are compared, not files: what was renamed is gone at the one and new at the other.
 
@@ -30,7 +30,7 @@ pub(super) struct Step {
     pub(super) new: Option<New>,
 }
 
-/// What is at a path now.
+/// The file at a path now.
 #[derive(Clone)]
 pub(super) enum New {
     /// A directory.

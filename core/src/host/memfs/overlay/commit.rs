@@ -1,6 +1,6 @@
 //! Writing what was changed above to the directory below.
 //!
-//! What is new is staged first: whole, beside the place where it is to be, under a name that
+//! New content is staged first: whole, beside the place where it is to be, under a name that
 //! nothing has. Whatever may be lacking, room or a right, is lacking then, and all that was staged
 //! is taken away again. Then each is renamed to its place, and what is gone is removed.
 
@@ -29,11 +29,11 @@ const MODE: u32 = 0o777;
 /// Why changes were not written, or not all of them.
 #[derive(Debug)]
 pub struct CommitError {
-    /// What stood in the way.
+    /// The errno of the step that failed.
     pub errno: Errno,
     /// Where.
     pub path: String,
-    /// What was done before. Mostly nothing: what can be known before is.
+    /// The changes that were written before. Mostly none, because the plan is checked first.
     pub done: Vec<Change>,
 }
 
@@ -54,7 +54,7 @@ struct InPlace {
     file: Box<dyn File>,
 }
 
-/// What is to be done, by the numbers of steps.
+/// The steps of a commit, by their numbers.
 #[derive(Default)]
 struct Plan {
     staged: Vec<Staged>,
@@ -85,8 +85,8 @@ impl Overlay {
     /// # Errors
     /// With what was done so far, which is nothing unless the host's directory changes meanwhile or
     /// the host fails.
-    /// - `busy`: a file or directory is to be removed or replaced that was renamed, and the new name
-    ///   does not lie within.
+    /// - `busy`: a file or directory is to be removed or replaced that was renamed, and the new
+    ///   name does not lie within.
     pub fn commit(
         &self,
         within: &str,
@@ -176,7 +176,7 @@ impl<'a> Commit<'a> {
         let mut tried = BTreeSet::new();
         for (at, step) in self.chosen() {
             let failed = |errno| (errno, at);
-            // What lies in a new directory is staged with that.
+            // Entries of a new directory are staged with the directory.
             let Some(dir) = &step.dir else { continue };
             if step.changed == Changed::Removed {
                 if tried.insert(Arc::as_ptr(dir)) {
@@ -202,8 +202,8 @@ impl<'a> Commit<'a> {
         Ok(())
     }
 
-    /// Refuses to remove or replace what is read from another path that is not written now: something was
-    /// renamed, and only its old name is chosen.
+    /// Refuses to remove or replace what is read from another path that is not written now:
+    /// something was renamed, and only its old name is chosen.
     fn check_sources(&self) -> std::result::Result<(), Failed> {
         type Place = (*const LowerDir, Box<[u8]>);
 
@@ -404,7 +404,7 @@ impl<'a> Commit<'a> {
                 let Inode::File(body) = self.state.names.inode(*id)? else {
                     return Err(Errno::Io);
                 };
-                // What was only given times has its bytes there.
+                // A file that only got new times has its bytes below.
                 if !body.is_below() {
                     file.set_size(0)?;
                     fill(&**file, body)?;
@@ -465,7 +465,7 @@ fn write_body(dir: &Handle, path: &[u8], body: &Body, replaces: Option<&Step>) -
     if let Some((lower, name, known)) = &from {
         let was = Filestat { dev: known.0, ino: known.1, ..stat };
         if !body.is_changed() {
-            // What it was before has the same bytes, and another name is all that is needed. A copy
+            // The file that it was before has the same bytes, so another name is enough. A copy
             // that is above needs nothing of what may have gone.
             match put_lower(dir, path, (lower, name), &was, |_| Ok(())) {
                 Err(Errno::Stale | Errno::Noent) if !body.is_below() => {}

@@ -171,7 +171,7 @@ impl OverlayDirectory {
         let handle = match (merged, &self.dir) {
             (Some(merged), _) => merged.lower.handle()?,
             (None, Dir::Below(lower)) if node.is_none() => lower.handle()?,
-            // What was made above has nothing below.
+            // A directory that was made above has nothing below.
             _ => return Ok(true),
         };
         let (mut wants_more, mut failed) = (true, None);

@@ -10,7 +10,7 @@
 //! descriptor that was opened before the file was copied up reads the copy. Its serial number is
 //! the one below, with the overlay's device. Of what lies below, a read changes no time.
 //!
-//! What the host changes below meanwhile shows where the guest has changed nothing. It harms nobody
+//! Changes that the host makes below show where the guest has changed nothing. It harms nobody
 //! else.
 
 mod below;

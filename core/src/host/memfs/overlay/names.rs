@@ -1,4 +1,4 @@
-//! What there is to do with one name in a directory of an overlay.
+//! Operations on one name in a directory of an overlay.
 //!
 //! The names above stand in the table that trees in memory have. What lies below gets a place in
 //! it when it is to be changed ("raised"), and then the table does the rest.
@@ -201,7 +201,7 @@ impl State {
         if !body.is_below() {
             return Ok(file(body, options));
         }
-        // What is open already serves all.
+        // One open file serves all who ask.
         let open = body.with_origin(|origin| origin.share(open)).ok_or(Errno::Io)?;
         Ok(OverlayFile::found(inner, &body, open, options))
     }
@@ -492,7 +492,7 @@ impl State {
         if options.write || options.truncate || options.create {
             return self.open_to_write(inner, dir, (lower, name), options);
         }
-        // To ask first what it is takes longer than to open it.
+        // Opening it takes less time than asking for its type first.
         match open_regular(&lower, name) {
             Ok((open, stat)) => {
                 if let Met::Alias(id) = self.met_below(Arc::clone(&lower), stat) {
@@ -649,7 +649,7 @@ impl State {
                 return Err(Errno::Isdir);
             }
             Met::Below(_, stat) if stat.nlink < 2 || !has_place(stat) => {
-                // What is removed needs no place: its name counts no more.
+                // A removed name needs no place, because it counts no more.
                 let parent = self.raise_directory(dir)?;
                 self.volume.reserve(name_charge(name))?;
                 self.cover(parent, name)?;
