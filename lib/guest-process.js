@@ -14,6 +14,7 @@ const { Buffer } = require('node:buffer');
 const { spawn } = require('node:child_process');
 const { addonPath } = require('../binding.js');
 const { limitReached } = require('./ends.js');
+const { nothingLeft } = require('./left.js');
 const { nodeError, wrongValue } = require('./errors.js');
 const { now } = require('./guest.js');
 const { encoded, Inbox } = require('./messages.js');
@@ -407,15 +408,9 @@ class ProcessRun {
   }
 
   left() {
-    const none = new Uint8Array(0);
-    const isCut = { stdout: false, stderr: false };
     return (
       this.#left ?? {
-        stdout: none,
-        stderr: none,
-        truncated: isCut,
-        files: new Map(),
-        changes: [],
+        ...nothingLeft(),
         memoryBytes: this.facts.memoryBytes,
         endedAt: this.#endedAt ?? now(),
         stats: this.#hasStats ? {} : undefined,

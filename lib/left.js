@@ -12,6 +12,17 @@ const MOST_BYTES = 512 * 1024 * 1024;
 const MOST_PATHS = 100_000;
 const EMPTY = new Uint8Array(0);
 
+/** Of a guest that has left nothing. */
+function nothingLeft() {
+  return {
+    stdout: EMPTY,
+    stderr: EMPTY,
+    truncated: { stdout: false, stderr: false },
+    files: new Map(),
+    changes: [],
+  };
+}
+
 /**
  * @param {object | null} handle of an instance that has the guest's streams and trees; `null` if
  *   there has been no guest
@@ -20,15 +31,7 @@ const EMPTY = new Uint8Array(0);
  *   Uint8Array>, changes: object[] }}
  */
 function leftBy(handle, names) {
-  if (handle === null) {
-    return {
-      stdout: EMPTY,
-      stderr: EMPTY,
-      truncated: { stdout: false, stderr: false },
-      files: new Map(),
-      changes: [],
-    };
-  }
+  if (handle === null) return nothingLeft();
   const id = instanceId(handle);
   const output = (stream) => inThisRealm(collectedOutput(id, stream)) ?? EMPTY;
   const isCut = (stream) => outputTruncated(id, stream) === true;
@@ -65,13 +68,10 @@ function changesOf(id, names) {
  */
 function leftIn(place, names) {
   const cut = runTruncated(place);
-  const left = {
-    stdout: inThisRealm(runOutput(place, 1)) ?? EMPTY,
-    stderr: inThisRealm(runOutput(place, 2)) ?? EMPTY,
-    truncated: { stdout: (cut & 1) !== 0, stderr: (cut & 2) !== 0 },
-    files: new Map(),
-    changes: [],
-  };
+  const left = nothingLeft();
+  left.stdout = inThisRealm(runOutput(place, 1)) ?? left.stdout;
+  left.stderr = inThisRealm(runOutput(place, 2)) ?? left.stderr;
+  left.truncated = { stdout: (cut & 1) !== 0, stderr: (cut & 2) !== 0 };
   if (names.length === 0) return left;
   const handle = claimRun(place);
   if (handle === null) return left;
@@ -113,4 +113,4 @@ function filesOf(id, names) {
   return { files, isCut };
 }
 
-module.exports = { leftBy, leftIn };
+module.exports = { leftBy, leftIn, nothingLeft };

@@ -6,6 +6,7 @@
 const { limitReached } = require('./ends.js');
 const { nodeError } = require('./errors.js');
 const { now } = require('./guest.js');
+const { nothingLeft } = require('./left.js');
 const { after, errorOf } = require('./workers.js');
 
 /** How many milliseconds pass at most before it is asked again whether a guest has started. */
@@ -158,16 +159,11 @@ function facts(run) {
 
 /** A guest that asked for more than it may have, so that it was never started. */
 function neverStarted(reason, error) {
-  const none = new Uint8Array(0);
   return {
     reason,
     exitCode: null,
     error,
-    stdout: none,
-    stderr: none,
-    truncated: { stdout: false, stderr: false },
-    files: new Map(),
-    changes: [],
+    ...nothingLeft(),
     memoryBytes: 0,
     startedAt: undefined,
     endedAt: now(),
