@@ -123,6 +123,7 @@ test(
       ],
       [HELLO, { preopens: { '/': '/no/such/folder' } }, { code: 'UVWASI_ENOENT' }],
       [HELLO, { stdout: 987_654 }, { code: 'UVWASI_EBADF' }],
+      [HELLO, { sockets: [{ fd: 3 }] }, { code: 'ERR_INVALID_ARG_VALUE', message: /isolation/ }],
       [HELLO, { isolation: 'prison' }, { code: 'ERR_INVALID_ARG_VALUE' }],
       [HELLO, { stdout: () => {} }, { code: 'ERR_INVALID_ARG_TYPE' }],
     ];

@@ -148,6 +148,11 @@ function checkedRun(kind, options, isolation) {
     const name = `options.preopens['${served.name}'].fs`;
     throw wrongType(name, 'no file system here: the guest runs in another thread', served.fs);
   }
+  // A descriptor's number means something else in another process.
+  const given = own.isolation === 'process' && sockets?.find(({ fd }) => fd !== undefined);
+  if (given) {
+    throw wrongValue('options.sockets', "must not have 'fd' with isolation 'process'", sockets);
+  }
   compact(native);
   const job = {
     native,
