@@ -5,17 +5,16 @@
 
 const { encoded, isBytes, bytesOf } = require('./bytes.js');
 const { nodeError, outOfRange, wrongType, wrongValue } = require('./errors.js');
+const { checkedOptions, validateObject } = require('./options.js');
 const {
-  checkedOptions,
   checkedTimeout,
   checkKeys,
   LIMITS,
   MODULE_LIMITS,
   NODES,
   OURS,
-  validateObject,
   validateOwnObject,
-} = require('./options.js');
+} = require('./own-options.js');
 const { moduleLimits } = require('./program.js');
 
 const DEFAULT_START_TIMEOUT = 10_000;
