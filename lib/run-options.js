@@ -114,9 +114,8 @@ function checkedRun(kind, options, isolation) {
     env = { COLUMNS: String(columns), LINES: String(rows), ...env };
   }
   const byDefault = STREAMS[kind];
-  const stdin = streamOf(kind, 'stdin', all.stdin ?? byDefault.stdin);
-  const stdout = all.stdout ?? byDefault.stdout;
-  const stderr = all.stderr ?? byDefault.stderr;
+  const { stdout = byDefault.stdout, stderr = byDefault.stderr } = all;
+  const stdin = streamOf(kind, 'stdin', all.stdin === undefined ? byDefault.stdin : all.stdin);
   // Its pipe is made when all else is right.
   const isPiped = (value) => kind === 'spawn' && value === 'pipe';
   const pipes = { stdin: isPiped(stdin), stdout: isPiped(stdout), stderr: isPiped(stderr) };
