@@ -6,7 +6,7 @@ const { inspect } = require('node:util');
 const { nodeError, outOfRange, shortened, wrongType } = require('./errors.js');
 
 const { apply } = Reflect;
-const { entries, values } = Object;
+const { entries } = Object;
 const { isArray } = Array;
 const { isInteger } = Number;
 const { indexOf, slice } = String.prototype;
@@ -100,15 +100,18 @@ function checkedOptions(options) {
   }
   const native = { args, env, ...streams, preopens, extended: undefined };
   // What few ask for, apart: each property that the native side looks for takes its time.
-  const extended = {
-    limits,
-    clock: ours(options, 'clock', used),
-    random: ours(options, 'random', used),
-    sockets: ours(options, 'sockets', used),
-    sortedReaddir: ours(options, 'sortedReaddir', used),
-  };
-  if (values(extended).some((value) => value !== undefined)) {
-    native.extended = own().extendedOptions(extended);
+  const clock = ours(options, 'clock', used);
+  const random = ours(options, 'random', used);
+  const asked = ours(options, 'sockets', used);
+  const sorted = ours(options, 'sortedReaddir', used);
+  if (
+    limits !== undefined ||
+    clock !== undefined ||
+    random !== undefined ||
+    asked !== undefined ||
+    sorted !== undefined
+  ) {
+    native.extended = own().extendedOptions({ limits, clock, random, sockets: asked, sorted });
   }
   const sockets = native.extended?.sockets;
   if (sockets !== undefined && preopens.length === 0) {

@@ -101,7 +101,7 @@ function isPlain(value) {
 }
 
 /** What the native side takes of these options. */
-function extendedOptions({ limits, clock, random, sockets, sortedReaddir }) {
+function extendedOptions({ limits, clock, random, sockets, sorted }) {
   const native = { __proto__: null };
   if (limits !== undefined) {
     const { openFiles, writtenBytes, readdirEntries } = limits;
@@ -110,9 +110,9 @@ function extendedOptions({ limits, clock, random, sockets, sortedReaddir }) {
   if (clock !== undefined) addClocks(native, clock);
   if (random !== undefined) native.randomSeed = seedOf(random);
   if (sockets !== undefined) native.sockets = require('./sockets.js').socketList(sockets);
-  if (sortedReaddir !== undefined) {
-    validateBoolean(sortedReaddir, 'options.sortedReaddir');
-    native.sortedReaddir = sortedReaddir;
+  if (sorted !== undefined) {
+    validateBoolean(sorted, 'options.sortedReaddir');
+    native.sortedReaddir = sorted;
   }
   return native;
 }
