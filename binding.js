@@ -6,8 +6,6 @@
 // Nothing else can take the addon's place: no environment variable is read, and there is no
 // fallback to WebAssembly, which would contain nothing.
 
-const { addonNotLoaded } = require('./lib/errors.js');
-
 /**
  * By platform: the addon of a build, and that of the platform's package with its description. Each
  * `require` stands in a `try`, by which bundlers know that it may find nothing.
@@ -169,6 +167,7 @@ function load() {
   } catch (error) {
     errors.push(error);
   }
+  const { addonNotLoaded } = require('./lib/not-loaded.js');
   throw addonNotLoaded(platform, Object.keys(PLATFORMS), errors);
 }
 

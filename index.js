@@ -42,7 +42,6 @@ const { createImports, createSnapshot0Imports } = require('./lib/imports.js');
 const {
   TRACED_BY_ENVIRONMENT,
   bindingNameOf,
-  checkKeys,
   checkedOptions,
   validateBoolean,
   validateFunction,
@@ -314,7 +313,7 @@ class WASI {
 
   listFiles(options = {}) {
     validateObject(options, 'options');
-    checkKeys(options, 'options', ['withTypes']);
+    require('./lib/own-options.js').checkKeys(options, 'options', ['withTypes']);
     const { withTypes = false } = options;
     validateBoolean(withTypes, 'options.withTypes');
     return trees().listFiles(instanceId(this[kHandle]), this[kPreopens], withTypes);

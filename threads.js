@@ -17,7 +17,8 @@
 // what the thread does. So each thread asks for one Worker at a time, and knows when there can be
 // none.
 
-const { checkKeys, validateObject } = require('./lib/options.js');
+const { validateObject } = require('./lib/options.js');
+const { checkKeys } = require('./lib/own-options.js');
 
 const DEFAULT_MAX_THREADS = 64;
 

@@ -119,6 +119,13 @@ test('a key that an object of ours does not have is an error with a guess', asyn
   }
 });
 
+test('null is of the wrong type for each option of ours, alone', () => {
+  const names = ['limits', 'clock', 'random', 'sockets', 'sortedReaddir', 'timeoutMs', 'trace'];
+  for (const name of [...names, 'stats', 'suspend']) {
+    assert.throws(make({ [name]: null }), { code: 'ERR_INVALID_ARG_TYPE' }, name);
+  }
+});
+
 test('near misses among the options are errors where one of ours is used, and only there', () => {
   for (const [options, guess] of [
     [{ preopen: {} }, 'preopens'],

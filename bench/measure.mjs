@@ -35,7 +35,7 @@ const READING = 0x0820_00a6n;
 
 /**
  * @typedef {object} Job
- * @property {'wasi-rs' | 'node:wasi'} implementation
+ * @property {'wasi-rs' | 'node:wasi' | 'floor'} implementation
  * @property {string} root the package
  * @property {string} folder the prepared folder
  * @property {string} wasm the guest
@@ -93,7 +93,9 @@ function best(time, limit = Infinity) {
 }
 
 function load() {
-  return job.implementation === 'wasi-rs' ? require(job.root) : require('node:wasi');
+  if (job.implementation === 'node:wasi') return require('node:wasi');
+  if (job.implementation === 'wasi-rs') return require(job.root);
+  return require(join(job.root, job.fixture === 'require' ? 'floor-require.cjs' : 'floor.cjs'));
 }
 
 function guestOptions() {

@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { prepareFolder } from './folder.mjs';
 import { Guest } from './guest.mjs';
-import { IMPLEMENTATIONS, measure, measureNative, nodeFlags } from './processes.mjs';
+import { FLOOR, IMPLEMENTATIONS, measure, measureNative, nodeFlags } from './processes.mjs';
 
 /** A row that takes longer (ns) has its turn in the first round only. */
 const ONCE_ABOVE = 1e9;
@@ -62,8 +62,9 @@ async function measureIn(folder, rows, { node, major, native, rounds, growing = 
       const found = measureNative(native, folder, TIMES.budget, names);
       for (const row of rows) if (found.has(row.name)) keep(row, 'bare', found.get(row.name));
     }
-    for (const implementation of IMPLEMENTATIONS) {
+    for (const implementation of [...IMPLEMENTATIONS, FLOOR]) {
       for (const fixture of fixtures) {
+        if (implementation === FLOOR && !/^(cold|require)/.test(fixture)) continue;
         const turn = rows.filter((row) => {
           const { [implementation]: ns, errors } = figures.get(row);
           return row.fixture === fixture && !errors[implementation] && !(ns > ONCE_ABOVE);
@@ -78,7 +79,7 @@ async function measureIn(folder, rows, { node, major, native, rounds, growing = 
           for (const row of turn) {
             const { ns, error } = found.get(row.name);
             if (error) figures.get(row).errors[implementation] = error;
-            else keep(row, implementation, ns);
+            else keep(row, implementation === FLOOR ? 'bare' : implementation, ns);
           }
         }
       }

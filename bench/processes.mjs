@@ -2,6 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { copyFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -14,6 +15,12 @@ const PATIENCE = 120_000;
 
 /** The two that are compared. */
 export const IMPLEMENTATIONS = ['wasi-rs', 'node:wasi'];
+
+/**
+ * The least that any addon takes where V8 has not compiled anything yet: closures that call a
+ * native function, which does nothing; and the addon loaded by a file that does nothing else.
+ */
+export const FLOOR = 'floor';
 
 /** @returns {string} what this machine is, in a line */
 export function machine() {
@@ -145,6 +152,24 @@ export function requireAddon() {
   if (addonName() === undefined) fail('the addon is not built: run `npm run setup`');
 }
 
+function writeFloor(folder, addon) {
+  const load = `require(${JSON.stringify(`./${addon}`)})`;
+  writeFileSync(join(folder, 'floor-require.cjs'), `module.exports = ${load};\n`);
+  const names = Object.keys(createRequire(import.meta.url)(join(folder, addon)).calls);
+  const closures = names.map((name) => `${name}(a, b, c, d) { ${name}(); return 0; },`);
+  const text = `'use strict';
+const { ${names.join(', ')} } = ${load}.calls;
+class WASI {
+  wasiImport = {
+    ${closures.join('\n    ')}
+  };
+  initialize() {}
+}
+module.exports = { WASI };
+`;
+  writeFileSync(join(folder, 'floor.cjs'), text);
+}
+
 let published;
 
 /** @returns {Promise<string>} the folder of the package as it is published, with the addon in it */
@@ -154,6 +179,7 @@ export function publishedPackage() {
     const name = addonName();
     await makePackage(folder);
     copyFileSync(join(root, name), join(folder, name));
+    writeFloor(folder, name);
     return folder;
   })();
   return published;

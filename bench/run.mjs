@@ -19,8 +19,9 @@ const HELP = `usage: npm run bench -- [options]
   --plot FILE       draw the ratios as SVG
   --check           compare with the committed ratios and print what got worse
   --update          make the ratios of this run the committed ones
-  --start, --instances, --threads
-                    instead of the table: whole processes, instances, two threads (whole.mjs)`;
+  --start, --instances, --threads, --programs
+                    instead of the table: whole processes, instances, two threads, published
+                    programs (whole.mjs)`;
 
 /** A ratio this many times the committed one got worse: less is noise. */
 const NOISE = 1.15;
@@ -32,7 +33,7 @@ if (options.help) {
   console.log(HELP);
   process.exit();
 }
-const whole = ['start', 'instances', 'threads'].filter((name) => options[name]);
+const whole = ['start', 'instances', 'threads', 'programs'].filter((name) => options[name]);
 if (whole.length > 0) {
   const script = fileURLToPath(new URL('whole.mjs', import.meta.url));
   process.exit(run(process.execPath, [script, ...whole, '--node', options.node]) ? 0 : 1);
@@ -97,6 +98,7 @@ function readOptions() {
         start: { type: 'boolean' },
         instances: { type: 'boolean' },
         threads: { type: 'boolean' },
+        programs: { type: 'boolean' },
         help: { type: 'boolean' },
       },
     }).values;

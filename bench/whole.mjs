@@ -1,4 +1,4 @@
-// `node bench/whole.mjs [start] [instances] [threads] [--node PATH] [--rounds N]`: what calls in a
+// `node bench/whole.mjs [SERIES...] [--node PATH] [--rounds N] [--filter REGEXP]`: what calls in a
 // warm process do not show. Each figure is the median of rounds, in each of which every
 // implementation has its turn in a process of its own.
 //
@@ -6,20 +6,23 @@
 //   instances  `new WASI()`, instantiate, `start()` and `close()` of hello world, again and again;
 //              bare is an instance whose import does nothing
 //   threads    two threads of one guest that read and write a descriptor each, against one thread
+//   programs   published programs, without their compilation; wasmtime (PyPI) compiles ahead
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { fail, say } from '../scripts/process.mjs';
+import { fail, python, say } from '../scripts/process.mjs';
 import { prepareFolder } from './folder.mjs';
 import { assemble } from './measurement.mjs';
 import { machine, nodeFlags, publishedPackage, requireAddon, versionOf } from './processes.mjs';
+import { publishedPrograms, WASMTIME } from './published.mjs';
 import { rows } from './rows.mjs';
 
 const CHILD = fileURLToPath(new URL('whole-child.cjs', import.meta.url));
-const HELP = 'usage: node bench/whole.mjs [start] [instances] [threads] [--node PATH] [--rounds N]';
+const HELP =
+  'usage: node bench/whole.mjs [start] [instances] [threads] [programs] [--node PATH] [--rounds N] [--filter REGEXP]';
 
 const HELLO = `(module
   (import "wasi_snapshot_preview1" "fd_write"
@@ -71,7 +74,7 @@ const threaded = (count) => `(module
         (i32.atomic.load (i32.const 0)) (i64.const 10000000)))
       (br_if $again (i32.lt_u (i32.atomic.load (i32.const 0)) (i32.const ${count}))))))`;
 
-const series = { start, instances, threads };
+const series = { start, instances, threads, programs };
 const { values, positionals } = options();
 const wanted = positionals.length > 0 ? positionals : Object.keys(series);
 requireAddon();
@@ -89,6 +92,7 @@ function options() {
       options: {
         node: { type: 'string', default: process.execPath },
         rounds: { type: 'string', default: '9' },
+        filter: { type: 'string', default: '' },
       },
     });
     const unknown = parsed.positionals.find((name) => series[name] === undefined);
@@ -131,6 +135,38 @@ async function threads() {
   // Of twice the work in the same time each has done as much as one alone.
   const ratio = (2 * median(times['1'])) / median(times['2']);
   console.log(`two threads do ${ratio.toFixed(2)} times the work of one`);
+}
+
+async function programs() {
+  const published = await publishedPrograms();
+  const filter = new RegExp(values.filter);
+  const wasmtime = join(python('wasmtime', [WASMTIME]), 'python');
+  for (const { name, wasm, args } of published.programs.filter((one) => filter.test(one.name))) {
+    const kinds = ['wasi-rs', 'node:wasi', 'wasmtime'];
+    let printed;
+    const times = turns(kinds, (kind) => {
+      const work = join(published.files, 'work');
+      rmSync(work, { recursive: true, force: true });
+      mkdirSync(work);
+      const output = join(folder, 'output');
+      const preopens = { '/': published.files };
+      const time =
+        kind === 'wasmtime'
+          ? underWasmtime(wasmtime, [wasm, output, JSON.stringify(preopens), JSON.stringify(args)])
+          : child('program', kind, wasm, JSON.stringify({ output, preopens, args }));
+      const text = readFileSync(output, 'utf8');
+      printed ??= text;
+      if (time !== undefined && text !== printed) fail(`${name}: ${kind} printed something else`);
+      return time;
+    });
+    print(name, 'ms', times, kinds);
+  }
+}
+
+function underWasmtime(python, args) {
+  const script = fileURLToPath(new URL('wasmtime-run.py', import.meta.url));
+  const { status, stdout } = spawnSync(python, [script, ...args], { encoding: 'utf8' });
+  return status === 0 ? Number(stdout) : undefined;
 }
 
 async function module(name, text, features = {}) {

@@ -3,7 +3,7 @@
 // The option of a preopen that makes it an overlay.
 
 const { wrongType } = require('./errors.js');
-const { DEFAULT_TREE_BYTES, checkKeys, checkedCount } = require('./options.js');
+const { DEFAULT_TREE_BYTES, checkKeys, checkedCount } = require('./own-options.js');
 
 /**
  * @param {unknown} overlay the option

@@ -5,7 +5,7 @@
 const { availableParallelism, cpus } = require('node:os');
 const { nodeError, outOfRange, wrongType, wrongValue } = require('./errors.js');
 const { now } = require('./guest.js');
-const { validateOwnObject } = require('./options.js');
+const { validateOwnObject } = require('./own-options.js');
 const { jobOf, programFor, readyParts, resultOf, unlessEnded } = require('./run.js');
 const { checkedIsolation, checkedRun } = require('./run-options.js');
 const { enterGate, leaveWhenStarted } = require('./start-gate.js');

@@ -5,14 +5,8 @@
 
 const { isBytes } = require('./bytes.js');
 const { wrongType, wrongValue } = require('./errors.js');
-const {
-  DEFAULT_TREE_BYTES,
-  attached,
-  checkedCount,
-  isUrl,
-  pathOf,
-  validateBoolean,
-} = require('./options.js');
+const { validateBoolean } = require('./options.js');
+const { DEFAULT_TREE_BYTES, attached, checkedCount, isUrl, pathOf } = require('./own-options.js');
 const { overlayBytes } = require('./overlay.js');
 
 /**

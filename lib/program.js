@@ -6,7 +6,7 @@ const { basename } = require('node:path');
 const { bytesOf, isBytes } = require('./bytes.js');
 const { nodeError, wrongType, wrongValue } = require('./errors.js');
 const { beginning, classify, HINTS, oneLine, OTHERS, printable } = require('./look.js');
-const { checkedCount, MODULE_LIMITS, validateOwnObject } = require('./options.js');
+const { checkedCount, MODULE_LIMITS, validateOwnObject } = require('./own-options.js');
 const { hasStart, kindOf, limited, memoryDescriptor, readModule } = require('./wasm-module.js');
 
 const { apply } = Reflect;

@@ -5,17 +5,16 @@
 
 const { encoded, isBytes, bytesOf } = require('./bytes.js');
 const { nodeError, outOfRange, wrongType, wrongValue } = require('./errors.js');
+const { checkedOptions, validateObject } = require('./options.js');
 const {
-  checkedOptions,
   checkedTimeout,
   checkKeys,
   LIMITS,
   MODULE_LIMITS,
   NODES,
   OURS,
-  validateObject,
   validateOwnObject,
-} = require('./options.js');
+} = require('./own-options.js');
 const { moduleLimits } = require('./program.js');
 
 const DEFAULT_START_TIMEOUT = 10_000;
@@ -115,9 +114,8 @@ function checkedRun(kind, options, isolation) {
     env = { COLUMNS: String(columns), LINES: String(rows), ...env };
   }
   const byDefault = STREAMS[kind];
-  const stdin = streamOf(kind, 'stdin', all.stdin ?? byDefault.stdin);
-  const stdout = all.stdout ?? byDefault.stdout;
-  const stderr = all.stderr ?? byDefault.stderr;
+  const { stdout = byDefault.stdout, stderr = byDefault.stderr } = all;
+  const stdin = streamOf(kind, 'stdin', all.stdin === undefined ? byDefault.stdin : all.stdin);
   // Its pipe is made when all else is right.
   const isPiped = (value) => kind === 'spawn' && value === 'pipe';
   const pipes = { stdin: isPiped(stdin), stdout: isPiped(stdout), stderr: isPiped(stderr) };

@@ -11,7 +11,8 @@ const { getSystemErrorMap } = require('node:util');
 const { socketNames } = require('../binding.js');
 const { accessDenied, nodeError, outOfRange, wrongType, wrongValue } = require('./errors.js');
 const { copyOut } = require('./guest.js');
-const { checkKeys, validateBoolean } = require('./options.js');
+const { validateBoolean } = require('./options.js');
+const { checkKeys } = require('./own-options.js');
 
 const { assign, freeze, keys } = Object;
 const { captureStackTrace } = Error;

@@ -531,7 +531,7 @@ function checkedSignal(options) {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw wrongType('options', 'of type object', options);
   }
-  require('./options.js').checkKeys(options, 'options', ['signal']);
+  require('./own-options.js').checkKeys(options, 'options', ['signal']);
   const { signal } = options;
   if (signal === undefined) return undefined;
   if (typeof signal !== 'object' || signal === null || !('aborted' in signal)) {

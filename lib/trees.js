@@ -11,7 +11,7 @@ const {
 } = require('../binding.js');
 const { inThisRealm } = require('./bytes.js');
 const { changesUnknown, commitFailed, listTooLong, wrongType, wrongValue } = require('./errors.js');
-const { checkWritable } = require('./options.js');
+const { checkWritable } = require('./permissions.js');
 
 /** A preopen's name as what the paths of its files begin with. */
 function prefixOf(name) {

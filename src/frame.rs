@@ -35,14 +35,21 @@ impl Frame {
     /// What the function knows of its earlier slices, if this call is not the first: a call may
     /// have been given up between two slices, and what it left must not be taken for the next
     /// one's.
-    ///
-    /// And whether it is not.
-    pub(super) fn resume(&self) -> (&Cell<u64>, bool) {
-        let continues = self.continues.replace(0) != 0;
-        if !continues {
+    pub(super) fn resume(&self) -> &Cell<u64> {
+        if !self.continues() {
             self.resume.set(0);
         }
-        (&self.resume, continues)
+        &self.resume
+    }
+
+    /// Whether this call is not the first of its slices.
+    pub(super) fn continues(&self) -> bool {
+        self.continues.get() != 0
+    }
+
+    /// The call is over: the next one is the first of its slices unless JavaScript says otherwise.
+    pub(super) fn end(&self) {
+        self.continues.set(0);
     }
 
     /// Tells JavaScript what the call would wait for, as bits: the host, the embedder's stream.

@@ -6,9 +6,10 @@
 )]
 
 use super::addon_instance::AddonInstance;
-use super::frame::outcome;
+use super::frame::{Frame, outcome};
 use napi::bindgen_prelude::{FromNapiValue, JsObjectValue, Object, Unknown};
 use napi::{Env, Result, check_status, sys};
+use std::any::Any;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -153,33 +154,51 @@ pub(super) unsafe fn environment_of<'a>(
 fn call<E: Entry>(environment: &AddonInstance) {
     // SAFETY: JavaScript waits for the callback.
     let frame = unsafe { environment.frame() };
-    let (resume, continues) = frame.resume();
     let result = catch_unwind(AssertUnwindSafe(|| {
         environment.with_instance(frame.instance, |instance| {
             // SAFETY: JavaScript has handed a live memory over, and waits.
             let memory = unsafe { instance.memory() };
-            let call = Call { ctx: &instance.ctx, memory, resume };
+            let call = Call { ctx: &instance.ctx, memory, resume: frame.resume() };
             E::call(&call, &frame.slots)
         })
-    }));
+    }))
+    .unwrap_or_else(forget);
     let outcome = match result {
-        Ok(Some(Ok(()))) => outcome::SUCCESS,
-        Ok(Some(Err(CallError::Errno(errno)))) => errno.code().into(),
-        Ok(Some(Err(CallError::OutOfBounds))) => outcome::MEMORY,
-        Ok(Some(Err(CallError::Again))) => outcome::AGAIN,
-        Ok(Some(Err(CallError::WouldWait))) => {
-            environment.tell_waits(frame.instance, frame);
-            outcome::WOULD_WAIT
-        }
-        Ok(Some(Err(CallError::Exit(_)))) => outcome::EXIT,
-        Ok(None) | Err(_) => outcome::PANIC,
+        Some(Ok(())) => outcome::SUCCESS,
+        Some(Err(CallError::Errno(errno))) => errno.code().into(),
+        Some(Err(CallError::OutOfBounds)) => outcome::MEMORY,
+        Some(Err(CallError::Again)) => outcome::AGAIN,
+        Some(Err(CallError::WouldWait)) => outcome::WOULD_WAIT,
+        Some(Err(CallError::Exit(_))) => outcome::EXIT,
+        None => outcome::PANIC,
     };
     frame.outcome.set(outcome);
+    if outcome >= outcome::ASK || frame.continues() {
+        settle(environment, frame, outcome);
+    }
+}
+
+/// A panic has told of itself on the standard error.
+#[cold]
+#[inline(never)]
+fn forget<T>(_: Box<dyn Any + Send>) -> Option<T> {
+    None
+}
+
+/// Does what follows few calls: those that wait, those that ask the embedder, and those that were
+/// made again.
+#[cold]
+#[inline(never)]
+fn settle(environment: &AddonInstance, frame: &Frame, outcome: u32) {
+    if outcome == outcome::WOULD_WAIT {
+        environment.tell_waits(frame.instance, frame);
+    }
     if outcome == outcome::ASK {
         environment.take_served(frame.instance);
-    } else if continues {
+    } else if frame.continues() {
         environment.finish_served(frame.instance);
     }
+    frame.end();
 }
 
 unsafe extern "C" fn set_memory_callback(

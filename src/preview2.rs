@@ -271,7 +271,7 @@ unsafe fn with_call(
     let Some(environment) = environment else { return };
     // SAFETY: JavaScript waits for the callback.
     let frame = unsafe { environment.frame() };
-    let (resume, _) = frame.resume();
+    let resume = frame.resume();
     let result = catch_unwind(AssertUnwindSafe(|| {
         environment.with_instance(frame.instance, |instance: &Instance| {
             let preview2 = instance.preview2();
@@ -298,6 +298,7 @@ unsafe fn with_call(
         Ok(None) | Err(_) => outcome::PANIC,
     };
     frame.outcome.set(outcome);
+    frame.end();
 }
 
 unsafe extern "C" fn set_memory_callback(

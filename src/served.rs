@@ -185,8 +185,6 @@ fn answer_of(board: &Board, op: Op) -> Answer {
 
 impl AddonInstance {
     /// A call has ended that asks something.
-    #[cold]
-    #[inline(never)]
     pub(super) fn take_served(&self, id: u32) {
         let Some(board) = self.board() else { return };
         self.with_instance(id, |instance| {
@@ -197,8 +195,6 @@ impl AddonInstance {
     }
 
     /// A call that was made again has come to its end.
-    #[cold]
-    #[inline(never)]
     pub(super) fn finish_served(&self, id: u32) {
         self.serving(id, |serving| serving.exchange.finish());
     }

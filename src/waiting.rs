@@ -220,8 +220,6 @@ struct Told {
 
 impl AddonInstance {
     /// Tells JavaScript what the last call of an instance would wait for.
-    #[cold]
-    #[inline(never)]
     pub(super) fn tell_waits(&self, id: u32, frame: &Frame) {
         self.with_instance(id, |instance| {
             let waiting = instance.ctx.waiting.take();

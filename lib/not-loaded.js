@@ -1,0 +1,38 @@
+'use strict';
+
+// Why there is no addon.
+
+/**
+ * No addon could be loaded: for lack of a package, or because the addon that was found does not
+ * work here.
+ *
+ * @param {string} platform this one
+ * @param {string[]} prebuilt the platforms that have a package
+ * @param {Error[]} attempts why each attempt failed
+ */
+function addonNotLoaded(platform, prebuilt, attempts) {
+  // An addon that was there and did not work tells more than one that was not there.
+  const cause = attempts.find(({ code }) => code !== 'MODULE_NOT_FOUND') ?? attempts.at(-1);
+  const reason = cause.message.split(/\r?\n/, 1)[0].replace(/\.$/, '');
+  if (cause.code === 'ERR_DLOPEN_DISABLED')
+    return notLoaded(`${reason}: ${ADDONS_DISABLED}`, cause);
+  const message = prebuilt.includes(platform)
+    ? `the addon for ${platform} could not be loaded: ${reason}. It is in the package ` +
+      `wasi-rs-${platform}, an optional dependency of wasi-rs: install again without leaving out ` +
+      'optional dependencies, and if the lock file was made on another platform, without node_modules ' +
+      'and the lock file'
+    : `there is no prebuilt addon for ${platform}, only for ${prebuilt.join(', ')}. Build it from the ` +
+      'sources with `npm run build`';
+  return notLoaded(message, cause);
+}
+
+const ADDONS_DISABLED =
+  'wasi-rs is an addon. Run Node.js without --no-addons, and beside --permission with --allow-addons';
+
+function notLoaded(message, cause) {
+  const error = new Error(`wasi-rs: ${message}`, { cause });
+  error.code = 'ERR_WASI_ADDON_NOT_LOADED';
+  return error;
+}
+
+module.exports = { addonNotLoaded };
