@@ -8,12 +8,13 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { root, say, SOURCES, sources } from './process.mjs';
+import { isMain, root, say, SOURCES, sources } from './process.mjs';
 
 const MAIN = 'index.js';
-/** What an entry imports, so that esbuild takes it for a module of ECMAScript, too. */
+/**
+ * A module that an entry imports, so that esbuild takes the entry for an ECMAScript module, too.
+ */
 const NOTHING = './nothing';
 const INTERNALS = "Symbol.for('wasi-rs.internals')";
 /**
@@ -21,7 +22,7 @@ const INTERNALS = "Symbol.for('wasi-rs.internals')";
  * other module is in two files.
  */
 const COPIED = new Set(['lib/errors.js']);
-/** What a test root does not copy: what is large, and what is made in it. */
+/** Folders that a test root does not copy: large ones, and those that scripts write to. */
 const NOT_COPIED = new Set(['.cache', '.git', 'fuzz', 'node_modules', 'target']);
 
 const own = JSON.parse(readFileSync(join(sources, 'package.json'), 'utf8'));
@@ -246,7 +247,7 @@ function isPlain(graph, name) {
   return /^module\.exports = \{/m.test(graph.get(name)?.text ?? '');
 }
 
-/** What a module exports: its names, and declarations of those that have their values there. */
+/** The names that a module exports, and declarations of those that get their values there. */
 function exportsOf(text) {
   const match = /^module\.exports = \{\n?([^]*?)\n?\};\n*$/m.exec(text);
   if (match === null) return undefined;
@@ -312,7 +313,7 @@ function relativeTo(folder, path) {
   return path.slice(folder.length).replaceAll('\\', '/').replace(/^\//, '');
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+if (isMain(import.meta.url)) {
   const folder = process.argv[2] ?? join(root, 'target', 'package');
   await makePackage(folder);
   say(`made ${folder}`);
