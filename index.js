@@ -95,7 +95,7 @@ const kChecked = Symbol('kChecked');
 /** `wasi[kGuest]` is the state that its imports share. */
 const kGuest = Symbol('kGuest');
 
-/** What a WASI has of options that attaches to another's: all else is there. */
+/** The options of a WASI that attaches to another thread's, which has all else. */
 const ATTACHED = {
   functions: undefined,
   served: undefined,
@@ -286,7 +286,7 @@ class WASI {
     this.close();
   }
 
-  // What `node:wasi` does not have, as described in index.d.ts.
+  // Members that `node:wasi` does not have, as described in index.d.ts.
 
   get sockets() {
     return this[kSockets];

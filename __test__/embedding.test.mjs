@@ -1,5 +1,5 @@
-// What embedders ask for beyond Node's options: streams in any form, preopens with a policy or in
-// memory, limits, tracing, set clocks and seeds.
+// The options beyond Node's: streams in any form, preopens with a policy or in memory, limits,
+// tracing, set clocks and seeds.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
@@ -329,8 +329,8 @@ test('below a read-only preopen nothing changes, whatever rights are asked for',
 });
 
 /**
- * What guests/read-only.c says below a read-only preopen: what a C program says on a file system
- * that Linux has mounted read-only.
+ * The output of guests/read-only.c below a read-only preopen: the same as that of a C program on a
+ * file system that Linux has mounted read-only.
  */
 const SAID_BELOW_READ_ONLY = `fopen r file: ok
   content

@@ -1,6 +1,5 @@
-// What the options of an embedder are held against: keys, values, and what functions give. And what
-// becomes of them: errors that say what was meant, files under the names that a guest knows them
-// by.
+// The checks of an embedder's options: keys, values, and the results of functions. Also the errors,
+// which say what was meant, and which name files as the guest does.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import {
@@ -142,7 +141,7 @@ test('near misses among the options are errors where one of ours is used, and on
     make(options)();
     make({ ...options, stdout: undefined, limits: undefined, stats: undefined })();
   }
-  // What comes near to nothing is passed over, as by Node, and so is what is not there.
+  // Unknown keys that resemble no option are ignored, as Node does, and so are undefined ones.
   make({ stdout: 'pipe', name: 1, bindings: {}, preopen: undefined })();
 });
 

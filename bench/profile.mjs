@@ -34,7 +34,7 @@ print();
 
 function readOptions() {
   const own = process.argv.slice(2);
-  // What follows the program is the program's.
+  // Arguments behind the program are the program's own.
   const isOption = (i) => own[i]?.startsWith('--') || (i > 0 && /^--[a-z]+$/.test(own[i - 1]));
   let at = 0;
   while (at < own.length && isOption(at)) at++;

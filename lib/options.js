@@ -255,7 +255,7 @@ function isPlain(value) {
   return prototype === null || getPrototypeOf(prototype) === null;
 }
 
-/** What few ask for, apart: each property that the native side looks for takes its time. */
+/** Rare options, in an object of their own: each property that the native side reads takes time. */
 function extendedOptions(options, limits, used) {
   const clock = ours(options, 'clock', used);
   const random = ours(options, 'random', used);
@@ -315,7 +315,7 @@ function descriptorOf(value, name, expected, used) {
     throw wrongType(name, expected, value);
   }
   const { fd } = value;
-  // What is closed, or not open yet.
+  // A stream that is closed, or not open yet, has no descriptor.
   if (fd === -1 || fd === null || fd === undefined) {
     throw wrongValue(name, `must be open: its "fd" is ${fd}`, value);
   }
@@ -576,7 +576,7 @@ function checkPermissions(native) {
     checkReadable(allowsThere, target);
     if (extended.create) makeFolder(target);
     preopen.path = target;
-    // What a guest changes in an overlay is not written there.
+    // The changes of a guest in an overlay are not written to the directory.
     if (extended.overlay === undefined) {
       preopen.readOnly ||= !allowsThere('fs.write', path) || !allowsThere('fs.write', target);
     }

@@ -32,11 +32,9 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// What the function knows of its earlier slices, if this call is not the first: a call may
-    /// have been given up between two slices, and what it left must not be taken for the next
-    /// one's.
-    ///
-    /// And whether it is not.
+    /// The function's progress in earlier slices, and whether this call continues one. If it does
+    /// not, the progress is cleared: an earlier call may have been abandoned between two slices,
+    /// and this one must not take its progress for its own.
     pub(super) fn resume(&self) -> (&Cell<u64>, bool) {
         let continues = self.continues.replace(0) != 0;
         if !continues {

@@ -9,7 +9,7 @@ use crate::memory::Region;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// What a guest may still do. All of its descriptors and threads draw on it.
+/// The rest of a guest's limits. All of its descriptors and threads draw on it.
 #[derive(Debug)]
 pub struct Quota {
     written_bytes: AtomicU64,
@@ -24,7 +24,7 @@ impl Quota {
         Self { written_bytes: limit(written_bytes), readdir_entries: limit(readdir_entries) }
     }
 
-    /// Takes up to `wanted` and says how much there was.
+    /// Takes up to `wanted`, and returns how much there was.
     fn reserve(left: &AtomicU64, wanted: u64) -> u64 {
         let before = left
             .fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_sub(wanted)))
@@ -36,8 +36,8 @@ impl Quota {
         let _ = left.fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_add(amount)));
     }
 
-    /// Does something that stores `bytes`: names, files, texts of links. If it fails, it has stored
-    /// nothing.
+    /// Does something that stores `bytes`: names, files, texts of links. If it fails, nothing has
+    /// been stored.
     ///
     /// # Errors
     /// - `dquot`: there is less left, and nothing was done.
@@ -165,7 +165,7 @@ impl File for Metered {
     }
 
     fn allocate(&self, offset: Filesize, len: Filesize) -> Result<()> {
-        // All of it, as what lies before the file's end may be a hole.
+        // The whole size counts, because a part before the file's end may be a hole.
         self.quota.store(len, || self.inner.allocate(offset, len))
     }
 
@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(Quota::reserve(&left, 5), 3);
     }
 
-    /// What a quota of 100 bytes has left after `act`.
+    /// The rest of a quota of 100 bytes after `act`.
     fn left_after(act: impl FnOnce(&Arc<Quota>)) -> u64 {
         let quota = Arc::new(Quota::new(Some(100), None));
         act(&quota);

@@ -1,4 +1,4 @@
-//! An open file that nothing changes, whatever rights its descriptor has.
+//! An open file that the guest cannot change, whatever rights its descriptor has.
 
 use super::{File, Result, SetTimes, Source};
 use crate::abi::{

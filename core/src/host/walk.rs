@@ -1,13 +1,13 @@
-//! Where a path leads: found one name at a time, so that nothing leads outside.
+//! Resolution of paths, one name at a time, so that no path leads outside.
 //!
-//! Every step is a look at one name in a directory that is held open, and the look follows nothing.
-//! The text of a symbolic link is read and walked; `..` goes back to the directory that the walk
-//! came from, not to wherever the parent is now. So a path stays below its directory also while the
-//! tree changes under the walk. The outcome is a name in a held directory, good for one no-follow
-//! call.
+//! Each step of a walk looks at one name in a directory that is held open, without following it.
+//! The walk reads the text of a symbolic link and goes on in it. For `..` it goes back to the
+//! directory that it came from, not to the present parent. So a path stays below its directory also
+//! while the tree changes under the walk. The result is a name in a held directory, good for one
+//! no-follow call.
 //!
-//! The files of every backend are found by this code. Where the kernel keeps a path below a
-//! directory itself (`openat2`), it is asked instead; the tests compare the two.
+//! Every backend finds its files by this code. Where the kernel can keep a path below a directory
+//! (`openat2`), the kernel is asked instead; the tests compare the two.
 
 use super::{GuestPath, Result};
 use crate::abi::Errno;
@@ -84,9 +84,9 @@ pub(super) struct Link {
     pub(super) has_drive: bool,
 }
 
-/// What a walk goes on with.
+/// The next step of a walk.
 pub(super) enum Entered<D> {
-    /// The directory.
+    /// A directory.
     Directory(D),
     /// A symbolic link to read on in.
     Link(Link),
@@ -111,7 +111,7 @@ impl<D> Clone for Base<'_, D> {
 
 impl<D> Copy for Base<'_, D> {}
 
-/// What a path is to end in.
+/// The kind of object that a path may end in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     /// Anything.
@@ -315,7 +315,7 @@ impl<'a, L: Lookup> Walk<'a, L> {
         }
     }
 
-    /// What is being read.
+    /// The text that is being read: the path, or that of a link.
     #[inline]
     fn reading(&self) -> &[u8] {
         self.text.as_ref().map_or(self.path, |text| &text.text)
@@ -374,7 +374,7 @@ impl<'a, L: Lookup> Walk<'a, L> {
     /// Walks to the last name, or to the directory if the path ends in one.
     ///
     /// # Errors
-    /// Whatever comes first on the way, as on Linux:
+    /// The first of these on the way, as on Linux:
     /// - `noent`, `notdir`: a directory is not there, or is none.
     /// - `notcapable`: the path leads outside.
     /// - `loop`: more than 40 symbolic links, or one where none may be followed.
@@ -432,7 +432,7 @@ mod tests {
     /// of this system.
     struct AsOnWindows;
 
-    /// What Windows' rules for names let pass.
+    /// The same look without the rules, for names that the rules let pass.
     struct Anything;
 
     fn look(dir: &OwnedFd, name: Name<'_>) -> Result<Option<Entered<OwnedFd>>> {
