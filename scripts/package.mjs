@@ -278,20 +278,19 @@ function membersOf(body) {
   return members.map((member) => member.trim()).filter((member) => member !== '');
 }
 
-/** The text by which index.js gives the modules in it to the other files. */
+/** The text by which index.js gives names of the modules in it to the files that require them. */
 function internals(graph) {
   const imports = [];
   const members = [];
-  for (const name of closure(graph, MAIN, new Set())) {
-    if (name === MAIN) continue;
+  for (const [name, used] of namesUsedOutside(graph)) {
     const prefix = name.replace(/\W/g, '_');
-    const { text } = graph.get(name);
     if (!isPlain(graph, name)) {
       imports.push(`import ${prefix} from './${name}';`);
       members.push(`'${name}': () => ${prefix}`);
       continue;
     }
-    const names = exportsOf(text).names.map((each) => each.split(' ').at(-1));
+    const all = exportsOf(graph.get(name).text).names.map((each) => each.split(' ').at(-1));
+    const names = used === undefined ? all : all.filter((each) => used.has(each));
     imports.push(
       `import { ${names.map((each) => `${each} as ${prefix}_${each}`).join(', ')} } from './${name}';`,
     );
@@ -307,6 +306,28 @@ Object.defineProperty(module.exports, ${INTERNALS}, {
   })[name](),
 });
 `;
+}
+
+/**
+ * @returns {Map<string, Set<string> | undefined>} by modules of index.js, the names that modules
+ *   outside it take from them; `undefined` where one takes the module as a whole
+ */
+function namesUsedOutside(graph) {
+  const main = closure(graph, MAIN, new Set());
+  const found = new Map();
+  const REQUIRE = /(?:const \{([^}=[\]]*)\} = )?\brequire\('(\.[^']*\.js)'\)(?:\.(\w+))?/g;
+  for (const [user, { text }] of graph) {
+    if (main.has(user)) continue;
+    for (const [, names, path, member] of text.matchAll(REQUIRE)) {
+      const name = posix.join(posix.dirname(user), path);
+      if (!main.has(name) || name === MAIN) continue;
+      const used = found.has(name) ? found.get(name) : new Set();
+      const taken = names === undefined ? [member] : names.split(',');
+      for (const each of taken) used?.add(/^\s*(\w*)/.exec(each ?? '')[1]);
+      found.set(name, names === undefined && member === undefined ? undefined : used);
+    }
+  }
+  return found;
 }
 
 function relativeTo(folder, path) {
