@@ -20,6 +20,7 @@ import { dirname, join } from 'node:path';
 import test from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import vm from 'node:vm';
+import { started } from './support/direct.mjs';
 
 const require = createRequire(import.meta.url);
 const PACKAGE = fileURLToPath(new URL('..', import.meta.url));
@@ -36,45 +37,6 @@ function folder(t) {
   const dir = mkdtempSync(join(tmpdir(), 'wasi-rs-options-'));
   t.after(() => rmSync(dir, { recursive: true, force: true }));
   return dir;
-}
-
-/** A WASI whose functions are called from here. */
-function started(options) {
-  const wasi = new WASI({ version: 'preview1', ...options });
-  const memory = new WebAssembly.Memory({ initial: 2 });
-  wasi.start({ exports: { memory, _start() {} } });
-  const view = new DataView(memory.buffer);
-  const put = (text, at = PATH) => {
-    const bytes = Buffer.from(text);
-    new Uint8Array(memory.buffer).set(bytes, at);
-    return [at, bytes.length];
-  };
-  const call = wasi.wasiImport;
-  const iovec = (at, length) => {
-    view.setUint32(8, at, true);
-    view.setUint32(12, length, true);
-    return [8, 1];
-  };
-  return {
-    wasi,
-    call,
-    view,
-    put,
-    open(path, { dir = 3, oflags = 0, rights = 2n, follow = 1 } = {}) {
-      const errno = call.path_open(dir, follow, ...put(path), oflags, rights, 0n, 0, 0);
-      return errno === OK ? view.getUint32(0, true) : -errno;
-    },
-    write(fd, text) {
-      const errno = call.fd_write(fd, ...iovec(...put(text, 8192)), 0);
-      return errno === OK ? view.getUint32(0, true) : -errno;
-    },
-    read(fd, length = 100) {
-      const errno = call.fd_read(fd, ...iovec(16384, length), 0);
-      return errno === OK
-        ? Buffer.from(memory.buffer, 16384, view.getUint32(0, true)).toString()
-        : -errno;
-    },
-  };
 }
 
 const make = (options) => () => new WASI({ version: 'preview1', ...options });

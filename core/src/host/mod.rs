@@ -3,11 +3,16 @@
 //! The layers above call a [`File`] or a [`Directory`] and do not know its backend. All code that
 //! depends on the platform is in [`sys`].
 
+#[macro_use]
+mod forward;
+
 mod budget;
 mod clock;
 mod directory;
 mod error;
 mod lazy;
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+mod link_tree;
 mod memfs;
 mod mounts;
 mod path;

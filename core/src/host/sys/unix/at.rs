@@ -354,71 +354,26 @@ mod tests {
     use super::*;
     use crate::host::GuestPath;
     use crate::host::directory::Contained;
+    use crate::host::link_tree::{LinkTree, PARTS, next};
     use crate::host::walk::End;
     use std::collections::BTreeSet;
     use std::path::{Path, PathBuf};
 
     const PLAIN: HostNames = HostNames { quiet: false };
 
-    /// A directory with links of every kind, `top`, beside one that is outside.
-    struct Temp(PathBuf, BTreeSet<PathBuf>);
+    /// The tree, and all that is in it before a call.
+    struct Temp(LinkTree, BTreeSet<PathBuf>);
 
     impl Temp {
         fn new(name: &str) -> Self {
-            let path = std::env::temp_dir()
-                .canonicalize()
-                .unwrap()
-                .join(format!("wasi-rs-resolve-{name}-{}", std::process::id()));
-            for directory in ["", "top", "top/a", "top/a/b", "top/c", "outside"] {
-                std::fs::create_dir(path.join(directory)).unwrap();
-            }
-            for file in ["top/f", "top/a/f", "top/a/b/f", "outside/f"] {
-                std::fs::write(path.join(file), file).unwrap();
-            }
-            let outside = path.join("outside");
-            for (text, link) in [
-                ("a", "top/da"),
-                ("a/b", "top/db"),
-                ("../c", "top/a/dc"),
-                ("..", "top/a/up"),
-                (".", "top/a/b/here"),
-                ("../..", "top/a/b/upper"),
-                ("f", "top/lf"),
-                ("../f", "top/a/lf"),
-                ("da/lf", "top/llf"),
-                ("missing", "top/dangling"),
-                ("f/", "top/slash-file"),
-                ("a/", "top/slash"),
-                ("loop", "top/loop"),
-                ("a/../../outside", "top/out"),
-                (outside.to_str().unwrap(), "top/absolute-out"),
-                ("/a/b", "top/absolute"),
-                ("/", "top/slash-only"),
-                ("//a//../f", "top/a/absolute-f"),
-                ("/../../f", "top/c/above"),
-            ] {
-                std::os::unix::fs::symlink(text, path.join(link)).unwrap();
-            }
-            let all = everything(&path);
-            Self(path, all)
-        }
-    }
-
-    impl Drop for Temp {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
+            let tree = LinkTree::new(name);
+            let all = everything(&tree.0);
+            Self(tree, all)
         }
     }
 
     fn top(temp: &Temp) -> Owned {
-        rustix::fs::open(temp.0.join("top"), DIRECTORY, Mode::empty()).unwrap().into()
-    }
-
-    /// The next of a row of numbers that look random and are always the same.
-    fn next(state: &mut u64) -> u64 {
-        *state =
-            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        *state >> 33
+        rustix::fs::open(temp.0.0.join("top"), DIRECTORY, Mode::empty()).unwrap().into()
     }
 
     /// The call that is made with a path.
@@ -519,7 +474,7 @@ mod tests {
             (Err(one), Err(other)) if no_symlinks && [one, other].contains(&Errno::Loop) => {}
             (by_kernel, by_walking) => assert_eq!(by_kernel, by_walking, "{case}"),
         }
-        assert_eq!(std::fs::read(temp.0.join("outside/f")).unwrap(), b"outside/f", "{case}");
+        assert_eq!(std::fs::read(temp.0.0.join("outside/f")).unwrap(), b"outside/f", "{case}");
     }
 
     /// All that stands below, as far as something can be created there.
@@ -535,10 +490,10 @@ mod tests {
 
     /// Removes what was created, and says where.
     fn clean(temp: &Temp) -> Vec<PathBuf> {
-        let now = everything(&temp.0);
+        let now = everything(&temp.0.0);
         let created: Vec<PathBuf> = now.difference(&temp.1).cloned().collect();
         for path in &created {
-            assert!(path.starts_with(temp.0.join("top")), "{} was created", path.display());
+            assert!(path.starts_with(temp.0.0.join("top")), "{} was created", path.display());
             std::fs::remove_file(path).unwrap();
         }
         assert_eq!(now.len() - created.len(), temp.1.len());
@@ -547,36 +502,6 @@ mod tests {
 
     #[test]
     fn the_two_resolvers_lead_to_the_same() {
-        const PARTS: [&str; 28] = [
-            "a",
-            "b",
-            "c",
-            "f",
-            "da",
-            "db",
-            "dc",
-            "up",
-            "here",
-            "upper",
-            "lf",
-            "llf",
-            "dangling",
-            "slash",
-            "slash-file",
-            "loop",
-            "out",
-            "absolute-out",
-            "absolute",
-            "slash-only",
-            "absolute-f",
-            "above",
-            "missing",
-            "new",
-            "..",
-            "..",
-            ".",
-            "",
-        ];
         let temp = Temp::new("same");
         let mut state = 1;
         let calls = calls();
@@ -618,7 +543,7 @@ mod tests {
         let open = || {
             std::fs::read_dir("/proc/self/fd").unwrap().filter(|entry| {
                 let target = std::fs::read_link(entry.as_ref().unwrap().path());
-                target.is_ok_and(|target| target.starts_with(&temp.0))
+                target.is_ok_and(|target| target.starts_with(&temp.0.0))
             })
         };
         let mut place = Walk::new(base, b"a/b/here/here/f", End::Any);
