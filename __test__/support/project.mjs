@@ -15,7 +15,7 @@ export class Project {
   static async create() {
     const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'wasi-rs-pack-')));
     const project = new Project(path.join(folder, 'project'), folder);
-    // What npm test sets for its scripts is not what a user has.
+    // A user has none of the variables that npm sets for its scripts.
     const env = { ...process.env };
     for (const name of Object.keys(env)) if (name.startsWith('npm_config_')) delete env[name];
     const options = { env, stdio: ['ignore', 'ignore', 'inherit'] };

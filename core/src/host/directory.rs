@@ -30,8 +30,8 @@ pub(super) enum Found<D> {
 
 /// Operations on one name in a held directory. None of them follows a symbolic link.
 pub(super) trait Names: Lookup + Sized {
-    /// What remains of a file when its last name is removed. The caller drops it after unlocking
-    /// the names, because that may take long.
+    /// The rest of a file when its last name is removed. The caller drops it after unlocking the
+    /// names, because that may take long.
     type Removed;
 
     /// Whether a symbolic link is of one kind if it leads to a directory, and of another if not.
