@@ -21,7 +21,7 @@ const without = (names, others) => names.filter((name) => !others.includes(name)
 /** The names that stand at the head of a section or of an item. */
 const headings = namesIn(
   page,
-  /^#+ .*?`(?:new )?(?:(?:wasi|pool|guest|error)\.?)?(\w+|\[[\w.]+\])/gm,
+  /^#+ .*?`(?:new )?(?:(?:wasi|pool|guest|program|error|fs|stream)\.?)?(\w+|\[[\w.]+\])/gm,
 );
 const items = namesIn(page, /^ *- `(\w+)`/gm);
 

@@ -14,6 +14,16 @@ const OPTIONS = /Options$|Limits$|^(Preopen|GuestSocket|Clock|WASI|Pool|compile|
 const MAY_BE_ABSENT = ' It may be absent.';
 /** The text for an optional member of the declaration that is being written. */
 let absent = MAY_BE_ABSENT;
+/** What stands before the dot in the titles of members. */
+const RECEIVERS = [
+  [/^WASI$/, 'wasi'],
+  [/^Pool$/, 'pool'],
+  [/^Guest$/, 'guest'],
+  [/^Program$/, 'program'],
+  [/Error$/, 'error'],
+  [/FileSystem$/, 'fs'],
+  [/(Read|Writ)able$/, 'stream'],
+];
 /** The entries of the package that have declarations here, and what they are required by. */
 const ENTRIES = {
   'wasi-rs': 'index.d.ts',
@@ -102,7 +112,8 @@ function memberLines(name, kind, source) {
   if (kind === 'interface' && members.every(({ params }) => params === undefined)) {
     return [...members.flatMap((member) => bullet(member, 0)), ''];
   }
-  const receiver = { WASI: 'wasi', Pool: 'pool', Guest: 'guest' }[name] ?? 'error';
+  const receiver = RECEIVERS.find(([pattern]) => pattern.test(name))?.[1];
+  if (receiver === undefined) throw new Error(`${name}: say in RECEIVERS how it is called`);
   return members.flatMap((member) => {
     if (member.params === undefined) {
       const head = [
