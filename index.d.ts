@@ -137,9 +137,9 @@ export type Preopen =
       /** The path of a directory of the host. */
       path: string | FileURL;
       /**
-       * Nothing below it can be changed, whatever rights the guest asks for: what would change
-       * something is errno 69 (rofs). The rights to write are reported all the same, as C libraries
-       * ask only for rights that are; `access(path, W_OK)` says yes.
+       * Nothing below it can be changed, whatever rights the guest asks for: a call that would
+       * change something is errno 69 (rofs). The rights to write are reported all the same, because
+       * C libraries ask only for reported rights; so `access(path, W_OK)` says yes.
        * @default false
        */
       readOnly?: boolean | undefined;
@@ -147,10 +147,10 @@ export type Preopen =
       create?: boolean | undefined;
       /**
        * Opens the directory when the guest first uses it, and makes it then with `create`; under
-       * Node's permission model it is checked and made by the constructor all the same. What stands
-       * in the way is an errno of the guest's call, and is tried again at the next. Once it is
-       * open, it stays that directory. For a directory that the process may pass through only, or
-       * that is not there yet.
+       * Node's permission model it is checked and made by the constructor all the same. If opening
+       * fails, the guest's call gets the errno, and the next call tries again. Once open, it stays
+       * the same directory. For a directory that does not exist yet, or that the process may search
+       * but not read.
        * @default false
        */
       lazy?: boolean | undefined;
@@ -162,9 +162,9 @@ export type Preopen =
        */
       symlinks?: 'inside' | 'deny' | undefined;
       /**
-       * The directory is read and never changed: what the guest changes is kept in memory, and
-       * {@link WASI.changes} and {@link WASI.commit} tell and write it. `maxBytes` bounds what is
-       * kept, as that of a directory in memory. See docs/filesystems.md.
+       * The directory is read and never changed: the guest's changes are kept in memory, and
+       * {@link WASI.changes} and {@link WASI.commit} list and write them. `maxBytes` bounds them,
+       * as that of a directory in memory. See docs/filesystems.md.
        * @default false
        */
       overlay?: boolean | { maxBytes?: number | undefined } | undefined;
@@ -192,9 +192,9 @@ export type Preopen =
     }
   | {
       /**
-       * What an archive of `tar` holds, read into memory by the constructor: its bytes, or the path
-       * of the archive on the host. gzip is known by its first bytes. The guest changes nothing of
-       * it: errno 69 (rofs).
+       * The content of a `tar` archive, which the constructor reads into memory: the archive's
+       * bytes, or its path on the host. gzip is recognised by its first bytes. The guest cannot
+       * change it: errno 69 (rofs).
        */
       tar: string | FileURL | Bytes;
       /**
@@ -209,14 +209,14 @@ export type Preopen =
       overlay?: false | undefined;
     }
   | {
-      /** What an archive holds, as above, and below an overlay. */
+      /** The content of an archive, as above, below an overlay. */
       tar: string | FileURL | Bytes;
       /** As above. @default 268435456 */
       maxBytes?: number | undefined;
       /** @default false */
       readOnly?: boolean | undefined;
       /**
-       * What the guest changes is kept in memory, as over a directory. There is nothing to commit.
+       * The guest's changes are kept in memory, as over a directory. There is nothing to commit.
        */
       overlay: true | { maxBytes?: number | undefined };
     }
@@ -258,11 +258,11 @@ export interface Limits {
 /** Limits that are written into a module before it is compiled. */
 export interface ModuleLimits {
   /**
-   * How many bytes all linear memories may have together. A guest that grows beyond it gets -1, and
-   * lives. One that asks for more to start is `ERR_WASI_LIMIT` of {@link compile}, and `reason:
-   * 'memory'` of {@link run}. One with structures, arrays or large exceptions, which take other
-   * memory, is `ERR_WASI_UNBOUNDED_MEMORY`; one that has something unknown, a
-   * `WebAssembly.CompileError` with `ERR_WASI_MODULE`.
+   * How many bytes all linear memories may have together. A `memory.grow` beyond it gives the guest
+   * -1, and the guest goes on. A module that asks for more to start is `ERR_WASI_LIMIT` of
+   * {@link compile}, and `reason: 'memory'` of {@link run}. A module with structures, arrays or
+   * large exceptions, which take other memory, is `ERR_WASI_UNBOUNDED_MEMORY`; a module with a part
+   * that is unknown here is a `WebAssembly.CompileError` with `ERR_WASI_MODULE`.
    */
   memoryBytes?: number | undefined;
   /**
@@ -282,21 +282,26 @@ export interface Change {
   type: 'added' | 'modified' | 'removed';
   /** The guest's path. */
   path: string;
-  /** What it is, or was if it was removed. A pipe, socket or device of the host is a `'file'`. */
+  /**
+   * The kind of the file; of a removed one, its former kind. A pipe, socket or device of the host
+   * is a `'file'`.
+   */
   kind: 'file' | 'directory' | 'symlink';
 }
 
 /**
- * The functions of `node:fs` that a preopen `{ fs }` is served by. Of those that may be missing,
- * what needs them is errno 58 (notsup); without `fsyncSync` and `fdatasyncSync` there is nothing to
- * do. An error with the `code` of an errno is that errno to the guest; any other stops the guest
- * and comes out of `start()` as it is, and so does a TypeError (`ERR_INVALID_RETURN_VALUE`) for
- * what is no answer.
+ * The functions of `node:fs` that a preopen `{ fs }` is served by. A call that needs a missing
+ * function is errno 58 (notsup); without `fsyncSync` and `fdatasyncSync` syncing does nothing. An
+ * error with the `code` of an errno is that errno to the guest. Any other error stops the guest,
+ * and `start()` throws it. So does a TypeError (`ERR_INVALID_RETURN_VALUE`) for an invalid answer.
  *
  * Paths are absolute and end in no slash. Numbers may be of type number or bigint.
  */
 export interface ServedFileSystem {
-  /** With `{ bigint: true }`, which may be passed over. Without it `statSync`, and no links. */
+  /**
+   * With `{ bigint: true }`, which may be ignored. If it is missing, `statSync` is called, and
+   * there are no links.
+   */
   lstatSync?(path: string, options: any): any;
   statSync?(path: string, options: any): any;
   readdirSync(path: string): any;
@@ -430,8 +435,8 @@ export interface EmbedderOptions extends Omit<
   /**
    * A descriptor of the host or an open object that has one, `'inherit'` (0), nothing, bytes, or a
    * function that gives the next bytes, or text, which is encoded as UTF-8; `null`, or none, is the
-   * end. What the function throws stops the guest, and `start()` throws it: see {@link WASI.start}.
-   * So does anything else that the function gives, a promise included: a TypeError with
+   * end. An error that the function throws stops the guest, and `start()` throws it: see
+   * {@link WASI.start}. Any other value, a promise included, does so with a TypeError,
    * `ERR_INVALID_RETURN_VALUE`.
    *
    * @default 0
@@ -446,9 +451,9 @@ export interface EmbedderOptions extends Omit<
     | undefined;
   /**
    * A descriptor of the host or an open object that has one, `'inherit'` (1), nothing, `'pipe'`,
-   * which {@link WASI.stdout} gives, or a function that gets each chunk when it is written. What
-   * the function throws stops the guest, and so does a promise that it gives, as nobody would wait
-   * for it: `ERR_INVALID_RETURN_VALUE`.
+   * which {@link WASI.stdout} gives, or a function that gets each chunk when it is written. An
+   * error that the function throws stops the guest. So does a promise that it returns, because
+   * nobody would wait for it: `ERR_INVALID_RETURN_VALUE`.
    *
    * @default 1
    */
@@ -498,16 +503,16 @@ export interface EmbedderOptions extends Omit<
   /** Whether {@link WASI.stats} counts. */
   stats?: boolean | undefined;
   /**
-   * The guest's clocks. One that is not real is not waited for: its time passes at once. A
+   * The guest's clocks. A clock that is set here does not wait: its time passes at once. A
    * monotonic clock that shows 0 ends programs written in Go ("nanotime returning zero").
    */
   clock?: { realtime?: Clock | undefined; monotonic?: Clock | undefined } | undefined;
-  /** A seed for the guest's randomness: the same seed, the same bytes. Not fit for keys. */
+  /** A seed for the guest's randomness: the same seed gives the same bytes. Not fit for keys. */
   random?: string | number | bigint | Bytes | undefined;
   /**
-   * Sockets that the guest takes connections from, or has. They become its descriptors behind those
-   * of the preopens, in this order: {@link WASI.sockets} tells their numbers. Where there are no
-   * preopens, the guest's variable `LISTEN_FDS` has how many there are, unless `env` has it.
+   * Listeners and connections for the guest. They become its descriptors behind those of the
+   * preopens, in this order; {@link WASI.sockets} has their numbers. If there are no preopens, the
+   * guest's variable `LISTEN_FDS` is the number of sockets, unless `env` sets it.
    */
   sockets?: readonly GuestSocket[] | undefined;
   /** Whether directories list their entries by name. */
@@ -520,9 +525,9 @@ export interface SuspendingOptions extends Omit<EmbedderOptions, 'stdin' | 'stdo
   /**
    * As {@link EmbedderOptions.stdin}, or a function that gives promises of all that, an async
    * iterable, a `ReadableStream` or a `Readable` of Node, of bytes or text: the guest waits for
-   * them. A stream belongs to one guest. What the guest has not read when it ends goes back to a
-   * `Readable` (`unshift`), and is {@link WASI.unreadInput} otherwise. Without `suspend`, such a
-   * stream is a TypeError of the constructor.
+   * them. A stream belongs to one guest. Input that the guest has not read when it ends goes back
+   * to a `Readable` (`unshift`), and is in {@link WASI.unreadInput} otherwise. Without `suspend`,
+   * such a stream is a TypeError of the constructor.
    *
    * @default 0
    */
@@ -618,11 +623,11 @@ export class WASI {
    * Runs a guest that is a command: calls its export `_start`. The guest must export a
    * `WebAssembly.Memory` as `memory`, and must not export `_initialize`.
    *
-   * What the guest throws, a trap included, is thrown on as it is. So is what a function of the
-   * `WASIOptions` throws, such as a stream. No code of the guest runs after such an error, a limit
-   * or `proc_exit`: not even `catch_all` of WebAssembly's exceptions catches them. JavaScript
-   * between the guest and its import does, but until `start` returns, each further import of the
-   * guest throws the same object again.
+   * `start` throws the guest's own errors unchanged, traps included, and those of functions in the
+   * `WASIOptions`, such as streams. No code of the guest runs after such an error, a limit or
+   * `proc_exit`: not even `catch_all` of WebAssembly's exceptions catches them. JavaScript between
+   * the guest and its import does, but until `start` returns, each further import of the guest
+   * throws the same object again.
    *
    * @param instance a `WebAssembly.Instance`, or an object with `exports`
    * @returns 0 if `_start` returned. If it called `proc_exit`, and `returnOnExit` is on, the exit
@@ -710,8 +715,8 @@ export class WASI {
   listFiles(options: { withTypes: true }): { path: string; type: 'file' | 'symlink' }[];
 
   /**
-   * What the guest has changed, sorted by path: in overlays against the directories below them, in
-   * preopens in memory against what they began with. What was renamed is removed at one path and
+   * The guest's changes, sorted by path: in overlays compared with the directories below them, in
+   * preopens in memory compared with their first files. A renamed file is removed at one path and
    * added at the other. {@link WASI.readFile} has the bytes.
    *
    * @throws `ERR_WASI_LIST_TOO_LONG`: as {@link WASI.listFiles}. `ERR_WASI_CHANGES`: the host's
@@ -720,16 +725,16 @@ export class WASI {
   changes(): Change[];
 
   /**
-   * Writes what the guest has changed in overlays to the directories below them. Everything is
-   * written beside its place first, and only put there when all of that has succeeded.
+   * Writes the guest's changes in overlays to the directories below them. First all files are
+   * written beside their places; only if all of that succeeds, they are put there.
    *
    * @param guestPath the name of an overlay, or a path in one, to write what is there and below; by
    *   default all of every overlay over a directory
    * @returns what was written
    * @throws `ERR_INVALID_ARG_VALUE`: there is no such overlay, or it lies over an archive.
    *   `ERR_ACCESS_DENIED`: the permission model lets the process not write there.
-   *   `ERR_WASI_COMMIT`: the host could not, with the errno's name in `reason`, the guest's `path`
-   *   where it could not, and what was written before in `done`, which is mostly nothing.
+   *   `ERR_WASI_COMMIT`: the host could not write: `reason` is the errno's name, `path` the guest's
+   *   path that failed, and `done` the changes that were written before, mostly none.
    */
   commit(guestPath?: string): Change[];
 
@@ -992,8 +997,8 @@ export interface Ended {
    */
   changes: Change[];
   /**
-   * How large the memories are at the end, in bytes: memories only grow. Those that the module
-   * exports or imports. Of a guest that was ended while it computed, as of its last call.
+   * The size in bytes, at the end, of the memories that the module exports or imports; memories
+   * only grow. For a guest that was ended while it computed, their size at its last call.
    */
   memoryBytes: number;
   /** As {@link WASI.stats}, with the option `stats`. */
@@ -1056,8 +1061,8 @@ export type ExitStatus = Ended &
  * });
  * ```
  *
- * @returns What the guest did resolves, whatever it was: see {@link RunResult}. What is there of
- *   its output and files is there. It rejects with `signal.reason`, unchanged; with the errors of
+ * @returns It resolves whatever the guest does, with its output and files up to then: see
+ *   {@link RunResult}. It rejects with `signal.reason`, unchanged; with the errors of
  *   {@link compile} and those of the constructor of {@link WASI}; with a `WebAssembly.LinkError`
  *   (`ERR_WASI_MISSING_IMPORT`) that names all imports that nobody gives; with a TypeError
  *   (`ERR_INVALID_ARG_VALUE`) for a reactor; and with `ERR_WASI_START_TIMEOUT`. Errors of the
@@ -1078,15 +1083,19 @@ export function run(
 
 /** A program that runs, with live streams. */
 export interface Guest {
-  /** Writes to the guest's standard input. Errors of it end no process: listen, if you care. */
+  /**
+   * Writes to the guest's standard input. An error of this stream ends no process, even if nobody
+   * listens.
+   */
   readonly stdin: Writable;
   /** Reads the guest's standard output. */
   readonly stdout: Readable;
   /** Reads the guest's standard error. */
   readonly stderr: Readable;
   /**
-   * How it ended. It rejects as the promise of {@link run}, but for an abort; the streams are
-   * destroyed with that error, so who uses only them need not look here.
+   * How it ended. It rejects as the promise of {@link run}, except for an abort. The streams are
+   * destroyed with that error, so a program that uses only the streams need not handle this
+   * promise.
    */
   readonly exited: Promise<ExitStatus>;
   /** Ends the guest, whatever it does. What it has written can be read. */

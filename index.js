@@ -18,7 +18,6 @@ const {
   attachInstance,
   closeInstance,
   collectedOutput,
-  createInstance,
   instanceId,
   outputTruncated,
   shareInstance,
@@ -26,7 +25,8 @@ const {
 } = require('./binding.js');
 const { inThisRealm } = require('./lib/bytes.js');
 const { WASIExitError, WASILimitError } = require('./lib/ends.js');
-const { accessDenied, constructionFailed, nodeError } = require('./lib/errors.js');
+const { nodeError } = require('./lib/errors.js');
+const { Pool, compile, run, spawn } = require('./lib/exports.js');
 const {
   Guest,
   checkRunning,
@@ -39,74 +39,36 @@ const {
   useMemory,
 } = require('./lib/guest.js');
 const { createImports, createSnapshot0Imports } = require('./lib/imports.js');
+const { ATTACHED, commandOf, newInstance, reactorOf } = require('./lib/instance.js');
 const {
-  TRACED_BY_ENVIRONMENT,
+  kBindingName,
+  kSetMemory,
+  kStarted,
+  kInstance,
+  kHandle,
+  kPreopens,
+  kSockets,
+  kOverlays,
+  kOwnThread,
+  kObservation,
+  kClose,
+  kSuspension,
+  kRun,
+  kCheck,
+  kPeerName,
+  kShare,
+  kAttach,
+  kChecked,
+  kGuest,
+} = require('./lib/keys.js');
+const {
   bindingNameOf,
   checkedOptions,
   validateBoolean,
-  validateFunction,
   validateObject,
-  validateUndefined,
 } = require('./lib/options.js');
 
-const { assign, defineProperty, setPrototypeOf } = Object;
-const { apply, construct } = Reflect;
-const { hasOwnProperty: hasOwn } = Object.prototype;
-
-// State lies under symbols with the descriptions that `node:wasi` uses. emnapi, the runtime under
-// every WebAssembly package built with napi-rs, looks them up by description, and writes them.
-const kBindingName = Symbol('kBindingName');
-const kSetMemory = Symbol('kSetMemory');
-const kStarted = Symbol('kStarted');
-const kInstance = Symbol('kInstance');
-const kHandle = Symbol('kHandle');
-const kPreopens = Symbol('kPreopens');
-const kSockets = Symbol('kSockets');
-const kOverlays = Symbol('kOverlays');
-/**
- * Whether something of the options works in this thread only: functions, and what watches calls.
- */
-const kOwnThread = Symbol('kOwnThread');
-const kObservation = Symbol('kObservation');
-/** `wasi[kClose]()` closes files of the embedder's file systems that the guest has closed. */
-const kClose = Symbol('kClose');
-const kSuspension = Symbol('kSuspension');
-/**
- * `wasi[kRun](entry)` calls a function that runs the guest, and says how the guest ended: see
- * `runGuest`.
- */
-const kRun = Symbol('kRun');
-/**
- * `wasi[kCheck]()` throws the guest's end, if the guest has ended: for imports that are made
- * elsewhere.
- */
-const kCheck = Symbol('kCheck');
-/** `wasi[kPeerName](fd)` says as text who is at the other end of a connection. */
-const kPeerName = Symbol('kPeerName');
-/** `wasi[kShare]()` gives the number under which other threads can attach to the instance. */
-const kShare = Symbol('kShare');
-/**
- * `WASI[kAttach](number)` makes a WASI that shares the descriptors of another thread's.
- */
-const kAttach = Symbol('kAttach');
-/** `WASI[kChecked](checked)` makes a WASI of options that `checkedOptions` has checked. */
-const kChecked = Symbol('kChecked');
-/** `wasi[kGuest]` is the state that its imports share. */
-const kGuest = Symbol('kGuest');
-
-/** What a WASI has of options that attaches to another's: all else is there. */
-const ATTACHED = {
-  functions: undefined,
-  served: undefined,
-  observers: TRACED_BY_ENVIRONMENT ? { trace: true } : undefined,
-  isOwnThread: false,
-  names: [],
-  sockets: undefined,
-  overlays: [],
-  isOurs: false,
-  lent: undefined,
-  suspends: false,
-};
+const { assign, defineProperty } = Object;
 
 const NO_SOCKETS = Object.freeze([]);
 
@@ -285,7 +247,7 @@ class WASI {
     this.close();
   }
 
-  // What `node:wasi` does not have, as described in index.d.ts.
+  // Members that `node:wasi` does not have, as described in index.d.ts.
 
   get sockets() {
     return this[kSockets];
@@ -376,65 +338,9 @@ class WASI {
   }
 }
 
-function newInstance({ args, env, stdin, stdout, stderr, preopens, extended }) {
-  const made = createInstance(args, env, stdin, stdout, stderr, preopens, extended);
-  // The addon hands over why there is none: its errors would be of the realm that Node began with.
-  if (!apply(hasOwn, made, ['code'])) return made;
-  const { directory, preopen, socket } = made;
-  if (typeof directory === 'number') {
-    throw accessDenied('--allow-fs-read', 'FileSystemRead', `descriptor ${directory}`);
-  }
-  if (typeof socket === 'number') {
-    throw require('./lib/sockets.js').socketFailed(made, extended.sockets[socket]);
-  }
-  throw constructionFailed(made, preopens[preopen]);
-}
-
-/** Takes an instance for a run. @returns {Function} the export that begins a command */
-function commandOf(wasi, instance) {
-  wasi.finalizeBindings(instance);
-  const { _start, _initialize } = wasi[kInstance].exports;
-  validateFunction(_start, 'instance.exports._start');
-  validateUndefined(_initialize, 'instance.exports._initialize');
-  return _start;
-}
-
-/** Likewise. @returns {Function | undefined} the export that prepares a reactor, if it has one */
-function reactorOf(wasi, instance) {
-  wasi.finalizeBindings(instance);
-  const { _start, _initialize } = wasi[kInstance].exports;
-  validateUndefined(_start, 'instance.exports._start');
-  if (_initialize !== undefined) {
-    validateFunction(_initialize, 'instance.exports._initialize');
-  }
-  return _initialize;
-}
-
 /** Loaded when it is first used. */
 function trees() {
   return require('./lib/trees.js');
-}
-
-// As described in index.d.ts. What they need is loaded when they are first called.
-
-function compile(wasm, options) {
-  return require('./lib/program.js').compile(wasm, options);
-}
-
-function run(wasm, options) {
-  return require('./lib/run.js').run(wasm, options);
-}
-
-function spawn(wasm, options) {
-  return require('./lib/spawn.js').spawn(wasm, options);
-}
-
-class Pool {
-  constructor(options) {
-    const { Pool: Whole } = require('./lib/pool.js');
-    setPrototypeOf(Pool.prototype, Whole.prototype);
-    return construct(Whole, [options], new.target);
-  }
 }
 
 /**

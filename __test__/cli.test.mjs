@@ -596,7 +596,7 @@ test('200 MB go through a pipe whole, to a reader that is slow', { skip: onWindo
   assert.deepEqual(stdout.trim().split(/\s+/), ['200000000', '0']);
 });
 
-// What a terminal does: it types a line, Ctrl-D, Ctrl-Z and Ctrl-C.
+// A terminal: it types a line, Ctrl-D, Ctrl-Z and Ctrl-C.
 const TERMINAL = `
 import os, pty, select, signal, sys, time
 def until(fd, text, seen=b''):
@@ -638,7 +638,7 @@ test('a terminal is its input, and Ctrl-C there ends it', { skip: noTerminal }, 
   assert.deepEqual([stdout, stderr], ['exit 0\nstopped True\nsignal 2\n', '']);
 });
 
-// What a user does in a shell: Ctrl-Z, fg, Ctrl-C, and what the shell then says of it.
+// A user in a shell: Ctrl-Z, fg, Ctrl-C; and the exit code that the shell then reports.
 const SHELL = `
 import os, pty, select, sys, time
 pid, fd = pty.fork()

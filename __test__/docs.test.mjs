@@ -1,6 +1,5 @@
-// What the documentation says is run: each JavaScript block and each command of README.md and
-// docs/, in a folder of its own where the package is installed. Links and names are held against
-// the files.
+// Runs the documentation: each JavaScript block and each command of README.md and docs/, in a
+// folder of its own where the package is installed. Compares links and names with the files.
 //
 // In a JavaScript block, `// prints TEXT` says which lines it prints. In a console block the lines
 // below a command are what it prints. Fixtures stand in the folder under the names that the pages
@@ -23,6 +22,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { blocksOf } from './support/pages.mjs';
 
 const require = createRequire(import.meta.url);
 const { errnos, functions } = require('../binding.js').table;
@@ -69,9 +69,9 @@ test('there are the pages that a reader looks for', () => {
 const APART = ['docs/components.md'];
 
 for (const page of pages.filter((name) => !APART.includes(name))) {
-  for (const [index, { language, isTools, code, line }] of blocksOf(read(page)).entries()) {
-    // Blocks of a recipe are run by scripts/test-recipes.mjs, which fetches what they need.
-    if (isTools) continue;
+  for (const [index, { language, isTagged, code, line }] of blocksOf(read(page)).entries()) {
+    // Blocks of a recipe are run by scripts/pack-test.mjs, which fetches what they need.
+    if (isTagged) continue;
     // A guest that suspends takes JSPI.
     const skip =
       language === 'js' && code.includes('suspend: true') && !WebAssembly.Suspending
@@ -83,26 +83,6 @@ for (const page of pages.filter((name) => !APART.includes(name))) {
       withFolder((folder) => check(code, folder));
     });
   }
-}
-
-/** The fenced blocks of a page, with the line on which each begins. */
-function blocksOf(markdown) {
-  const found = [];
-  let block;
-  markdown.split('\n').forEach((text, index) => {
-    const fence = /^```(.*)$/.exec(text);
-    if (fence && block === undefined) {
-      const [language, ...more] = fence[1].split(' ');
-      block = { language, isTools: more.length > 0, line: index + 1, lines: [] };
-    } else if (fence) {
-      found.push({ ...block, code: `${block.lines.join('\n')}\n` });
-      block = undefined;
-    } else {
-      block?.lines.push(text);
-    }
-  });
-  assert.equal(block, undefined, 'a block is not closed');
-  return found;
 }
 
 function runScript(code, folder) {
@@ -268,6 +248,27 @@ for (const path of markdownBelow(root)) {
     );
   });
 }
+
+test('CONTRIBUTING.md names each script, and nothing names another', () => {
+  const scripts = readdirSync(join(root, 'scripts')).filter((name) => name.endsWith('.mjs'));
+  const namedIn = (file) =>
+    Array.from(read(file).matchAll(/\bscripts\/([\w-]+\.mjs)/g), ([, name]) => name);
+  assert.deepEqual([...new Set(namedIn('CONTRIBUTING.md'))].sort(), scripts.sort());
+  const workflows = readdirSync(join(root, '.github/workflows'));
+  const users = [
+    ...workflows.map((name) => `.github/workflows/${name}`),
+    'package.json',
+    'deny.toml',
+  ];
+  const named = [...markdownBelow(root).map((path) => relative(root, path)), ...users].flatMap(
+    namedIn,
+  );
+  assert.ok(named.length > scripts.length);
+  assert.deepEqual(
+    named.filter((name) => !scripts.includes(name)),
+    [],
+  );
+});
 
 test('docs/preview1.md has a row for each function, with errnos that exist', () => {
   const rows = Array.from(read('docs/preview1.md').matchAll(/^\| `(\w+)\(.*?\).*?` \|(.*)\|$/gm));

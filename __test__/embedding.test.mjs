@@ -1,5 +1,5 @@
-// What embedders ask for beyond Node's options: streams in any form, preopens with a policy or in
-// memory, limits, tracing, set clocks and seeds.
+// The options beyond Node's: streams in any form, preopens with a policy or in memory, limits,
+// tracing, set clocks and seeds.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
@@ -18,6 +18,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { started } from './support/direct.mjs';
 
 const require = createRequire(import.meta.url);
 const { WASI, run } = require('../index.js');
@@ -40,59 +41,7 @@ const NOTCAPABLE = 76;
 const CREAT = 1;
 const TRUNC = 8;
 const ALL = 0xfffffffn;
-const PATH = 1024;
 const PATH_TOO = 2048;
-
-/** A WASI whose functions are called from here. */
-function started(options) {
-  const wasi = new WASI({ version: 'preview1', ...options });
-  const memory = new WebAssembly.Memory({ initial: 2 });
-  wasi.start({ exports: { memory, _start() {} } });
-  const view = new DataView(memory.buffer);
-  const put = (text, at = PATH) => {
-    const bytes = Buffer.from(text);
-    new Uint8Array(memory.buffer).set(bytes, at);
-    return [at, bytes.length];
-  };
-  const iovec = (at, length) => {
-    view.setUint32(8, at, true);
-    view.setUint32(12, length, true);
-    return [8, 1];
-  };
-  const call = wasi.wasiImport;
-  return {
-    wasi,
-    call,
-    view,
-    memory,
-    put,
-    open(path, { dir = 3, oflags = 0, rights = 0n, inheriting = 0n, follow = 1 } = {}) {
-      const errno = call.path_open(dir, follow, ...put(path), oflags, rights, inheriting, 0, 0);
-      return errno === OK ? view.getUint32(0, true) : -errno;
-    },
-    write(fd, text) {
-      const errno = call.fd_write(fd, ...iovec(...put(text, 8192)), 0);
-      return errno === OK ? view.getUint32(0, true) : -errno;
-    },
-    read(fd, length = 100) {
-      const errno = call.fd_read(fd, ...iovec(16384, length), 0);
-      return errno === OK
-        ? Buffer.from(memory.buffer, 16384, view.getUint32(0, true)).toString()
-        : -errno;
-    },
-    filetype(fd) {
-      assert.equal(call.fd_fdstat_get(fd, 512), OK);
-      return { type: view.getUint8(512), rights: view.getBigUint64(520, true) };
-    },
-    poll(fd, tag) {
-      new Uint8Array(memory.buffer, 4096, 48).fill(0);
-      view.setUint8(4096 + 8, tag);
-      view.setUint32(4096 + 16, fd, true);
-      const errno = call.poll_oneoff(4096, 4200, 1, 0);
-      return [errno, view.getUint32(0, true), view.getUint16(4208, true)];
-    },
-  };
-}
 
 function folder(t) {
   const dir = mkdtempSync(join(tmpdir(), 'wasi-rs-embedding-'));
@@ -329,8 +278,8 @@ test('below a read-only preopen nothing changes, whatever rights are asked for',
 });
 
 /**
- * What guests/read-only.c says below a read-only preopen: what a C program says on a file system
- * that Linux has mounted read-only.
+ * The output of guests/read-only.c below a read-only preopen: the same as that of a C program on a
+ * file system that Linux has mounted read-only.
  */
 const SAID_BELOW_READ_ONLY = `fopen r file: ok
   content

@@ -68,7 +68,7 @@ function guestOf(wat, options = {}, f = () => {}) {
 
 const command = (body) => `(module ${IMPORTS} (func (export "_start") ${body} (call $ran)))`;
 
-/** What start() gave, or the error it threw. */
+/** The result of start(), or the error that it threw. */
 function outcome(run) {
   try {
     return run();

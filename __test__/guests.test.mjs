@@ -588,7 +588,7 @@ const FIELDS = new Set([
 ]);
 const EXPECTATIONS = new Set(['end', 'stdout', 'stderr', 'answer', 'tree', 'check']);
 
-// What Windows does not have. The rest of the table holds there as it stands.
+// The guests that need something that Windows lacks. The rest of the table holds there unchanged.
 const NOT_ON_WINDOWS = {
   'fd-filestat-set-times': 'times have units of 100 ns',
   'path-fifo': 'directories hold no pipes',

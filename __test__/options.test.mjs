@@ -1,6 +1,5 @@
-// What the options of an embedder are held against: keys, values, and what functions give. And what
-// becomes of them: errors that say what was meant, files under the names that a guest knows them
-// by.
+// The checks of an embedder's options: keys, values, and the results of functions. Also the errors,
+// which say what was meant, and which name files as the guest does.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import {
@@ -21,6 +20,7 @@ import { dirname, join } from 'node:path';
 import test from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import vm from 'node:vm';
+import { started } from './support/direct.mjs';
 
 const require = createRequire(import.meta.url);
 const PACKAGE = fileURLToPath(new URL('..', import.meta.url));
@@ -37,45 +37,6 @@ function folder(t) {
   const dir = mkdtempSync(join(tmpdir(), 'wasi-rs-options-'));
   t.after(() => rmSync(dir, { recursive: true, force: true }));
   return dir;
-}
-
-/** A WASI whose functions are called from here. */
-function started(options) {
-  const wasi = new WASI({ version: 'preview1', ...options });
-  const memory = new WebAssembly.Memory({ initial: 2 });
-  wasi.start({ exports: { memory, _start() {} } });
-  const view = new DataView(memory.buffer);
-  const put = (text, at = PATH) => {
-    const bytes = Buffer.from(text);
-    new Uint8Array(memory.buffer).set(bytes, at);
-    return [at, bytes.length];
-  };
-  const call = wasi.wasiImport;
-  const iovec = (at, length) => {
-    view.setUint32(8, at, true);
-    view.setUint32(12, length, true);
-    return [8, 1];
-  };
-  return {
-    wasi,
-    call,
-    view,
-    put,
-    open(path, { dir = 3, oflags = 0, rights = 2n, follow = 1 } = {}) {
-      const errno = call.path_open(dir, follow, ...put(path), oflags, rights, 0n, 0, 0);
-      return errno === OK ? view.getUint32(0, true) : -errno;
-    },
-    write(fd, text) {
-      const errno = call.fd_write(fd, ...iovec(...put(text, 8192)), 0);
-      return errno === OK ? view.getUint32(0, true) : -errno;
-    },
-    read(fd, length = 100) {
-      const errno = call.fd_read(fd, ...iovec(16384, length), 0);
-      return errno === OK
-        ? Buffer.from(memory.buffer, 16384, view.getUint32(0, true)).toString()
-        : -errno;
-    },
-  };
 }
 
 const make = (options) => () => new WASI({ version: 'preview1', ...options });
@@ -149,7 +110,7 @@ test('near misses among the options are errors where one of ours is used, and on
     make(options)();
     make({ ...options, stdout: undefined, limits: undefined, stats: undefined })();
   }
-  // What comes near to nothing is passed over, as by Node, and so is what is not there.
+  // Unknown keys that resemble no option are ignored, as Node does, and so are undefined ones.
   make({ stdout: 'pipe', name: 1, bindings: {}, preopen: undefined })();
 });
 

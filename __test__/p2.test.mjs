@@ -27,7 +27,7 @@ const bytes = (string) => new TextEncoder().encode(string);
 const inside = () => ({ preopens: { '/box': box() } });
 const NOTHING = { stdin: 'ignore', stdout: 'ignore', stderr: 'ignore' };
 
-/** What is thrown: the word of an interface, as text. */
+/** The word of an interface that a call throws, as text. */
 function word(act) {
   try {
     act();

@@ -7,8 +7,10 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { codeBlocks, hasSymbolTable, Project } from '../scripts/pack-test.mjs';
+import { hasSymbolTable } from '../scripts/elf.mjs';
 import { platforms } from '../scripts/process.mjs';
+import { blocksOf } from './support/pages.mjs';
+import { Project } from './support/project.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const own = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'));
@@ -17,7 +19,10 @@ const MIB = 1 << 20;
 // The aim is 5 ms on an idle machine; this one may be very busy.
 const LOAD_LIMIT = 500;
 
-/** What loaders of addons may take instead: builds for WebAssembly, which run on `node:wasi`. */
+/**
+ * The packages that loaders of addons may take instead: builds for WebAssembly, which run on
+ * `node:wasi`.
+ */
 const IMPOSTORS = ['wasi-rs-wasm32-wasi', 'wasi-rs-wasm32-wasip1', '@napi-rs/wasm-runtime'];
 
 /** @type {Project} */
@@ -167,7 +172,9 @@ describe('the installed package', () => {
   });
 
   it("runs the README's examples, each as it stands there", () => {
-    const examples = codeBlocks('README.md', 'js');
+    const examples = blocksOf(fs.readFileSync(path.join(root, 'README.md'), 'utf8'))
+      .filter(({ language }) => language === 'js')
+      .map(({ code }) => code);
     assert.ok(examples.length >= 3);
     for (const example of examples) {
       const printed = Array.from(example.matchAll(/\/\/ prints (.*)/g), ([, line]) => `${line}\n`);

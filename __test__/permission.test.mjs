@@ -33,7 +33,7 @@ const CREAT = 1;
 const DIRECTORY = 2;
 const TRUNC = 8;
 
-/** What a folder of the tests holds. */
+/** The contents of a folder of the tests. */
 const files = () => ({ 'f.txt': 'hello', d: { 'g.txt': 'inner' }, 'to-f': link('f.txt') });
 
 /**
@@ -202,7 +202,8 @@ describe('under the permission model', { skip }, () => {
 
   it('a folder that is allowed without what is below it is refused', () =>
     inFolders((folder, at) => {
-      // What is no folder when the process starts is allowed by itself only, for Node as well.
+      // A path that is no folder when the process starts is allowed without its contents, by Node
+      // as well.
       const made = `const fs = require('node:fs');
         fs.mkdirSync(folder + '/later');`;
       const [reads, writes] = [read(at('later')), write(at('later'))];

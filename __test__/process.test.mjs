@@ -143,7 +143,7 @@ test('a Program runs in any place', { skip: notHere }, async () => {
   assert.deepEqual([one.stdout, other.stdout], ['hello world', 'hello world']);
 });
 
-// What V8 ends the process for.
+// Guests for which V8 ends the process.
 
 const TABLES = 60;
 const FULL_TABLES = command(
@@ -292,7 +292,7 @@ test('a pool that was forgotten keeps nobody from ending', { skip: notHere }, ()
   assert.deepEqual([stdout, status], ['hello world\n', 0]);
 });
 
-// What the guest sees.
+// The guest's view of the host.
 
 test('the guest gets nothing of this process', { skip: notHere }, async (t) => {
   process.env.WASI_RS_SECRET = 'secret';

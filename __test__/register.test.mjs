@@ -292,7 +292,7 @@ describe('options that are not known', () => {
     }));
 });
 
-// What the tests above would see if the hook did nothing.
+// The outcome of the tests above if the hook did nothing.
 describe('without the hook', () => {
   it('programs get node:wasi', () =>
     withProgram({}, async (folder) => {

@@ -9,9 +9,9 @@ import http from 'node:http';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { neededVersions, newestGlibc } from '../scripts/glibc.mjs';
-import { distTag } from '../scripts/publish.mjs';
+import { neededVersions, newestGlibc } from '../scripts/elf.mjs';
 import { own } from '../scripts/process.mjs';
+import { distTag } from '../scripts/release.mjs';
 import { withFolder } from './support/tree.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -68,7 +68,7 @@ describe('a release', () => {
     await withFolder(async (folder) => {
       const copied = [
         ...['package.json', 'package-lock.json', 'Cargo.toml', 'Cargo.lock', 'fuzz/Cargo.lock'],
-        ...['CHANGELOG.md', 'scripts/version.mjs', 'scripts/process.mjs'],
+        ...['CHANGELOG.md', 'scripts/release.mjs', 'scripts/process.mjs'],
       ];
       for (const name of copied) {
         fs.mkdirSync(path.dirname(path.join(folder, name)), { recursive: true });
@@ -148,7 +148,7 @@ describe('a release', () => {
       const userconfig = path.join(folder, 'npmrc');
       fs.writeFileSync(userconfig, `registry=http://${host}/\n//${host}/:_authToken=none\n`);
       const program = `
-        import { publish } from ${JSON.stringify(new URL('../scripts/publish.mjs', import.meta.url))};
+        import { publish } from ${JSON.stringify(new URL('../scripts/release.mjs', import.meta.url))};
         publish(${JSON.stringify(folders)}, { isDryRun: process.argv[1] === 'dry' });`;
       const run = async (how) => {
         const child = spawn(process.execPath, ['--input-type=module', '-e', program, '--', how], {

@@ -26,7 +26,7 @@ test('a hostile guest gets nothing and takes nothing down', { skip, timeout: LIM
   attack(t, []),
 );
 
-// What a guest that suspends has of its own: the imports that can wait are functions of
+// The cases that differ for a guest that suspends. Its imports that can wait are functions of
 // WebAssembly, which convert the arguments that JavaScript passes. The suite's guests call them
 // from JavaScript, so none of those can wait; suspend-ends.test.mjs has those that do.
 const CONVERTING = 'fd_read|fd_write|path_open|poll_oneoff|sock_accept|sock_recv|sock_send';

@@ -37,7 +37,7 @@ function changed(fs, functions) {
   return Object.assign(Object.create(fs), functions);
 }
 
-/** What a run that calls `act` throws. */
+/** The error of a run that calls `act`. */
 function thrown(t, fs, act, more) {
   const wasi = new WASI({ version: 'preview1', preopens: { '/x': { fs, ...more } } });
   t.after(() => wasi.close());
@@ -635,7 +635,9 @@ test('node:fs serves the host itself', (t) => {
 
 // --- Beside the tree in memory -------------------------------------------------------------------
 
-/** What memfs does otherwise than POSIX, and so a guest sees otherwise than in a tree. */
+/**
+ * The cases in which memfs differs from POSIX, so that a guest sees another outcome than in a tree.
+ */
 const EXCEPTIONS = {
   // Its `renameSync` follows a symbolic link at the end of the old path, and moves what that leads
   // to.

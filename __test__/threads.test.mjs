@@ -14,7 +14,8 @@ const { runThreads } = require('../threads.js');
 const wabt = await require('wabt')();
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-// What the guests below have in common. 100: a descriptor, 200: what threads wait for, 300: data.
+// The common part of the guests below. 100: a descriptor, 200: a word that threads wait for, 300:
+// data.
 const PRELUDE = `
   (import "wasi_snapshot_preview1" "path_open" (func $path_open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "fd_read" (func $fd_read (param i32 i32 i32 i32) (result i32)))

@@ -9,7 +9,7 @@ const { LineDiscipline } = createRequire(import.meta.url)('../lib/tty.js');
 
 const size = { columns: 80, rows: 24 };
 
-/** What comes out, as text, of bytes that are typed in pieces. */
+/** The guest's input, as text, from bytes that are typed in pieces. */
 function typed(pieces, options = size) {
   const tty = new LineDiscipline(options);
   const result = { program: [], screen: [], ends: false, interrupts: false };

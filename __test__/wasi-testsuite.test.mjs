@@ -17,7 +17,7 @@ const { version } = JSON.parse(
 const python = process.platform === 'win32' ? 'python' : 'python3';
 const skip = spawnSync(python, ['--version']).status !== 0 && 'there is no Python';
 
-/** What a call of the adapter's function gives, by JSON. */
+/** The result of an expression about the adapter, by JSON. */
 function call(expression, env = {}) {
   const code = `import importlib.util, json, sys
 spec = importlib.util.spec_from_file_location("adapter", sys.argv[1])

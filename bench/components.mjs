@@ -110,7 +110,10 @@ function rounded(value) {
   return value < 100 ? value.toFixed(1) : String(Math.round(value));
 }
 
-/** What each run prints last: CPU time, context switches, memory, and the time to the start. */
+/**
+ * The report that each run prints last: CPU time, context switches, memory, and the time to the
+ * start.
+ */
 const REPORT = `
   function report(start) {
     const { userCPUTime, systemCPUTime, voluntaryContextSwitches, maxRSS } = process.resourceUsage();

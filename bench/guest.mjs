@@ -2,48 +2,7 @@
 // makes the row's calls `n` times. All that the calls need lies in memory before the loop begins,
 // so a loop holds nothing but the calls. A loop gives back all errnos that it saw, or-ed.
 
-/** The parameters of each import: i stands for i32, I for i64. All return an i32. */
-const SIGNATURES = {
-  args_get: 'ii',
-  args_sizes_get: 'ii',
-  clock_res_get: 'ii',
-  clock_time_get: 'iIi',
-  environ_get: 'ii',
-  environ_sizes_get: 'ii',
-  fd_advise: 'iIIi',
-  fd_allocate: 'iII',
-  fd_close: 'i',
-  fd_datasync: 'i',
-  fd_fdstat_get: 'ii',
-  fd_fdstat_set_flags: 'ii',
-  fd_fdstat_set_rights: 'iII',
-  fd_filestat_get: 'ii',
-  fd_filestat_set_size: 'iI',
-  fd_filestat_set_times: 'iIIi',
-  fd_pread: 'iiiIi',
-  fd_prestat_dir_name: 'iii',
-  fd_prestat_get: 'ii',
-  fd_pwrite: 'iiiIi',
-  fd_read: 'iiii',
-  fd_readdir: 'iiiIi',
-  fd_renumber: 'ii',
-  fd_seek: 'iIii',
-  fd_tell: 'ii',
-  fd_write: 'iiii',
-  path_create_directory: 'iii',
-  path_filestat_get: 'iiiii',
-  path_filestat_set_times: 'iiiiIIi',
-  path_link: 'iiiiiii',
-  path_open: 'iiiiiIIii',
-  path_readlink: 'iiiiii',
-  path_remove_directory: 'iii',
-  path_rename: 'iiiiii',
-  path_symlink: 'iiiii',
-  path_unlink_file: 'iii',
-  poll_oneoff: 'iiii',
-  random_get: 'ii',
-  sched_yield: '',
-};
+import SIGNATURES from '../__test__/contract/signatures.cjs';
 
 /** Where results go: 256 bytes. */
 export const OUT = 64;
@@ -231,7 +190,9 @@ export class Guest {
     for (let i = 0; i < NAME_COUNT; i++) {
       names += hex(Buffer.from(nameAt(i).padEnd(NAME_PITCH, '\0')));
     }
-    const imports = Object.entries(SIGNATURES).map(([name, types]) => {
+    const functions = this.#functions.join('\n');
+    const called = Object.entries(SIGNATURES).filter(([name]) => functions.includes(`$${name}`));
+    const imports = called.map(([name, types]) => {
       const params = [...types].map((type) => (type === 'i' ? 'i32' : 'i64')).join(' ');
       return `  (import "wasi_snapshot_preview1" "${name}" (func $${name} (param ${params}) (result i32)))`;
     });
@@ -240,7 +201,7 @@ ${imports.join('\n')}
   (memory (import "bench" "memory") ${PAGES} ${PAGES})
   ${this.#data.join('\n  ')}
   (data (i32.const ${NAMES}) "${names}")
-${this.#functions.join('\n')})`;
+${functions})`;
   }
 }
 

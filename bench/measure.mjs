@@ -19,7 +19,8 @@ import { growingRows, rows } from './rows.mjs';
 
 const REPORT = 3;
 /**
- * What `native with-pipes` leaves: both ends of a pipe, one that is filled, one that is emptied.
+ * The descriptors of `native with-pipes`: both ends of a pipe, one that is filled, one that is
+ * emptied.
  */
 const PIPE_IN = 10;
 const PIPE_OUT = 11;
@@ -266,8 +267,8 @@ function measureRequire() {
 }
 
 /**
- * What a process does once: the engine's work for the module is the same for both, and comes
- * before.
+ * The start of a process, once. The engine's work for the module is the same for both hosts, so it
+ * comes before.
  */
 function measureStart() {
   const module = new WebAssembly.Module(readFileSync(job.wasm));

@@ -87,7 +87,7 @@ export async function measure(how, job) {
     }
     const rest = names.filter((name) => !found.has(name));
     if (rest.length === 0) break;
-    // What ran when the process ended is to blame, or the start of it all.
+    // The row that ran when the process ended is to blame, or the first if none had begun.
     const guilty = begun ?? rest[0];
     found.set(guilty, { error: end });
     if (lines.length === 0) for (const name of rest) found.set(name, { error: end });

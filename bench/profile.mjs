@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { fail, say } from '../scripts/process.mjs';
 import { removeFolder, temporaryFolder } from './folder.mjs';
 import { IMPLEMENTATIONS, machine, nodeFlags, requireAddon, versionOf } from './processes.mjs';
+import { tableLines } from './table.mjs';
 
 const HELP = `usage: node bench/profile.mjs [options] PROGRAM [ARGUMENT...]
   --dir GUEST=HOST  of a .wasm file: a preopened directory (by default an empty one, as /)
@@ -34,7 +35,7 @@ print();
 
 function readOptions() {
   const own = process.argv.slice(2);
-  // What follows the program is the program's.
+  // Arguments behind the program are the program's own.
   const isOption = (i) => own[i]?.startsWith('--') || (i > 0 && /^--[a-z]+$/.test(own[i - 1]));
   let at = 0;
   while (at < own.length && isOption(at)) at++;
@@ -176,22 +177,7 @@ function print() {
       ns(other.median),
     ];
   });
-  const widths = head.map((title, i) =>
-    Math.max(title.length, ...body.map((row) => row[i].length)),
-  );
-  const line = (cells) =>
-    cells
-      .map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])))
-      .join('  ');
-  console.log(
-    [
-      '',
-      line(head),
-      widths.map((width) => '-'.repeat(width)).join('  '),
-      ...body.map(line),
-      '',
-    ].join('\n'),
-  );
+  console.log(tableLines(head, body).join('\n'));
   for (const [name, { calls, hostMs, ms }] of Object.entries(best)) {
     const share = ((100 * hostMs) / ms).toFixed(1);
     console.log(

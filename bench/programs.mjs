@@ -1,5 +1,5 @@
-// What a run of a whole program costs in a Pool, beside the same in the calling thread and in a
-// pool of Workers that does nothing but send messages.
+// The cost of a run of a whole program in a Pool, beside the same in the calling thread and in a
+// pool of Workers that only exchange messages.
 //
 //   node bench/programs.mjs [--rounds N] [--runs N] [--json FILE]
 
@@ -26,7 +26,7 @@ const { values } = parseArgs({
 const ROUNDS = Number(values.rounds);
 const RUNS = Number(values.runs);
 
-/** What a run does, in this thread or in a Worker of one's own. */
+/** The options of a run, in this thread or in a Worker. */
 const OPTIONS = {
   version: 'preview1',
   args: ['demo'],

@@ -6,7 +6,7 @@ const MIB = 1024 * KIB;
 
 /** The size of the file that is read and written. */
 export const FILE_SIZE = 16 * MIB;
-/** What the pipe that the guest holds both ends of takes before it blocks. */
+/** The bytes that the pipe takes before it blocks, of which the guest holds both ends. */
 export const PIPE_SIZE = MIB;
 /** How many files exist at once in the rows that create or remove them. */
 const FILES_AT_ONCE = 512;
@@ -77,7 +77,7 @@ function expiredClock() {
   return record(bytes);
 }
 
-/** What a libc and a program call between start and end, each once. */
+/** The calls that a libc and a program make between start and end, each once. */
 function shortProgram() {
   const fd = loaded(OPENED);
   return [
@@ -356,7 +356,7 @@ function* table() {
     }
   }
 
-  // What a short program pays: its functions are not compiled yet, and never will be fully.
+  // The price of a short program: V8 has not compiled its functions yet, and never will fully.
   for (const cold of [1, 10, 100]) {
     yield {
       name: `20 functions, the first ${cold === 1 ? 'call' : `${cold} calls`} of each`,
@@ -366,7 +366,7 @@ function* table() {
     };
   }
 
-  // What JavaScript asks for.
+  // Calls from JavaScript.
   yield { name: 'new WASI()', fixture: 'construction' };
   yield { name: 'new WASI() + instantiate + start', fixture: 'construction' };
   yield { name: "require('wasi-rs')", fixture: 'require' };

@@ -119,7 +119,7 @@ function result(row, { bare, 'wasi-rs': here, 'node:wasi': there, errors }) {
     above: judged ? here - bare : undefined,
     class: row.overhead,
     aim: row.aim,
-    // As it is printed: more digits would be noise.
+    // Compared as printed: more digits would be noise.
     met: ratio === undefined ? undefined : Number(ratio.toFixed(2)) <= row.aim,
     errors,
   };

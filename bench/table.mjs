@@ -12,6 +12,25 @@ function geometricMean(values) {
 }
 
 /**
+ * A table of text: the first column is aligned to the left, the others to the right.
+ *
+ * @param {string[]} head
+ * @param {string[][]} body
+ * @returns {string[]} lines, with an empty one before and after the table
+ */
+export function tableLines(head, body) {
+  const widths = head.map((title, i) =>
+    Math.max(title.length, ...body.map((row) => row[i].length)),
+  );
+  const line = (cells) =>
+    cells
+      .map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])))
+      .join('  ');
+  const rule = widths.map((width) => '-'.repeat(width)).join('  ');
+  return ['', line(head), rule, ...body.map(line), ''];
+}
+
+/**
  * @param {object[]} results
  * @param {Record<string, number>} overheadAims ns above the bare system call, by class
  * @returns {{ lines: string[], geomean: number, free: number, overheads: object }}
@@ -30,20 +49,7 @@ export function table(results, overheadAims) {
     row.class ? String(overheadAims[row.class]) : '-',
     row.above === undefined ? '-' : row.above <= overheadAims[row.class] ? 'yes' : 'NO',
   ]);
-  const widths = head.map((title, i) =>
-    Math.max(title.length, ...body.map((row) => row[i].length)),
-  );
-  const line = (cells) =>
-    cells
-      .map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])))
-      .join('  ');
-  const lines = [
-    '',
-    line(head),
-    widths.map((width) => '-'.repeat(width)).join('  '),
-    ...body.map(line),
-    '',
-  ];
+  const lines = tableLines(head, body);
 
   const rated = results.filter((row) => row.ratio !== undefined);
   const geomean = geometricMean(rated.map((row) => row.ratio));

@@ -205,7 +205,7 @@ class NodeSource {
     this.#stream.on('close', this.#onClose);
   }
 
-  /** What the stream has; `undefined` if there may be something later. */
+  /** The next answer of the stream; `undefined` if there may be one later. */
   #next() {
     const stream = this.#stream;
     if (this.#hasFailed) throw this.#error;

@@ -13,7 +13,7 @@ const { UsageError } = require('./cli-options.js');
 
 const JCO = '@bytecodealliance/jco';
 const MODULE = 'component.mjs';
-/** What a folder of the cache has beside what jco wrote. */
+/** A file that a folder of the cache has beside jco's output. */
 const IMPORTS = 'imports.json';
 
 /**
@@ -104,7 +104,7 @@ function checkVersions(bytes, name) {
   }
 }
 
-/** What a component imports must be there. */
+/** Checks that there is every import of a component. */
 function checkImports(names, imports, name) {
   const missing = names.find((one) => !Object.hasOwn(imports, one.replace(/@.*$/s, '')));
   if (missing !== undefined) {

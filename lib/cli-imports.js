@@ -1,9 +1,12 @@
 'use strict';
 
-// What the command line puts around the imports of a guest, in each thread of it.
+// The command line's additions to the imports of a guest, in each thread of it.
 
 const EPIPE = 64;
-/** What ends a program whose reader has gone, as a shell counts: 128 and the number of SIGPIPE. */
+/**
+ * The exit code of a program whose reader has gone, as a shell counts: 128 and the number of
+ * SIGPIPE.
+ */
 const NO_READER = 141;
 
 /**

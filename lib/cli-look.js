@@ -1,6 +1,6 @@
 'use strict';
 
-// What a file is that shall be run, seen by its header and imports before anything of it runs.
+// The kind of a file that is to be run, by its header and imports, before any of its code runs.
 // Nothing here needs the addon.
 
 const { UsageError } = require('./cli-options.js');
@@ -32,7 +32,7 @@ function look(bytes, name) {
     return readModule(bytes);
   } catch (error) {
     if (error.code !== 'ERR_WASI_MODULE') throw error;
-    // What V8 takes can be run, though not be given limits.
+    // A module that V8 accepts can be run, but cannot be given limits.
     const module = compile(bytes, name);
     return {
       imports: WebAssembly.Module.imports(module),

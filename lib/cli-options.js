@@ -31,7 +31,7 @@ Runs a WASI program, which sees only what it is given. - reads it from stdin.
 Exit: the program's; 2 nothing run, 124 timeout, 134 trap, 137 memory, 141 pipe`;
 
 /**
- * What an option takes: nothing, a value as the message names it, or one that may be left out
+ * The value of an option: none, a required one under the name that messages use, or an optional one
  * (`?`).
  */
 const OPTIONS = {
@@ -60,7 +60,7 @@ const SHORT = { '-h': 'help', '-V': 'version' };
 const MILLISECONDS = { ms: 1, s: 1000, m: 60_000 };
 const BYTES = { k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };
 
-/** What is wrong with what was asked for: nothing was run. Its message is one line. */
+/** An error of usage: nothing was run. Its message is one line. */
 class UsageError extends Error {
   constructor(message) {
     super(printable(message));

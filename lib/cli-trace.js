@@ -18,8 +18,8 @@ const RETRIES = 200;
 const NAP = 5;
 
 /**
- * What a call leaves in memory, by the place of the argument that points there: a number of 4 or 8
- * bytes.
+ * The result of a call in memory, by the place of the argument that points there: a number of 4 or
+ * 8 bytes.
  */
 const RESULTS = {
   clock_time_get: [2, 8],
@@ -82,7 +82,7 @@ function watch(wasiImport, options) {
       trace !== undefined && /^(path_open|fd_close|fd_renumber|sock_accept)$/.test(name);
     if (!prints && !follows && counts === undefined) return;
     wasiImport[name] = (...args) => {
-      // What is there before the call: it may change its own arguments in memory.
+      // The arguments before the call, because it may change them in memory.
       const before =
         prints || follows ? guarded(() => argumentsOf(name, args, copyOut, paths)) : '';
       // It does not come back.
@@ -173,7 +173,7 @@ class SharedPaths {
   static SIZE = SHARED_SLOTS * SLOT;
 }
 
-/** What fails here must not fail in the guest. */
+/** Runs work of the trace, whose failure must not be the guest's. */
 function guarded(work) {
   try {
     return work();

@@ -28,7 +28,7 @@ const HEADER = 8;
 /** V8 takes no module that is larger. */
 const MOST_OF_PROGRAM = 2 ** 30;
 
-/** What the operating system's errors are to a user. */
+/** The operating system's errors in a user's words. */
 const REASONS = {
   ENOENT: 'no such file',
   EACCES: 'permission denied',
@@ -84,7 +84,7 @@ function program(path) {
   try {
     if (path !== '-') descriptor = openSync(path);
     if (fstatSync(descriptor).isFile()) return readFileSync(descriptor);
-    // What is no file may have no end, so its beginning is looked at first.
+    // A stream may have no end, so its beginning is looked at first.
     return stream(descriptor);
   } catch (error) {
     throw new UsageError(`${path}: ${reason(error)}`);
@@ -147,7 +147,7 @@ async function run(bytes, asked) {
     : undefined;
 
   const compiled = compile(bytes, name);
-  // What tells the file of a Unix socket from others is written there when it is made.
+  // The serial number of a Unix socket's file is written there when the file is made.
   const files = asked.sockets
     .filter(({ path }) => path !== undefined)
     .map(({ path }) => ({
@@ -450,7 +450,10 @@ function lines(text) {
   return String(text).split('\n').map(printable).join('\n');
 }
 
-/** What was loaded before may hold output, and what watches the process wants to see its end. */
+/**
+ * Whether modules that were loaded before may hold output, and whether a tool wants to see the
+ * process end.
+ */
 function conditions() {
   const flags = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].join(' ');
   return {

@@ -40,8 +40,8 @@ function uncatchable() {
 }
 
 /**
- * What comes out of an export of a guest that called `proc_exit`, where the embedder called the
- * export himself.
+ * The result of an export of a guest that called `proc_exit`, where the embedder called the export
+ * himself.
  */
 class WASIExitError extends Error {
   /** @param {number} exitCode what the guest gave to `proc_exit` */

@@ -135,7 +135,7 @@ function shown(value) {
   }
 }
 
-/** What was received, in the words of Node's messages. */
+/** A value that was received, in the words of Node's messages. */
 function described(value) {
   switch (typeof value) {
     case 'undefined':
@@ -181,9 +181,9 @@ function listTooLong(errno) {
   return nodeError(Error, 'ERR_WASI_LIST_TOO_LONG', `${what}. ${remedy}`);
 }
 
-/** What lies below an overlay cannot be read. */
+/** The error for a directory below an overlay that cannot be read. */
 function changesUnknown(errno) {
-  const message = `What lies below an overlay cannot be read: ${errno}`;
+  const message = `The directory below an overlay cannot be read: ${errno}`;
   const error = nodeError(Error, 'ERR_WASI_CHANGES', message);
   error.reason = errno;
   return error;

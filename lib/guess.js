@@ -1,6 +1,6 @@
 'use strict';
 
-// What someone may have meant by a name that is not known.
+// The names that someone may have meant by a name that is not known.
 
 // Names that other interfaces have for the same. All in lower case, without `_` and `-`.
 const ALIASES = {

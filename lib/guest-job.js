@@ -25,7 +25,8 @@ const NOSPC = 51;
  */
 
 /**
- * What others see of a run while it runs. Its numbers lie in memory that other threads may share.
+ * The view that others have of a run while it runs. Its numbers lie in memory that threads may
+ * share.
  *
  * @typedef {object} Progress
  * @property {() => void} started the guest's time begins

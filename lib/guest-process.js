@@ -36,13 +36,13 @@ const DRAIN_LIMIT = 1000;
 /** How much of what V8 says is kept. */
 const MOST_WORDS = 16_384;
 const MEBIBYTE = 2 ** 20;
-/** What V8's heap may have beside the memory that the guest may have, for its code and our own. */
+/** The size of V8's heap beside the guest's memory, for the guest's code and our own. */
 const OWN_HEAP = 128 * MEBIBYTE;
 const OUT_OF_MEMORY =
   /out of memory|\bOOM\b|heap limit|allocation fail|MemoryExhausted|failed to allocate/i;
 /** Says to the package in such a process that it is one: there is no process within a process. */
 const MARK = 'WASI_RS_GUEST_PROCESS';
-/** What of the environment a runtime needs to start. The guest sees none of it. */
+/** The variables of the environment that a runtime needs to start. The guest sees none of them. */
 const KEPT = [
   'LD_LIBRARY_PATH', 'DYLD_LIBRARY_PATH', 'SystemRoot', 'windir', 'TEMP', 'TMP', 'TMPDIR', 'HOME',
   'USERPROFILE', 'LOCALAPPDATA', 'DENO_DIR', 'NODE_ICU_DATA', 'NODE_DEBUG_NATIVE',
@@ -50,7 +50,7 @@ const KEPT = [
 
 const { bun: isBun, deno: isDeno, electron: isElectron } = process.versions;
 
-/** What the process runs first: it reads the addon's path and the package's text. */
+/** The first code of the process: it reads the addon's path and the package's text. */
 const BOOT = `
 const fs = require('node:fs'), { Buffer } = require('node:buffer');
 function read(length) {
@@ -176,7 +176,7 @@ class GuestProcess {
     const closed = [this.#channel, child.stderr].map(
       (stream) => stream && new Promise((resolve) => stream.once('close', resolve)),
     );
-    // What cannot be written is told by the end of the process.
+    // The end of the process tells that a message could not be written.
     this.#channel?.on('error', () => {});
     this.#channel?.on('data', (chunk) => {
       for (const message of this.#inbox.add(Buffer.from(chunk))) this.#take(message);
@@ -195,7 +195,7 @@ class GuestProcess {
       });
     });
     this.#hasGone = true;
-    // What it wrote before is on its way.
+    // The output from before is on its way.
     let giveUp;
     const late = new Promise((resolve) => {
       giveUp = after(DRAIN_LIMIT, resolve);
@@ -214,7 +214,7 @@ class GuestProcess {
     this.#onExit();
   }
 
-  /** What a run comes to whose process has ended. */
+  /** The outcome of a run whose process has ended. */
   #gone({ code, signal }) {
     const words = this.#words.toString('utf8').trim();
     if (!this.#run?.isTaken) {
@@ -362,7 +362,7 @@ class ProcessRun {
   isTaken = false;
   /** When the guest started, in milliseconds of `now()`. */
   started;
-  /** What the process last said: see `facts` in guest-thread.js. */
+  /** The last report of the process: see `facts` in guest-thread.js. */
   facts = { thread: 0, before: 0, memoryBytes: 0 };
   #process;
   #hasStats;

@@ -2,17 +2,19 @@
 
 // A guest in a thread of its own, as the thread that started it sees it.
 //
-// What runs guests elsewhere has the same two classes in another form: something that takes one job
-// after another, and the run of one job, with
+// Each module that runs guests elsewhere has two classes of the same form: one takes a job after
+// another, and one is the run of a job. A run has
 //
-//   done         a promise of the run's `Outcome` (guest-job.js), or of `{ gone: Error }` where
-//   what ran the guest has ended before the guest startedAt()  when the guest started, in
-//   milliseconds of `now()`; undefined before isOver()     whether the guest has ended, though
-//   `done` may settle only later starved(ms)  for how many of the so many milliseconds since its
-//   start the guest was ready to run and had no processor, as far as the system tells stop()
-//   ends the guest, whatever it does; settles when no code of the guest runs any more left()
-//   what the guest has left so far: `stdout`, `stderr`, `truncated`, `files`, `memoryBytes`,
-//   `endedAt`, `stats` release()    gives up what is kept of the run
+// - `done`: a promise of the run's `Outcome` (guest-job.js), or of `{ gone: Error }` if the thread or
+//   process of the guest has ended before the guest;
+// - `startedAt()`: the time at which the guest started, in milliseconds of `now()`, or `undefined`;
+// - `isOver()`: whether the guest has ended; `done` may settle later;
+// - `starved(ms)`: of the last `ms` milliseconds, how many the guest was ready to run and had no
+//   processor, as far as the system tells;
+// - `stop()`: ends the guest, whatever it does; settles when no code of the guest runs any more;
+// - `left()`: the results so far: `stdout`, `stderr`, `truncated`, `files`, `memoryBytes`, `endedAt`,
+//   `stats`;
+// - `release()`: gives up the results.
 
 const { forgetRun, isRunHeld, reserveRun } = require('../binding.js');
 const { now } = require('./guest.js');
@@ -156,7 +158,7 @@ class ThreadRun {
   #states;
   #numbers;
   #left;
-  /** What the thread has said of the run that is over: another one may use its numbers now. */
+  /** The last report of the thread on the run that is over: another run may use its numbers now. */
   #last;
 
   constructor(thread, place, job, { states, numbers }) {
@@ -185,7 +187,7 @@ class ThreadRun {
     return this.#last !== undefined || Atomics.load(this.#states, STATE) === ENDED;
   }
 
-  /** What is known while it runs: its thread as `starvedFor` takes it, and its size in bytes. */
+  /** Facts while the guest runs: its thread as `starvedFor` takes it, and its size in bytes. */
   facts() {
     const numbers = this.#last ?? this.#numbers;
     return { thread: numbers[THREAD], before: numbers[THREAD_TIME], memoryBytes: numbers[SIZE] };

@@ -77,7 +77,7 @@ class Guest {
   lent = undefined;
   /** The file systems of the embedder, if there are any: see `served.js`. */
   served = undefined;
-  /** What suspends the guest, if it may be suspended: see `suspend.js`. */
+  /** Suspends the guest, if it may be suspended: see `suspend.js`. */
   suspension = undefined;
 }
 

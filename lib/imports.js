@@ -77,7 +77,7 @@ const OUTCOME = 22;
 /** Below it, an outcome is an errno. */
 const AGAIN = 256;
 
-/** What a call left: an errno, or what `finish` makes of the rest. */
+/** The result of a call: an errno, or what `finish` makes of any other outcome. */
 function outcome(guest, call) {
   const outcome = u32[OUTCOME];
   return outcome < AGAIN ? outcome : finish(guest, call);

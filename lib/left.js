@@ -1,6 +1,6 @@
 'use strict';
 
-// What a guest has left: its collected output, and the files of its preopens in memory.
+// The results that a guest leaves: its collected output, and the files of its preopens in memory.
 
 const { claimRun, collectedOutput, instanceId, outputTruncated } = require('../binding.js');
 const { runOutput, runTruncated } = require('../binding.js');
@@ -49,7 +49,7 @@ function treesOf(id, names, truncated) {
   return { files, changes: changed ?? [] };
 }
 
-/** What the guest has changed; `undefined` where there is too much of it, or it cannot be told. */
+/** The guest's changes; `undefined` where there are too many, or they cannot be determined. */
 function changesOf(id, names) {
   if (names.length === 0) return [];
   try {

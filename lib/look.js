@@ -1,6 +1,6 @@
 'use strict';
 
-// What a module was made for, by its first bytes, imports and exports.
+// The kind of a module, by its first bytes, imports and exports.
 
 const { printable } = require('./printable.js');
 const { PARAMETERS } = require('./names.js');
@@ -12,7 +12,7 @@ const WITHOUT_MEMORY = ['fd_close', 'proc_exit', 'proc_raise', 'sched_yield', 't
 const PREVIEW1 = 'wasi_snapshot_preview1';
 const UNSTABLE = 'wasi_unstable';
 
-/** What is no core module: what it is, and what to do. */
+/** Files that are no core module, with the remedy. */
 const OTHERS = {
   component:
     'is a component (WASI 0.2 or later): wasi-rs/p2 and the command run it with jco, see docs/components.md',
@@ -77,7 +77,7 @@ function beginning(bytes) {
 }
 
 /**
- * What a module is for.
+ * The kind of a module.
  *
  * @returns {{ kind: 'command' | 'reactor' | 'threads', version: 'preview1' | 'unstable', unknown:
  *   object[], memory?: object, summary: string, foreign?: string }} `memory` is the import of a

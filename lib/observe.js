@@ -167,7 +167,7 @@ let dropped = 0;
 function put(line) {
   const isLate = dropped > 0;
   const until = isLate ? 0 : Date.now() + PATIENCE;
-  // What is begun comes to its end first.
+  // A line that was begun is finished first.
   rest = written(rest, until);
   if (rest.length > 0) {
     dropped++;

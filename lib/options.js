@@ -99,7 +99,7 @@ function checkedOptions(options) {
     observers.timeoutMs = own().checkedTimeout(observers.timeoutMs, 'options.timeoutMs');
   }
   const native = { args, env, ...streams, preopens, extended: undefined };
-  // What few ask for, apart: each property that the native side looks for takes its time.
+  // Rare options, in an object of their own: each property that the native side reads takes time.
   const clock = ours(options, 'clock', used);
   const random = ours(options, 'random', used);
   const asked = ours(options, 'sockets', used);

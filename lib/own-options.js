@@ -152,7 +152,7 @@ function descriptorOf(value, name, expected, used) {
     throw wrongType(name, expected, value);
   }
   const { fd } = value;
-  // What is closed, or not open yet.
+  // A stream that is closed, or not open yet, has no descriptor.
   if (fd === -1 || fd === null || fd === undefined) {
     throw wrongValue(name, `must be open: its "fd" is ${fd}`, value);
   }

@@ -38,7 +38,7 @@ function checkPermissions(native) {
     checkReadable(allowsThere, target);
     if (extended.create) makeFolder(target);
     preopen.path = target;
-    // What a guest changes in an overlay is not written there.
+    // The changes of a guest in an overlay are not written to the directory.
     if (extended.overlay === undefined) {
       preopen.readOnly ||= !allowsThere('fs.write', path) || !allowsThere('fs.write', target);
     }

@@ -23,7 +23,7 @@ class Pool {
   #workers = new Map();
   /** Those of them that have nothing to do, the one that had last at the end. */
   #idle = [];
-  /** What waits for its turn. */
+  /** The runs that wait for their turn. */
   #queue = new Set();
   /** How many runs have their turn. */
   #active = 0;

@@ -1,7 +1,7 @@
 'use strict';
 
-// What a guest's thread and the thread that started it share of a run: a `SharedArrayBuffer`, as an
-// `Int32Array` (STATE) and as a `Float64Array` (the others).
+// The part of a run that the guest's thread shares with the thread that started it: a
+// `SharedArrayBuffer`, as an `Int32Array` (STATE) and as a `Float64Array` (the others).
 
 /** How far the guest is. */
 const STATE = 0;

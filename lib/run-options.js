@@ -242,7 +242,9 @@ function validateSignal(signal) {
   }
 }
 
-/** What would have to be called in this thread while the guest runs in another. */
+/**
+ * Refuses functions that would have to be called in this thread while the guest runs in another.
+ */
 function refuseFunctions(options) {
   for (const name of ['stdin', 'stdout', 'stderr', 'trace']) {
     if (typeof options[name] !== 'function') continue;

@@ -51,8 +51,8 @@ async function runOnce(wasm, checked, handle = {}) {
 }
 
 /**
- * What starts a guest: a function of a program's parts and of the checked options that gives a run
- * as guest-thread.js describes it.
+ * The function that starts a guest: it takes a program's parts and the checked options, and gives a
+ * run as guest-thread.js describes it.
  */
 function starterOf(isolation, kind) {
   if (isolation === 'process') return require('./guest-process.js').start;
@@ -82,7 +82,7 @@ function programFor(wasm, checked, handle = {}) {
   return unlessEnded(parts(wasm, checked), checked, handle);
 }
 
-/** What a promise gives, or the end of a guest that the embedder ends before. */
+/** The value of a promise, or the end of a guest that the embedder ends before. */
 async function unlessEnded(promise, { signal }, handle) {
   let stop;
   const ended = new Promise((resolve) => {
@@ -126,7 +126,7 @@ function readyParts(wasm, { limits, timeoutMs }) {
   return runnable(program);
 }
 
-/** What run() and pool.run() give. */
+/** The result of run() and pool.run(). */
 function resultOf(end, begun, { encoding }) {
   if (end.reason === 'aborted') throw end.error;
   const as = (bytes) =>
@@ -136,7 +136,7 @@ function resultOf(end, begun, { encoding }) {
   return { ...statusOf(end, begun), stdout: as(end.stdout), stderr: as(end.stderr) };
 }
 
-/** What is told of a run beside its output: what `spawn` gives. */
+/** The members of a result beside the output: the result of `spawn`. */
 function statusOf(end, begun) {
   const { reason, exitCode, error, truncated, files, changes, memoryBytes, stats } = end;
   return {

@@ -87,7 +87,7 @@ function checkFileSystem(fs, name) {
 // Each function gets the file system and what is asked, calls the embedder, and returns an errno.
 // It reads all of an answer before it writes to the board: what reads it may call anything.
 
-/** What an answer has beside the board. */
+/** The part of an answer that is not on the board. */
 let delivered;
 
 const HANDLERS = {

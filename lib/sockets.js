@@ -48,7 +48,7 @@ function socket(value, name) {
   if (typeof value !== 'object' || value === null || isArray(value)) {
     throw wrongType(name, 'of type object', value);
   }
-  // What someone gave to all objects is no option.
+  // A copy without a prototype, so that a polluted `Object.prototype` supplies no option.
   const own = assign({ __proto__: null }, value);
   const kind = keys(KINDS).find((key) => own[key] !== undefined) ?? 'host';
   checkKeys(own, name, KINDS[kind]);
@@ -175,7 +175,7 @@ function socketFailed({ code: named }, { name, fd, given, host, port }) {
 }
 
 /**
- * What became of the option.
+ * The sockets that the option has opened.
  *
  * @param {import('./guest.js').Guest} guest
  * @param {number} first the guest's descriptor of the first socket
@@ -220,7 +220,7 @@ const ON_CONNECTION = new Set([
 ]); // prettier-ignore
 
 /**
- * What `trace` and `stats` tell of peers.
+ * The peers for `trace` and `stats`.
  *
  * @param {import('./guest.js').Guest} guest
  */

@@ -57,7 +57,7 @@ class Guest {
     }
     for (const name of STREAMS) {
       const stream = own[name] ?? absent(name, failure === undefined);
-      // What is wrong with a stream is told to who reads or writes it, and ends no process.
+      // Errors of a stream are for its reader or writer, and end no process.
       stream.on('error', () => {});
       defineProperty(this, name, { value: stream, enumerable: true });
     }
@@ -179,8 +179,8 @@ function inputOf(fd) {
 }
 
 /**
- * What the guest writes. When the guest has ended, what is left in the pipe (64 KiB at most) is
- * taken out of it, so that a stream that nobody reads keeps no descriptor open.
+ * The guest's output as a stream. When the guest has ended, the stream takes the rest out of the
+ * pipe (64 KiB at most), so that a stream that nobody reads keeps no descriptor open.
  */
 function outputOf(fd, handle) {
   const socket = new Socket({ fd, readable: true, writable: false });

@@ -23,8 +23,8 @@ const isObject = (value) => typeof value === 'object' && value !== null;
 const has = (value, name) => typeof value[name] === 'function';
 
 /**
- * What kind of stream a value is that does not give or take at once. What has the number of an open
- * descriptor as its `fd` is used by that, whatever else it is.
+ * The kind of stream of a value that does not give or take at once. A value with the number of an
+ * open descriptor as its `fd` stands for that descriptor, whatever else it is.
  *
  * @returns {'web' | 'node' | 'iterable' | undefined}
  */
@@ -56,7 +56,7 @@ function isStream(value, name, isInput, suspends) {
   if (kind === undefined) return false;
   const isAsync = !isFunction || isAsyncFunction(value);
   if (isAsync && !suspends) {
-    // What has a descriptor at times is told that it has none now.
+    // A value that has a descriptor at other times gets the error that it has none now.
     if (!isFunction && 'fd' in value) return false;
     throw wrongType(
       name,

@@ -52,7 +52,7 @@ const { assign } = Object;
 
 /** How many words the arguments of a call take. */
 const WORDS = 20;
-/** What a call waits for, as bits in the frame's `WAITS_FOR`. */
+/** The conditions that a call waits for, as bits in the frame's `WAITS_FOR`. */
 const HOST = 1;
 const INPUT = 2;
 /** The number of bytes that a function in the place of the standard input is asked for. */
@@ -91,16 +91,16 @@ class Call {
   /** The native function, if it is to be called again, with its arguments and `resume` in words. */
   native;
   words;
-  /** What it waits for, as bits. */
+  /** The conditions that it waits for, as bits. */
   kinds = 0;
-  /** What it waits for of a stream that it has written to; then `errno` is what it returns. */
+  /** The promise of a stream that it has written to and waits for; then it returns `errno`. */
   promise;
   errno;
   /** Ends the wait. */
   wake = ignore;
   token;
   timer;
-  /** What has ended the guest meanwhile. */
+  /** The error that has ended the guest meanwhile. */
   failure;
   /**
    * Milliseconds, if someone wants to know: when the wait began, how long all of its waits took.
@@ -124,9 +124,9 @@ class Suspension {
   #live = 0;
   /** The promise of what the standard input gives next. */
   #pulling;
-  /** What the standard input has thrown while nobody waited for it. */
+  /** The error that the standard input has thrown while nobody waited for it. */
   #inputFailure;
-  /** What has been thrown by the ends of streams before the guest's own. */
+  /** The first error that the ends of streams have thrown before the guest's own end. */
   #outputFailure;
   #unread;
   #areStreamsOver = false;
@@ -233,7 +233,7 @@ class Suspension {
     native();
   }
 
-  /** What V8 suspends the guest for. */
+  /** The promise for which V8 suspends the guest. */
   #wait() {
     const call = this.#parked;
     this.#parked = undefined;

@@ -16,7 +16,7 @@ const { LineDiscipline } = require('./tty.js');
  */
 function attachTerminal(size, input, output, interrupt) {
   const tty = new LineDiscipline(size);
-  /** What has been typed and waits for room: on the screen, or in the guest's input. */
+  /** Goes on with the typed bytes that wait for room: on the screen, or in the guest's input. */
   let waiting;
   const goOn = () => {
     const done = waiting;

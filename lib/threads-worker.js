@@ -24,7 +24,7 @@ const FAILED = 2;
 
 /** The largest id that wasi-threads has for a thread. */
 const MAX_ID = 0x1fffffff;
-/** What `thread-spawn` answers when there can be no more threads: minus errno again. */
+/** The answer of `thread-spawn` when there can be no more threads: minus errno again. */
 const AGAIN = -6;
 /**
  * How many milliseconds `thread-spawn` waits at a time: a runtime may end a Worker only in between.

@@ -21,10 +21,10 @@
 
 const { Instance, Module } = WebAssembly;
 
-/** What a plain import returns of a call that has to wait: no errno. */
+/** The result of a plain import whose call has to wait: no errno. */
 const WAITS = 0x10000;
 
-/** What can wait, by its parameters: `i` is an i32, `I` an i64. */
+/** The imports that can wait, by their parameters: `i` is an i32, `I` an i64. */
 const SIGNATURES = {
   __proto__: null,
   fd_read: 'iiii',

@@ -1,6 +1,6 @@
 'use strict';
 
-// What the embedder reads of preopens in memory and of overlays, and writes of the latter.
+// Preopens in memory and overlays for the embedder: reading both, and committing overlays.
 
 const {
   commitOverlay,

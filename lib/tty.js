@@ -32,9 +32,9 @@ const SPACE = 0x20;
 const DELETE = 0x7f;
 
 const WORD = /[\p{L}\p{N}\p{M}_]/u;
-/** What takes no place on the screen: marks, and what joins or turns characters. */
+/** Characters that take no column on the screen: marks, and those that join or turn others. */
 const NARROW = /[\p{Mn}\p{Me}\p{Cf}]/u;
-/** What takes two places: the first and the last of each range. */
+/** Characters that take two columns: the first and the last of each range. */
 const WIDE = [
   [0x1100, 0x115f],
   [0x2e80, 0x303e],
@@ -393,7 +393,7 @@ class LineDiscipline {
       const isBehind = cell.column >= this.#columns;
       const to = isBehind ? { row: cell.row + 1, column: 0 } : cell;
       const rise = row > to.row ? `\x1b[${row - to.row}A` : '';
-      // What stands from there on is cleared: the cursor is at the end of what was typed.
+      // The screen from there on is cleared: the cursor is at the end of the typed text.
       for (const byte of Buffer.from(`${rise}\x1b[${to.column + 1}G\x1b[J`)) screen(byte);
       cursor.moveTo(to);
       return;

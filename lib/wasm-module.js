@@ -49,7 +49,7 @@ const HEAP_TYPES = {
 const REF_NULL = 0x63;
 const REF = 0x64;
 const EXACT = 0x62;
-/** What a structure's field may be beside a value's type. */
+/** The types that a structure's field may have beside those of values. */
 const PACKED = { 0x78: 'i8', 0x77: 'i16' };
 
 const SUB = 0x50;
@@ -521,7 +521,7 @@ function kindOf(wasm) {
 }
 
 /**
- * What a module is made of.
+ * The parts of a module.
  *
  * @param {BufferSource} wasm
  * @returns {object} `imports`: each with `module`, `name`, `kind` and `type`, which is a number of
@@ -610,9 +610,9 @@ function limited(wasm, { memoryBytes, tableElements, allowsHeap = false }) {
 }
 
 /**
- * What V8 keeps on its own heap, and ends the process for when that is full. Functions are as many
- * as the module has, and numbers need none; so what is left are structures, arrays, and exceptions,
- * which could be chained.
+ * Refuses modules that can fill V8's own heap, because V8 ends the process when that is full.
+ * Functions are as many as the module has, and numbers need no heap. That leaves structures,
+ * arrays, and exceptions, which could be chained.
  */
 function refuseOtherMemory({ types, tags }) {
   const refuse = (what) => {

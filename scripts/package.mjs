@@ -8,12 +8,13 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { root, say, SOURCES, sources } from './process.mjs';
+import { isMain, root, say, SOURCES, sources } from './process.mjs';
 
 const MAIN = 'index.js';
-/** What an entry imports, so that esbuild takes it for a module of ECMAScript, too. */
+/**
+ * A module that an entry imports, so that esbuild takes the entry for an ECMAScript module, too.
+ */
 const NOTHING = './nothing';
 const INTERNALS = "Symbol.for('wasi-rs.internals')";
 /**
@@ -21,7 +22,7 @@ const INTERNALS = "Symbol.for('wasi-rs.internals')";
  * other module is in two files.
  */
 const COPIED = new Set(['lib/errors.js']);
-/** What a test root does not copy: what is large, and what is made in it. */
+/** Folders that a test root does not copy: large ones, and those that scripts write to. */
 const NOT_COPIED = new Set(['.cache', '.git', 'fuzz', 'node_modules', 'target']);
 
 const own = JSON.parse(readFileSync(join(sources, 'package.json'), 'utf8'));
@@ -250,7 +251,7 @@ function isPlain(graph, name) {
   return /^module\.exports = \{/m.test(graph.get(name)?.text ?? '');
 }
 
-/** What a module exports: its names, and declarations of those that have their values there. */
+/** The names that a module exports, and declarations of those that get their values there. */
 function exportsOf(text) {
   const match = /^module\.exports = \{\n?([^]*?)\n?\};\n*$/m.exec(text);
   if (match === null) return undefined;
@@ -281,20 +282,19 @@ function membersOf(body) {
   return members.map((member) => member.trim()).filter((member) => member !== '');
 }
 
-/** The text by which index.js gives the modules in it to the other files. */
+/** The text by which index.js gives names of the modules in it to the files that require them. */
 function internals(graph) {
   const imports = [];
   const members = [];
-  for (const name of closure(graph, MAIN, new Set())) {
-    if (name === MAIN) continue;
+  for (const [name, used] of namesUsedOutside(graph)) {
     const prefix = name.replace(/\W/g, '_');
-    const { text } = graph.get(name);
     if (!isPlain(graph, name)) {
       imports.push(`import ${prefix} from './${name}';`);
       members.push(`'${name}': () => ${prefix}`);
       continue;
     }
-    const names = exportsOf(text).names.map((each) => each.split(' ').at(-1));
+    const all = exportsOf(graph.get(name).text).names.map((each) => each.split(' ').at(-1));
+    const names = used === undefined ? all : all.filter((each) => used.has(each));
     imports.push(
       `import { ${names.map((each) => `${each} as ${prefix}_${each}`).join(', ')} } from './${name}';`,
     );
@@ -312,11 +312,33 @@ Object.defineProperty(module.exports, ${INTERNALS}, {
 `;
 }
 
+/**
+ * @returns {Map<string, Set<string> | undefined>} by modules of index.js, the names that modules
+ *   outside it take from them; `undefined` where one takes the module as a whole
+ */
+function namesUsedOutside(graph) {
+  const main = closure(graph, MAIN, new Set());
+  const found = new Map();
+  const REQUIRE = /(?:const \{([^}=[\]]*)\} = )?\brequire\('(\.[^']*\.js)'\)(?:\.(\w+))?/g;
+  for (const [user, { text }] of graph) {
+    if (main.has(user)) continue;
+    for (const [, names, path, member] of text.matchAll(REQUIRE)) {
+      const name = posix.join(posix.dirname(user), path);
+      if (!main.has(name) || name === MAIN) continue;
+      const used = found.has(name) ? found.get(name) : new Set();
+      const taken = names === undefined ? [member] : names.split(',');
+      for (const each of taken) used?.add(/^\s*(\w*)/.exec(each ?? '')[1]);
+      found.set(name, names === undefined && member === undefined ? undefined : used);
+    }
+  }
+  return found;
+}
+
 function relativeTo(folder, path) {
   return path.slice(folder.length).replaceAll('\\', '/').replace(/^\//, '');
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+if (isMain(import.meta.url)) {
   const folder = process.argv[2] ?? join(root, 'target', 'package');
   await makePackage(folder);
   say(`made ${folder}`);

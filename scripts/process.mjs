@@ -1,7 +1,8 @@
-// What the scripts share: where the checkout is, how they run other programs, the targets of the
-// addon, and tools and runtimes that come from PyPI and npm.
+// The common part of the scripts: where the checkout is, how to run other programs, the targets of
+// the addon, and tools and runtimes from PyPI and npm.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, realpathSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -15,6 +16,12 @@ export const SOURCES = '.sources';
 export const sources = existsSync(join(root, SOURCES))
   ? readFileSync(join(root, SOURCES), 'utf8')
   : root;
+
+/** Whether a module, by its `import.meta.url`, is the one that Node was started with. */
+export function isMain(url) {
+  const [, script] = process.argv;
+  return script !== undefined && existsSync(script) && realpathSync(script) === fileURLToPath(url);
+}
 
 /** Says what a step is doing, so that nobody wonders why it takes long. */
 export function say(text) {

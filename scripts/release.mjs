@@ -1,58 +1,75 @@
-// `node scripts/release.mjs [--tag vX.Y.Z] [--artifacts FOLDER] [--publish | --dry-run]`: makes the
-// packages of a release in target/npm from addons that were built for all targets, by the
+// The packages of a release, and their version.
+//
+//   node scripts/release.mjs [--tag vX.Y.Z] [--artifacts FOLDER] [--publish | --dry-run]
+//   node scripts/release.mjs version
+//
+// The first makes the packages in target/npm from addons that were built for all targets, by the
 // conventions of napi-rs: one package for each platform, and this one, without an addon, that has
-// them as optional dependencies. With --publish, publishes them, this one last, so that it is never
-// there without them; with --dry-run, npm does all but that. To publish needs the tag, which has to
-// be that of the version.
+// them as optional dependencies. With --publish, it publishes them, this one last, so that it is
+// never there without them; with --dry-run, npm does all but that. To publish needs the tag, which
+// has to be that of the version.
+//
+// `npm version` runs the second when it has changed package.json and package-lock.json: it gives
+// Cargo's manifest and lock files the same version, and what is unreleased in the changelog its
+// heading. npm commits and tags it all.
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { describeTarget, fail, own, root, say } from './process.mjs';
-import { makePackage } from './package.mjs';
-import { publish } from './publish.mjs';
+import { describeTarget, fail, isMain, npm, own, root, say } from './process.mjs';
 
 const LIBCS = { gnu: 'glibc', musl: 'musl' };
+const OWN_CRATES = /(?<=name = "wasi-rs(?:-core)?"\nversion = ")[^"]+/g;
 
-const { values } = parseArgs({
-  options: {
-    tag: { type: 'string' },
-    artifacts: { type: 'string', default: 'artifacts' },
-    output: { type: 'string', default: path.join('target', 'npm') },
-    publish: { type: 'boolean', default: false },
-    'dry-run': { type: 'boolean', default: false },
-  },
-});
-const output = path.resolve(root, values.output);
-checkVersions();
+if (isMain(import.meta.url)) {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      tag: { type: 'string' },
+      artifacts: { type: 'string', default: 'artifacts' },
+      output: { type: 'string', default: path.join('target', 'npm') },
+      publish: { type: 'boolean', default: false },
+      'dry-run': { type: 'boolean', default: false },
+    },
+  });
+  const [job] = positionals;
+  if (job === 'version') setVersion();
+  else if (job !== undefined) fail(`${job}: the only other job is version`);
+  else await release(values);
+}
 
-const built = filesBelow(path.resolve(root, values.artifacts));
-fs.rmSync(output, { recursive: true, force: true });
-const platforms = own.napi.targets.map(platformPackage);
-const folders = [...platforms.map(({ folder }) => folder), await mainPackage()];
-for (const folder of folders) say(`made ${path.relative(root, folder)}`);
-if (values.publish || values['dry-run']) publish(folders, { isDryRun: values['dry-run'] });
+async function release(options) {
+  checkVersions(options);
+  const output = path.resolve(root, options.output);
+  const built = filesBelow(path.resolve(root, options.artifacts));
+  fs.rmSync(output, { recursive: true, force: true });
+  const platforms = own.napi.targets.map((target) => platformPackage(target, built, output));
+  const folders = [...platforms.map(({ folder }) => folder), await mainPackage(platforms, output)];
+  for (const folder of folders) say(`made ${path.relative(root, folder)}`);
+  if (options.publish || options['dry-run']) publish(folders, { isDryRun: options['dry-run'] });
+}
 
-function checkVersions() {
-  const isAsTagged = values.tag === `v${own.version}`;
-  if (!isAsTagged && (values.tag !== undefined || values.publish)) {
-    fail(`package.json is of version ${own.version}; the tag is ${values.tag ?? 'not given'}`);
+function checkVersions({ tag, publish }) {
+  const isAsTagged = tag === `v${own.version}`;
+  if (!isAsTagged && (tag !== undefined || publish)) {
+    fail(`package.json is of version ${own.version}; the tag is ${tag ?? 'not given'}`);
   }
   const cargo = fs.readFileSync(path.join(root, 'Cargo.toml'), 'utf8');
   if (/^version = "(.*)"$/m.exec(cargo)[1] !== own.version) {
     fail('Cargo.toml and package.json are not of the same version');
   }
   const changelog = fs.readFileSync(path.join(root, 'CHANGELOG.md'), 'utf8');
-  if (values.publish && !changelog.includes(`\n## ${own.version} (`)) {
+  if (publish && !changelog.includes(`\n## ${own.version} (`)) {
     fail(`CHANGELOG.md has no heading for ${own.version}: npm version makes it`);
   }
 }
 
 /** The package with the addon for one target. */
-function platformPackage(target) {
+function platformPackage(target, built, output) {
   const { system, cpu, abi, platform } = describeTarget(target);
   const main = `${own.napi.binaryName}.${platform}.node`;
   const addon = built.find((place) => path.basename(place) === main);
-  if (addon === undefined) fail(`there is no ${main} in ${values.artifacts}`);
+  if (addon === undefined) fail(`there is no ${main} among the artifacts`);
 
   const name = `${own.name}-${platform}`;
   const folder = path.join(output, platform);
@@ -80,7 +97,9 @@ function platformPackage(target) {
 }
 
 /** This package, without an addon: the platforms' packages have those. */
-async function mainPackage() {
+async function mainPackage(platforms, output) {
+  // Loaded late, because `npm version` needs no bundler.
+  const { makePackage } = await import('./package.mjs');
   const folder = path.join(output, own.name);
   const optionalDependencies = Object.fromEntries(platforms.map(({ name }) => [name, own.version]));
   await makePackage(folder, { optionalDependencies });
@@ -93,4 +112,76 @@ function filesBelow(folder) {
     const place = path.join(folder, entry.name);
     return entry.isDirectory() ? filesBelow(place) : [place];
   });
+}
+
+/**
+ * Publishes packages in their order. One that is there already is left out, so that a release which
+ * was broken off goes on where it stopped. In GitHub Actions npm signs where and from what each was
+ * built, and knows by OIDC who publishes: there is no token.
+ *
+ * @param {string[]} folders those that others depend on first
+ * @param {{ isDryRun: boolean }} options `isDryRun`: npm does all but to publish
+ */
+export function publish(folders, { isDryRun }) {
+  for (const folder of folders) {
+    const { name, version } = JSON.parse(
+      fs.readFileSync(path.join(folder, 'package.json'), 'utf8'),
+    );
+    const isThere = isPublished(name, version);
+    if (isThere && !isDryRun) {
+      say(`${name}@${version} is published already`);
+      continue;
+    }
+    say(`${isDryRun ? 'trying to publish' : 'publishing'} ${path.relative(root, folder)}`);
+    const flags = ['--access', 'public', '--ignore-scripts', '--tag', distTag(version)];
+    if (isDryRun) flags.push('--dry-run', ...(isThere ? ['--force'] : []));
+    else if (process.env.GITHUB_ACTIONS) flags.push('--provenance');
+    if (!npm(['publish', ...flags], { cwd: folder })) {
+      fail(`${name}@${version} could not be published: run this again to go on from here`);
+    }
+  }
+}
+
+/** @returns {string} what `npm install wasi-rs@TAG` gets: `latest`, or the kind of a prerelease */
+export function distTag(version) {
+  const [, prerelease] = /^\d+\.\d+\.\d+(?:-([^+]+))?/.exec(version);
+  if (prerelease === undefined) return 'latest';
+  return /^[a-z]+/i.exec(prerelease)?.[0] ?? 'next';
+}
+
+/** Whether the registry has a version. It answers for all versions only where one is the latest. */
+function isPublished(name, version) {
+  const args = ['view', `${name}@${version}`, 'version', '--json'];
+  const { npm_execpath: npmPath } = process.env;
+  const options = { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] };
+  const { stdout, error } = npmPath
+    ? spawnSync(process.execPath, [npmPath, ...args], options)
+    : spawnSync('npm', args, { ...options, shell: process.platform === 'win32' });
+  if (error) fail(`npm could not be run: ${error.message}`);
+  const answer = stdout.trim() === '' ? undefined : JSON.parse(stdout);
+  if (answer === undefined || answer.error?.code === 'E404') return false;
+  if (answer.error) fail(`the registry does not say whether there is ${name}@${version}`);
+  return [answer].flat().includes(version);
+}
+
+/** Gives Cargo's files and the changelog the version that package.json has now. */
+function setVersion() {
+  const { version } = own;
+  const today = new Date().toISOString().slice(0, 10);
+  change('Cargo.toml', /(?<=\[workspace\.package\]\nversion = ")[^"]+/, version);
+  for (const file of ['Cargo.lock', 'fuzz/Cargo.lock']) {
+    if (fs.existsSync(path.join(root, file))) change(file, OWN_CRATES, version);
+  }
+  change('CHANGELOG.md', /(?<=^# Changelog\n\n)## Unreleased$/m, `## ${version} (${today})`);
+  const changed = ['Cargo.toml', '*Cargo.lock', 'CHANGELOG.md'];
+  const { status } = spawnSync('git', ['add', '--', ...changed], { cwd: root, stdio: 'inherit' });
+  if (status !== 0) fail('git add did not succeed');
+}
+
+function change(file, pattern, text) {
+  const place = path.join(root, file);
+  const before = fs.readFileSync(place, 'utf8');
+  const after = before.replace(pattern, text);
+  if (after === before) fail(`${file} has no version to change, or nothing that is unreleased`);
+  fs.writeFileSync(place, after);
 }

@@ -5,14 +5,22 @@
 //                                   no Rust (`npm ci` comes first)
 //   node scripts/test.mjs nodes     the package under each supported version of Node.js, from npm
 //   node scripts/test.mjs compat    published programs that use `node:wasi`, run on wasi-rs
-//   node scripts/test.mjs components  components of other toolchains, transpiled by jco
+//   node scripts/test.mjs components
+//                                   components of other toolchains, transpiled by jco
+//   node scripts/test.mjs runtimes [NAME...]
+//                                   the package under Bun and Deno, from npm
+//   node scripts/test.mjs wasi-testsuite FOLDER [ARGUMENT...]
+//                                   the conformance suite, from a clone of it: see
+//                                   scripts/wasi-testsuite/README.md
 //
 // The tests of the package run on what is published (see package.mjs), in a copy of the checkout
 // below target/.
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { checkGlibc } from './glibc.mjs';
+import { join, relative, resolve, sep } from 'node:path';
+import { RUNTIMES } from '../__test__/runtimes.mjs';
+import { setup } from './build.mjs';
+import { checkGlibc } from './elf.mjs';
 import { fail, fetched, fetchedIfPossible, npm, requireCargo, root, run, say } from './process.mjs';
 
 const VERSIONS = ['18.20.1', '20', '22', '24', '26'];
@@ -36,11 +44,15 @@ const NODE = {
   binary: system === 'win' ? 'bin/node.exe' : 'bin/node',
 };
 
-const kinds = { all, built, nodes, compat, components };
-const [kind = 'all'] = process.argv.slice(2);
-if (kinds[kind] === undefined) fail(`${kind}: no kind of test; there are ${Object.keys(kinds)}`);
-if (kind !== 'built') await import('./setup.mjs');
-process.exitCode = (await kinds[kind]()) ? 0 : 1;
+/** How long the tests of one file may take in another runtime, in ms. */
+const LIMIT = 700_000;
+
+const kinds = { all, built, nodes, compat, components, runtimes };
+kinds['wasi-testsuite'] = wasiTestsuite;
+const [kind = 'all', ...rest] = process.argv.slice(2);
+if (!Object.hasOwn(kinds, kind)) fail(`${kind}: no kind of test; there are ${Object.keys(kinds)}`);
+if (kind !== 'built') setup();
+process.exitCode = (await kinds[kind](rest)) ? 0 : 1;
 
 async function all() {
   requireCargo();
@@ -58,7 +70,7 @@ async function built() {
   return nodeTests(process.execPath, await testRoot());
 }
 
-/** What was built elsewhere is to load with the glibc that Node's own builds ask for. */
+/** An addon that was built elsewhere must load with the glibc that Node's own builds ask for. */
 function checkAddons() {
   for (const name of readdirSync(root)) {
     if (/\.linux-.*-gnu\.node$/.test(name)) checkGlibc(join(root, name));
@@ -160,4 +172,105 @@ function testsBelow(folder, below) {
       return entry.name.endsWith('.test.mjs') ? [path] : [];
     })
     .sort();
+}
+
+// --- Bun and Deno --------------------------------------------------------------------------------
+
+function runtimes(names) {
+  for (const name of names) {
+    if (!Object.hasOwn(RUNTIMES, name)) fail(`there is no runtime called ${name}`);
+  }
+  const wanted = names.length > 0 ? names : Object.keys(RUNTIMES);
+  const problems = wanted.flatMap((name) =>
+    testRuntime(name, RUNTIMES[name]).map((problem) => `${name}: ${problem}`),
+  );
+  for (const problem of problems) console.error(`error: ${problem}`);
+  return problems.length === 0;
+}
+
+/** @returns {string[]} failures that are not known, and known ones that are no more */
+function testRuntime(name, runtime) {
+  const { version, args, without, otherwise, sometimes } = runtime;
+  const packageName = runtime.package[`${process.platform}-${process.arch}`];
+  if (packageName === undefined) {
+    say(`there is no ${name} for this platform`);
+    return [];
+  }
+  const extension = process.platform === 'win32' ? '.exe' : '';
+  const program = fetched(packageName, version, runtime.binary + extension);
+  const reports = join(root, '.cache', 'reports', name);
+  mkdirSync(reports, { recursive: true });
+
+  const problems = [];
+  const unseen = new Set(Object.keys(otherwise));
+  for (const path of testsBelow(root, '__test__')) {
+    const file = relative('__test__', path).replaceAll(sep, '/');
+    if (without[file]) continue;
+    say(`${file} under ${name} ${version}`);
+    const report = join(reports, `${file.replaceAll('/', '-')}.xml`);
+    rmSync(report, { force: true });
+    const env = { ...process.env, NO_COLOR: '1' };
+    const stdio = ['ignore', 'ignore', 'ignore'];
+    const command = [...args(report), `./__test__/${file}`];
+    const passed = run(program, command, { env, stdio, timeout: LIMIT, killSignal: 'SIGKILL' });
+    if (!existsSync(report)) {
+      problems.push(`${file}: ended without a report`);
+      continue;
+    }
+    const cases = casesOf(readFileSync(report, 'utf8'));
+    const failed = cases.filter((test) => test.failed).map((test) => test.name);
+    for (const test of failed) {
+      if (!otherwise[test] && !sometimes[test]) problems.push(`${file}: ${test}`);
+      unseen.delete(test);
+    }
+    if (cases.length === 0) problems.push(`${file}: no test ran`);
+    if (!passed && failed.length === 0) problems.push(`${file}: failed, and no test of it did`);
+    say(`  ${cases.length - failed.length} of ${cases.length} tests passed`);
+  }
+  for (const test of unseen) problems.push(`it passes, or is no more: ${test}`);
+  return problems;
+}
+
+/** @returns {{ name: string, failed: boolean }[]} what a report in JUnit's format says */
+function casesOf(xml) {
+  const cases = [];
+  for (const [, head, body] of xml.matchAll(/<testcase\b([^>]*?)(?:\/>|>(.*?)<\/testcase>)/gs)) {
+    const attribute = (name) => unescaped(new RegExp(`\\b${name}="([^"]*)"`).exec(head)?.[1] ?? '');
+    // Bun has the names of suites apart, as `classname`; there Deno has the file.
+    const suite = attribute('classname');
+    const name = attribute('name');
+    if (/<skipped/.test(body) || /\d+ test steps? failed/.test(body)) continue;
+    const inSuite = suite !== '' && !/\.(mjs|ts)$/.test(suite);
+    // The line of a block in a page is there for who looks for it.
+    const full = (inSuite ? `${suite} > ${name}` : name).replace(/, line \d+$/, '');
+    cases.push({ name: full, failed: /<failure/.test(body ?? '') });
+  }
+  return cases;
+}
+
+function unescaped(text) {
+  const names = { lt: '<', gt: '>', quot: '"', apos: "'", amp: '&' };
+  return text.replace(/&(lt|gt|quot|apos|amp);/g, (_, name) => names[name]);
+}
+
+// --- wasi-testsuite ------------------------------------------------------------------------------
+
+function wasiTestsuite([suite, ...more]) {
+  if (suite === undefined) fail('name the folder of wasi-testsuite');
+  const folder = resolve(suite);
+  const runner = join(folder, 'test-runner', 'wasi_test_runner.py');
+  if (!existsSync(runner)) fail(`${runner} is not there`);
+
+  // The folders with compiled tests of preview1: tests/LANGUAGE/testsuite, or a folder below it.
+  const tests = readdirSync(join(folder, 'tests')).flatMap((language) => {
+    const all = join(folder, 'tests', language, 'testsuite');
+    return [join(all, 'wasm32-wasip1'), all].filter(existsSync).slice(0, 1);
+  });
+  if (tests.length === 0) fail('there are no compiled tests: check out prod/testsuite-base');
+
+  const adapter = join(root, 'scripts', 'wasi-testsuite', 'wasi-rs.py');
+  const command = [process.execPath, join(root, 'bin', 'wasi-rs.js')].map((part) => `'${part}'`);
+  const env = { ...process.env, WASI_RS: command.join(' ') };
+  const python = process.platform === 'win32' ? 'python' : 'python3';
+  return run(python, [runner, '-r', adapter, '-t', ...tests, ...more], { cwd: folder, env });
 }

@@ -1,4 +1,4 @@
-//! What one environment of JavaScript owns: the frame and the instances made in it.
+//! One environment of JavaScript: its frame, and the instances made in it.
 
 #![allow(unsafe_code, reason = "the frame and guest memories are shared with JavaScript")]
 
@@ -31,7 +31,7 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    /// What the instance has of 0.2, which few have anything of.
+    /// The instance's state for 0.2, made on first use, because few instances have any.
     pub(super) fn preview2(&self) -> &Preview2 {
         self.preview2.get_or_init(Box::default)
     }
@@ -70,7 +70,7 @@ pub(super) struct AddonInstance {
     instances: RefCell<Vec<Option<Box<Instance>>>>,
     free: RefCell<Vec<u32>>,
     pub(super) waits: Waits,
-    /// What `served.rs` shares with JavaScript, once it does.
+    /// Memory that `served.rs` shares with JavaScript, from its first use on.
     pub(super) board: Cell<*mut c_void>,
 }
 
@@ -237,7 +237,7 @@ impl AddonInstance {
     }
 }
 
-/// What holds an instance: JavaScript keeps it as an external value in the closures of
+/// The owner of an instance. JavaScript keeps it as an external value in the closures of
 /// `wasiImport`, and its collection releases the instance with all descriptors.
 pub(super) struct Handle {
     environment: Rc<AddonInstance>,

@@ -87,7 +87,7 @@ impl ConstructionError {
         }
     }
 
-    /// What JavaScript makes an error of.
+    /// The data of which JavaScript makes an error.
     pub(super) fn failure(&self) -> Failure {
         let errno = self.errno();
         let code = format!("UVWASI_E{}", errno.name().to_uppercase());

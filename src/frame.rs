@@ -32,9 +32,9 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// What the function knows of its earlier slices, if this call is not the first: a call may
-    /// have been given up between two slices, and what it left must not be taken for the next
-    /// one's.
+    /// The function's progress in earlier slices. If this call continues none, the progress is
+    /// cleared: an earlier call may have been abandoned between two slices, and this one must not
+    /// take its progress for its own.
     pub(super) fn resume(&self) -> &Cell<u64> {
         if !self.continues() {
             self.resume.set(0);

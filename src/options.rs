@@ -31,11 +31,11 @@ pub(crate) struct PreopenOptions {
     pub extended: Option<ExtendedPreopen>,
 }
 
-/// What is extended about a preopen.
+/// The properties of a preopen that few preopens have.
 #[napi_derive::napi(object)]
 #[derive(Default)]
 pub(crate) struct ExtendedPreopen {
-    /// What the host's side of it is. Default: a directory.
+    /// The backend. Default: a directory.
     pub kind: Option<PreopenKind>,
     /// Whether to make the directory, if it does not exist.
     pub create: Option<bool>,
@@ -46,7 +46,7 @@ pub(crate) struct ExtendedPreopen {
     /// Whether the path is to be opened without following any symbolic link on the way: it is what
     /// was checked.
     pub exact: Option<bool>,
-    /// What a tree in memory holds first.
+    /// The first files of a tree in memory.
     pub entries: Option<Vec<EntryOptions>>,
     /// How many bytes a tree in memory may hold.
     pub max_bytes: Option<f64>,
@@ -66,7 +66,7 @@ pub(crate) struct EntryOptions {
     pub bytes: Uint8Array,
 }
 
-/// What a preopen is on the host's side.
+/// The backend of a preopen.
 #[napi_derive::napi(string_enum = "lowercase")]
 #[derive(PartialEq, Eq)]
 pub enum PreopenKind {
@@ -80,7 +80,7 @@ pub enum PreopenKind {
     Fs,
 }
 
-/// What a standard stream is that is no descriptor of the host.
+/// The kind of a standard stream that is no descriptor of the host.
 #[napi_derive::napi(string_enum = "lowercase")]
 #[derive(PartialEq, Eq)]
 pub enum StreamKind {
@@ -101,7 +101,7 @@ pub enum StreamKind {
 pub(crate) struct StreamOptions {
     /// Which of them.
     pub kind: StreamKind,
-    /// What to read from `bytes`.
+    /// The input of a stream of kind `bytes`.
     pub bytes: Option<Uint8Array>,
     /// How many bytes a `pipe` keeps.
     pub cap: Option<f64>,
@@ -114,7 +114,7 @@ pub(crate) struct StreamOptions {
 /// A clock that the embedder sets.
 #[napi_derive::napi(object)]
 pub(crate) struct ClockOptions {
-    /// What it shows first, in nanoseconds.
+    /// The first time that the clock shows, in nanoseconds.
     pub start: BigInt,
     /// By how much it goes on each time it is read, in nanoseconds.
     pub step: BigInt,
@@ -146,11 +146,11 @@ pub(crate) struct LimitOptions {
     pub readdir_entries: Option<f64>,
 }
 
-/// What few instances have.
+/// The options that few instances have.
 #[napi_derive::napi(object)]
 #[derive(Default)]
 pub(crate) struct ExtendedOptions {
-    /// What the guest may do.
+    /// The limits on the guest's calls.
     pub limits: Option<LimitOptions>,
     /// Instead of the host's realtime clock.
     pub realtime: Option<ClockOptions>,
@@ -168,8 +168,8 @@ pub(crate) struct ExtendedOptions {
     pub suspends: Option<bool>,
 }
 
-/// What an instance is made of: the arguments of `createInstance`, which are read faster than
-/// properties.
+/// The arguments of `createInstance`. They are arguments because Node-API reads arguments faster
+/// than properties.
 pub(super) struct InstanceOptions {
     /// Arguments, each ending in NUL.
     args: String,
@@ -182,16 +182,16 @@ pub(super) struct InstanceOptions {
     extended: ExtendedOptions,
 }
 
-/// What JavaScript shares with a guest beside descriptors of the host.
+/// The streams, trees and file systems that JavaScript shares with a guest.
 #[derive(Default)]
 pub(super) struct JsStreams {
-    /// What stream 0 reads, if JavaScript gives it.
+    /// The input of stream 0, if JavaScript gives it.
     pub(super) input: Option<Arc<Input>>,
     /// Where streams 1 and 2 go, if JavaScript takes them.
     pub(super) outputs: [Option<Arc<Output>>; 2],
     /// The trees in memory, by the preopen's place.
     pub(super) trees: Vec<Option<Tree>>,
-    /// What everyone holds who has these streams.
+    /// A count of the holders of these streams.
     pub(super) held: Arc<()>,
     /// The overlays, by the preopen's place.
     pub(super) overlays: Vec<Option<MountedOverlay>>,
@@ -435,7 +435,7 @@ fn preopen(
         is_file: is_file || extended.kind == Some(PreopenKind::Tar),
         create: extended.create == Some(true),
         exact: extended.exact == Some(true),
-        // What lies below an overlay is only read, and the overlay sees to the rest.
+        // An overlay enforces the options itself, and only reads the directory below it.
         options: if overlay.is_some() {
             host::PreopenOptions { no_access_times: true, ..Default::default() }
         } else {
@@ -571,7 +571,7 @@ fn tree_options(max_bytes: Option<f64>, clocks: Option<&Arc<VirtualClocks>>) -> 
     options
 }
 
-/// What stands in for a directory on the way to a preopen that is not there.
+/// An empty tree in the place of a missing directory on the way to a preopen.
 fn stand_in(ctx: &Ctx) -> Tree {
     Tree::with_options(tree_options(None, ctx.clocks.as_ref()))
 }

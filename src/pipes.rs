@@ -41,7 +41,7 @@ pub(super) fn take(number: u32) -> Option<PipeEnd> {
     lock().as_mut()?.by_number.remove(&number)
 }
 
-/// What `openPipe` gives.
+/// The result of `openPipe`.
 #[napi_derive::napi(object)]
 pub(crate) struct Pipe {
     /// The host's end: a descriptor that belongs to who called.

@@ -25,7 +25,7 @@ use wasi_rs_core::preview2::{
     Call, CallError, Entry, Function, Kind, Left, SLOTS, State, Trap, Visitor, each, place,
 };
 
-/// What an instance has of 0.2.
+/// The state of an instance for 0.2.
 #[derive(Default)]
 pub(super) struct Preview2 {
     pub(super) state: State,

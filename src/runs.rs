@@ -1,7 +1,7 @@
-//! What a guest leaves in another thread than that which started it: its collected output and its
-//! trees in memory. The thread that started it reserves a place and gives its number to the
-//! thread of the guest, which puts the streams there before the guest runs. They stay when that
-//! thread is ended, until the first one takes them.
+//! The results of a guest that runs in another thread: its collected output and its trees in
+//! memory. The thread that starts the guest reserves a place and gives the place's number to the
+//! guest's thread. The guest's thread puts the streams there before the guest runs. They outlive
+//! that thread, until the first thread takes them.
 
 use super::addon_instance::{AddonInstance, Handle};
 use super::function;

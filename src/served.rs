@@ -28,7 +28,7 @@ use std::sync::Arc;
 use wasi_rs_core::abi::{Errno, Filestat, Filetype};
 use wasi_rs_core::host::{Answer, Exchange, Flags, Listed, Op, Request};
 
-/// What can be asked, in the order of its numbers. `lib/served.js` has a function for each name.
+/// The requests, in the order of their numbers. `lib/served.js` has a function for each name.
 const OPS: [(Op, &str); 20] = [
     (Op::Stat, "stat"),
     (Op::StatFile, "statFile"),
@@ -92,7 +92,7 @@ impl Board {
     }
 }
 
-/// What an instance has of file systems that JavaScript serves.
+/// The state of an instance for file systems that JavaScript serves.
 #[derive(Default)]
 pub(super) struct Serving {
     pub(super) exchange: Arc<Exchange>,

@@ -1,4 +1,4 @@
-//! What the sockets of a guest are bound and connected to.
+//! The names to which the sockets of a guest are bound and connected.
 
 use super::addon_instance::AddonInstance;
 use super::function;

@@ -1,5 +1,5 @@
-//! What goes between JavaScript and a guest beside its memory: streams that are functions or
-//! collected, and trees in memory.
+//! The data that JavaScript and a guest exchange outside the guest's memory: streams that are
+//! functions or collected, and trees in memory.
 
 use super::addon_instance::{AddonInstance, Instance};
 use super::function;

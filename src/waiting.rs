@@ -212,7 +212,7 @@ pub(super) fn object<'a>(env: &Env, environment: &Rc<AddonInstance>) -> Result<O
     Ok(functions)
 }
 
-/// What a threadsafe function comes back with: it outlives the environment's own data.
+/// The data that a threadsafe function comes back with. It outlives the environment's own data.
 struct Told {
     bell: Arc<Bell>,
     environment: Rc<AddonInstance>,

@@ -25,7 +25,7 @@ const programs = {
 };
 
 async function run(flag, name, cwd) {
-  // What stands in NODE_OPTIONS is loaded first: the witness has to be there before wasi-rs.
+  // Node loads the modules of NODE_OPTIONS first, and the witness has to be there before wasi-rs.
   const env = { ...process.env, NODE_OPTIONS: `--require ${JSON.stringify(file('witness.cjs'))}` };
   delete env.NODE_TEST_CONTEXT;
   const hooks = [flag, file('node_modules/wasi-rs/register.js')];

@@ -73,7 +73,7 @@ const optionsFor = (name, args) => ({
 
 const textOf = (bytes) => Buffer.from(bytes).toString();
 
-/** What preview1 makes of the same program. */
+/** The output of the same program as a module of preview1. */
 function expected(name, args) {
   const bytes = fs.readFileSync(path.join(here, 'guests', `${name}.wasm`));
   const wasi = new Preview1({ version: 'preview1', ...optionsFor(name, args) });

@@ -110,7 +110,10 @@ function mayDiffer(label) {
   return reasons.length > 0;
 }
 
-/** What wasi-rs is to do in a case that may differ: under this version, or else under every one. */
+/**
+ * The outcome that wasi-rs must have in a case that may differ: under this version, or else under
+ * every one.
+ */
 function expectedOf(label) {
   return ours[`Node ${major}, ${label}`] ?? ours[label];
 }

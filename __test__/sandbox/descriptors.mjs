@@ -1,4 +1,4 @@
-// What descriptors this process has open.
+// The descriptors that this process has open.
 
 import fs from 'node:fs';
 

@@ -50,7 +50,7 @@ export const RIGHT = {
 export const READS = RIGHT.FD_READ | RIGHT.FD_SEEK | RIGHT.FD_TELL | RIGHT.FD_FILESTAT_GET;
 export const WRITES =
   READS | RIGHT.FD_WRITE | RIGHT.FD_FILESTAT_SET_SIZE | RIGHT.FD_ALLOCATE | RIGHT.FD_DATASYNC;
-/** What a directory can have that is opened to be listed and to open further paths from. */
+/** The rights of a directory that is opened to be listed and to open further paths from. */
 export const DIRECTORY =
   RIGHT.PATH_CREATE_DIRECTORY |
   RIGHT.PATH_CREATE_FILE |

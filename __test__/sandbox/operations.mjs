@@ -16,7 +16,9 @@ import {
 
 const NOTHING = { errno: SUCCESS, bytes: [], stats: [] };
 
-/** What an operation got: its errno, the bytes that it read and the attributes that it saw. */
+/**
+ * The outcome of an operation: its errno, the bytes that it read and the attributes that it saw.
+ */
 function got(errno, rest) {
   return { ...NOTHING, errno, ...rest };
 }
@@ -29,7 +31,7 @@ function opening(options) {
     const stat = guest.filestat(opened.fd);
     bytes.push(stat.directory ? guest.list(opened.fd).bytes : guest.read(opened.fd).bytes);
     if (stat.directory) {
-      // What a directory gives away is also what can be opened from it.
+      // A directory also gives away the files that can be opened from it.
       const inner = guest.open(opened.fd, 'secret.txt');
       if (inner.errno === SUCCESS) {
         bytes.push(guest.read(inner.fd).bytes);

@@ -102,7 +102,7 @@ async function groupsOf({ name, modules, without, overlay }) {
     const { GROUPS } = await import(`./classes/${module}.mjs`);
     for (const filter of without ?? [undefined]) {
       for (const group of GROUPS) {
-        // What has no paths of the host does not care.
+        // A group that uses no paths of the host runs once.
         if (filter && group.resolves === false) continue;
         if (group.unfiltered) {
           // Once, as it is.
@@ -237,7 +237,7 @@ function runChild(group, { launcher, skip, folder }, tally) {
     const read = new Promise((settle) => lines.on('close', settle));
     child.on('error', reject);
     ended.then(async ([code, signal]) => {
-      // What the case has started may hold the pipe open.
+      // A process that the case has started may hold the pipe open.
       kill();
       await read;
       clearTimeout(watch);
@@ -248,7 +248,7 @@ function runChild(group, { launcher, skip, folder }, tally) {
         if (last && !hung) why += `: ${last}`;
         tally.cases += 1;
         tally.failures.push({ name: current ?? 'preparation', why });
-        // What fails before its first case would do so again.
+        // A group that fails before its first case would do so again.
         if (current === undefined) done = true;
       }
       resolve({ done, began, hung });

@@ -6,7 +6,7 @@
 //   second/              the same again
 //   elsewhere            where the host moves directories of the sandbox to
 //
-// Whatever a guest gets to see of the outside has SECRET in it, or one of its serial numbers.
+// All data that a guest can see of the outside has SECRET in it, or one of its serial numbers.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -74,7 +74,9 @@ export class World {
     }
   }
 
-  /** What has changed in a tree since it was looked at, or nothing. */
+  /**
+   * The first difference between a tree and an earlier look at it; `undefined` if there is none.
+   */
   changeOf(top, before) {
     const now = this.look(top);
     for (const [place, was] of before) {

@@ -1,4 +1,11 @@
 // The functions of a WASI called from a test, as a guest calls them.
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+
+const { WASI } = createRequire(import.meta.url)('../../index.js');
+
+const OK = 0;
+const PATH = 1024;
 
 export const READ = { rights: 1n << 1n };
 export const WRITE = { rights: (1n << 1n) | (1n << 6n) };
@@ -127,4 +134,55 @@ export function direct(wasi, memory = new WebAssembly.Memory({ initial: 4 }), ba
       0 - call.path_filestat_set_times(fd, follow ? 1 : 0, ...put(path, PATH), atim, mtim, flags),
   };
   return self;
+}
+
+/** A WASI of these options, whose functions are called from a test. Failed calls give -errno. */
+export function started(options) {
+  const wasi = new WASI({ version: 'preview1', ...options });
+  const memory = new WebAssembly.Memory({ initial: 2 });
+  wasi.start({ exports: { memory, _start() {} } });
+  const view = new DataView(memory.buffer);
+  const put = (text, at = PATH) => {
+    const bytes = Buffer.from(text);
+    new Uint8Array(memory.buffer).set(bytes, at);
+    return [at, bytes.length];
+  };
+  const iovec = (at, length) => {
+    view.setUint32(8, at, true);
+    view.setUint32(12, length, true);
+    return [8, 1];
+  };
+  const call = wasi.wasiImport;
+  return {
+    wasi,
+    call,
+    view,
+    memory,
+    put,
+    open(path, { dir = 3, oflags = 0, rights = 2n, inheriting = 0n, follow = 1 } = {}) {
+      const errno = call.path_open(dir, follow, ...put(path), oflags, rights, inheriting, 0, 0);
+      return errno === OK ? view.getUint32(0, true) : -errno;
+    },
+    write(fd, text) {
+      const errno = call.fd_write(fd, ...iovec(...put(text, 8192)), 0);
+      return errno === OK ? view.getUint32(0, true) : -errno;
+    },
+    read(fd, length = 100) {
+      const errno = call.fd_read(fd, ...iovec(16384, length), 0);
+      return errno === OK
+        ? Buffer.from(memory.buffer, 16384, view.getUint32(0, true)).toString()
+        : -errno;
+    },
+    filetype(fd) {
+      assert.equal(call.fd_fdstat_get(fd, 512), OK);
+      return { type: view.getUint8(512), rights: view.getBigUint64(520, true) };
+    },
+    poll(fd, tag) {
+      new Uint8Array(memory.buffer, 4096, 48).fill(0);
+      view.setUint8(4096 + 8, tag);
+      view.setUint32(4096 + 16, fd, true);
+      const errno = call.poll_oneoff(4096, 4200, 1, 0);
+      return [errno, view.getUint32(0, true), view.getUint16(4208, true)];
+    },
+  };
 }

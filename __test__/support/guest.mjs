@@ -205,7 +205,7 @@ function problemsOf(result, root, expect) {
   return problems;
 }
 
-// What is not as expected when the guest runs; an empty list when all is.
+// Runs a guest and lists the differences from what is expected.
 export function problemsWith(name, options, implementation, timeout) {
   return withFolder(async (root) => {
     const result = await runIn(root, name, options, implementation, timeout);

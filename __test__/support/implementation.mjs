@@ -17,7 +17,7 @@ export async function loadWASI(implementation) {
   return WASI;
 }
 
-// What the runtime itself needs to run a module that uses the implementation.
+// The flags that the runtime needs to run a module that uses the implementation.
 export function nodeFlags(implementation) {
   if (process.versions.bun) return [];
   if (process.versions.deno) return ['run', '--allow-all'];

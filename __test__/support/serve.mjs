@@ -10,7 +10,7 @@ import { createRequire } from 'node:module';
 const { WASI } = createRequire(import.meta.url)('../../index.js');
 const [, , file, json, ...args] = process.argv;
 const options = JSON.parse(json);
-// What the guest has is known when it is made; its arguments are needed before.
+// The arguments are needed before the guest is made, so the descriptor is counted.
 const first = 3 + Object.keys(options.preopens ?? {}).length;
 const wasi = new WASI({
   version: 'preview1',

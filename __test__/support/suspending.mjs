@@ -6,10 +6,10 @@ export const { WASI, WASIExitError } = require('../../index.js');
 
 /** Whether this runtime can suspend a guest. */
 export const hasJspi = typeof WebAssembly.Suspending === 'function';
-/** What tests are told that need it. */
+/** The `skip` of tests that need JSPI. */
 export const skip = hasJspi ? false : 'JSPI is there from Node.js 24 on';
 
-/** What a guest's export returns that has caught something. */
+/** The result of a guest's export that has caught something. */
 export const CAUGHT = 9999;
 
 const wabt = await require('wabt')();

@@ -74,7 +74,7 @@ if (isMainThread) {
     'named pipe, written': () => pipe('full', O_WRONLY),
     'named pipe of the guest, read': () => undefined,
     'named pipe of the guest, opened to write': () => undefined,
-    // What Node.js lends its children as a pipe.
+    // The pipe that Node.js lends its children is a socket.
     'socket, read': () => 0,
     'socket, accept': () => {
       const server = net.createServer().listen(join(folder, 'socket'));

@@ -44,7 +44,7 @@ takesNodes(new ours.WASI({ version: 'preview1' }), { version: 'unstable' });
 declare function takesOurs(wasi: Overlap<ours.WASI, node.WASI>, options: ours.WASIOptions): void;
 takesOurs(new node.WASI({ version: 'preview1' }), nodeOptions);
 
-// What is ours alone.
+// Declarations that `node:wasi` does not have.
 const withoutVersion = new ours.WASI({ args: ['a'], env: process.env, preopens: { '/': '.' } });
 const code: number = withoutVersion.start({ exports: {} });
 const imported: unknown = withoutVersion.getImportObject().wasi_snapshot_preview1?.fd_read;

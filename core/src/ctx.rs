@@ -7,18 +7,17 @@ use std::any::Any;
 use std::cell::Cell;
 use std::sync::Arc;
 
-/// Strings for the guest, each with its terminator, one behind the other: what `args_get` and
-/// `environ_get` copy out.
+/// The strings of `args_get` and `environ_get`: each with its terminator, one behind the other.
 #[derive(Debug, Default)]
 pub struct StringArray {
     bytes: Vec<u8>,
-    /// Where each begins.
+    /// The offset of each string.
     starts: Vec<u32>,
 }
 
 impl StringArray {
-    /// From strings that each end in NUL. Bytes behind the last NUL are dropped, as is what no
-    /// guest memory could hold.
+    /// Takes strings that each end in NUL. Bytes behind the last NUL are dropped, and so are
+    /// strings that no guest memory could hold.
     #[must_use]
     pub fn from_terminated(mut bytes: Vec<u8>) -> Self {
         let end = bytes.iter().rposition(|byte| *byte == 0).map_or(0, |at| at.saturating_add(1));
@@ -35,21 +34,21 @@ impl StringArray {
         Self { bytes, starts }
     }
 
-    /// How many there are, and their bytes with the terminators: both are below 2^32, as
-    /// [`Self::from_terminated`] sees to it.
+    /// The number of strings, and of their bytes with the terminators. Both are below 2^32, because
+    /// [`Self::from_terminated`] drops the rest.
     #[must_use]
     pub fn sizes(&self) -> (u32, u32) {
         let number = |len| u32::try_from(len).unwrap_or(u32::MAX);
         (number(self.starts.len()), number(self.bytes.len()))
     }
 
-    /// Where each begins, in bytes.
+    /// The offset of each string, in bytes.
     #[must_use]
     pub fn starts(&self) -> &[u32] {
         &self.starts
     }
 
-    /// All of them with their terminators.
+    /// All strings with their terminators.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
@@ -65,25 +64,25 @@ pub struct Ctx {
     pub environ: Arc<StringArray>,
     /// The descriptors.
     pub table: Table,
-    /// The memory for its listings.
+    /// The memory that is left for listings of directories.
     pub listings: Arc<Budget>,
-    /// What it may write and list, if that is limited.
+    /// The limits on what the guest writes and lists, if there are any.
     pub quota: Option<Arc<Quota>>,
     /// The clocks that the embedder sets.
     pub clocks: Option<Arc<VirtualClocks>>,
     /// The generator that the embedder seeds.
     pub random: Option<Arc<SeededRandom>>,
-    /// What a call that goes on in slices keeps between two of them, beside its number in `resume`.
-    /// A call may be given up there: the first slice of one that looks here has to drop what it
-    /// finds.
+    /// State that a call keeps between two slices, beside its number in `resume`. The call may be
+    /// abandoned between them, so the first slice of a call that uses this drops what it finds.
     pub parked: Cell<Option<Box<dyn Any + Send>>>,
-    /// Whether a call that would have to wait answers so, and leaves in `waiting` what for.
+    /// Whether a call that would have to wait leaves the condition in `waiting` and answers that it
+    /// would wait.
     pub suspends: bool,
-    /// What the last call that would have had to wait left.
+    /// The condition for which the last call would have had to wait.
     pub waiting: Cell<Option<Box<Waiting>>>,
 }
 
-/// What the threads of one guest share of an instance.
+/// The parts of an instance that the threads of one guest share.
 #[derive(Clone)]
 pub struct SharedCtx {
     args: Arc<StringArray>,
@@ -101,7 +100,7 @@ const _: () = {
 };
 
 impl Ctx {
-    /// What another thread needs to see the same instance.
+    /// A handle by which another thread gets at the same instance.
     #[must_use]
     pub fn share(&self) -> SharedCtx {
         SharedCtx {
@@ -127,7 +126,7 @@ impl From<SharedCtx> for Ctx {
             clocks: shared.clocks,
             random: shared.random,
             parked: Cell::default(),
-            // The threads of one guest wait each in its own.
+            // Each thread of a guest with threads blocks when it waits.
             suspends: false,
             waiting: Cell::default(),
         }

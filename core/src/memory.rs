@@ -127,7 +127,8 @@ impl Region<'_> {
         Some(T::from_bytes(&bytes))
     }
 
-    /// Writes a record to the start of the range, or nothing where it is shorter.
+    /// Writes a record to the start of the range, or nothing if the range is shorter than the
+    /// record.
     #[inline]
     pub fn put<T: Record>(self, value: &T) {
         if self.len < size_of::<T::Bytes>() {
@@ -140,8 +141,8 @@ impl Region<'_> {
         };
     }
 
-    /// Writes a record and the bytes that belong behind it to `offset` within the range, cut at its
-    /// end, and returns how many bytes fitted.
+    /// Writes a record and then `behind` to `offset` within the range, up to its end, and returns
+    /// the number of bytes written.
     #[inline]
     #[allow(clippy::must_use_candidate, reason = "what is known to fit is written without looking")]
     pub fn put_with<T: Record>(self, offset: usize, value: &T, behind: &[u8]) -> usize {
@@ -214,8 +215,8 @@ impl Region<'_> {
     }
 }
 
-/// Copies what is mostly between eight and 32 bytes, as names are: with two copies that overlap,
-/// whose sizes the compiler knows, instead of a call.
+/// Copies a few bytes, mostly 8 to 32, as names have. Two copies that overlap, each of a size that
+/// the compiler knows, take the place of a call.
 ///
 /// # Safety
 /// `to` must be valid for writes of so many bytes, and lie elsewhere.
@@ -267,8 +268,7 @@ impl<'m> GuestMemory<'m> {
         Self { base: bytes.as_mut_ptr(), len: bytes.len(), memory: PhantomData }
     }
 
-    /// Checks a range. A range has to begin inside the memory, also when it is empty: `node:wasi`
-    /// has it so.
+    /// Checks a range. An empty range has to begin inside the memory, too, as in `node:wasi`.
     pub fn region(self, offset: u32, len: u32) -> Result<Region<'m>, OutOfBounds> {
         let (offset, len) = (offset as usize, len as usize);
         if offset >= self.len || len > self.len.wrapping_sub(offset) {
@@ -315,7 +315,7 @@ const TRANSFER_LIMIT: usize = 0x7fff_f000;
 /// How many iovecs one call looks at in search of non-empty ones.
 const IOVEC_SCAN_LIMIT: u32 = 1 << 20;
 
-/// More empty iovecs in front than a call is ready to look through.
+/// A list of buffers that a call refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IovecError {
     /// The array or one of its buffers lies outside the memory.
@@ -419,7 +419,7 @@ impl<'m> IoVecs<'_, 'm> {
         matches!(&*self.regions, [one] if one.len == bytes)
     }
 
-    /// Leaves out what is behind the first `limit` bytes. Whether there was anything.
+    /// Drops the bytes after the first `limit`, and returns whether there were any.
     #[inline]
     pub fn cut(&mut self, limit: usize) -> bool {
         match &*self.regions {
@@ -443,7 +443,7 @@ impl<'m> IoVecs<'_, 'm> {
         false
     }
 
-    /// Leaves the first `bytes` bytes out: they have been dealt with.
+    /// Drops the first `bytes` bytes, which have been moved.
     pub fn advance(&mut self, mut bytes: u64) {
         let mut done = 0_usize;
         for region in self.regions.iter_mut() {

@@ -108,8 +108,8 @@ fn each_way_to_open() {
     assert_eq!(inherited(), before, "lent");
 }
 
-/// What a child has open: its streams, what it lists them by, and what this program has inherited
-/// itself.
+/// The descriptors that a child has open: its streams, the one that lists them, and those that this
+/// program has inherited itself.
 fn open_in_a_child() -> String {
     let child = Command::new("ls")
         .arg("/proc/self/fd")

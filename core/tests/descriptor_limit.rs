@@ -48,8 +48,8 @@ fn a_guest_that_takes_all_gets_an_errno_and_gives_all_back() {
     assert_eq!(full, fails(Errno::Mfile));
     assert!(opened.len() > 50);
 
-    // What needs a descriptor of the host fails, leaves nothing behind, and is not taken for
-    // something else.
+    // A call that needs a descriptor of the host fails, leaves nothing behind, and reports just
+    // that.
     for result in [
         guest.open(BOX, "new", Open::creating()).map(drop),
         guest.open(BOX, "dir", Open::directory()).map(drop),
@@ -62,7 +62,7 @@ fn a_guest_that_takes_all_gets_an_errno_and_gives_all_back() {
         assert_eq!(result, fails(Errno::Mfile));
     }
     assert!(!guest.temp.there("box/new") && guest.temp.there("box/file"));
-    // What needs none goes on.
+    // Calls that need none go on.
     assert_eq!(guest.read(opened[0], &[2]), Ok(b"01".to_vec()));
     assert!(guest.path_filestat(BOX, "file", false).is_ok());
     assert!(guest.readdir(BOX, 1000, 0).is_ok());

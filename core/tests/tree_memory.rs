@@ -1,4 +1,4 @@
-//! What a tree in memory takes of the host's memory, beside what it is charged.
+//! The host's memory for a tree in memory, compared with what the tree is charged.
 
 #![allow(clippy::panic, unsafe_code, reason = "an allocator that counts")]
 #![allow(

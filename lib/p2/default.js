@@ -110,7 +110,7 @@ function getPreopens() {
   return interfaceOf('wasi:filesystem/preopens').getDirectories();
 }
 
-/** What the usual host can do and a contained one cannot. */
+/** A function of the usual host that a contained host cannot offer. */
 function unsupported(name, instead) {
   return {
     [name]() {

@@ -1,7 +1,7 @@
 'use strict';
 
-// What the two forms of WASI 0.2, values (values.js) and the canonical ABI (lowered.js), have in
-// common: the instance, the memories that calls name, and the end of calls that left more than a
+// The common part of the two forms of WASI 0.2, values (values.js) and the canonical ABI
+// (lowered.js): the instance, the memories that calls name, and calls that leave more than a
 // result.
 
 const { preview2, exitProcess } = require('../../binding.js');
@@ -32,7 +32,7 @@ const ViewOfBytes = Uint8Array;
 const ViewOfWords = Uint32Array;
 
 /**
- * What a call leaves: a value, or the arguments of `realloc`, whose alignment is 0 if there are
+ * The result of a call: a value, or the arguments of `realloc`, whose alignment is 0 if there are
  * none.
  */
 const LEFT = CREATED;
@@ -51,7 +51,7 @@ const SCRATCH_SIZE = 65536;
 /** The start of the scratch memory is for result areas. */
 const SCRATCH_FIRST = 256;
 
-/** What one WASI of 0.2 is to its functions. */
+/** The state of one WASI of 0.2 that its functions share. */
 class Host {
   /**
    * @param {unknown} handle what `createInstance` returned: collecting it releases the instance
@@ -75,7 +75,7 @@ class Host {
     this.end = undefined;
     /** Streams that are functions of the embedder. */
     this.functions = undefined;
-    /** What must not be collected before the WASI. */
+    /** Objects that must not be collected before the WASI. */
     this.lent = undefined;
   }
 }

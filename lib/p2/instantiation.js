@@ -1,7 +1,7 @@
 'use strict';
 
-// What the preload serves for `@bytecodealliance/preview2-shim/instantiation`: its class, by the
-// class of this package.
+// The module that the preload gives for `@bytecodealliance/preview2-shim/instantiation`: its class,
+// by the class of this package.
 
 const { nodeError } = require('../errors.js');
 const { validateObject } = require('../options.js');

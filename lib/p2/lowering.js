@@ -1,6 +1,6 @@
 'use strict';
 
-// What the functions of lowered.js share.
+// The common part of the functions of lowered.js.
 
 const { INSTANCE, NAMED_MEMORY, OUTCOME } = require('../frame.js');
 const {

@@ -8,7 +8,7 @@ const { preview2 } = require('../../binding.js');
 const { reporter } = require('../observe.js');
 
 const { hrtime } = process;
-/** What objects of resources have: see values.js. */
+/** The key of an object's rep: see values.js. */
 const REP = Symbol.for('cabiRep');
 
 /**

@@ -112,7 +112,7 @@ function sockets() {
   };
 }
 
-/** What may be in a header's name: RFC 9110, `token`. */
+/** The characters of a header's name: RFC 9110, `token`. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 /** `fields`: names and values in their order. A name is the same in capitals. */

@@ -1,6 +1,6 @@
 'use strict';
 
-// What the preload serves for `@bytecodealliance/preview2-shim`.
+// The module that the preload gives for `@bytecodealliance/preview2-shim`.
 
 const cli = require('./cli.js');
 const clocks = require('./clocks.js');

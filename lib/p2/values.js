@@ -36,9 +36,9 @@ const { defineProperty, fromEntries } = Object;
 
 /** jco keeps a resource's rep under this symbol, and makes objects with nothing else. */
 const REP = Symbol.for('cabiRep');
-/** What jco calls with the rep of a resource that has no object. */
+/** The function that jco calls with the rep of a resource that has no object. */
 const CABI_DISPOSE = Symbol.for('cabiDispose');
-/** What jco calls on an object, in every runtime. */
+/** The method that jco calls on an object, in every runtime. */
 const DISPOSE = Symbol.dispose ?? Symbol.for('dispose');
 
 /** How many bytes one call of a guest moves through the scratch memory. */

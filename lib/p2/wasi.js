@@ -22,7 +22,7 @@ const { createValues } = require('./values.js');
 const { assign, defineProperty, entries, keys } = Object;
 const { readFile, listFiles } = preview1.WASI.prototype;
 
-/** What jco looks for beside a function: it makes the function of the canonical ABI. */
+/** The member of a function that jco looks for: it makes the function of the canonical ABI. */
 const CABI_LOWER = Symbol.for('cabiLower');
 const DISPOSE = Symbol.dispose ?? Symbol.for('nodejs.dispose');
 
@@ -92,7 +92,7 @@ class WASI {
         : (this.#observation = require('./observe.js').observer(host, observers, { now, exceed }))
             .watch;
     const own = createValues(host, watch);
-    // Whatever asks the embedder in the middle of a call takes the way of values.
+    // A WASI that calls the embedder in the middle of a call takes the way of values.
     if (functions === undefined && observers === undefined) lower(own, createHooks(host));
     const { refused } = require('./refused.js');
     this.#interfaces = assign({ __proto__: null }, refused(own), own);

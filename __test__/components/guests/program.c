@@ -1,5 +1,5 @@
-// What a program does with files, directories, clocks and its streams. It says what it found, one
-// line a step; the test compares the lines. With an argument it does one thing that ends it.
+// Uses files, directories, clocks and streams, and prints one line a step; the test compares the
+// lines. With an argument it does one thing that ends it.
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

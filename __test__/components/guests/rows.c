@@ -1,5 +1,6 @@
-// What calls of a program cost. One word names a row, or `program`, or `none`; the second divides
-// the counts. Prints "ROW NANOSECONDS" a call to its standard error: the least of five rounds.
+// Measures the calls of a program. The first argument names a row, or `program`, or `none`; the
+// second divides the counts. Prints "ROW NANOSECONDS" a call to its standard error: the least of
+// five rounds.
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

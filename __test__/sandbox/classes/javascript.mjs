@@ -166,7 +166,7 @@ async function* objects(context) {
   const world = new World(context.folder);
   const memory = () => new WebAssembly.Memory({ initial: 1 });
   const start = () => {};
-  /** Whatever comes of it, it is a value or an error of JavaScript's. */
+  /** The outcome is a value or an error of JavaScript's, whichever. */
   const survives = (run) => () => {
     try {
       run();
@@ -443,7 +443,7 @@ async function* objects(context) {
   ];
 }
 
-/** What a call throws. */
+/** The error that a call throws. */
 function endOf(call) {
   try {
     call();

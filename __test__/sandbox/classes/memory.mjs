@@ -1,5 +1,5 @@
-// What a guest says of its memory: pointers, lengths and counts that are wrong in every way, and a
-// memory that changes while the host looks at it.
+// Wrong statements of a guest about its memory: pointers, lengths and counts that are wrong in
+// every way, and a memory that changes while the host looks at it.
 
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -23,7 +23,7 @@ const NOSPC = 51;
 
 const NAMES = ['file.txt', 'dir', 'dir/file.txt', 'link', 'new', 'dir/new', '.', 'dir/', 'second'];
 
-/** What is done before an operation: the state of what it finds. */
+/** The steps before an operation, which make the state that the operation finds. */
 const STATES = {
   'as it lies below': () => {},
   'copied up': (guest) => {
@@ -164,7 +164,7 @@ async function* moving(context) {
   });
 }
 
-/** What a guest keeps above takes no more than it may. */
+/** The changes that an overlay keeps take no more memory than they may. */
 async function* bounded(context) {
   const world = new World(context.folder);
   const MAX = 200_000;

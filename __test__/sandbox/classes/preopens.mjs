@@ -67,7 +67,7 @@ const archived = (name) => (world, form) => ({
   second: world.second,
 });
 
-/** What goes from a read-only preopen to another, or by a descriptor. */
+/** Reads, links and renames from a read-only preopen to another, or by a descriptor. */
 async function* reading(context) {
   const world = new World(context.folder);
   const unchanged = (run) => () => {

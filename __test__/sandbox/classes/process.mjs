@@ -1,5 +1,5 @@
-// What a guest can do to the process and the machine: files that are no ordinary files, waiting,
-// signals, sizes.
+// Attacks on the process and the machine: files that are no ordinary files, waiting, signals,
+// sizes.
 
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -14,10 +14,13 @@ const EXCHANGE = fileURLToPath(new URL('../exchange.mjs', import.meta.url));
 const PREOPEN = 3;
 /** How many seconds a race may take to become one. */
 const PATIENCE = 15;
-/** What everything outside begins with. */
+/** The first byte of every file outside. */
 const SECRET = 'S'.charCodeAt(0);
 
-/** What is exchanged, the paths that lead through it, and what has to be there first. */
+/**
+ * The object that is exchanged, the paths that lead through it, and the files that must exist
+ * first.
+ */
 const KINDS = {
   directory: {
     paths: ['d/file.txt', 'd/sub/../file.txt'],
@@ -131,7 +134,8 @@ function tryAll(context, kind, world, make) {
   let guest = make();
   const errnos = new Set();
   const start = Date.now();
-  // What is opened in an overlay to be written is a copy from then on, for which no race is run.
+  // A file that is opened for writing in an overlay is a copy from then on, for which no race is
+  // run.
   const rights = context.overlay ? [READS] : undefined;
   let tries = sprint(kind, world, guest, context.seconds / 2, rights);
   let lastSign = tries;
@@ -154,7 +158,7 @@ function tryAll(context, kind, world, make) {
         if (operation.name === 'path_open to read, follow') errnos.add(result.errno);
         world.checkGot(result);
         if (operation.takes && result.errno === SUCCESS) {
-          // What has been taken may be a file of outside.
+          // The renamed file may be one of outside.
           const taken = guest.open(PREOPEN, 'taken');
           if (taken.errno === SUCCESS) {
             world.checkGot({
@@ -168,7 +172,7 @@ function tryAll(context, kind, world, make) {
         }
       }
     }
-    // What the operations need at the top, one of them has moved away.
+    // The operations need this file at the top, and one of them has moved it away.
     const file = guest.open(PREOPEN, 'file.txt', { oflags: CREAT, rights: WRITES });
     if (file.errno === SUCCESS) guest.close(file.fd);
     if (tries - lastSign > 20_000) {

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
-/// What the pipe takes that the guest holds both ends of: the most that Linux gives to any user.
+/// The size of the pipe that the guest holds both ends of: the most that Linux gives to any user.
 pub const OWN_PIPE: usize = 1 << 20;
 /// How much the other end reads or writes at once: what a pipe takes by default.
 const CHUNK: usize = 1 << 16;

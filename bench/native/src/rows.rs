@@ -20,7 +20,7 @@ const FILES_AT_ONCE: usize = 512;
 /// How long one sample takes at least.
 const SAMPLE: Duration = Duration::from_micros(500);
 
-/// What the rows work on.
+/// The files and descriptors that the rows use.
 struct Setup {
     root: OwnedFd,
     scratch: OwnedFd,
@@ -97,7 +97,7 @@ fn size(text: &str) -> Option<usize> {
     number.parse().ok().map(|number: usize| number * unit)
 }
 
-/// What comes before and after the timed turns of a sample.
+/// A step before or after the timed turns of a sample.
 type Step<'a> = &'a mut dyn FnMut(usize) -> Result<()>;
 
 impl Setup {

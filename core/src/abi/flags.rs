@@ -68,7 +68,7 @@ bitflags! {
         const ABSTIME = 1 << 0;
     }
 
-    /// What happened to a polled descriptor.
+    /// The result of polling a descriptor.
     ///
     /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#eventrwflags>
     #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -88,7 +88,7 @@ bitflags! {
         const RECV_WAITALL = 1 << 1;
     }
 
-    /// What `sock_recv` says of a message.
+    /// The flags that `sock_recv` gives with a message.
     ///
     /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#roflags>
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,7 +154,7 @@ enumeration! {
 }
 
 enumeration! {
-    /// What an offset is relative to.
+    /// The position that an offset is relative to.
     ///
     /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#whence>
     Whence: u8 {

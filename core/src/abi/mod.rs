@@ -1,5 +1,4 @@
-//! What the guest sees, as data: error codes, flags, rights, and records with their literal
-//! offsets.
+//! Data as the guest sees it: error codes, flags, rights, and records with their literal offsets.
 //!
 //! Names are those of the specification,
 //! <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md>.

@@ -184,7 +184,7 @@ impl Record for Dirent {
     }
 }
 
-/// What a subscription waits for.
+/// The condition that a subscription waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SubscriptionKind {
     /// A clock. The raw value of a clock that does not exist is kept: its event reports the error.
@@ -211,9 +211,9 @@ pub enum SubscriptionKind {
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#subscription>
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subscription {
-    /// What the event carries back.
+    /// The guest's own value, which the event carries back.
     pub userdata: u64,
-    /// What it waits for; `None` for a tag that the specification does not have.
+    /// The condition to wait for; `None` for a tag that the specification does not have.
     pub kind: Option<SubscriptionKind>,
 }
 
@@ -264,11 +264,11 @@ pub struct Event {
     pub userdata: u64,
     /// Why the subscription failed.
     pub error: Option<Errno>,
-    /// What kind of event it is.
+    /// The kind of the event.
     pub eventtype: Eventtype,
     /// How many bytes there are to read or there is room for, where the host knows.
     pub nbytes: Filesize,
-    /// What happened to the descriptor.
+    /// The result for the descriptor.
     pub flags: Eventrwflags,
 }
 

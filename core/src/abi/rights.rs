@@ -4,7 +4,7 @@ use super::Filetype;
 use bitflags::bitflags;
 
 bitflags! {
-    /// What may be done with a descriptor.
+    /// The operations that a descriptor allows.
     ///
     /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#rights>
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,7 @@ pub struct RightsPair {
 }
 
 impl Rights {
-    /// What makes sense for a regular file.
+    /// The rights that a regular file can have.
     pub const REGULAR_FILE: Self = Self::FD_DATASYNC
         .union(Self::FD_READ)
         .union(Self::FD_SEEK)
@@ -97,7 +97,7 @@ impl Rights {
         .union(Self::FD_FILESTAT_SET_TIMES)
         .union(Self::POLL_FD_READWRITE);
 
-    /// What makes sense for a directory.
+    /// The rights that a directory can have.
     pub const DIRECTORY: Self = Self::FD_FDSTAT_SET_FLAGS
         .union(Self::FD_SYNC)
         .union(Self::FD_ADVISE)
@@ -120,7 +120,7 @@ impl Rights {
         .union(Self::PATH_UNLINK_FILE)
         .union(Self::POLL_FD_READWRITE);
 
-    /// What makes sense for a stream that cannot seek: a pipe or a terminal. The C library takes a
+    /// The rights of a stream that cannot seek: a pipe or a terminal. The C library takes a
     /// character device without the rights to seek and to tell for a terminal.
     pub const STREAM: Self = Self::FD_READ
         .union(Self::FD_FDSTAT_SET_FLAGS)
@@ -128,9 +128,8 @@ impl Rights {
         .union(Self::FD_FILESTAT_GET)
         .union(Self::POLL_FD_READWRITE);
 
-    /// What makes sense for a standard stream that is read. The offset can be told and not moved:
-    /// what lies before and behind it was not lent, and others who have the stream share the
-    /// offset.
+    /// The rights of a standard stream that is read. The guest can tell the offset but not move it:
+    /// only the bytes from there on were lent, and everyone who has the stream shares the offset.
     pub const INPUT: Self = Self::FD_READ
         .union(Self::FD_TELL)
         .union(Self::FD_FDSTAT_SET_FLAGS)
@@ -139,7 +138,7 @@ impl Rights {
         .union(Self::SOCK_SHUTDOWN)
         .union(Self::SOCK_ACCEPT);
 
-    /// What makes sense for a standard stream that is written, from where its offset stands on.
+    /// The rights of a standard stream that is written, from its present offset on.
     pub const OUTPUT: Self = Self::FD_WRITE
         .union(Self::FD_TELL)
         .union(Self::FD_FDSTAT_SET_FLAGS)
@@ -148,14 +147,14 @@ impl Rights {
         .union(Self::FD_DATASYNC)
         .union(Self::POLL_FD_READWRITE);
 
-    /// What a file is opened for writing for.
+    /// The rights for which a file is opened for writing.
     pub const WRITING: Self = Self::FD_WRITE
         .union(Self::FD_DATASYNC)
         .union(Self::FD_ALLOCATE)
         .union(Self::FD_FILESTAT_SET_SIZE);
 
-    /// What can change a file system, or lead to what can: a file that is linked or moved elsewhere
-    /// may be written there.
+    /// The rights to change a file system, or to do what may lead to a change: a file that is
+    /// linked or moved elsewhere may be written there.
     pub const CHANGING: Self = Self::FD_WRITE
         .union(Self::FD_ALLOCATE)
         .union(Self::FD_FILESTAT_SET_SIZE)
@@ -172,18 +171,19 @@ impl Rights {
         .union(Self::PATH_REMOVE_DIRECTORY)
         .union(Self::PATH_UNLINK_FILE);
 
-    /// What makes sense for a socket.
+    /// The rights that a socket can have.
     pub const SOCKET: Self = Self::STREAM.union(Self::SOCK_SHUTDOWN).union(Self::SOCK_ACCEPT);
 
-    /// What a socket that takes connections is given for. To shut it down would end it for all who
-    /// have it; the right to read is the one to wait for a connection.
+    /// The rights of a socket that takes connections. The right to read is the right to wait for a
+    /// connection. The right to shut down is missing, because a shutdown would end the socket for
+    /// everyone who has it.
     pub const LISTENER: Self = Self::SOCK_ACCEPT
         .union(Self::FD_READ)
         .union(Self::FD_FDSTAT_SET_FLAGS)
         .union(Self::FD_FILESTAT_GET)
         .union(Self::POLL_FD_READWRITE);
 
-    /// What a connection is for.
+    /// The rights of a connection.
     pub const CONNECTION: Self = Self::STREAM.union(Self::SOCK_SHUTDOWN);
 }
 

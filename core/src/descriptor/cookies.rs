@@ -1,10 +1,9 @@
 //! The cookies that a guest gets for the entries of one open directory.
 //!
-//! Many guests have room for 31 bits of a cookie: `telldir` of a 32-bit C library gives a `long`.
-//! Cookies of file systems are longer, as ext4's, which are hashes. So a guest gets the numbers of
-//! positions, 1 for the first, and a table here says which cookie of the host stands for each. A
-//! number stands for its position as long as the table is there, whatever is created or removed
-//! meanwhile.
+//! Many guests have 31 bits for a cookie, because `telldir` of a 32-bit C library returns a `long`.
+//! Cookies of file systems are longer: those of ext4 are hashes of 63 bits. So a guest gets the
+//! numbers of positions, from 1 on, and a table maps each number to the host's cookie. A number
+//! keeps its position as long as the table exists, whatever is created or removed meanwhile.
 
 use crate::abi::Errno;
 use crate::host::{Budget, Lease, Result};
@@ -19,29 +18,29 @@ const LAST: u32 = i32::MAX.unsigned_abs();
 /// by one descriptor.
 const KEPT: usize = 1 << 16;
 
-/// The room for numbers that a table has first.
+/// The first capacity of a table, in numbers.
 const ROOM_LEAST: usize = 32;
 
-/// What a number takes in the map from cookies of the host, in bytes, with what a hash map leaves
-/// free.
+/// The size of an entry in the map from the host's cookies to numbers, in bytes, with its share of
+/// the slots that a hash map leaves free.
 const PLACE_SIZE: usize = 40;
 
 /// The cookies of one open directory.
 #[derive(Default)]
 pub struct Cookies {
-    /// So many numbers, from 1 on, are the host's own cookies, as those of hosts are that count
-    /// entries. They take no room.
+    /// The first `same` numbers are the host's own cookies, as on hosts that count entries. They
+    /// take no room in the table.
     same: u32,
     /// The host's cookies for the numbers after those.
     others: Vec<u64>,
-    /// The numbers of the host's cookies in `others`, once a listing did not meet what the one
-    /// before it had met.
+    /// The numbers of the host's cookies in `others`. It is made when a listing first comes to
+    /// other positions than the one before.
     places: Option<HashMap<u64, u32>>,
     lease: Option<Lease>,
 }
 
 impl Cookies {
-    /// A listing begins anew.
+    /// Begins a listing anew: a large table is dropped.
     pub fn restart(&mut self) {
         if self.others.len() > KEPT {
             *self = Self::default();
@@ -78,15 +77,15 @@ impl Cookies {
         self.add(before, host, budget)
     }
 
-    /// A position that the one before did not lead to until now.
+    /// The number of a position that did not follow `before` until now.
     fn add(&mut self, before: u32, host: u64, budget: &Arc<Budget>) -> Result<u32> {
         let last = self.last();
         if (1..=u64::from(self.same)).contains(&host) {
             return u32::try_from(host).map_err(|_| Errno::Io);
         }
         if before != last || self.places.is_some() {
-            // What was created, removed, or listed from elsewhere: the position may have its
-            // number.
+            // The position may have a number already: entries were created or removed, or the
+            // listing began elsewhere.
             self.make_places(budget)?;
             if let Some(number) = self.places.as_ref().and_then(|places| places.get(&host)) {
                 return Ok(*number);
@@ -125,7 +124,7 @@ impl Cookies {
         Ok(())
     }
 
-    /// Takes what a table with so much room takes.
+    /// Takes from the budget the memory of a table with so much room.
     fn hold(&mut self, room: usize, places: bool, budget: &Arc<Budget>) -> Result<()> {
         let each =
             if places { PLACE_SIZE.saturating_add(size_of::<u64>()) } else { size_of::<u64>() };

@@ -1,4 +1,4 @@
-//! Descriptors: what the guest's numbers stand for.
+//! Descriptors: the open files and directories behind a guest's numbers.
 
 mod cookies;
 mod table;
@@ -11,7 +11,7 @@ use crate::host::{Directory, File, GivenSocket, Opened, Result, Stdio};
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What a standard stream is for.
+/// The use of a standard stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Standard input.
@@ -56,11 +56,10 @@ impl Descriptor {
         Self::new(object, all, flags)
     }
 
-    /// A standard stream: with the rights of its role, as far as the host's descriptor has them
-    /// too.
+    /// A standard stream, with those rights of its role that the host's descriptor has, too.
     ///
-    /// A directory can only be read: no descriptor of one is open for writing. A socket is listened
-    /// on where it is the input, and what it accepts is the guest's own.
+    /// A directory is read-only, because no descriptor of a directory is open for writing. A socket
+    /// that is the input may take connections, and those are the guest's own.
     #[must_use]
     pub fn standard(Stdio { object, flags, access }: Stdio, role: Role) -> Self {
         let Opened::File(file) = &object else { return Self::given(object, flags).read_only() };
@@ -76,8 +75,7 @@ impl Descriptor {
         Self::new(object, RightsPair { base, inheriting }, flags)
     }
 
-    /// A socket that the embedder gives to the guest: it takes connections, which the guest may use
-    /// as such, or is one.
+    /// A socket that the embedder gives to the guest: a connection, or one that takes connections.
     #[must_use]
     pub fn socket(GivenSocket { object, is_listening }: GivenSocket, flags: Fdflags) -> Self {
         let (base, inheriting) = if is_listening {
@@ -94,33 +92,34 @@ impl Descriptor {
         Self { preopen_name: Some(name.into()), ..Self::given(object, Fdflags::empty()) }
     }
 
-    /// The same, where nothing is changed through it, nor through what is opened through it:
-    /// whatever needs a right of [`Rights::CHANGING`] is `rofs`, as on a file system that is
-    /// mounted read-only.
+    /// The same, read-only: the guest changes nothing through it, nor through a descriptor that is
+    /// opened through it. A call that needs a right of [`Rights::CHANGING`] fails with `rofs`, as
+    /// on a file system that is mounted read-only.
     ///
-    /// Its rights stay what they are. C libraries ask only for rights that a directory passes on:
-    /// had it none to write, a file to be written would be opened without, and the program would
-    /// not be told.
+    /// The rights stay those of a writable directory. C libraries ask only for rights that a
+    /// directory passes on. If this one passed on no right to write, a C library would open a file
+    /// for writing without that right, and the program would not learn that it cannot write.
     #[must_use]
     pub fn read_only(self) -> Self {
         Self { read_only: true, ..self }
     }
 
-    /// Whether nothing is changed through it.
+    /// Whether the descriptor is read-only.
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         self.read_only
     }
 
-    /// A descriptor of what was opened through this one with the rights of [`Self::inherit`].
+    /// A descriptor of an object that was opened through this one, with the rights that
+    /// [`Self::inherit`] gave.
     #[must_use]
     pub fn child(&self, object: Opened, rights: RightsPair, flags: Fdflags) -> Self {
         Self { read_only: self.read_only, ..Self::new(object, rights, flags) }
     }
 
-    /// What a descriptor opened through this one gets of the rights that were asked for: all, or
-    /// none. Programs ask for more than they use, some for all but to write: below a read-only
-    /// directory they get those that change nothing, and pass on all.
+    /// The rights of a descriptor that is opened through this one: all that were asked for, or an
+    /// error. Programs ask for more rights than they use, and some for all. So below a read-only
+    /// directory they get those of them that change nothing, and the inheriting rights unchanged.
     ///
     /// # Errors
     /// - `notcapable`: one of them is not among the inheriting rights.
@@ -148,7 +147,7 @@ impl Descriptor {
         self.preopen_name.as_deref()
     }
 
-    /// What is open, whatever the rights.
+    /// The open file or directory, whatever the rights.
     #[must_use]
     pub fn object(&self) -> &Opened {
         &self.object
@@ -166,8 +165,8 @@ impl Descriptor {
         }
     }
 
-    /// The file to read, as [`Self::file`], but that POSIX has its own word for who reads a
-    /// directory.
+    /// The file, for reading. It is [`Self::file`] but for a directory, for which POSIX has an
+    /// error of its own.
     ///
     /// # Errors
     /// - `isdir`: it is a directory.
@@ -194,7 +193,7 @@ impl Descriptor {
         self.cookies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Checks that the descriptor has `rights`. All that changes something has to pass here.
+    /// Checks that the descriptor has `rights`. Every call that changes something asks here first.
     ///
     /// # Errors
     /// - `rofs`: one of them changes something, and the descriptor is read-only.
@@ -202,8 +201,8 @@ impl Descriptor {
     #[inline]
     pub fn require(&self, rights: Rights) -> Result<()> {
         if rights.intersects(Rights::CHANGING) && self.read_only {
-            // To write to what was opened for reading is the same mistake everywhere: POSIX has
-            // EBADF for it, also where nothing can be written.
+            // Writing to a file that was opened for reading is the same mistake everywhere: POSIX
+            // has EBADF for it, also on a read-only file system.
             let was_opened_to_read =
                 rights.contains(Rights::FD_WRITE) && !self.rights().base.contains(Rights::FD_WRITE);
             return Err(if was_opened_to_read { Errno::Notcapable } else { Errno::Rofs });
@@ -220,7 +219,7 @@ impl Descriptor {
         }
     }
 
-    /// Takes all rights away but these. Each of the two sets only ever shrinks, also when threads
+    /// Takes away all rights but these. Each of the two sets only ever shrinks, also when threads
     /// do this at the same time.
     ///
     /// # Errors

@@ -48,8 +48,8 @@ impl Slots {
         }
     }
 
-    /// Takes the lowest free number. It stands for nothing, as a free one does, until
-    /// [`Self::fill`], and nobody else gets it.
+    /// Reserves the lowest free number. It is not open before [`Self::fill`], and nobody else gets
+    /// it.
     fn reserve(&mut self) -> Result<Fd> {
         self.check_room()?;
         if let Some(Reverse(fd)) = self.free.pop() {
@@ -60,10 +60,10 @@ impl Slots {
         Ok(fd)
     }
 
-    /// Makes a reserved number that of a descriptor.
+    /// Gives a reserved number to a descriptor.
     fn fill(&mut self, fd: Fd, descriptor: Descriptor) -> Result<Fd> {
         let index = usize::try_from(fd).map_err(|_| Errno::Badf)?;
-        // A table that was closed meanwhile has no place for it.
+        // A table that was closed meanwhile has no slot for it.
         let slot = self.descriptors.get_mut(index).ok_or(Errno::Badf)?;
         *slot = Some(Arc::new(descriptor));
         Ok(fd)
@@ -117,7 +117,7 @@ impl SharedTable {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    // Out of line: the calls of all other guests are the shorter for it.
+    // Out of line, so that the calls of guests with one thread stay short.
     #[cold]
     #[inline(never)]
     fn get(&self, fd: Fd) -> Result<Arc<Descriptor>> {
@@ -136,13 +136,13 @@ enum State {
     Shared(SharedTable),
 }
 
-/// The promise of a number for a descriptor that is yet to be opened, so that a call finds out
-/// before it acts that there is none. Dropped, it is given back.
+/// A number that is reserved for a descriptor before the descriptor is opened, so that a call fails
+/// early if the guest can have no more. Dropping the reservation frees the number.
 #[must_use]
 pub struct Reservation<'a> {
     table: &'a Table,
-    /// The number, if other threads could take it meanwhile. A thread's own table does not change
-    /// during a call.
+    /// The number, in a shared table. A thread's own table does not change during a call, so there
+    /// the reservation is only a check.
     fd: Option<Fd>,
 }
 
@@ -252,7 +252,7 @@ impl Table {
         }
     }
 
-    /// Reserves the lowest free number. Until it is filled, it is one that is not open.
+    /// Reserves the lowest free number. The number is not open until it is filled.
     ///
     /// Descriptors that were looked up may stay in use; they have to be let go before the number is
     /// filled.

@@ -6,8 +6,8 @@ use crate::abi::Errno;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// What the listings of an instance may take together, in bytes: the cookies of four million
-/// entries, or about 900,000 sorted entries with names of twelve bytes.
+/// The memory for all listings of an instance, in bytes: the cookies of four million entries, or
+/// about 900,000 sorted entries with names of twelve bytes.
 const LIMIT: usize = 32 << 20;
 
 /// The memory that is left for listings. All open directories of an instance, in all of its
@@ -48,7 +48,7 @@ impl Budget {
     }
 }
 
-/// What one holder has taken of a budget. It goes back when the lease is dropped.
+/// The share of a budget that one holder has taken. Dropping the lease gives it back.
 #[derive(Debug)]
 pub struct Lease {
     budget: Arc<Budget>,

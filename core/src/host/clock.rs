@@ -20,7 +20,7 @@ pub fn monotonic_now() -> Timestamp {
     sys::clock_time(Clockid::Monotonic).unwrap_or_default()
 }
 
-/// A clock that the embedder sets: it stands, or goes on by a step each time it is read.
+/// A clock that the embedder sets: it stands still, or goes on by a step each time it is read.
 #[derive(Debug)]
 pub struct SteppingClock {
     next: AtomicU64,

@@ -1,5 +1,5 @@
-//! What the calls on paths mean, for every backend: which component of a path a call is about, what
-//! `.`, `..` and a slash at its end mean there, which symbolic links are followed, and which of two
+//! The meaning of a call on a path, for every backend: which component the call is about, what `.`,
+//! `..` and a slash at the end mean there, which symbolic links are followed, and which of two
 //! errors a guest sees.
 //!
 //! A backend has operations on one name in a held directory, none of which follows a link
@@ -18,7 +18,7 @@ use std::ops::{Deref, DerefMut};
 /// may follow, and some for names that turned into links and back meanwhile.
 const RACE_LIMIT: u32 = 64;
 
-/// What a name was opened as.
+/// An object that was opened by its name.
 pub(super) enum Found<D> {
     /// A directory.
     Directory(D),
@@ -30,20 +30,21 @@ pub(super) enum Found<D> {
 
 /// Operations on one name in a held directory. None of them follows a symbolic link.
 pub(super) trait Names: Lookup + Sized {
-    /// What the last name of a file leaves behind. It is dropped when the names are no longer
-    /// locked, as that may take long.
+    /// The rest of a file when its last name is removed. The caller drops it after unlocking the
+    /// names, because that may take long.
     type Removed;
 
     /// Whether a symbolic link is of one kind if it leads to a directory, and of another if not.
     const LINKS_HAVE_KINDS: bool = false;
 
-    /// The attributes of what has a name.
+    /// The attributes of the object with a name.
     fn stat(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Filestat>;
 
     /// The attributes of a directory.
     fn stat_directory(&self, dir: &Self::Dir) -> Result<Filestat>;
 
-    /// Opens what has a name. `options.create` is not set, and `options.follow` means nothing.
+    /// Opens the object with a name. `options.create` is not set, and `options.follow` means
+    /// nothing.
     fn open(
         &self,
         dir: &Self::Dir,
@@ -51,7 +52,7 @@ pub(super) trait Names: Lookup + Sized {
         options: OpenOptions,
     ) -> Result<Found<Self::Dir>>;
 
-    /// The same, where a file is made if nothing has the name.
+    /// The same, where a file is made if the name is free.
     fn create(
         &mut self,
         dir: &Self::Dir,
@@ -62,7 +63,7 @@ pub(super) trait Names: Lookup + Sized {
     /// Opens a directory once more, to be used by the guest.
     fn reopen(&self, dir: &Self::Dir, options: OpenOptions) -> Result<Self::Dir>;
 
-    /// Sets times of what has a name.
+    /// Sets times of the object with a name.
     fn set_times(&mut self, dir: &Self::Dir, name: Name<'_>, times: SetTimes) -> Result<()>;
 
     /// Sets times of a directory.
@@ -91,7 +92,7 @@ pub(super) trait Names: Lookup + Sized {
     /// Removes a name that is not a directory's: that is `isdir`.
     fn unlink(&mut self, dir: &Self::Dir, name: Name<'_>) -> Result<Self::Removed>;
 
-    /// Renames a file, or a directory, to a name that nothing has or that may be replaced.
+    /// Renames a file or a directory to a name that is free, or whose object may be replaced.
     fn rename(
         &mut self,
         from: (&Self::Dir, Name<'_>),
@@ -101,8 +102,8 @@ pub(super) trait Names: Lookup + Sized {
     /// Gives a file, or a symbolic link, a second name. Of a directory: `perm`.
     fn link(&mut self, from: (&Self::Dir, Name<'_>), into: (&Self::Dir, Name<'_>)) -> Result<()>;
 
-    /// Opens what a path leads to, if the system keeps paths below a directory itself. `None`: it
-    /// does not, so the path is walked.
+    /// Opens the object that a path leads to, if the system itself keeps paths below a directory.
+    /// `None`: it does not, so the path is walked.
     fn open_below(
         &self,
         base: Base<'_, Self::Dir>,
@@ -113,7 +114,7 @@ pub(super) trait Names: Lookup + Sized {
         None
     }
 
-    /// The attributes of what a path leads to, in the same way.
+    /// The attributes of the object that a path leads to, in the same way.
     fn stat_below(
         &self,
         base: Base<'_, Self::Dir>,
@@ -139,10 +140,10 @@ pub(super) trait Backend: Send + Sync + Sized + 'static {
     /// The operations on names.
     type Names: Names<Dir = Self::Dir>;
 
-    /// The names as they are: where they are behind a lock, nothing changes while this is held.
+    /// The names, to look at: where they are behind a lock, nothing changes while this is held.
     fn names(&self) -> impl Deref<Target = Self::Names>;
 
-    /// The names to be changed.
+    /// The names, to change.
     fn names_mut(&self) -> impl DerefMut<Target = Self::Names>;
 
     /// The directory.
@@ -253,15 +254,15 @@ impl<B: Backend> Contained<B> {
         Name::new::<B::Names>(split.name, is_new)
     }
 
-    /// For a path that can only be a directory's, in a call that is not for directories, or not for
-    /// `.` and `..`: `errno`, unless the path leads outside or nowhere.
+    /// The error for a path that can only be a directory's, in a call that is not for directories,
+    /// or not for `.` and `..`: `errno`, unless the path leads outside or nowhere.
     fn refuse(&self, names: &B::Names, path: GuestPath<'_>, errno: Errno) -> Errno {
         self.enter(names, &mut self.walk(path.as_bytes(), End::Directory)).err().unwrap_or(errno)
     }
 
-    /// What a trailing slash means where something other than a directory is to be made: whether
-    /// anything stands there decides the errno. The slash is never handed to the host, as some
-    /// systems follow a link before it.
+    /// The error for a trailing slash where something other than a directory is to be made. It
+    /// depends on whether the name is taken. The slash is never handed to the host, because some
+    /// systems follow a link before a slash.
     fn refuse_slash(names: &B::Names, dir: &B::Dir, name: Name<'_>) -> Errno {
         names.stat(dir, name).err().unwrap_or(Errno::Exist)
     }
@@ -284,9 +285,9 @@ impl<B: Backend> Contained<B> {
 
     /// The other directory of an operation on two.
     ///
-    /// Where only one of them denies symbolic links, nothing goes from the one into the other: a
-    /// link would come in, also later, through a directory that was opened on the other side and
-    /// then moved.
+    /// Nothing is moved or linked between two directories of which only one denies symbolic links.
+    /// Otherwise a link could come into the one that denies them, also later, through a directory
+    /// that was opened on the other side and then moved.
     fn beside<'a>(&self, other: &'a dyn Directory) -> Result<&'a Self> {
         let other: &Self = other.as_any().downcast_ref().ok_or(Errno::Xdev)?;
         if self.no_symlinks == other.no_symlinks && self.backend.has_files_of(&other.backend) {
@@ -296,8 +297,8 @@ impl<B: Backend> Contained<B> {
         }
     }
 
-    /// Refuses a symbolic link where there are to be none: one that the host has made says
-    /// something else under another name.
+    /// Refuses a symbolic link where links are denied. A link that the host has made may lead
+    /// elsewhere when it has another name.
     fn check_no_link(&self, stat: &Filestat) -> Result<()> {
         if self.no_symlinks && stat.filetype == Filetype::SymbolicLink {
             Err(Errno::Perm)
@@ -318,7 +319,7 @@ impl<B: Backend> Contained<B> {
         let mut may_be_link = false;
         if let Some(name) = Name::of_path::<B::Names>(path, options.create)? {
             match open(&mut names, self.backend.dir(), name) {
-                // As a directory, something else was to be opened, which may be a link.
+                // A link is no directory, so one may have caused `notdir`.
                 Ok(Found::Link) | Err(Errno::Notdir) if options.follow => may_be_link = true,
                 found => return self.opened(&names, found?, options),
             }
@@ -330,8 +331,8 @@ impl<B: Backend> Contained<B> {
         self.opened(&names, found, options)
     }
 
-    /// The same, one name at a time. With `may_be_link`, it is known that the path is one name, and
-    /// seems to be a symbolic link's.
+    /// The same, one name at a time. With `may_be_link`, the path is one name, which seems to be a
+    /// symbolic link's.
     pub(super) fn open_by_walking<G: Deref<Target = B::Names>>(
         &self,
         names: &mut G,
@@ -376,7 +377,7 @@ impl<B: Backend> Contained<B> {
     ) -> Result<Opened> {
         match found {
             Found::File(file) => Ok(Opened::File(file)),
-            // Only the preopen is what the guest calls `/`: from a directory below it, `..` above
+            // Only the preopen itself is the guest's `/`. From a directory below it, `..` above
             // that directory is refused.
             Found::Directory(dir) => Ok(Opened::Directory(Box::new(Self::new(
                 self.backend.open(names, dir),
@@ -387,8 +388,8 @@ impl<B: Backend> Contained<B> {
         }
     }
 
-    /// [`Directory::path_filestat`], one name at a time. With `is_link`, it is known that the path
-    /// is one name, a symbolic link's.
+    /// [`Directory::path_filestat`], one name at a time. With `is_link`, the path is one name, a
+    /// symbolic link's.
     pub(super) fn stat_by_walking(
         &self,
         names: &B::Names,
@@ -412,8 +413,8 @@ impl<B: Backend> Contained<B> {
         Err(Errno::Loop)
     }
 
-    /// Whether a symbolic link with some text would lead to a directory, if it stood at `split`.
-    /// What it leads to now counts, if that is inside.
+    /// Whether a symbolic link with this text would lead to a directory if it stood at `split`. Its
+    /// present target counts, if that lies inside.
     fn leads_to_directory(&self, names: &B::Names, split: &Split<'_>, text: &[u8]) -> bool {
         let whole = match split.parent {
             Some(parent) if !text.starts_with(b"/") => [parent.as_bytes(), b"/", text].concat(),
@@ -468,7 +469,7 @@ impl<B: Backend> Directory for Contained<B> {
         if follow {
             place.follow_all(&names)?;
         }
-        // A host that is to change nothing may not even look whether there is such a file.
+        // A host that may change nothing may not even look whether there is such a file.
         let keeps = times == (SetTimes { atim: SetTime::Keep, mtim: SetTime::Keep });
         match place.name() {
             Some(name) if keeps => names.stat(place.dir(), name).map(drop),

@@ -3,7 +3,7 @@
 use crate::abi::Errno;
 use std::io;
 
-/// The errno for a host error. What the host says that the specification has no name for is `io`.
+/// The errno for a host error; `io` for an error that the specification has no name for.
 #[must_use]
 pub fn from_io(error: &io::Error) -> Errno {
     if let Some(errno) = error.raw_os_error().and_then(super::sys::errno_from_raw) {

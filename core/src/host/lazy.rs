@@ -5,8 +5,8 @@ use crate::abi::Filestat;
 use std::any::Any;
 use std::sync::OnceLock;
 
-/// A directory that may not be there yet, or may not be openable: each call answers with what
-/// stands in the way, until it can be opened. From then on it is that directory, whatever becomes
+/// A directory that need not exist, or be openable, when it is given. Each call tries to open it,
+/// and answers with the error if that fails. Once open, it stays that directory, whatever becomes
 /// of its path.
 pub struct Lazy {
     open: Box<dyn Fn() -> Result<Box<dyn Directory>> + Send + Sync>,
@@ -24,7 +24,7 @@ impl Lazy {
         if let Some(opened) = self.opened.get() {
             return Ok(&**opened);
         }
-        // Of two threads that open it at once, one's is kept.
+        // If two threads open it at once, the directory of one is kept.
         let opened = (self.open)()?;
         Ok(&**self.opened.get_or_init(|| opened))
     }
@@ -99,7 +99,7 @@ impl Directory for Lazy {
     }
 
     fn as_any(&self) -> &dyn Any {
-        // Another directory looks for one of its own kind: it finds the one behind this.
+        // Another directory looks for its own backend, which is behind this one.
         self.inner().map_or(self, Directory::as_any)
     }
 }

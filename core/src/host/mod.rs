@@ -1,13 +1,18 @@
-//! What the operating system does, sandboxed.
+//! The operations of the operating system, sandboxed.
 //!
-//! The layers below speak to a [`File`] and a [`Directory`] and do not know which backend answers.
-//! Everything that depends on the platform stands in [`sys`].
+//! The layers above call a [`File`] or a [`Directory`] and do not know its backend. All code that
+//! depends on the platform is in [`sys`].
+
+#[macro_use]
+mod forward;
 
 mod budget;
 mod clock;
 mod directory;
 mod error;
 mod lazy;
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+mod link_tree;
 mod memfs;
 mod mounts;
 mod path;
@@ -51,11 +56,11 @@ use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// Set for good when a table of the process is shared between threads. Nearly no process has one,
-/// so a call knows from one load that it is alone with its descriptor.
+/// Whether a table of the process was ever shared between threads. Hardly any process has one, so
+/// one load tells a call that it is alone with its descriptor.
 static SHARED: AtomicBool = AtomicBool::new(false);
 
-/// A table says so before a second thread can use its descriptors.
+/// Notes that a second thread is about to use the descriptors of a table.
 pub fn share_descriptors() {
     SHARED.store(true, Relaxed);
 }
@@ -65,10 +70,10 @@ fn are_descriptors_shared() -> bool {
     SHARED.load(Relaxed)
 }
 
-/// What a host operation gives: a value, or the errno that the guest sees.
+/// The result of a host operation: a value, or the errno that the guest sees.
 pub type Result<T> = std::result::Result<T, Errno>;
 
-/// What to set one of a file's times to.
+/// The value to set one of a file's times to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SetTime {
     /// Leave it.
@@ -135,12 +140,13 @@ pub struct PreopenOptions {
     pub root: bool,
     /// No symbolic link is followed or made.
     pub no_symlinks: bool,
-    /// What is read below notes no times of access, where the system lets the process say so. Linux
-    /// does for what the process's user owns, but notes when a symbolic link is read.
+    /// Reading below notes no access times, where the system lets the process ask for that. Linux
+    /// does so for files that the process's user owns. Reading a symbolic link notes its access
+    /// time all the same.
     pub no_access_times: bool,
 }
 
-/// What the host has opened a descriptor for.
+/// The directions for which the host has opened a descriptor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Access {
     /// For reading.
@@ -154,17 +160,17 @@ impl Access {
     pub const BOTH: Self = Self { read: true, write: true };
 }
 
-/// What a guest gets as one of its standard streams.
+/// A standard stream of a guest.
 pub struct Stdio {
-    /// What is open.
+    /// The open file or directory.
     pub object: Opened,
     /// The flags that the guest sees.
     pub flags: Fdflags,
-    /// What the host's descriptor is good for.
+    /// The directions for which the host has the descriptor open.
     pub access: Access,
 }
 
-/// What [`Directory::open`] opened.
+/// The result of [`Directory::open`].
 pub enum Opened {
     /// Anything that is not a directory.
     File(Box<dyn File>),
@@ -172,7 +178,7 @@ pub enum Opened {
     Directory(Box<dyn Directory>),
 }
 
-/// What to wait for.
+/// The condition to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interest {
     /// Data to read.
@@ -181,7 +187,7 @@ pub enum Interest {
     Write,
 }
 
-/// What a wait found.
+/// The result of a wait.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Readiness {
     /// The operation would not block.
@@ -192,14 +198,14 @@ pub struct Readiness {
     pub invalid: bool,
 }
 
-/// How a file tells that it is ready.
+/// The source of the news that a file is ready.
 #[derive(Debug, Clone, Copy)]
 pub enum Source<'a> {
-    /// It always is.
+    /// None: the file is always ready.
     Ready,
-    /// The host's poll knows.
+    /// The host's poll.
     Host(sys::Handle<'a>),
-    /// It is when the embedder's stream has given something, or has ended.
+    /// The embedder's stream: the file is ready when that has given something, or has ended.
     Input(&'a stream::Input),
 }
 
@@ -232,7 +238,7 @@ pub trait File: Send + Sync {
     /// Whether it is a socket.
     fn is_socket(&self) -> bool;
 
-    /// What a function gives to read, if this is its stream.
+    /// The input that a function of the embedder feeds, if this is its stream.
     fn input(&self) -> Option<&Arc<stream::Input>> {
         None
     }
@@ -260,7 +266,7 @@ pub trait File: Send + Sync {
     /// The attributes.
     fn filestat(&self) -> Result<Filestat>;
 
-    /// What the attributes were when it was opened, if that is known without asking the host.
+    /// The attributes at the time of opening, if they are known without asking the host.
     fn filestat_when_opened(&self) -> Option<Filestat> {
         None
     }
@@ -286,12 +292,12 @@ pub trait File: Send + Sync {
     /// Changes the descriptor's flags from `old` to `new`.
     fn set_flags(&self, old: Fdflags, new: Fdflags) -> Result<()>;
 
-    /// Who may read, write and execute it, as numbers of POSIX, where files have that.
+    /// The permission bits, where files have them.
     fn mode(&self) -> Option<u32> {
         None
     }
 
-    /// Sets who may read, write and execute it, where files have that.
+    /// Sets the permission bits, where files have them.
     fn set_mode(&self, mode: u32) -> Result<()> {
         let _ = mode;
         Ok(())
@@ -345,7 +351,7 @@ pub struct DirectoryEntry<'a> {
     pub next: u64,
 }
 
-/// What a listing gives its entries to.
+/// The receiver of a listing's entries.
 pub trait EntrySink {
     /// Takes an entry and says whether it wants more.
     // Arguments pass in registers. A `DirectoryEntry` would pass through memory, which takes as
@@ -416,19 +422,19 @@ pub trait Directory: Send + Sync {
     /// Writes the directory to the device.
     fn sync(&self) -> Result<()>;
 
-    /// Who may list, change and search it, as numbers of POSIX, where directories have that.
+    /// The permission bits, where directories have them.
     fn mode(&self) -> Option<u32> {
         None
     }
 
-    /// Sets who may list, change and search it, where directories have that.
+    /// Sets the permission bits, where directories have them.
     fn set_mode(&self, mode: u32) -> Result<()> {
         let _ = mode;
         Ok(())
     }
 
-    /// The same directory, in which no symbolic link is followed, not even on the way to what a
-    /// path names.
+    /// The same directory, in which no symbolic link is followed, neither on the way to a path's
+    /// last component nor there.
     ///
     /// # Errors
     /// - `notsup`: there is none.
@@ -437,6 +443,6 @@ pub trait Directory: Send + Sync {
         Err(Errno::Notsup)
     }
 
-    /// The backend, for operations on two directories: they work within one backend only.
+    /// The backend: operations on two directories work within one backend only.
     fn as_any(&self) -> &dyn Any;
 }

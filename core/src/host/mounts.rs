@@ -1,13 +1,13 @@
-//! Preopens inside preopens: one tree of names over several directories, as a guest sees it that
-//! asks for the outermost alone.
+//! Preopens inside preopens: one tree of names over several directories, which a guest sees through
+//! the outermost preopen.
 //!
-//! A mount point is a place in the tree of names, not a file: the directory that holds it may lack
-//! it, and what stands there in the host is covered. So a path is walked here, one name at a time,
-//! over directories of any backend, each of which is only ever asked for one name and told to
-//! follow nothing. A path goes to a backend as a whole only from a directory below which nothing is
-//! mounted, and the backend keeps it below that one.
+//! A mount point is a place in the tree of names, not a file: the directory around it may lack it,
+//! and a file that stands there on the host is covered. So a path is walked here, one name at a
+//! time, over directories of any backend, which are asked for one name at a time and follow
+//! nothing. A whole path goes to a backend only from a directory below which nothing is mounted,
+//! and the backend keeps it below that directory.
 //!
-//! Nothing of this is in the way of preopens of which none lies in another.
+//! Preopens of which none lies in another do without all of this.
 
 use super::directory::{Backend, Contained, Found, Names, Unlocked};
 use super::read_only::ReadOnlyFile;
@@ -25,10 +25,10 @@ use std::sync::Arc;
 /// kernel's are signed numbers, an overlay counts from the next, and all others from 0.
 const MOUNT_COOKIES: u64 = 3 << 62;
 
-/// Serial numbers of mount points that do not tell theirs.
+/// The first serial number of mount points that do not tell theirs.
 const FIRST_INO: u64 = 1 << 48;
 
-/// Symbolic links on the way to one mount point, as Linux has it.
+/// The most symbolic links on the way to one mount point, as on Linux.
 const LINK_LIMIT: u32 = 40;
 
 const ENTER: OpenOptions = OpenOptions { directory: true, ..OpenOptions::READ };
@@ -38,7 +38,7 @@ const ENTER: OpenOptions = OpenOptions { directory: true, ..OpenOptions::READ };
 pub struct Preopen {
     /// The guest's name for it.
     pub name: String,
-    /// What it is: a [`super::SingleFile`] if `is_file`.
+    /// Its directory: a [`super::SingleFile`] if `is_file`.
     pub directory: Box<dyn Directory>,
     /// Whether it is a single file.
     pub is_file: bool,
@@ -56,25 +56,24 @@ pub struct Nested {
     pub name: String,
     /// The directory.
     pub directory: Box<dyn Directory>,
-    /// Whether the descriptor has to see to it that nothing is changed. Where mounts differ in
-    /// this, they see to it themselves.
+    /// Whether the descriptor is read-only. Where mounts differ in this, each enforces its own.
     pub read_only: bool,
 }
 
 /// Joins preopens whose names lie below one another. The others stay what they are.
 ///
-/// Where a mount point lies is found out here, as a `mount` on Linux does: symbolic links on the
-/// way are followed. A mount point that is not there, or that a link hides which leads nowhere,
-/// lies where its name says. The names of relative and of absolute preopens are two trees.
+/// The place of a mount point is determined here, as by `mount` on Linux: symbolic links on the way
+/// are followed. A mount point that does not exist, or that a dangling link hides, lies where its
+/// name says. The names of relative and of absolute preopens are two trees.
 ///
-/// `stand_in` makes an empty tree for a directory on the way that is not there.
+/// `stand_in` makes an empty tree in the place of a missing directory on the way.
 #[must_use]
 pub fn nest(preopens: Vec<Preopen>, stand_in: impl Fn() -> Tree) -> Vec<Nested> {
     let positions: Vec<Option<Position>> =
         preopens.iter().map(|preopen| Position::of(&preopen.name)).collect();
     let mut order: Vec<usize> = (0..preopens.len()).collect();
     order.sort_by(|one, other| positions.get(*one).cmp(&positions.get(*other)));
-    // Whatever lies in another comes right behind one that lies there, or behind that itself.
+    // A preopen that lies in others is sorted right behind one of them.
     let nests = |pair: &[usize]| match pair {
         [outer, inner] => is_below(&positions, *outer, *inner),
         _ => false,
@@ -119,8 +118,8 @@ fn join(
         let directory = Arc::from(directory);
         space.mounts.push(Mount { directory, is_file, read_only, no_symlinks, is_lazy });
     }
-    // The outer before the inner; of two in one place, the later one is what is seen there, as C
-    // libraries have it.
+    // The outer comes before the inner. Of two in one place, the later one is seen there, as in C
+    // libraries.
     let mut order: Vec<usize> = (0..count).collect();
     order.sort_by_key(|one| {
         positions.get(*one).and_then(Option::as_ref).map_or(0, |position| position.names.len())
@@ -141,7 +140,7 @@ fn join(
     let preopens = names.into_iter().zip(nodes).zip(&mounts.0.mounts).enumerate();
     preopens
         .map(|(index, ((name, node), mount))| {
-            // Nothing lies in a file. In the place of its preopen, it stays what it is.
+            // Nothing lies in a file. A file in the place of its own preopen stays unchanged.
             let node = node.filter(|_| !mount.is_file);
             match node.and_then(|node| Some((node, mounts.0.at(index, node).ok()?))) {
                 Some((node, place)) => {
@@ -161,7 +160,7 @@ fn join(
         .collect()
 }
 
-/// Where a preopen's name says that it lies.
+/// The place that a preopen's name stands for.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Position {
     is_absolute: bool,
@@ -178,7 +177,7 @@ impl Position {
     }
 }
 
-/// A directory or a file that is mounted, or what stands in for a directory on the way to one.
+/// A directory or a file that is mounted, or an empty tree in the place of a missing directory.
 #[allow(clippy::struct_excessive_bools, reason = "independent flags")]
 struct Mount {
     directory: Arc<dyn Directory>,
@@ -206,17 +205,17 @@ impl Mount {
 #[derive(Default)]
 struct Node {
     children: BTreeMap<Box<[u8]>, usize>,
-    /// What is mounted here.
+    /// The preopen that is mounted here, by its index.
     mount: Option<usize>,
-    /// What is here where nothing is mounted, if the directory above does not have it: an empty
-    /// directory in which nothing is made.
+    /// The directory that stands here if nothing is mounted and the directory above has none of
+    /// this name: an empty one, in which nothing can be made.
     stand_in: Option<usize>,
 }
 
 /// The tree of names.
 #[derive(Default)]
 struct Space {
-    /// The preopens in their order, and what stands in.
+    /// The preopens in their order, and then the empty trees.
     mounts: Vec<Mount>,
     /// The first two are the tops for absolute and for relative names.
     nodes: Vec<Node>,
@@ -224,11 +223,11 @@ struct Space {
 
 /// The meaning of a name in a directory that leads to mounts.
 enum Spot<'a> {
-    /// What the directory has under it.
+    /// A name that the directory's own backend has.
     Plain,
     /// The same: a directory, on the way to a mount point.
     Way(usize),
-    /// A mount, or what stands in for a directory on the way to one.
+    /// A mount, or an empty tree in the place of a missing directory on the way to one.
     Mount { index: usize, mount: &'a Mount, node: usize },
 }
 
@@ -269,8 +268,8 @@ impl Space {
         })
     }
 
-    /// Where the symbolic links on the way to a position lead, from the outermost preopen around
-    /// it. `None`: nowhere.
+    /// The place that a position stands for when the symbolic links on the way are followed, from
+    /// the outermost preopen around it. `None`: they lead nowhere.
     fn resolve(&self, top: usize, position: &Position) -> Option<Vec<Box<[u8]>>> {
         let mut node = top;
         let mut outer = 0;
@@ -344,7 +343,7 @@ impl Space {
         (found.len() > outer).then_some(found)
     }
 
-    /// Makes what stands in for directories on the way to mount points.
+    /// Makes the empty trees for missing directories on the way to mount points.
     fn stand_in(&mut self, make: impl Fn() -> Tree) {
         // The two tops are on no way.
         for node in self.nodes.iter_mut().skip(2) {
@@ -399,8 +398,8 @@ impl Space {
         Ok(Spot::Mount { index, mount, node })
     }
 
-    /// The meaning of a name in a directory that leads to mounts. Of a name that is on the way to a
-    /// mount point, the directory is asked what it has.
+    /// The meaning of a name in a directory that leads to mounts. For a name on the way to a mount
+    /// point, the directory is asked whether it has it.
     fn spot(&self, dir: &Place, name: Name<'_>) -> Result<Spot<'_>> {
         let Some((index, node)) = self.child(dir, name.as_bytes()) else { return Ok(Spot::Plain) };
         if let Some(mount) = node.mount {
@@ -470,8 +469,8 @@ impl Space {
         }
     }
 
-    /// The part of a path that leads to nothing mounted, and the directory that it begins in: what
-    /// the directory's backend can resolve as a whole. `None`: there is no such part.
+    /// The part of a path that the backend can resolve as a whole, because nothing is mounted
+    /// there, and the directory that it begins in. `None`: there is no such part.
     fn plain_part<'a>(&self, base: &Place, path: &'a [u8]) -> Result<Option<(Place, &'a [u8])>> {
         let mut here = Place { directory: Arc::clone(&base.directory), ..*base };
         let mut rest = path;
@@ -492,8 +491,8 @@ impl Space {
         Ok(Some((here, rest)))
     }
 
-    /// Does something with that part of a path. `None`: the path has to be walked, as it leads out
-    /// of that directory, or has no such part.
+    /// Applies a function to that part of a path. `None`: the path has to be walked, because it
+    /// leads out of that directory or has no such part.
     fn below<T>(
         &self,
         base: &Place,
@@ -510,7 +509,7 @@ impl Space {
         }
     }
 
-    /// What was opened in a mount.
+    /// The object that was opened in a mount, as the walk sees it.
     fn opened(&self, dir: &Place, opened: Opened, node: Option<usize>) -> Result<Found<Place>> {
         Ok(match opened {
             Opened::File(file) if self.mount_of(dir)?.read_only => {
@@ -550,7 +549,7 @@ impl Space {
         self.opened(&self.at(index, node)?, opened, Some(node))
     }
 
-    /// Opens a name where something may be in the way of changes.
+    /// Opens a name where the mount may be read-only or deny links.
     fn open_plain(
         &self,
         dir: &Place,

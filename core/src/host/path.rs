@@ -44,7 +44,7 @@ fn check_text(text: &[u8]) -> Result<()> {
     if text.is_empty() {
         return Err(Errno::Noent);
     }
-    // Nearly every path; one look at each byte is all it takes.
+    // A plain path, as nearly all are: one look at each byte is enough.
     if text.iter().all(|byte| matches!(byte, 1..=0x7f)) {
         return Ok(());
     }
@@ -62,8 +62,8 @@ pub(super) fn is_plain_name(path: &[u8]) -> bool {
     path != b"." && path != b".." && path.iter().all(|byte| *byte != b'/')
 }
 
-/// A guest's path: relative, not empty, without NUL, UTF-8. It may still hold any `..`: where it
-/// leads is for the resolver to say.
+/// A guest's path: relative, not empty, without NUL, UTF-8. It may hold any number of `..`: only
+/// the walk knows where it leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GuestPath<'a>(&'a [u8]);
 
@@ -99,7 +99,7 @@ impl<'a> GuestPath<'a> {
     }
 
     /// A path of components that were checked, or that a file system has: not empty, not absolute,
-    /// without NUL. It may be longer than a guest's, and no UTF-8.
+    /// without NUL. It may be longer than a guest's, and need not be UTF-8.
     pub(super) const fn of_checked(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
@@ -136,8 +136,8 @@ impl<'a> GuestPath<'a> {
 }
 
 impl Split<'_> {
-    /// Whether the last component is `.` or `..`: no name that something can be created or removed
-    /// under.
+    /// Whether the last component is `.` or `..`, names under which nothing can be created or
+    /// removed.
     #[must_use]
     pub fn is_dots(&self) -> bool {
         self.name == b"." || self.name == b".."

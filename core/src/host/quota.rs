@@ -1,15 +1,12 @@
 //! Limits on what a guest writes and lists.
 
-use super::{File, Opened, Result, SetTimes, SocketNames, Source};
-use crate::abi::{
-    Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Riflags, Roflags, Sdflags, Whence,
-};
-use crate::host::stream::Input;
+use super::{File, Opened, Result, SetTimes};
+use crate::abi::{Errno, Fdflags, Filesize, Sdflags};
 use crate::memory::Region;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// What a guest may still do. All of its descriptors and threads draw on it.
+/// The rest of a guest's limits. All of its descriptors and threads draw on it.
 #[derive(Debug)]
 pub struct Quota {
     written_bytes: AtomicU64,
@@ -24,7 +21,7 @@ impl Quota {
         Self { written_bytes: limit(written_bytes), readdir_entries: limit(readdir_entries) }
     }
 
-    /// Takes up to `wanted` and says how much there was.
+    /// Takes up to `wanted`, and returns how much there was.
     fn reserve(left: &AtomicU64, wanted: u64) -> u64 {
         let before = left
             .fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_sub(wanted)))
@@ -36,8 +33,8 @@ impl Quota {
         let _ = left.fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_add(amount)));
     }
 
-    /// Does something that stores `bytes`: names, files, texts of links. If it fails, it has stored
-    /// nothing.
+    /// Does something that stores `bytes`: names, files, texts of links. If it fails, nothing has
+    /// been stored.
     ///
     /// # Errors
     /// - `dquot`: there is less left, and nothing was done.
@@ -115,48 +112,14 @@ impl Metered {
 }
 
 impl File for Metered {
-    fn filetype(&self) -> Filetype {
-        self.inner.filetype()
-    }
-
-    fn is_terminal(&self) -> bool {
-        self.inner.is_terminal()
-    }
-
-    fn is_socket(&self) -> bool {
-        self.inner.is_socket()
-    }
-
-    fn input(&self) -> Option<&Arc<Input>> {
-        self.inner.input()
-    }
-
-    fn check_open(&self) -> Result<()> {
-        self.inner.check_open()
-    }
-
-    fn read(&self, bufs: &[Region<'_>]) -> Result<usize> {
-        self.inner.read(bufs)
-    }
+    forward_reading!();
 
     fn write(&self, bufs: &[Region<'_>], flags: Fdflags) -> Result<usize> {
         self.write_within(bufs, |bufs| self.inner.write(bufs, flags))
     }
 
-    fn pread(&self, bufs: &[Region<'_>], offset: Filesize) -> Result<usize> {
-        self.inner.pread(bufs, offset)
-    }
-
     fn pwrite(&self, bufs: &[Region<'_>], offset: Filesize) -> Result<usize> {
         self.write_within(bufs, |bufs| self.inner.pwrite(bufs, offset))
-    }
-
-    fn seek(&self, delta: i64, whence: Whence) -> Result<Filesize> {
-        self.inner.seek(delta, whence)
-    }
-
-    fn filestat(&self) -> Result<Filestat> {
-        self.inner.filestat()
     }
 
     fn set_size(&self, size: Filesize) -> Result<()> {
@@ -165,49 +128,21 @@ impl File for Metered {
     }
 
     fn allocate(&self, offset: Filesize, len: Filesize) -> Result<()> {
-        // All of it, as what lies before the file's end may be a hole.
+        // The whole size counts, because a part before the file's end may be a hole.
         self.quota.store(len, || self.inner.allocate(offset, len))
-    }
-
-    fn advise(&self, offset: Filesize, len: Filesize, advice: Advice) -> Result<()> {
-        self.inner.advise(offset, len, advice)
-    }
-
-    fn sync(&self) -> Result<()> {
-        self.inner.sync()
-    }
-
-    fn datasync(&self) -> Result<()> {
-        self.inner.datasync()
     }
 
     fn set_times(&self, times: SetTimes) -> Result<()> {
         self.inner.set_times(times)
     }
 
-    fn set_flags(&self, old: Fdflags, new: Fdflags) -> Result<()> {
-        self.inner.set_flags(old, new)
-    }
-
-    fn source(&self) -> Source<'_> {
-        self.inner.source()
-    }
-
-    fn available(&self) -> Filesize {
-        self.inner.available()
-    }
-
-    fn socket_names(&self) -> Result<SocketNames> {
-        self.inner.socket_names()
+    fn set_mode(&self, mode: u32) -> Result<()> {
+        self.inner.set_mode(mode)
     }
 
     fn accept(&self) -> Result<Box<dyn File>> {
         let inner = self.inner.accept()?;
         Ok(Box::new(Self { inner, quota: Arc::clone(&self.quota) }))
-    }
-
-    fn recv(&self, bufs: &[Region<'_>], flags: Riflags) -> Result<(usize, Roflags)> {
-        self.inner.recv(bufs, flags)
     }
 
     fn send(&self, bufs: &[Region<'_>]) -> Result<usize> {
@@ -235,7 +170,30 @@ mod tests {
         assert_eq!(Quota::reserve(&left, 5), 3);
     }
 
-    /// What a quota of 100 bytes has left after `act`.
+    #[cfg(unix)]
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri opens no directories")]
+    fn a_metered_file_tells_what_the_file_in_it_tells() {
+        use crate::host::{GuestPath, OpenOptions, PreopenOptions, open_preopen};
+
+        let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let Ok(Opened::Directory(directory)) = open_preopen(here, PreopenOptions::default()) else {
+            panic!("a directory");
+        };
+        let path = GuestPath::new(b"Cargo.toml").unwrap();
+        let quota = Arc::new(Quota::new(None, None));
+        let Opened::File(file) = quota.meter(directory.open(path, OpenOptions::READ).unwrap())
+        else {
+            panic!("a file");
+        };
+        assert!(file.mode().is_some_and(|mode| mode & 0o400 != 0));
+        assert_eq!(
+            file.filestat().unwrap().size,
+            std::fs::metadata(here.join("Cargo.toml")).unwrap().len()
+        );
+    }
+
+    /// The rest of a quota of 100 bytes after `act`.
     fn left_after(act: impl FnOnce(&Arc<Quota>)) -> u64 {
         let quota = Arc::new(Quota::new(Some(100), None));
         act(&quota);

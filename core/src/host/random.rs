@@ -8,16 +8,16 @@ use std::cell::Cell;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-/// The bytes that are made at once on the stack.
+/// The size of a chunk on the stack, in bytes.
 const CHUNK: usize = 1024;
 
-/// A request of so many bytes or fewer has a smaller chunk, as to clear the large one takes longer
-/// than to fill it.
+/// The size of the small chunk, for requests of so many bytes or fewer: clearing the large one
+/// takes longer than filling the small one.
 const SMALL: usize = 64;
 
-/// How many small requests of a thread the operating system answers itself, where that is cheap. To
-/// set a generator up takes as long as twenty of them (it has to be seeded and to ask what the
-/// processor can do), and most programs want one seed.
+/// The number of a thread's small requests that the operating system answers itself, where that is
+/// cheap. Setting up a generator takes as long as twenty of them, because it has to be seeded and
+/// to find out what the processor can do. Most programs want one seed.
 const FROM_SYSTEM: u32 = 4;
 
 /// Fills a range with bytes from a `ChaCha` generator of the calling thread, seeded by the

@@ -1,8 +1,8 @@
 //! Waiting that holds no thread of a guest: one thread of the process waits for all.
 //!
-//! [`begin`] registers what one call of a guest waits for, and returns at once. When the first of
-//! it has come, the thread tells the [`Waker`]. Descriptors are duplicated, so that what the guest
-//! and the embedder do with theirs meanwhile, closing them included, changes nothing here.
+//! [`begin`] registers the conditions that one call of a guest waits for, and returns at once. When
+//! the first of them comes true, the thread tells the [`Waker`]. Descriptors are duplicated, so the
+//! guest and the embedder may use and close theirs meanwhile.
 //!
 //! The thread is started by the first wait and ends a moment after the last one.
 
@@ -14,27 +14,27 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// For how long the thread stays when nobody waits, in nanoseconds: a guest that reads piece after
-/// piece would start one for each.
+/// The time that the thread stays when nobody waits, in nanoseconds. Without it, a guest that reads
+/// piece after piece would start a thread for each.
 const LINGER: Timestamp = 20_000_000;
 
-/// After how many nanoseconds a call looks again where nothing tells when it can go on.
+/// The time after which a call looks again where no event tells when it can go on, in nanoseconds.
 const NAP: Timestamp = 10_000_000;
 
-/// Who is told that a wait has ended.
+/// The receiver of the news that a wait has ended.
 pub trait Waker: Send + Sync {
     /// The wait with this token has ended. Called from any thread, without a lock held.
     fn wake(&self, token: u32);
 }
 
-/// How a host takes it that something is to be watched.
+/// The host's answer to the request to watch a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Watching {
-    /// It tells when the file is ready.
+    /// The host tells when the file is ready.
     Watched,
-    /// It always is.
+    /// The file is always ready.
     Ready,
-    /// It cannot tell.
+    /// The host cannot tell.
     Unknown,
 }
 
@@ -106,13 +106,13 @@ struct Running {
 struct State {
     waits: BTreeMap<usize, Entry>,
     timers: BTreeSet<(Timestamp, usize)>,
-    /// The number of the last wait. None comes again: an event that was on its way when its wait
-    /// was given up finds nothing.
+    /// The token of the last wait. Tokens are not used again, so an event for a wait that was given
+    /// up finds nothing.
     last: usize,
     running: Option<Running>,
-    /// A thread that has ended, or is about to.
+    /// A thread that has ended or is about to end.
     ended: Option<JoinHandle<()>>,
-    /// When the thread looks next by itself.
+    /// The time at which the thread looks next by itself.
     looks_at: Timestamp,
 }
 
@@ -145,12 +145,12 @@ impl State {
             return Some(Arc::clone(&running.poller));
         }
         if let Some(ended) = self.ended.take() {
-            // It holds no lock any more.
+            // The thread holds no lock any more.
             let _ = ended.join();
         }
         let poller = Arc::new(Poller::new().ok()?);
         let own = Arc::clone(&poller);
-        // It begins by taking the lock, which is held here.
+        // The thread begins by taking the lock, which is held here.
         let thread =
             thread::Builder::new().name("wasi-rs wait".into()).spawn(move || run(&own)).ok()?;
         self.looks_at = 0;
@@ -182,8 +182,8 @@ impl Drop for Ticket {
     }
 }
 
-/// Waits, and tells the waker when the first of it has come: perhaps before this returns, if it has
-/// come already. `None`: the host has no room for another descriptor or thread.
+/// Begins a wait, and tells the waker when its first condition comes true: perhaps before this
+/// returns. `None`: the host has no room for another descriptor or thread.
 #[must_use]
 pub fn begin(waiting: Waiting, token: u32, waker: Arc<dyn Waker>) -> Option<Ticket> {
     let mut state = lock();
@@ -223,7 +223,7 @@ pub fn begin(waiting: Waiting, token: u32, waker: Arc<dyn Waker>) -> Option<Tick
     Some(Ticket(id))
 }
 
-/// Ends the thread, if there is one, and waits for its end: the last one that waits has gone.
+/// Ends the thread, if there is one, and waits for its end, because nobody will wait any more.
 pub fn stop() {
     let (running, ended) = {
         let mut state = lock();

@@ -1,7 +1,7 @@
 //! A single file as a preopen: a directory in which `.` is that file and nothing else is.
 //!
-//! C libraries look for the preopen whose name a path begins with and open what is left of it. For
-//! the whole name that is `.`.
+//! C libraries look for the preopen whose name a path begins with, and open the rest of the path
+//! there. The rest of the whole name is `.`.
 
 use super::{Directory, EntrySink, GuestPath, OpenOptions, Opened, Result, SetTimes};
 use crate::abi::{Errno, Filestat, Filetype};

@@ -3,7 +3,7 @@
 use super::Opened;
 use std::net::SocketAddr;
 
-/// What a socket is bound or connected to.
+/// The name that a socket is bound or connected to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SocketName {
     /// An address and a port of the Internet protocol.
@@ -23,8 +23,8 @@ pub struct SocketNames {
 
 /// A socket that the embedder gives to a guest.
 pub struct GivenSocket {
-    /// What is open.
+    /// The open socket.
     pub object: Opened,
-    /// Whether it takes connections. Otherwise it is one.
+    /// Whether it takes connections. Otherwise it is a connection.
     pub is_listening: bool,
 }

@@ -8,7 +8,7 @@ use crate::abi::{Errno, Filestat, Filetype};
 use std::any::Any;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What the entries of one directory are read into at a time.
+/// The size of the buffer into which the entries of a directory are read, in bytes.
 const CAPACITY: usize = 32 * 1024;
 
 struct Entry {
@@ -23,7 +23,7 @@ struct Entry {
 struct Snapshot {
     names: Vec<u8>,
     entries: Vec<Entry>,
-    /// What it takes of the instance's memory for listings.
+    /// Its share of the instance's memory for listings.
     lease: Lease,
 }
 
@@ -62,7 +62,7 @@ impl Snapshot {
     }
 }
 
-/// The capacity that a list is to have for so many elements more.
+/// The capacity for a list that is to take so many more elements.
 fn room_for<T>(list: &Vec<T>, more: usize) -> usize {
     let needed = list.len().saturating_add(more);
     if needed <= list.capacity() {
@@ -108,7 +108,7 @@ impl SortedDirectory {
         Self { inner, budget: Arc::clone(budget), progress: Mutex::default() }
     }
 
-    /// The directory that does the work, for operations on two directories.
+    /// The sorted directory's own backend, for operations on two directories.
     fn inner_of(directory: &dyn Directory) -> &dyn Directory {
         directory.as_any().downcast_ref::<Self>().map_or(directory, |sorted| &*sorted.inner)
     }

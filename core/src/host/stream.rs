@@ -1,5 +1,5 @@
-//! Standard streams that are no descriptors of the host: nothing, bytes, a collector, and what
-//! JavaScript functions give and take.
+//! Standard streams that are no descriptors of the host: null, fixed input, captured output, and
+//! functions of JavaScript.
 
 use super::{File, Result, SetTimes, Source};
 use crate::abi::{Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Whence};
@@ -49,7 +49,7 @@ fn gather(bufs: &[Region<'_>], into: &mut Vec<u8>, limit: usize) -> usize {
     limit.saturating_sub(left)
 }
 
-/// What a guest wrote to a collector or a function.
+/// The bytes that a guest wrote to a collector or a function.
 #[derive(Debug, Default)]
 pub struct Output {
     bytes: Mutex<Vec<u8>>,
@@ -63,8 +63,8 @@ impl Output {
         lock(&self.bytes).clone()
     }
 
-    /// Whether a collector's cap has refused bytes of a write. What was refused may be written
-    /// again, but is never taken.
+    /// Whether a collector's cap has refused bytes of a write. The guest may write them again, but
+    /// they are never taken.
     #[must_use]
     pub fn is_truncated(&self) -> bool {
         self.truncated.load(Relaxed)
@@ -77,7 +77,7 @@ impl Output {
     }
 }
 
-/// What a function gave to a guest and the guest has not read yet.
+/// The bytes that a function gave to a guest and the guest has not read yet.
 #[derive(Debug, Default)]
 pub struct Input {
     state: Mutex<InputState>,
@@ -130,7 +130,7 @@ impl Input {
 
 /// A standard stream.
 pub enum Stream {
-    /// Reads its end, takes and forgets all.
+    /// Reads as the end of the input, and discards all that is written.
     Null,
     /// Bytes to read, as a regular file that cannot be written.
     Bytes {
@@ -406,7 +406,7 @@ mod tests {
         assert!(capacity() > 1 << 20);
         assert_eq!(read(), Ok(4));
         assert!(capacity() <= KEPT, "{}", capacity());
-        // What few bytes take is kept: it is not given back and asked for with each piece.
+        // A small buffer is kept, so that it is not freed and allocated again with each piece.
         input.feed(Some(b"abcd"));
         assert_eq!(read(), Ok(4));
         assert!(capacity() >= 4);

@@ -60,8 +60,7 @@ pub(super) fn fd_allocate(call: &Call<'_>, fd: Fd, offset: Filesize, len: Filesi
     Ok(descriptor.file(Rights::FD_ALLOCATE)?.allocate(offset, len)?)
 }
 
-/// Closes a descriptor. What it stood for is closed on the host, unless it is stdio: that is the
-/// host's.
+/// Closes a descriptor, and the host's descriptor behind it. Stdio stays open on the host.
 ///
 /// POSIX: `close`.
 ///
@@ -164,7 +163,7 @@ pub(super) fn fd_fdstat_set_rights(
     Ok(descriptor.shrink_rights(rights(base, inheriting)?)?)
 }
 
-/// The rights in two arguments. No descriptor has one that does not exist.
+/// The rights in two arguments. No descriptor has an unknown one, so the error is `notcapable`.
 pub(super) fn rights(base: u64, inheriting: u64) -> Result<RightsPair> {
     match (Rights::from_bits(base), Rights::from_bits(inheriting)) {
         (Some(base), Some(inheriting)) => Ok(RightsPair { base, inheriting }),
@@ -363,9 +362,9 @@ const LISTING_SLICE: usize = 1 << 20;
 
 /// Writes entries of a directory from a cookie on, `.` and `..` among them. The last entry is cut
 /// where the buffer ends; a buffer that is not full says that there are no more. A cookie is a
-/// number below 2^31 that the directory's entries have in the order in which they were listed
-/// first. It stays good while the directory changes, as long as the descriptor is open and no
-/// listing of more than 65,536 entries begins anew; 0 is the start.
+/// number below 2^31; positions are numbered in the order in which they were first listed. The
+/// number stays valid while the directory changes, as long as the descriptor is open and no listing
+/// of more than 65,536 entries begins anew; 0 is the start.
 ///
 /// POSIX: `readdir`, `telldir`.
 ///
@@ -427,7 +426,7 @@ pub(super) fn fd_readdir(call: &Call<'_>, fd: Fd, buf: BufferArg<'_>, cookie: u6
         let written = buf.put_with(used, &head, entry.name);
         used = used.wrapping_add(written);
         if written < size_of::<<Dirent as Record>::Bytes>().wrapping_add(entry.name.len()) {
-            // It is cut, and the guest asks for it again.
+            // An entry that is cut does not count, because the guest asks for it again.
             if let Some(quota) = quota {
                 counted = counted.saturating_sub(1);
                 quota.give_entries_back(1);
@@ -495,7 +494,7 @@ fn seek(descriptor: &Descriptor, offset: i64, whence: Whence) -> Result<Filesize
 ///
 /// # Errors
 /// - `badf`: the descriptor is not open or is a directory.
-/// - `notcapable`: the right `fd_tell` is missing, and `fd_seek`, which implies it, too.
+/// - `notcapable`: both the right `fd_tell` and the right `fd_seek`, which implies it, are missing.
 /// - `spipe`: the file cannot seek.
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_tell>

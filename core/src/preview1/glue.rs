@@ -1,4 +1,4 @@
-//! From the core parameters of a call frame to arguments, and from results to guest memory.
+//! Decodes the core parameters of a call frame, and writes results to guest memory.
 
 use super::{BufferArg, Call, IoVecsArg, PathArg, Result};
 use crate::memory::{GuestMemory, GuestPtr, Record, Region};
@@ -39,7 +39,7 @@ impl Function {
     }
 }
 
-/// What a row of the table says of a parameter, or what its type says.
+/// The kind of a parameter: as its row in the table says, or else as its type says.
 pub(super) const fn kind_of(said: &'static str, by_type: &'static str) -> &'static str {
     if said.is_empty() { by_type } else { said }
 }
@@ -179,7 +179,7 @@ impl<'m, A: Record, B: Record> Output<'m> for (A, B) {
     }
 }
 
-/// A function as a type, for whoever wants code that is made for it alone.
+/// A function as a type, so that code can be compiled for it alone.
 pub trait Entry {
     /// The function.
     const FUNCTION: Function;
@@ -191,12 +191,12 @@ pub trait Entry {
     fn call(call: &Call<'_>, slots: &[u64; SLOTS]) -> Result<()>;
 }
 
-/// What is made of each function.
+/// A computation over the functions, as types: see [`super::each`].
 pub trait Visitor {
-    /// What it makes of one.
+    /// The result for one function.
     type Made;
 
-    /// Makes it.
+    /// Computes the result for one function.
     fn visit<E: Entry>() -> Self::Made;
 }
 
@@ -238,7 +238,7 @@ macro_rules! functions {
         /// All functions, to look one up by its name.
         pub static FUNCTIONS: &[Function] = &[$(<entry::$name as glue::Entry>::FUNCTION,)*];
 
-        /// What a visitor makes of all functions, in the order of [`FUNCTIONS`].
+        /// The results of a visitor for all functions, in the order of [`FUNCTIONS`].
         #[must_use]
         pub fn each<V: glue::Visitor>() -> Vec<V::Made> {
             vec![$(V::visit::<entry::$name>(),)*]

@@ -41,8 +41,8 @@ pub struct Call<'a> {
     pub ctx: &'a Ctx,
     /// Its memory.
     pub memory: GuestMemory<'a>,
-    /// What the function knows of its earlier slices when it has answered [`CallError::Again`];
-    /// otherwise 0.
+    /// The progress of earlier slices, which the function has left when it answered
+    /// [`CallError::Again`]; otherwise 0.
     pub resume: &'a Cell<u64>,
 }
 
@@ -52,13 +52,14 @@ pub enum CallError {
     /// It failed.
     Errno(Errno),
     /// A pointer lies outside the memory as it is known here. Nothing has been done yet: if the
-    /// memory has grown, the call can be made again.
+    /// memory has grown, the caller can make the call again.
     OutOfBounds,
-    /// It has waited for a slice of time without result: call again with the same arguments and
-    /// `resume`.
+    /// The call has waited for a slice of time without result. The caller makes it again, with the
+    /// same arguments and `resume`.
     Again,
-    /// It would have to wait, and its instance [suspends](Ctx::suspends): call again with the same
-    /// arguments and `resume` when something of what is in [`Ctx::waiting`] has come.
+    /// The call would have to wait, and its instance [suspends](Ctx::suspends). The caller makes it
+    /// again, with the same arguments and `resume`, when a condition in [`Ctx::waiting`] has come
+    /// true.
     WouldWait,
     /// The guest wants to end with this code.
     Exit(u32),
@@ -85,7 +86,7 @@ impl From<IovecError> for CallError {
     }
 }
 
-/// What a function gives.
+/// The result of a function.
 pub type Result<T> = std::result::Result<T, CallError>;
 
 impl Call<'_> {
@@ -115,7 +116,7 @@ impl PathArg<'_> {
     }
 }
 
-/// What lists of buffers have room for on the stack.
+/// The number of buffers for which a list has room on the stack.
 const FEW_BUFFERS: u32 = 16;
 
 /// A list of buffers.

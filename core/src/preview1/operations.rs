@@ -1,5 +1,5 @@
-//! What preview1 does, for interfaces that hand their arguments over in another form: one meaning
-//! of paths, rights, quotas and read-only directories for all of them.
+//! The operations of preview1 for interfaces that pass arguments in another form, so that paths,
+//! rights, quotas and read-only directories mean the same in all of them.
 
 use super::{Call, PathArg, Result, fd, path};
 use crate::abi::{Fd, Filesize, Filestat, Lookupflags, Timestamp};

@@ -18,9 +18,9 @@ fn follow(flags: u32) -> Result<bool> {
     Ok(Lookupflags::from_bits(flags).ok_or(Errno::Inval)?.contains(Lookupflags::SYMLINK_FOLLOW))
 }
 
-// What comes before `rofs` below a read-only directory is as Linux has it on a file system that is
-// mounted read-only, where that takes no more than a look: programs that make what may be there
-// already go on after `exist`.
+// Some errors come before `rofs` below a read-only directory, as on a file system that Linux has
+// mounted read-only: those that one look at the path finds. Programs depend on `exist`: they make a
+// file or directory that may be there already, and go on after that error.
 
 /// Why nothing is made at a path below a read-only directory where nothing is.
 fn refuse_to_make(directory: &dyn Directory, path: GuestPath<'_>) -> Errno {
@@ -63,14 +63,14 @@ fn open_unchanged(
     }
 }
 
-/// What the name at the end of a path takes of `limits.writtenBytes`: as much as in a tree in
+/// The charge on `limits.writtenBytes` for the name at the end of a path: the same as in a tree in
 /// memory.
 fn name_charge(path: GuestPath<'_>) -> u64 {
     NAME_CHARGE.saturating_add(path.split().name.len() as u64)
 }
 
-/// What a guest is told of a name for which the quota has no room. Programs make what may be there,
-/// and go by the answer.
+/// The error for a name that the quota has no room for. It is `exist` where the name is taken,
+/// because programs make what may be there already and go by that answer.
 #[cold]
 fn refuse_room(directory: &dyn Directory, path: GuestPath<'_>) -> Errno {
     match directory.path_filestat(path, false) {
@@ -290,12 +290,13 @@ pub(super) fn path_open(
     let mut needed = Rights::PATH_OPEN;
     let asked = rights(rights_base, rights_inheriting);
     let read_only = descriptor.is_read_only();
-    // Below a read-only directory, what stands there decides how these two are refused, or whether
-    // there is anything to refuse.
+    // Below a read-only directory these two need no right here, because the file that stands at the
+    // path decides the error.
     if !read_only {
         needed.set(Rights::PATH_CREATE_FILE, oflags.contains(Oflags::CREAT));
-        // Who may set the size of what is opened may cut it at once: some C libraries open
-        // directories without the right to, and files below them with all.
+        // A guest that may set the size of the new descriptor could cut the file one call later.
+        // Some C libraries open directories without the right `path_filestat_set_size`, and files
+        // below them with all rights.
         let may_resize = asked.is_ok_and(|asked| asked.base.contains(Rights::FD_FILESTAT_SET_SIZE));
         needed.set(Rights::PATH_FILESTAT_SET_SIZE, oflags.contains(Oflags::TRUNC) && !may_resize);
     }
@@ -303,7 +304,7 @@ pub(super) fn path_open(
 
     let asked = asked?;
     let mut given = descriptor.inherit(asked)?;
-    // There, a program that asks for all rights but this one means to read.
+    // Below a read-only directory, a program that asks for all rights but this one means to read.
     let means_to_write = asked.base.contains(Rights::FD_WRITE);
     let mut inherited = Rights::empty();
     if flags.contains(Fdflags::DSYNC) {
@@ -352,7 +353,7 @@ pub(super) fn path_open(
         }
     };
     if matches!(opened, Err(Errno::Again)) && !flags.contains(Fdflags::NONBLOCK) {
-        // Nothing tells when it could be opened. Others may use the number meanwhile.
+        // No event tells when the file can be opened. Others may use the number meanwhile.
         drop(number);
         return Err(nap(call));
     }
@@ -391,7 +392,7 @@ pub(super) fn path_readlink(
     let descriptor = call.descriptor(fd)?;
     let directory = descriptor.directory(Rights::PATH_READLINK)?;
     let path = path.read(&mut buffer)?;
-    // To clear room for the longest text takes a fifth of the call.
+    // Clearing room for the longest text takes a fifth of the call.
     if buf.0.len() <= SHORT {
         read_link::<SHORT>(directory, path, buf)
     } else {

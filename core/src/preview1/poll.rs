@@ -26,16 +26,16 @@ struct Polled {
     writable: Readiness,
 }
 
-/// How many subscriptions are gone through at once: many millions take seconds, in which nobody
-/// could end the guest.
+/// The most subscriptions that one slice goes through: millions take seconds, in which nobody could
+/// end the guest.
 const AT_ONCE: u32 = 65_536;
 
-/// After how long a suspended call looks at the realtime clock again, in nanoseconds: someone may
-/// set it meanwhile, and nothing tells.
+/// The time between two looks of a suspended call at the realtime clock, in nanoseconds: someone
+/// may set that clock meanwhile, and no event tells of it.
 const LOOK: Timestamp = 1_000_000_000;
 
-/// How far a call is: it notes what all of its subscriptions wait for, waits, and tells which of
-/// them have happened. If none has, it begins again.
+/// The progress of a call: it notes the conditions of all subscriptions, waits, and writes the
+/// events of those that have come true. If none has, it begins again.
 #[derive(Default)]
 struct Round {
     polled: BTreeMap<Fd, Polled>,
@@ -51,9 +51,8 @@ struct Round {
 }
 
 impl Round {
-    /// What the last slice of a call has left. The first slice of a call with so many subscriptions
-    /// drops what an earlier call has left, which was given up: what is found later is the call's
-    /// own.
+    /// The state that the last slice of a call has left. The first slice of a call drops what an
+    /// earlier, abandoned call has left. A call with few subscriptions keeps no state.
     fn resume(call: &Call<'_>, count: u32) -> Self {
         if count <= AT_ONCE {
             return Self::default();
@@ -65,7 +64,8 @@ impl Round {
         parked.and_then(|parked| parked.downcast().ok()).map_or_else(Self::default, |round| *round)
     }
 
-    /// The answer if nothing has happened: `again`, or what a call waits for that suspends.
+    /// The answer if nothing has happened: `again`, or that the call of an instance that suspends
+    /// would wait.
     fn nothing(&self, call: &Call<'_>, again: CallError) -> CallError {
         if !call.ctx.suspends {
             return again;
@@ -98,7 +98,7 @@ struct Subscriptions<'m, S> {
 }
 
 impl<S: Record + Into<Subscription>> Subscriptions<'_, S> {
-    /// Those from one on, [`AT_ONCE`] at most.
+    /// The subscriptions from `from` on, [`AT_ONCE`] at most.
     fn some(&self, from: u32) -> impl Iterator<Item = Subscription> {
         let mut at = (from as usize).saturating_mul(size_of::<S::Bytes>());
         (from..self.end(from)).map(move |_| {
@@ -115,7 +115,7 @@ impl<S: Record + Into<Subscription>> Subscriptions<'_, S> {
     }
 }
 
-/// The clocks as a call sees them.
+/// The clocks that a call's subscriptions are compared with.
 struct Clocks<'a> {
     /// Those that the embedder sets.
     set: Option<&'a VirtualClocks>,
@@ -125,8 +125,8 @@ struct Clocks<'a> {
 }
 
 impl Clocks<'_> {
-    /// How long until a clock's subscription is due, in nanoseconds. One to a clock that the
-    /// embedder sets always is: nothing waits for it.
+    /// The time until a clock's subscription is due, in nanoseconds. A subscription to a clock that
+    /// the embedder sets is due at once: nothing waits for such a clock.
     fn due_in(
         &self,
         id: std::result::Result<Clockid, u32>,
@@ -239,7 +239,7 @@ pub(super) fn poll<S: Record + Into<Subscription>>(
     let clocks = Clocks { set: virtual_clocks, start, monotonic };
     let mut at = (round.happened as usize).saturating_mul(size_of::<<Event as Record>::Bytes>());
     for subscription in subscriptions.some(round.next) {
-        // Another thread may have changed it meanwhile: then it is judged as it is now.
+        // Another thread may have changed the subscription meanwhile: its present state counts.
         let event = match subscription.kind {
             None => None,
             Some(SubscriptionKind::Clock { id, timeout, flags }) => {
@@ -294,13 +294,12 @@ fn slice_of(call: &Call<'_>) -> Timestamp {
     if call.ctx.suspends { 0 } else { SLICE }
 }
 
-/// Whether a subscription is to a time of the day.
+/// Whether a subscription is to a point of the realtime clock.
 fn is_of_day(id: std::result::Result<Clockid, u32>, flags: Subclockflags) -> bool {
     id == Ok(Clockid::Realtime) && flags.contains(Subclockflags::ABSTIME)
 }
 
-/// Notes a descriptor to wait on, and says how long a wait may take as far as this one is
-/// concerned.
+/// Notes a descriptor to wait on, and returns how long the wait may take for this one.
 fn subscribe(
     call: &Call<'_>,
     polled: &mut BTreeMap<Fd, Polled>,
@@ -328,7 +327,7 @@ fn subscribe(
     }
     Ok(match file(&entry.descriptor).map(File::source) {
         Some(Source::Host(_)) => Timestamp::MAX,
-        // Nothing is ever to be written there.
+        // An input can only be read.
         Some(Source::Input(input)) if right == Rights::FD_READ && input.is_wanted() => {
             Timestamp::MAX
         }
@@ -382,7 +381,7 @@ struct Occurrence {
     flags: Eventrwflags,
 }
 
-/// What happened to a descriptor, if anything did.
+/// The event of a descriptor, if it is ready.
 fn occurrence(
     polled: &Polled,
     readiness: Readiness,

@@ -1,4 +1,4 @@
-//! The process, as the guest imagines it.
+//! The guest's process.
 
 use super::{Call, CallError, Result};
 use crate::abi::Errno;
@@ -8,7 +8,7 @@ use crate::abi::Errno;
 /// POSIX: `_exit`.
 ///
 /// # Node
-/// What happens to the host's process is not decided here: see `returnOnExit`.
+/// The embedder decides what happens to the host's process: see `returnOnExit`.
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#proc_exit>
 pub(super) fn proc_exit(_: &Call<'_>, code: u32) -> Result<()> {

@@ -3,8 +3,8 @@
 use super::{BufferArg, Call, CallError, Result};
 use crate::host;
 
-/// How many bytes are filled at once: a gigabyte takes seconds, in which nobody could end the
-/// guest. A multiple of what the generators make at once, so that a seed gives the same bytes.
+/// The most bytes that one slice fills: a gigabyte takes seconds, in which nobody could end the
+/// guest. It is a multiple of the generators' chunks, so that a seed gives the same bytes.
 const SLICE: usize = 4 << 20;
 
 /// Fills a buffer with random bytes fit for keys, unless the embedder has set a seed.

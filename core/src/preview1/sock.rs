@@ -12,8 +12,7 @@ use crate::abi::{Errno, Fd, Fdflags, Filetype, Riflags, Rights, RightsPair, Rofl
 use crate::descriptor::Descriptor;
 use crate::host::{File, Interest, Opened};
 
-/// The socket, if it is one and the descriptor has `rights`. That it is no socket comes before what
-/// it may.
+/// The socket, if it is one and the descriptor has `rights`. `notsock` comes before `notcapable`.
 fn socket(descriptor: &Descriptor, rights: Rights) -> Result<&dyn File> {
     let Opened::File(file) = descriptor.object() else { return Err(Errno::Notsock.into()) };
     if !file.is_socket() {
@@ -53,7 +52,7 @@ pub(super) fn sock_accept(call: &Call<'_>, fd: Fd, flags: u32) -> Result<Fd> {
 }
 
 /// Receives a message. It waits for one unless the descriptor has `NONBLOCK`; with `RECV_WAITALL`,
-/// until the buffers are full. Of a stream, no buffers get nothing at once.
+/// until the buffers are full. On a stream, a call without buffers returns 0 at once.
 ///
 /// POSIX: `recvmsg`.
 ///
@@ -77,7 +76,7 @@ pub(super) fn sock_recv(
         let file = socket(&descriptor, Rights::FD_READ)?;
         let is_stream = file.filetype() == Filetype::SocketStream;
         if is_stream && bufs.regions().is_empty() {
-            // As a read does: some hosts would wait for bytes that have no place to go.
+            // As `fd_read` does. Some hosts would wait for bytes that have no place to go.
             return Ok((0, Roflags::empty().bits()));
         }
         let waits_for_all = flags == Riflags::RECV_WAITALL && is_stream;

@@ -19,19 +19,19 @@ use crate::memory::{IoVecs, Region};
 /// How long a call waits at once, in nanoseconds. A fuzzer has no time to lose.
 pub(super) const SLICE: Timestamp = if cfg!(fuzzing) { 100_000 } else { 50_000_000 };
 
-/// How long a call sleeps at once that nothing tells when to go on, in nanoseconds.
+/// The length of one sleep of a call that no event tells when to go on, in nanoseconds.
 const NAP: Timestamp = if SLICE < 10_000_000 { SLICE } else { 10_000_000 };
 
-/// How many bytes are moved at once: a gigabyte takes a second or more, in which nobody could end
-/// the guest.
+/// The most bytes that are moved at once: a gigabyte takes a second or more, in which nobody could
+/// end the guest.
 const PIECE: u64 = 64 << 20;
 
-/// How many bytes a call moves at most, as on Linux. A list of buffers may name the same memory
-/// over and over.
+/// The most bytes that a call moves, as on Linux. A list of buffers may name the same memory over
+/// and over.
 const MOST: u64 = 0x7fff_f000;
 
-/// Leaves in the buffers what is next: behind the `done` bytes of earlier slices, [`PIECE`] bytes.
-/// The number of bytes if more follow.
+/// Cuts the buffers to the next piece: [`PIECE`] bytes behind the `done` bytes of earlier slices.
+/// Returns the number of bytes if more follow.
 #[inline]
 fn next_piece(bufs: &mut IoVecs<'_, '_>, done: u64) -> Option<u64> {
     if done > 0 {
@@ -42,9 +42,9 @@ fn next_piece(bufs: &mut IoVecs<'_, '_>, done: u64) -> Option<u64> {
     (is_cut && done.saturating_add(piece) < MOST).then_some(piece)
 }
 
-/// Moves what the file gives or takes at once, in pieces. `transfer` gets the next piece and how
-/// many bytes have been moved before it. An error after the first piece is not lost: the next call
-/// meets it.
+/// Moves the bytes that the file gives or takes at once, in pieces. `transfer` gets the next piece
+/// and the number of bytes that were moved before. An error after the first piece is not lost: the
+/// next call meets it.
 #[inline]
 pub(super) fn in_pieces<'m>(
     call: &Call<'_>,
@@ -69,7 +69,7 @@ pub(super) fn in_pieces<'m>(
     }
 }
 
-/// Sleeps a little, and gives what the call answers then.
+/// Sleeps a little, and returns the answer of the call.
 pub(super) fn nap(call: &Call<'_>) -> CallError {
     if call.ctx.suspends {
         let mut waiting = Waiting::default();
@@ -88,7 +88,7 @@ fn wait(file: &dyn File, interest: Interest, timeout: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// What a call of an instance that suspends answers instead of waiting.
+/// The answer of a call that would wait, of an instance that suspends.
 pub(super) fn would_wait(call: &Call<'_>, waiting: Waiting) -> CallError {
     call.ctx.waiting.set(Some(Box::new(waiting)));
     CallError::WouldWait
@@ -185,7 +185,8 @@ fn rest(
             Err(errno) if done > 0 && errno != Errno::Ask => break,
             Err(errno) => return Err(errno.into()),
         }
-        // What took a part is full, or empty: another attempt at once would only find that out.
+        // The file is full or empty now, because it took only a part: trying again at once would
+        // find just that.
         call.resume.set(done);
         if call.ctx.suspends {
             return Err(would_wait_for(call, file, interest));

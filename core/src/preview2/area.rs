@@ -26,7 +26,7 @@ pub(super) struct Area {
     bytes: [u8; LARGEST],
     size: usize,
     at: u32,
-    /// What an error of the bytes that are still to be read looks like.
+    /// The form of an error about the bytes that are still to be read.
     errors: Errors,
 }
 
@@ -94,7 +94,7 @@ impl Area {
     }
 }
 
-/// What a payload needs before its area can be written.
+/// The step that a payload needs before its area can be written.
 pub(super) enum Stored {
     /// Nothing.
     Now(Left),
@@ -102,7 +102,7 @@ pub(super) enum Stored {
     Later(Pending),
 }
 
-/// What stands in a result area.
+/// The content of a result area.
 pub(super) trait Payload: Sized {
     /// In bytes.
     const SIZE: u32;
@@ -261,7 +261,7 @@ pub(super) const CODES: [&str; 37] = [
 ];
 
 impl Code {
-    /// What 0.2 calls an errno. What it has no word for is `io`.
+    /// The word of 0.2 for an errno, or `io` if it has none.
     pub(super) fn of(errno: Errno) -> Self {
         Self(match errno {
             Errno::Acces => 0,
@@ -442,7 +442,7 @@ impl<T: Payload> Output for Streamed<T> {
 
 /// A part of the guest's memory that is to be filled.
 pub(super) enum Block {
-    /// What a stream read, from the state's buffer.
+    /// Bytes that a stream read, from the state's buffer.
     Buffered(usize),
     /// Bytes.
     Bytes(Vec<u8>),
@@ -452,7 +452,7 @@ pub(super) enum Block {
     Random(usize),
     /// Words of which some are the addresses of earlier blocks: the place of each, and the block.
     Words { align: u32, bytes: Vec<u8>, links: Vec<(usize, usize)> },
-    /// What was read of a file that had become shorter lies there already.
+    /// Bytes that lie in their place already: those of a file that had become shorter.
     Placed(usize),
 }
 

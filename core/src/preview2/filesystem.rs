@@ -17,7 +17,7 @@ use crate::preview1::operations::{self, Open, Path};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-/// What a read takes before the guest is asked for memory.
+/// The most bytes that a read takes before the guest is asked for memory.
 const BUFFER: u64 = 64 << 10;
 
 /// How many bytes of a file one read gives at most.
@@ -45,8 +45,8 @@ fn follows(path_flags: u32) -> bool {
     path_flags & SYMLINK_FOLLOW != 0
 }
 
-/// What is not a matter of rights in 0.2 has its own word there: what was opened without the right
-/// is not open for that.
+/// The error for a missing right: 0.2 has no rights, and a descriptor that was opened without one
+/// is simply not open for the operation.
 fn own_word(errno: Errno) -> Errno {
     if errno == Errno::Notcapable { Errno::Badf } else { errno }
 }

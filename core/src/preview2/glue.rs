@@ -58,7 +58,7 @@ impl Shape {
     pub const NONE: Self = Self { core: "", area: 0, own: None, lists: false, error: None };
 }
 
-/// What a call leaves beside what it wrote to the memory.
+/// The results of a call beside those in the memory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Left {
     /// A core result, or a rep for which JavaScript makes a handle.
@@ -238,9 +238,9 @@ pub trait Entry {
     fn call(call: &Call<'_>, slots: &[u64; SLOTS]) -> Result<Left>;
 }
 
-/// What is made of each function.
+/// A computation over the functions, as types: see [`super::each`].
 pub trait Visitor {
-    /// What it makes of one.
+    /// The result for one function.
     type Made;
 
     /// Makes it.
@@ -287,7 +287,7 @@ macro_rules! functions {
         pub static FUNCTIONS: &[Function] =
             &[$($(<entry::$native as glue::Entry>::FUNCTION,)*)*];
 
-        /// What a visitor makes of all functions, in the order of [`FUNCTIONS`].
+        /// The results of a visitor for all functions, in the order of [`FUNCTIONS`].
         #[must_use]
         pub fn each<V: glue::Visitor>() -> Vec<V::Made> {
             vec![$($(V::visit::<entry::$native>(),)*)*]

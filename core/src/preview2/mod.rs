@@ -46,12 +46,12 @@ use std::cell::Cell;
 pub struct Call<'a> {
     /// The instance that calls.
     pub ctx: &'a Ctx,
-    /// What the instance has of 0.2.
+    /// The instance's state for 0.2.
     pub state: &'a State,
     /// The memory that the call names.
     pub memory: GuestMemory<'a>,
-    /// What the function knows of its earlier slices when it has answered [`CallError::Again`];
-    /// otherwise 0.
+    /// The progress of earlier slices, which the function has left when it answered
+    /// [`CallError::Again`]; otherwise 0.
     pub resume: &'a Cell<u64>,
 }
 
@@ -74,7 +74,7 @@ pub enum CallError {
     Trap(Trap),
 }
 
-/// What a guest did that ends it.
+/// A fault of the guest that ends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trap {
     /// It used a handle that stands for nothing, or for something of another kind.
@@ -136,7 +136,7 @@ impl From<preview1::CallError> for CallError {
     }
 }
 
-/// What a function gives.
+/// The result of a function.
 pub type Result<T> = std::result::Result<T, CallError>;
 
 impl<'a> Call<'a> {

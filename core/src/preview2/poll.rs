@@ -74,7 +74,7 @@ fn is_polled(descriptor: &Descriptor) -> bool {
     }
 }
 
-/// What a look at files found, by their numbers: readable, and writable.
+/// The readiness of files, by their numbers: readable, and writable.
 type Found = BTreeMap<Fd, (bool, bool)>;
 
 /// Waits for files, `timeout` nanoseconds at most. A file that is not open, or is always ready, is

@@ -1,8 +1,8 @@
-//! What a component holds by handles: a slab for each instance.
+//! The resources that a component holds by handles: a slab for each instance.
 //!
-//! A handle is a number in a table of the component's; what stands there is a rep, a number of
-//! ours. It says the kind of the resource, its place in the slab, and the generation of the place:
-//! so a rep that was forged, has been dropped, or is of another kind is known for that.
+//! A handle is a number in one of the component's tables. The table maps it to a rep, a number of
+//! ours. The rep has the kind of the resource, its place in the slab, and the generation of the
+//! place. So a rep that is forged, dropped or of another kind is found out.
 //!
 //! ```text
 //! 29    27 26        18 17                 0
@@ -31,7 +31,7 @@ const KIND_SHIFT: u32 = PLACE_BITS + GENERATION_BITS;
 /// How many resources an instance has at most.
 const MOST: usize = 1 << PLACE_BITS;
 
-/// What a rep stands for.
+/// The kind of a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Kind {
@@ -74,7 +74,7 @@ pub(super) struct Listing {
     pub(super) file: Rc<OpenFile>,
     /// Where the host goes on.
     pub(super) cookie: Cell<u64>,
-    /// What it gave that the guest has not taken: the type and the name.
+    /// Entries that the host has given and the guest has not taken: the type and the name.
     pub(super) entries: RefCell<std::collections::VecDeque<(u8, Box<[u8]>)>>,
     pub(super) ended: Cell<bool>,
 }
@@ -115,15 +115,15 @@ struct Slab {
     free: Vec<u32>,
 }
 
-/// What an instance has of 0.2.
+/// The state of an instance for 0.2.
 #[derive(Default)]
 pub struct State {
     slab: RefCell<Slab>,
     /// Descriptors that nothing holds any more.
     closed: Rc<RefCell<Vec<Fd>>>,
-    /// What the last call left for which the guest is being asked for memory.
+    /// The results of the last call for which the guest is being asked for memory.
     pub(super) pending: RefCell<Option<Pending>>,
-    /// What streams read into.
+    /// The buffer that streams read into.
     pub(super) buffer: RefCell<Vec<u8>>,
     /// Instead of the instance's own.
     args: RefCell<Option<Arc<StringArray>>>,
@@ -281,7 +281,7 @@ impl State {
         let is_preopen =
             |fd: &Fd| ctx.table.get(*fd).is_ok_and(|found| found.preopen_name().is_some());
         let numbers: Vec<Fd> = (3..Fd::MAX).take_while(is_preopen).collect();
-        // What is opened later gets the numbers behind them.
+        // Descriptors that are opened later get the numbers behind them.
         *self.preopens.borrow_mut() = Some(numbers.clone());
         numbers
     }

@@ -22,13 +22,13 @@ const PERMIT: u64 = 1 << 20;
 /// The same for a stream of the host, which keeps what it has no room for.
 const HELD: usize = 64 << 10;
 
-/// What a stream reads into before the guest is asked for memory.
+/// The most bytes that a stream reads before the guest is asked for memory.
 const BUFFER: usize = 64 << 10;
 
 /// How many bytes of a file one read gives at most.
 const READ_MOST: u64 = 64 << 20;
 
-/// What the host is given at once to write.
+/// The most bytes that the host is given at once to write.
 const PIECE: usize = 4 << 20;
 
 /// How many zeros are written at once.
@@ -89,9 +89,9 @@ pub(super) struct Output {
     file: Rc<OpenFile>,
     place: Place,
     closed: Cell<bool>,
-    /// What the last `check-write` permitted, if nothing was written since.
+    /// The number of bytes that the last `check-write` permitted, if nothing was written since.
     permit: Cell<Option<u64>>,
-    /// What the host has not taken yet.
+    /// Bytes that the host has not taken yet.
     held: RefCell<Vec<u8>>,
 }
 
@@ -145,7 +145,7 @@ impl Output {
                 file.write(&[bytes], descriptor.flags())?
             }
         };
-        // What takes nothing of something would be asked for ever.
+        // A host that takes none of some bytes would be asked for ever.
         if count == 0 && !bytes.is_empty() { Err(Errno::Io.into()) } else { Ok(count) }
     }
 
@@ -275,7 +275,7 @@ fn fill(call: &Call<'_>, stream: &Input, len: u64) -> Result<usize> {
     Ok(descriptor.file_to_read(Rights::FD_READ)?.read(&[region])?)
 }
 
-/// What is left of a regular file behind a position.
+/// The rest of a regular file behind a position, in bytes.
 pub(super) fn left_of(call: &Call<'_>, file: &OpenFile, position: u64) -> Result<Option<u64>> {
     let descriptor = call.ctx.table.get(file.fd)?;
     let Opened::File(opened) = descriptor.object() else { return Ok(None) };

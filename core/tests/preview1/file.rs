@@ -507,7 +507,7 @@ fn creating_truncating_and_excluding() {
     let fd = guest.open(BOX, "new", creating.oflags(Oflags::CREAT | Oflags::TRUNC)).unwrap();
     assert_eq!(guest.filestat(fd).unwrap().size, 0);
     assert!(guest.open(BOX, "newer", creating.oflags(Oflags::CREAT | Oflags::EXCL)).is_ok());
-    // What is created is not executable, and others may not write more than the umask lets them.
+    // A new file is not executable, and others may not write more than the umask lets them.
     assert_eq!(guest.temp.stat("box/newer").mode() & 0o7111, 0);
     // Truncating needs neither the right to write nor to set the size of the new descriptor.
     guest.temp.write("box/new", "again");
@@ -550,7 +550,7 @@ fn a_device_reads_and_writes() {
     assert!(stat.base.contains(Rights::FD_TELL));
 }
 
-/// What a call moves at once.
+/// The number of bytes that a call moves at once.
 const PIECE: usize = 64 << 20;
 
 /// Makes a call to its end: what it has moved, and in how many slices.

@@ -1,4 +1,4 @@
-//! What the embedder takes away: numbers of descriptors.
+//! The limit on the number of descriptors.
 
 use crate::support::{BOX, Guest, Open, Setup, fails};
 use wasi_rs_core::abi::{Errno, Fdflags, Oflags, Rights};
@@ -24,7 +24,7 @@ fn a_guest_has_no_more_descriptors_than_it_may() {
     assert_eq!(guest.open(BOX, "file", Open::default()), fails(Errno::Mfile));
 }
 
-/// Whatever is asked of a guest that has no number left, it is refused, and nothing has been done.
+/// Every call that would need a number is refused and does nothing if the guest has none left.
 fn check_nothing_is_opened(guest: &mut Guest, fd: u32, look: &dyn Fn(&Guest) -> String) {
     let before = look(guest);
     for oflags in
@@ -64,7 +64,7 @@ fn an_open_that_finds_no_number_has_created_and_cut_nothing() {
             format!("{:?} {:?}", tree.list_files("", &mut { usize::MAX }), tree.read_file("file"))
         };
         check_nothing_is_opened(&mut guest, memory, &look);
-        // What is wrong with the call itself comes first, as there is nothing to be opened.
+        // Errors of the call itself come first, because then there is nothing to open.
         assert_eq!(guest.open(BOX, "", Open::creating()), fails(Errno::Noent));
         assert_eq!(guest.open(99, "new", Open::creating()), fails(Errno::Badf));
         // With a number it goes on, and a call that failed for another reason keeps none.

@@ -12,7 +12,7 @@ use wasi_rs_core::host::{
 /// The descriptors of the preopens, in their order.
 const TOP: u32 = 3;
 
-/// What a preopen of a test is.
+/// The kind of a test's preopen.
 #[derive(Clone)]
 enum What {
     Host(&'static str),
@@ -448,7 +448,7 @@ fn each_mount_is_read_only_for_itself() {
     let held = guest.open(TOP, "ro", Open::directory()).unwrap();
     refused(&mut guest, held, "");
     assert_eq!(guest.temp.tree("ro"), before);
-    // What lies in it may be changed, from wherever it is named.
+    // A writable mount in a read-only one can be changed, by each of its names.
     for (fd, path) in [(TOP, "ro/dir/rw/new"), (TOP + 1, "dir/rw/new"), (TOP + 2, "new")] {
         write(&mut guest, fd, path, "written").unwrap();
         assert_eq!(guest.temp.read("rw/new"), b"written");
@@ -695,7 +695,7 @@ fn random_paths_lead_where_they_would_without_mounts() {
             }
         }
     }
-    // What the mounts cover.
+    // The files that the mounts cover.
     for (cover, text) in [("piece/a/m", "covered"), ("piece0/c/n", "covered")] {
         guest.temp.create_dir(cover);
         guest.temp.write(&format!("{cover}/f"), text);

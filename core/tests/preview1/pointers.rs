@@ -7,7 +7,7 @@ use crate::support::{BOX, Event, Fdstat, Guest, Open, Outcome, PAGE, Setup, Subs
 use wasi_rs_core::abi::{Errno, Oflags, Rights};
 use wasi_rs_core::preview1::CallError;
 
-/// What an argument is.
+/// The kind of an argument.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     /// No pointer.
@@ -374,7 +374,7 @@ fn a_memory_of_no_bytes_has_no_place_for_anything() {
     }
 }
 
-/// What a bad pointer for the new descriptor's number must not leave behind.
+/// A bad pointer for the new descriptor's number must leave nothing behind.
 #[test]
 fn path_open_with_a_bad_pointer_opens_and_creates_nothing() {
     let mut guest = Guest::new();

@@ -13,7 +13,7 @@ use wasi_rs_core::host::{
 /// A preopen of the same kind beside it, where everything may be changed.
 const WRITABLE: u32 = 4;
 
-/// What Go asks for with `O_RDONLY`: of the rights to write only a few are missing.
+/// The rights that Go asks for with `O_RDONLY`: it leaves out only a few of the rights to write.
 const GO_READS: Rights = ALL
     .difference(Rights::FD_DATASYNC)
     .difference(Rights::FD_WRITE)
@@ -22,8 +22,8 @@ const GO_READS: Rights = ALL
     .difference(Rights::SOCK_SHUTDOWN)
     .difference(Rights::SOCK_ACCEPT);
 
-/// What wasi-libc asks for with `O_RDONLY`, before it leaves out what the directory does not pass
-/// on.
+/// The rights that wasi-libc asks for with `O_RDONLY`, before it leaves out those that the
+/// directory does not pass on.
 const LIBC_READS: Rights = ALL.difference(Rights::WRITING);
 
 const KINDS: [&str; 3] = ["a directory", "a sorted directory", "a tree in memory"];
@@ -120,7 +120,7 @@ const READS: Rights = Rights::FD_READ;
 const WRITES: Rights = Rights::FD_WRITE;
 const NEW: Oflags = Oflags::CREAT.union(Oflags::EXCL);
 
-/// What is done, and what Linux says to it.
+/// Calls, and Linux's errors for them.
 const REFUSED: &[(&str, Errno, Act)] = &[
     ("mkdir", Errno::Rofs, |guest, fd| guest.mkdir(fd, "new")),
     ("mkdir of what is there", Errno::Exist, |guest, fd| guest.mkdir(fd, "dir")),
@@ -271,7 +271,7 @@ fn nor_is_it_through_a_directory_that_was_opened_there() {
             );
             for (name, errno, act) in REFUSED {
                 let result = world.unchanged(|guest| act(guest, dir));
-                // What it was not given the right to look at is refused for that.
+                // A guest without the right to look at a file gets the error for that.
                 let lacks = asked == Rights::PATH_OPEN && result == fails(Errno::Notcapable);
                 assert!(
                     result == fails(*errno) || lacks,
@@ -452,7 +452,7 @@ fn what_the_host_lets_nobody_write_can_be_read_with_gos_rights() {
     });
 }
 
-/// What is lent read-only stays so, whatever rights it has and whatever it is.
+/// A file that is lent read-only stays so, whatever rights it has and of whatever type it is.
 #[test]
 fn a_file_that_is_lent_read_only_is_not_written() {
     let mut guest = Guest::new();

@@ -54,8 +54,7 @@ fn every_entry_has_its_type_and_serial_number() {
             _ => unreachable!(),
         };
         assert_eq!(*filetype, wanted, "{name}");
-        // What lies above is outside: as in the root of a file system, `..` is the directory
-        // itself.
+        // The parent is outside, so `..` is the directory itself, as in the root of a file system.
         let below = if name == ".." { "box".to_owned() } else { format!("box/{name}") };
         assert_eq!(*ino, guest.temp.stat(&below).ino(), "{name}");
     }

@@ -5,7 +5,7 @@ use crate::support::{ALL, BOX, Guest, Open, Outcome, Setup, Subscribe, fails};
 use wasi_rs_core::abi::{Errno, Fdflags, Oflags, Rights};
 use wasi_rs_core::preview1::CallError;
 
-/// What to do with a descriptor.
+/// A call by a descriptor.
 type Act = fn(&mut Guest, u32) -> Outcome<()>;
 
 /// A fresh directory for each call: `file`, `link`, an empty `dir`, and the descriptor that the
@@ -404,7 +404,7 @@ fn a_function_on_files_does_not_take_a_directory() {
                 | "poll_oneoff to write"
         )
     }) {
-        // What a program says that reads a directory like a file.
+        // The error that programs report for reading a directory like a file.
         let errno =
             if matches!(*name, "fd_read" | "fd_pread") { Errno::Isdir } else { Errno::Badf };
         assert_eq!(act(&mut guest, BOX), fails(errno), "{name}");

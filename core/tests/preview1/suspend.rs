@@ -30,7 +30,7 @@ fn after(timeout: u64) -> Subscribe {
     Subscribe::Clock { id: 1, timeout, flags: 0 }
 }
 
-/// What a call waits for: the host, the embedder's stream.
+/// Whether a call waits for the host, and whether for the embedder's stream.
 fn waits(guest: &Guest) -> (bool, bool) {
     let waiting = guest.ctx.waiting.take().unwrap();
     let kinds = (waiting.is_for_host(), waiting.input);
@@ -99,7 +99,7 @@ fn a_poll_waits_for_the_first_of_all() {
     let events = guest.poll(&[Subscribe::Read(0), after(20_000 * MS)]).unwrap();
     assert_eq!(events.iter().map(|event| event.userdata).collect::<Vec<_>>(), [1000]);
     drop(later.join().unwrap());
-    // What is ready, or wrong, does not wait.
+    // A poll with a subscription that is ready or wrong does not wait.
     assert!(guest.poll_slice(&[Subscribe::Write(1), Subscribe::Read(0)]).is_ok());
     assert!(guest.poll_slice(&[Subscribe::Read(77), after(20_000 * MS)]).is_ok());
     assert!(guest.poll_slice(&[after(0)]).is_ok());

@@ -9,7 +9,7 @@ use wasi_rs_core::preview2::{
     Call, CallError, FUNCTIONS, Function, Left, Result, SLOTS, State, place,
 };
 
-/// What every byte of the memory holds that nobody has written.
+/// The value of every byte of the memory that nobody has written.
 pub const PATTERN: u8 = 0xaa;
 
 /// Where result areas lie.
@@ -32,7 +32,7 @@ pub struct Component {
     resume: Cell<u64>,
     arguments: u32,
     heap: u32,
-    /// What `realloc` was asked for since the last call: the old size, and the new one.
+    /// The requests to `realloc` since the last call: the old size, and the new one.
     pub asked: Vec<(u32, u32)>,
 }
 

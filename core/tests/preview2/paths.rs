@@ -81,7 +81,8 @@ fn what_is_no_path_has_its_error() {
     }
 }
 
-/// What a host that names a descriptor by its path gets wrong.
+/// A held descriptor stays the same directory under another name, unlike in a host that names
+/// descriptors by their paths.
 #[test]
 fn a_held_descriptor_stays_what_it_is() {
     let (mut component, directory) = Component::new();

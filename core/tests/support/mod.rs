@@ -23,7 +23,7 @@ use wasi_rs_core::host::{PreopenOptions, readiness};
 use wasi_rs_core::memory::GuestMemory;
 use wasi_rs_core::preview1::{Call, CallError, FUNCTIONS, Function, SLOTS};
 
-/// What every byte of the memory holds that nobody has written.
+/// The value of every byte of the memory that nobody has written.
 pub const PATTERN: u8 = 0xaa;
 
 /// The size of a guest's memory: one page of wasm.
@@ -37,7 +37,7 @@ const SLICES: u32 = 400;
 
 pub type Outcome<T> = Result<T, CallError>;
 
-/// What a call that fails gives.
+/// The outcome of a call that fails.
 pub fn fails<T>(errno: Errno) -> Outcome<T> {
     Err(CallError::Errno(errno))
 }
@@ -225,7 +225,7 @@ impl Guest {
         Setup { preopens: &[("/", "box")], ..Setup::default() }.guest()
     }
 
-    /// What the host lent as a standard stream.
+    /// The handle that the host lent as a standard stream.
     pub fn lent(&self, fd: u32) -> &Lent {
         &self.lent[fd as usize]
     }
@@ -450,7 +450,7 @@ pub enum Subscribe {
 
 impl Subscribe {
     pub fn bytes(self, userdata: u64) -> [u8; 48] {
-        // What is between the fields holds anything.
+        // The gaps between the fields may hold anything.
         let mut bytes = [0x77; 48];
         bytes[..8].copy_from_slice(&userdata.to_le_bytes());
         match self {
@@ -984,7 +984,7 @@ impl Guest {
         self.call("sock_shutdown", &[fd.into(), how.into()])
     }
 
-    /// What can be seen of the descriptors: the state of each, and its offset.
+    /// The visible state of the descriptors: attributes and offset of each.
     pub fn descriptors(&mut self) -> Vec<(Outcome<Fdstat>, Outcome<u64>)> {
         (0..16).map(|fd| (self.fdstat(fd), self.tell(fd))).collect()
     }

@@ -14,7 +14,7 @@ const ROW: &str = "WASI_RS_ROW";
 /// Stands before and behind the call that is counted. Nothing else here asks for it.
 const MARK: Sysno = Sysno::getppid;
 
-/// What the allocator asks for is not the call's.
+/// The allocator's own calls are not counted.
 const ALLOCATOR: [Sysno; 4] = [Sysno::brk, Sysno::mmap, Sysno::munmap, Sysno::madvise];
 
 /// How many stops of the process are looked at.

@@ -1,4 +1,4 @@
-//! What the calls of a guest ask of the kernel. Linux alone is counted.
+//! The system calls that each call of a guest makes. They are counted on Linux alone.
 
 #![allow(
     missing_docs,

@@ -35,7 +35,7 @@ pub struct ArchiveError {
     pub errno: Errno,
     /// In which entry.
     pub entry: Option<String>,
-    /// What is wrong.
+    /// The fault.
     pub reason: String,
 }
 

@@ -11,7 +11,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// What is behind a tree's one lock.
+/// The state behind a tree's one lock.
 pub(super) struct Files {
     pub(super) names: Table,
     pub(super) volume: Arc<Volume>,

@@ -30,18 +30,18 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use volume::Volume;
 
-/// What a file, a directory or a symbolic link takes of [`TreeOptions::max_bytes`] beside its data,
-/// in bytes: about what it costs the host.
+/// The charge on [`TreeOptions::max_bytes`] for a file, a directory or a symbolic link beside its
+/// data, in bytes: about what it costs the host.
 pub const INODE_CHARGE: u64 = 512;
 
-/// What a name takes of [`TreeOptions::max_bytes`] beside its length, in bytes: about what it costs
-/// the host.
+/// The charge on [`TreeOptions::max_bytes`] for a name beside its length, in bytes: about what it
+/// costs the host.
 pub const NAME_CHARGE: u64 = 128;
 
 /// The longest name in bytes: the usual `NAME_MAX`.
 const NAME_LIMIT: usize = 255;
 
-/// What a listed path takes beside its length, in bytes.
+/// The charge for a listed path beside its length, in bytes.
 const PATH_CHARGE: usize = 32;
 
 /// Devices of trees begin here, where no host has one.
@@ -86,7 +86,7 @@ pub struct Change {
     pub changed: Changed,
     /// Its path.
     pub path: String,
-    /// What it is, or was if it was removed.
+    /// The type of the file, or the one that it had if it was removed.
     pub filetype: Filetype,
 }
 
@@ -113,16 +113,16 @@ impl TreeOptions {
     }
 }
 
-/// What the handles of a tree share.
+/// The state that the handles of a tree share.
 struct Inner {
     files: RwLock<Files>,
     top: Id,
     volume: Arc<Volume>,
-    /// What changes are counted from, sorted by path. Nothing, if nobody has said so.
+    /// The files that changes are counted from, sorted by path. None, if nobody has marked any.
     seeds: Mutex<Vec<Seed>>,
 }
 
-/// What was in a tree when [`Tree::mark`] was called.
+/// A file that was in a tree when [`Tree::mark`] was called.
 struct Seed {
     path: Box<str>,
     ino: u64,
@@ -368,10 +368,10 @@ impl Tree {
         Ok(())
     }
 
-    /// What differs from what was there at [`Self::mark`], or from nothing, sorted by path; what
-    /// was removed comes before what has its path now. Each path stands behind `prefix`. `room`
-    /// says how many bytes the paths may take, each with 32 more, and afterwards what is left of
-    /// it.
+    /// The differences from the files that were there at [`Self::mark`], or from none, sorted by
+    /// path. A removed file comes before the file that has its path now. Each path stands behind
+    /// `prefix`. `room` is the number of bytes that the paths may take, each with 32 more, and
+    /// afterwards the rest of it.
     ///
     /// A file is modified if it was written, cut, replaced by another or given times; a directory
     /// never is.

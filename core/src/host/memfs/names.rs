@@ -40,7 +40,7 @@ pub(super) struct DirectoryNode {
     /// Itself for the top. A removed directory keeps its last.
     pub(super) parent: Id,
     pub(super) entries: Entries,
-    /// What lies below, in an overlay.
+    /// The directory below, in an overlay.
     pub(super) merged: Option<Box<Merged>>,
 }
 
@@ -191,8 +191,8 @@ impl Names {
         Some(inode)
     }
 
-    /// What stands in a place. Places are given away only while something stands there, so `io`
-    /// means a defect here.
+    /// The inode in a place. Places are handed out only while an inode stands there, so `io` means
+    /// a defect here.
     pub(super) fn inode(&self, id: Id) -> Result<&Inode> {
         self.inodes.get(id.0).and_then(Option::as_ref).ok_or(Errno::Io)
     }
@@ -263,7 +263,7 @@ impl Names {
         }
     }
 
-    /// What has a name in a directory.
+    /// The inode of a name in a directory.
     ///
     /// # Errors
     /// - `nametoolong`: no file can have it.
@@ -274,7 +274,7 @@ impl Names {
         Ok(self.directory(directory)?.entries.get(name))
     }
 
-    /// What has a name in a directory, where something has to.
+    /// The inode of a name in a directory, where there has to be one.
     pub(super) fn existing(&self, directory: Id, name: &[u8]) -> Result<Id> {
         self.lookup(directory, name)?.ok_or(Errno::Noent)
     }

@@ -405,7 +405,8 @@ mod alone {
             for (name, ..) in entries {
                 if name != "." && name != ".." {
                     top.remove_directory(path(&name)).unwrap();
-                    // What comes later is left to the next listing, or this one would not end.
+                    // Names that come later are left to the next listing, or this one would not
+                    // end.
                     top.create_directory(path(&format!("new-{name}"))).unwrap();
                 }
                 seen.push(name);
@@ -781,13 +782,13 @@ mod beside_the_host {
         }
     }
 
-    /// What an operation came to, in a form to compare.
+    /// The outcome of an operation, in a form to compare.
     type Outcome = Result<String>;
 
     type Directories = (Box<dyn Directory>, Box<dyn Directory>);
     type Files = (Box<dyn File>, Box<dyn File>, Fdflags);
 
-    /// What is compared with the host.
+    /// The kind of tree that is compared with the host.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     enum Kind {
         /// A tree in memory.
@@ -1599,7 +1600,7 @@ mod beside_the_host {
         }
     }
 
-    /// What is in a folder: types, bytes and texts of links by path.
+    /// The contents of a folder: types, bytes and texts of links by path.
     fn contents(folder: &std::path::Path) -> BTreeMap<PathBuf, String> {
         let mut contents = BTreeMap::new();
         let mut pending = vec![folder.to_owned()];

@@ -1,11 +1,12 @@
-//! What all files of a tree share: its device number, its clock, and how much room is left.
+//! The state that all files of a tree share: its device number, its clock, and the room that is
+//! left.
 
 use super::Clock;
 use crate::abi::{Errno, Filesize, Filestat, Filetype, Timestamp};
 use crate::host::{Result, SetTime, SetTimes};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// What a tree's files share.
+/// The state that a tree's files share.
 pub(super) struct Volume {
     pub(super) device: u64,
     pub(super) max_bytes: u64,

@@ -215,8 +215,8 @@ impl Names for ServedNames {
         self.set_times_at(dir.clone(), &stat, times)
     }
 
-    // What a function does to a link, to a directory that is not empty, and where something stands
-    // already, differs: so this is looked at first.
+    // Implementations differ in what they do to a link, to a directory that is not empty, and to a
+    // name that is taken. So these are checked first.
 
     fn create_directory(&mut self, dir: &String, name: Name<'_>) -> Result<()> {
         let path = join(dir, name)?;

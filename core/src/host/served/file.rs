@@ -17,7 +17,7 @@ pub(super) struct ServedFile {
     write: bool,
     append: AtomicBool,
     position: Mutex<u64>,
-    /// As it was known last, to say how much can be read.
+    /// The last known size, to say how much can be read.
     size: AtomicU64,
 }
 
@@ -203,7 +203,7 @@ impl File for ServedFile {
         let request = super::Request { file: self.file, ..request };
         let stat = self.volume.ask(request, |answer| self.volume.filestat(answer))?;
         self.size.store(stat.size, Relaxed);
-        // Whatever it has become: the descriptor is a file's.
+        // The descriptor is a file's, whatever has become of the path.
         Ok(Filestat { filetype: Filetype::RegularFile, ..stat })
     }
 

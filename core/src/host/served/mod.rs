@@ -79,9 +79,9 @@ pub enum Op {
 /// The operation that the embedder is asked for.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// What.
+    /// The operation.
     pub op: Op,
-    /// By which of his file systems.
+    /// The embedder's file system that is to do it.
     pub served: u32,
     /// An open file, by the number that he gave it.
     pub file: u64,
@@ -157,7 +157,7 @@ pub enum Answer {
     Bytes(Vec<u8>),
     /// The text of a link.
     Text(String),
-    /// What is in a directory, without `.` and `..`.
+    /// The names in a directory, without `.` and `..`.
     Names(Vec<Listed>),
 }
 
@@ -167,7 +167,7 @@ struct Log {
     answered: Vec<(Request, Answer)>,
     /// How many of them the call has been given since it was made last.
     given: usize,
-    /// What it waits for.
+    /// The request that it waits for.
     request: Option<Request>,
 }
 
@@ -239,7 +239,7 @@ impl Exchange {
         let state = &mut *state;
         let log = &mut state.log;
         if log.request.is_some() {
-            // Whatever the call makes of that, one thing is asked at a time.
+            // One request is made at a time, whatever the call does after it.
             return Err(Errno::Ask);
         }
         if let Some((asked, answer)) = log.answered.get(log.given) {
@@ -257,8 +257,8 @@ impl Exchange {
         Err(Errno::Ask)
     }
 
-    /// What the call asks that has come to its end by [`Errno::Ask`]. The embedder may make other
-    /// calls before he answers, or abandons the call.
+    /// The request of the call that has come to its end by [`Errno::Ask`]. The embedder may make
+    /// other calls before he answers, or abandon the call.
     pub fn take(&self) -> Option<Request> {
         let mut state = self.state();
         let request = state.log.request.take()?;

@@ -5,7 +5,7 @@
 mod unix;
 #[cfg(windows)]
 mod windows;
-// What of Windows is rules without calls is tested everywhere.
+// The parts of Windows that are rules without calls are tested everywhere.
 #[cfg(all(test, not(windows)))]
 #[path = "windows/link.rs"]
 mod link;

@@ -1,4 +1,4 @@
-//! What tests need of Unix.
+//! The parts of Unix that tests need.
 
 use std::fs::{self, File};
 use std::io;
@@ -15,7 +15,7 @@ pub use std::os::unix::net::UnixStream as Stream;
 /// The unit of a file's times in nanoseconds.
 pub const TICK: u64 = 1;
 
-/// What the host lends a guest as its stdio.
+/// A descriptor that the host lends a guest as its stdio.
 pub type Lent = OwnedFd;
 
 pub fn lend(lent: &Lent) -> io::Result<Stdio> {

@@ -1,4 +1,4 @@
-//! What tests need of Windows.
+//! The parts of Windows that tests need.
 
 #![allow(unsafe_code, reason = "attributes of a file that std does not have")]
 
@@ -24,7 +24,7 @@ pub use std::net::TcpStream as Stream;
 /// The unit of a file's times in nanoseconds.
 pub const TICK: u64 = 100;
 
-/// What the host lends a guest as its stdio.
+/// A handle or socket that the host lends a guest as its stdio.
 pub enum Lent {
     Handle(OwnedHandle),
     Socket(OwnedSocket),
@@ -212,7 +212,7 @@ pub fn datagram_pair() -> (UdpSocket, UdpSocket) {
 /// A socket for a connection that there is none of.
 pub fn unconnected() -> Lent {
     use windows_sys::Win32::Networking::WinSock::{AF_INET, IPPROTO_TCP, SOCK_STREAM, socket};
-    // What sockets need to be started is started by std.
+    // The standard library initialises Windows' sockets when it makes its first one.
     drop(UdpSocket::bind("127.0.0.1:0").unwrap());
     // SAFETY: the call has no preconditions, and nobody else owns what it makes.
     Lent::Socket(unsafe {

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-/// What tells a file from all others: its device and its serial number.
+/// A file's device and serial number, which no other file has.
 pub(in super::super) type Identity = (u64, u64);
 
 pub(super) fn identity(stat: &Filestat) -> Identity {
@@ -177,7 +177,7 @@ impl LowerDir {
         regular(self.sealed()?.open(one(path), OpenOptions::READ)?)
     }
 
-    /// What tells the directory from all others.
+    /// The directory's device and serial number.
     pub(super) fn identity(self: &Arc<Self>) -> Result<Identity> {
         if let Some(known) = self.identity.get() {
             return Ok(*known);
@@ -350,12 +350,12 @@ fn regular(opened: Opened) -> Result<(Arc<LowerFile>, Filestat)> {
     }
 }
 
-/// What a node has of the directory below that it stands for.
+/// The directory below that a node stands for.
 pub(in super::super) struct Merged {
     pub(super) lower: Arc<LowerDir>,
     /// The names there that count no more: above is what the guest finds under them, or nothing.
     covered: BTreeSet<Box<[u8]>>,
-    /// What they take of the tree's room.
+    /// The charge for these names, of the tree's room.
     charge: u64,
     volume: Arc<Volume>,
     /// The directories that it stood for before it was written below somewhere else. Descriptors

@@ -24,9 +24,9 @@ pub(super) struct Step {
     /// The directory below that has the path's last name, or is to have it. `None`: it is to be
     /// made, too.
     pub(super) dir: Option<Arc<LowerDir>>,
-    /// What lies below.
+    /// The file below.
     pub(super) old: Option<Filestat>,
-    /// What is there now.
+    /// The present file.
     pub(super) new: Option<New>,
 }
 
@@ -281,9 +281,9 @@ fn names_above(node: &DirectoryNode) -> BTreeSet<Vec<u8>> {
 }
 
 impl Overlay {
-    /// What differs from the directory below, sorted by path; what was removed comes before what
-    /// has its path now. Each path stands behind `prefix`. `room` says how many bytes the paths may
-    /// take, each with 32 more, and afterwards what is left of it.
+    /// The differences from the directory below, sorted by path. A removed file comes before the
+    /// file that has its path now. Each path stands behind `prefix`. `room` is the number of bytes
+    /// that the paths may take, each with 32 more, and afterwards the rest of it.
     ///
     /// A file is modified if it was written, cut, replaced by another or given times; a directory
     /// never is.

@@ -20,7 +20,7 @@ use std::sync::{Arc, Weak};
 /// How many names are tried that nothing is to have.
 const TRIES: u32 = 1000;
 
-/// What the owner of a directory may do, so that it can be filled.
+/// The permissions of a directory's owner, so that the directory can be filled.
 const OWNER: u32 = 0o700;
 
 /// Permissions that a file keeps. Those to run as another user are not among them.
@@ -44,7 +44,7 @@ struct Staged {
     temporary: Vec<u8>,
     /// The steps that are done with it: the first is its own, the others lie in it.
     steps: Vec<usize>,
-    /// What lies in it, by the paths from it, as far as it was made.
+    /// The files in it, by their paths from it, as far as they were made.
     made: Vec<(Vec<u8>, Filetype)>,
 }
 
@@ -99,7 +99,7 @@ impl Overlay {
         let chosen: Vec<bool> =
             steps.iter().map(|step| is_within(&step.path, within.as_bytes())).collect();
         for step in steps.iter().zip(&chosen).filter(|(_, chosen)| **chosen).map(|(step, _)| step) {
-            // What a descriptor has open is moved, not removed and made again.
+            // A directory that a descriptor has open is moved, not removed and made again.
             if let Some(New::Directory(Dir::Below(lower))) = &step.new
                 && lower.opens() > 0
             {
@@ -164,7 +164,7 @@ impl<'a> Commit<'a> {
     fn run(&mut self, done: &mut BTreeSet<usize>) -> std::result::Result<(), Failed> {
         let mut plan = Plan::default();
         let result = self.plan(&mut plan).and_then(|()| self.act(&mut plan, done));
-        // What was not put in its place.
+        // Staged files that were not put in their places are removed.
         for staged in &plan.staged {
             unstage(staged);
         }
@@ -365,7 +365,7 @@ impl<'a> Commit<'a> {
         plan: &mut Plan,
         done: &mut BTreeSet<usize>,
     ) -> std::result::Result<(), Failed> {
-        // What stands in the way of something of another kind goes first, with all that is in it.
+        // A file in the place of one of another kind is removed first, with all that is in it.
         let replaced: BTreeSet<&[u8]> = self
             .chosen()
             .filter(|(_, step)| step.changed == Changed::Added && step.old.is_some())

@@ -44,7 +44,7 @@ pub(super) enum Dir {
     Below(Arc<LowerDir>),
 }
 
-/// What the handles of an overlay share.
+/// The state that the handles of an overlay share.
 struct Inner {
     layers: Mutex<Layers>,
     top: Arc<LowerDir>,
@@ -131,7 +131,7 @@ impl Overlay {
         self.inner.volume.used()
     }
 
-    /// What the names take that count no more below the top.
+    /// The charge for the covered names below the top.
     #[cfg(test)]
     pub(super) fn covered_bytes(&self) -> u64 {
         let layers = self.inner.layers();

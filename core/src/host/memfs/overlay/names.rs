@@ -27,7 +27,7 @@ pub(super) const FIRST_INO: u64 = 1 << 63;
 /// How many directories below are held open that no descriptor of the guest has open.
 const HELD: usize = 64;
 
-/// What has a name in a directory.
+/// The object that has a name in a directory.
 pub(super) enum Met {
     /// Nothing.
     Nothing,
@@ -94,7 +94,7 @@ impl State {
         }
     }
 
-    /// What has a name in a directory. Nothing is asked of the host if that is known here.
+    /// The object that has a name in a directory. The host is not asked if that is known here.
     pub(super) fn meet(&self, dir: &Dir, name: &[u8]) -> Result<Met> {
         let lower = match self.meet_above(dir, name)? {
             Above::Known(met) => return Ok(met),
@@ -114,7 +114,7 @@ impl State {
         Met::Below(lower, stat)
     }
 
-    /// What is known of a name above, or the directory below to ask.
+    /// The object that is known above under a name, or the directory below to ask.
     fn meet_above(&self, dir: &Dir, name: &[u8]) -> Result<Above> {
         if name.len() > NAME_LIMIT {
             return Err(Errno::Nametoolong);
@@ -741,7 +741,7 @@ impl State {
     }
 }
 
-/// What is known of a name above.
+/// The knowledge of a name above.
 enum Above {
     Known(Met),
     /// Nothing: this directory below is to be asked.

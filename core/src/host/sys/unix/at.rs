@@ -1,8 +1,8 @@
-//! One name in a held directory, by the system's `*at` calls; and whole paths where the kernel
-//! keeps them below a directory.
+//! Names in a held directory, by the system's `*at` calls, and whole paths where the kernel can
+//! keep them below a directory.
 //!
 //! On Linux the kernel resolves: `openat2` with `RESOLVE_BENEATH`, or `RESOLVE_IN_ROOT` below a
-//! root. Where it is not to be had (an old kernel, a seccomp filter, another system), the path is
+//! root. Where `openat2` is missing (an old kernel, a seccomp filter, another system), the path is
 //! [walked](crate::host::walk).
 
 use super::errno::from_rustix;
@@ -19,16 +19,17 @@ use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-/// How often a resolution by the kernel is tried again that lost a race against a rename.
+/// The number of times that a resolution by the kernel is tried again after it lost a race against
+/// a rename.
 pub(super) const RACE_LIMIT: u32 = 64;
 
 /// Room for the text of a symbolic link: no system has longer ones.
 const LINK_ROOM: usize = 4096;
 
-/// The names of the host's files. The host has its own locks.
+/// The names of the host's files. They need no lock, because the host has its own.
 pub(super) struct HostNames {
-    /// Whether what is opened notes no times of access, where the process may say so: it has to
-    /// own the file.
+    /// Whether opened files note no access times, where the process may ask for that: it has to own
+    /// the file.
     pub(super) quiet: bool,
 }
 
@@ -48,7 +49,7 @@ fn open_flags(options: OpenOptions) -> (OFlags, Mode) {
         (false, true) => OFlags::WRONLY,
         (true, true) => OFlags::RDWR,
     };
-    // Opening a pipe must not wait for its other end; waiting is done where a thread can be
+    // Opening a pipe must not wait for its other end. The call waits where its thread can be
     // stopped.
     flags |= OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
     flags.set(OFlags::CREATE, options.create);
@@ -64,8 +65,8 @@ fn open_flags(options: OpenOptions) -> (OFlags, Mode) {
     (flags, if options.create { Mode::from_raw_mode(0o666) } else { Mode::empty() })
 }
 
-/// Whether a pipe is to be waited for that has no reader yet. Other files with this error have no
-/// device.
+/// Whether an open failed because a pipe has no reader yet, for which the call is to wait. Other
+/// files with this error have no device.
 #[cold]
 #[inline(never)]
 fn waits_for_reader(
@@ -79,15 +80,15 @@ fn waits_for_reader(
         && matches!(stat(), Some(Ok(stat)) if FileType::from_raw_mode(stat.st_mode) == FileType::Fifo)
 }
 
-/// What a directory is opened with that may be searched and not read: it is still good for paths.
+/// The flags to open a directory that may be searched but not read: paths can still begin there.
 fn search_flags(options: OpenOptions) -> Option<OFlags> {
     (options.directory && !options.write)
         .then(|| DIRECTORY | if options.follow { OFlags::empty() } else { OFlags::NOFOLLOW })
 }
 
-/// What was opened.
+/// The opened object, by its type.
 fn found(fd: OwnedFd, options: OpenOptions, quiet: bool) -> Result<Found<Owned>> {
-    // To ask takes a quarter of the time of an open, and sometimes it is known.
+    // `fstat` takes a quarter of the time of an open, and sometimes the type is known.
     if options.create && options.exclusive {
         return Ok(Found::File(Box::new(HostFile::regular(fd.into()))));
     }
@@ -100,13 +101,14 @@ fn found(fd: OwnedFd, options: OpenOptions, quiet: bool) -> Result<Found<Owned>>
     }
     let mut file = HostFile::new(Ownership::Owned(fd.into()), &stat);
     if quiet {
-        // An overlay asks next.
+        // An overlay asks for the attributes next.
         file.keep_stat(&stat);
     }
     Ok(Found::File(Box::new(file)))
 }
 
-/// Opens with flags, or with those that note no times besides, if `quiet` and the process may.
+/// Opens with these flags, and without noting access times if `quiet` and the process may ask for
+/// that.
 #[inline]
 fn open_quietly<T, E: PartialEq>(
     quiet: bool,
@@ -142,7 +144,7 @@ fn open(dir: &Owned, name: Name<'_>, options: OpenOptions, quiet: bool) -> Resul
     };
     match opened {
         Ok(fd) => found(fd, options, quiet),
-        // Systems differ in what they say of a link.
+        // Systems have different errors for a link.
         Err(Host::LOOP | Host::MLINK) => Ok(Found::Link),
         Err(error) => {
             let errno = from_rustix(error);
@@ -155,7 +157,7 @@ fn open(dir: &Owned, name: Name<'_>, options: OpenOptions, quiet: bool) -> Resul
     }
 }
 
-/// The attributes of what a path leads to, by the kernel's resolution.
+/// The attributes of the object that a path leads to, by the kernel's resolution.
 fn stat_below(base: Base<'_, Owned>, path: &[u8], follow: bool) -> Option<Result<Stat>> {
     let flags = platform::FOR_NOTHING? | if follow { OFlags::empty() } else { OFlags::NOFOLLOW };
     let opened = platform::open_below(base, path, flags, Mode::empty())?;
@@ -181,7 +183,7 @@ impl Lookup for HostNames {
         match platform::open_name(dir, name.as_bytes(), DIRECTORY | OFlags::NOFOLLOW, Mode::empty())
         {
             Ok(fd) => Ok(Entered::Directory(fd.into())),
-            // Systems differ in what they say of a link.
+            // Systems have different errors for a link.
             Err(Host::NOTDIR | Host::LOOP | Host::MLINK) => match self.read_link(dir, name)? {
                 Some(link) => Ok(Entered::Link(link)),
                 None => Err(Errno::Notdir),
@@ -237,7 +239,7 @@ impl Names for HostNames {
     }
 
     fn set_directory_times(&mut self, dir: &Owned, times: SetTimes) -> Result<()> {
-        // By name, as the descriptor may be good for nothing but paths.
+        // By name, because the descriptor may be good for nothing but paths.
         rustix::fs::utimensat(dir, c".", &timestamps(times), AtFlags::empty()).map_err(from_rustix)
     }
 
@@ -251,7 +253,8 @@ impl Names for HostNames {
 
     fn link_text(&self, dir: &Owned, name: Name<'_>, room: &mut [u8]) -> Result<usize> {
         if room.is_empty() {
-            // The host refuses an empty buffer; what stands there still has to be a link.
+            // The host refuses an empty buffer. The call must still fail for an object that is no
+            // link.
             let stat = stat_name(dir, name.as_bytes())?;
             return if filetype_of(&stat) == Filetype::SymbolicLink {
                 Ok(0)
@@ -264,7 +267,7 @@ impl Names for HostNames {
 
     fn remove_directory(&mut self, dir: &Owned, name: Name<'_>) -> Result<()> {
         match rustix::fs::unlinkat(dir, name.as_bytes(), AtFlags::REMOVEDIR) {
-            // Some systems say so of a directory that is not empty.
+            // Some systems have this error for a directory that is not empty.
             Err(Host::EXIST) => Err(Errno::Notempty),
             result => result.map_err(from_rustix),
         }
@@ -272,7 +275,7 @@ impl Names for HostNames {
 
     fn unlink(&mut self, dir: &Owned, name: Name<'_>) -> Result<()> {
         match rustix::fs::unlinkat(dir, name.as_bytes(), AtFlags::empty()) {
-            // POSIX lets a system say EPERM of a directory.
+            // POSIX allows EPERM for a directory.
             Err(Host::PERM) if is_directory(dir, name) => Err(Errno::Isdir),
             result => result.map_err(from_rustix),
         }
@@ -351,74 +354,29 @@ mod tests {
     use super::*;
     use crate::host::GuestPath;
     use crate::host::directory::Contained;
+    use crate::host::link_tree::{LinkTree, PARTS, next};
     use crate::host::walk::End;
     use std::collections::BTreeSet;
     use std::path::{Path, PathBuf};
 
     const PLAIN: HostNames = HostNames { quiet: false };
 
-    /// A directory with links of every kind, `top`, beside one that is outside.
-    struct Temp(PathBuf, BTreeSet<PathBuf>);
+    /// The tree, and all that is in it before a call.
+    struct Temp(LinkTree, BTreeSet<PathBuf>);
 
     impl Temp {
         fn new(name: &str) -> Self {
-            let path = std::env::temp_dir()
-                .canonicalize()
-                .unwrap()
-                .join(format!("wasi-rs-resolve-{name}-{}", std::process::id()));
-            for directory in ["", "top", "top/a", "top/a/b", "top/c", "outside"] {
-                std::fs::create_dir(path.join(directory)).unwrap();
-            }
-            for file in ["top/f", "top/a/f", "top/a/b/f", "outside/f"] {
-                std::fs::write(path.join(file), file).unwrap();
-            }
-            let outside = path.join("outside");
-            for (text, link) in [
-                ("a", "top/da"),
-                ("a/b", "top/db"),
-                ("../c", "top/a/dc"),
-                ("..", "top/a/up"),
-                (".", "top/a/b/here"),
-                ("../..", "top/a/b/upper"),
-                ("f", "top/lf"),
-                ("../f", "top/a/lf"),
-                ("da/lf", "top/llf"),
-                ("missing", "top/dangling"),
-                ("f/", "top/slash-file"),
-                ("a/", "top/slash"),
-                ("loop", "top/loop"),
-                ("a/../../outside", "top/out"),
-                (outside.to_str().unwrap(), "top/absolute-out"),
-                ("/a/b", "top/absolute"),
-                ("/", "top/slash-only"),
-                ("//a//../f", "top/a/absolute-f"),
-                ("/../../f", "top/c/above"),
-            ] {
-                std::os::unix::fs::symlink(text, path.join(link)).unwrap();
-            }
-            let all = everything(&path);
-            Self(path, all)
-        }
-    }
-
-    impl Drop for Temp {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
+            let tree = LinkTree::new(name);
+            let all = everything(&tree.0);
+            Self(tree, all)
         }
     }
 
     fn top(temp: &Temp) -> Owned {
-        rustix::fs::open(temp.0.join("top"), DIRECTORY, Mode::empty()).unwrap().into()
+        rustix::fs::open(temp.0.0.join("top"), DIRECTORY, Mode::empty()).unwrap().into()
     }
 
-    /// The next of a row of numbers that look random and are always the same.
-    fn next(state: &mut u64) -> u64 {
-        *state =
-            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        *state >> 33
-    }
-
-    /// What is done with a path.
+    /// The call that is made with a path.
     #[derive(Debug, Clone, Copy)]
     enum Call {
         Open(OpenOptions),
@@ -453,7 +411,7 @@ mod tests {
         all
     }
 
-    /// What was met, or why not.
+    /// The file that a call reached, or its error.
     type Met = Result<(u64, u64, Filetype)>;
 
     fn met(stat: Result<Filestat>) -> Met {
@@ -479,7 +437,7 @@ mod tests {
             }
         };
         let by_kernel = by_kernel.expect("this kernel has no openat2");
-        // What was created is taken away again, so that the other finds the same.
+        // The file that the call created is removed, so that the other way finds the same.
         let created = clean(temp);
         let dir = HostDirectory::new(rustix::io::dup(&top).unwrap().into(), false);
         let contained = Contained::new(dir, root, no_symlinks);
@@ -516,7 +474,7 @@ mod tests {
             (Err(one), Err(other)) if no_symlinks && [one, other].contains(&Errno::Loop) => {}
             (by_kernel, by_walking) => assert_eq!(by_kernel, by_walking, "{case}"),
         }
-        assert_eq!(std::fs::read(temp.0.join("outside/f")).unwrap(), b"outside/f", "{case}");
+        assert_eq!(std::fs::read(temp.0.0.join("outside/f")).unwrap(), b"outside/f", "{case}");
     }
 
     /// All that stands below, as far as something can be created there.
@@ -532,10 +490,10 @@ mod tests {
 
     /// Removes what was created, and says where.
     fn clean(temp: &Temp) -> Vec<PathBuf> {
-        let now = everything(&temp.0);
+        let now = everything(&temp.0.0);
         let created: Vec<PathBuf> = now.difference(&temp.1).cloned().collect();
         for path in &created {
-            assert!(path.starts_with(temp.0.join("top")), "{} was created", path.display());
+            assert!(path.starts_with(temp.0.0.join("top")), "{} was created", path.display());
             std::fs::remove_file(path).unwrap();
         }
         assert_eq!(now.len() - created.len(), temp.1.len());
@@ -544,36 +502,6 @@ mod tests {
 
     #[test]
     fn the_two_resolvers_lead_to_the_same() {
-        const PARTS: [&str; 28] = [
-            "a",
-            "b",
-            "c",
-            "f",
-            "da",
-            "db",
-            "dc",
-            "up",
-            "here",
-            "upper",
-            "lf",
-            "llf",
-            "dangling",
-            "slash",
-            "slash-file",
-            "loop",
-            "out",
-            "absolute-out",
-            "absolute",
-            "slash-only",
-            "absolute-f",
-            "above",
-            "missing",
-            "new",
-            "..",
-            "..",
-            ".",
-            "",
-        ];
         let temp = Temp::new("same");
         let mut state = 1;
         let calls = calls();
@@ -615,7 +543,7 @@ mod tests {
         let open = || {
             std::fs::read_dir("/proc/self/fd").unwrap().filter(|entry| {
                 let target = std::fs::read_link(entry.as_ref().unwrap().path());
-                target.is_ok_and(|target| target.starts_with(&temp.0))
+                target.is_ok_and(|target| target.starts_with(&temp.0.0))
             })
         };
         let mut place = Walk::new(base, b"a/b/here/here/f", End::Any);

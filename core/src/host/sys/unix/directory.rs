@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub(super) struct HostDirectory {
     dir: Owned,
     listing: Listing,
-    /// Its own serial number once it was asked for. 0 is none that a file has.
+    /// The directory's serial number once it was asked for. No file has 0.
     ino: AtomicU64,
     /// See [`HostNames`].
     quiet: bool,
@@ -28,14 +28,14 @@ impl HostDirectory {
         Self { dir, listing: Listing::default(), ino: AtomicU64::new(0), quiet }
     }
 
-    /// The type of a file that the directory does not know, as few file systems have it.
+    /// The type of a file, where the directory's entry lacks it, as on few file systems.
     #[cold]
     #[inline(never)]
     fn ask_filetype(&self, name: &[u8]) -> Filetype {
         stat_name(&self.dir, name).map_or(Filetype::Unknown, |stat| filetype_of(&stat))
     }
 
-    /// The directory's serial number, which stays as it is.
+    /// The directory's serial number, which never changes.
     #[cold]
     #[inline(never)]
     fn ino(&self) -> Result<u64> {
@@ -73,7 +73,7 @@ impl Backend for HostDirectory {
     }
 
     fn set_times(&self, times: SetTimes) -> Result<()> {
-        // By name, as the descriptor may be good for nothing but paths.
+        // By name, because the descriptor may be good for nothing but paths.
         rustix::fs::utimensat(&self.dir, c".", &timestamps(times), AtFlags::empty())
             .map_err(from_rustix)
     }
@@ -86,8 +86,8 @@ impl Backend for HostDirectory {
             |Entry { name, ino, filetype, next }| {
                 let filetype =
                     if filetype == Filetype::Unknown { self.ask_filetype(name) } else { filetype };
-                // What lies above may be outside: as in the root of a file system, `..` is the
-                // directory itself.
+                // The parent may be outside, so `..` is the directory itself, as in the root of a
+                // file system.
                 let ino = if name == b".." { self.ino()? } else { ino };
                 Ok(sink.entry(name, ino, filetype, next))
             },

@@ -14,7 +14,7 @@ pub(super) fn from_rustix(error: Host) -> Errno {
     lookup(error).unwrap_or(Errno::Io)
 }
 
-// One copy for all calls: it is long, and a call that works does not need it.
+// Out of line, because it is long, and a call that succeeds does not need it.
 #[inline(never)]
 fn lookup(error: Host) -> Option<Errno> {
     // Some systems give two names one number, so this cannot be a match.

@@ -29,16 +29,16 @@ const _: () = assert!(size_of::<Region<'static>>() == size_of::<libc::iovec>());
 const _: () = assert!(align_of::<Region<'static>>() == align_of::<libc::iovec>());
 const _: () = assert!(std::mem::offset_of!(libc::iovec, iov_base) == 0);
 
-/// Whose descriptor it is.
+/// The owner of a descriptor.
 pub(super) enum Ownership {
     /// Opened for the guest, without blocking; closed with the file.
     Owned(Owned),
-    /// The host's: its flags and its offset are shared with whoever else has it, and it is not
-    /// closed.
+    /// The host: everyone who has the descriptor shares its flags and its offset, and it is not
+    /// closed here.
     Borrowed(BorrowedFd<'static>),
 }
 
-/// A descriptor that is closed by the system call alone, as [`call`]'s functions are.
+/// A descriptor that is closed by the bare system call, as [`call`]'s functions are.
 pub(super) struct Owned(ManuallyDrop<OwnedFd>);
 
 impl From<OwnedFd> for Owned {
@@ -61,11 +61,11 @@ impl Drop for Owned {
     }
 }
 
-/// What kind of file it is, as far as reading and writing differ.
+/// The kind of a file, as far as reading and writing differ.
 enum Kind {
     /// A regular file whose offset is kept here.
     Regular(Position),
-    /// A regular file whose offset is the kernel's, as others share it.
+    /// A regular file whose offset is the kernel's, because others share it.
     SharedRegular,
     /// A pipe.
     Pipe(Lent),
@@ -77,18 +77,18 @@ enum Kind {
     },
     /// A terminal.
     Terminal(Lent),
-    /// Any other device. Some take all that is written, whoever reads.
+    /// Any other device. Some of them take all that is written, without a reader.
     Device { lent: Lent, takes_all: bool },
 }
 
-/// What tells a file from all others: the device that it is on and its serial number.
+/// A file's device and serial number, which no other file has.
 type Identity = (u64, u64);
 
-/// What is to be known of a file whose reads and writes wait, if the host has lent it so.
+/// Properties of a file whose reads and writes may wait, for the case that the host has lent it.
 struct Lent {
     /// False once the kernel has said that it cannot try without waiting.
     nowait: AtomicBool,
-    /// Whether what is opened through the descriptor is the same file.
+    /// Whether opening the descriptor anew gives the same file.
     reopens: bool,
     identity: Identity,
 }
@@ -116,16 +116,15 @@ pub(super) fn identity(stat: &Stat) -> Identity {
     (stat.dev, stat.ino)
 }
 
-/// The files of which a thread of this process asks whether they are ready, and then makes a call
-/// that otherwise waits.
+/// The files for which a thread of this process polls and then makes a call that may wait.
 static ASKED: Mutex<BTreeSet<Identity>> = Mutex::new(BTreeSet::new());
 
-/// The right to ask and then to call, which one thread has at a time: it takes what it was told of
-/// before another is told of it.
+/// The right to poll a file and then to call. One thread has it at a time, so that no other thread
+/// is told of the same bytes.
 struct Asking(Identity);
 
 impl Asking {
-    /// `again`: another thread has it.
+    /// `again`: another thread has the right.
     fn about(identity: Identity) -> Result<Self> {
         let mut asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
         if asked.insert(identity) { Ok(Self(identity)) } else { Err(Errno::Again) }
@@ -138,14 +137,14 @@ impl Drop for Asking {
     }
 }
 
-/// Whether a terminal may be another one when it is opened anew: `/dev/tty`, `/dev/console` and
-/// `/dev/ptmx` have this number on Linux.
+/// Whether opening a terminal anew may give another one: `/dev/tty`, `/dev/console` and `/dev/ptmx`
+/// have this device number on Linux.
 fn is_alias(stat: &Stat) -> bool {
     major(stat) == 5
 }
 
-/// Whether a write to a character device does not wait: those of memory, as `/dev/null`, have this
-/// number on Linux. Elsewhere nobody can tell.
+/// Whether a write to a character device never waits. The devices of memory, such as `/dev/null`,
+/// have this device number on Linux. On other systems nobody can tell.
 fn takes_all(stat: &Stat) -> bool {
     !platform::HAS_NOWAIT || major(stat) == 1
 }
@@ -163,8 +162,8 @@ fn major(stat: &Stat) -> u32 {
 #[derive(Default)]
 struct Position {
     offset: AtomicU64,
-    /// Held by the thread that reads or writes at the offset, as the kernel would: two threads that
-    /// read one descriptor get different bytes.
+    /// Held by the thread that reads or writes at the offset, as the kernel does: two threads that
+    /// read by one descriptor get different bytes.
     transfer: Mutex<()>,
 }
 
@@ -177,15 +176,15 @@ impl Position {
         self.offset.store(offset, Relaxed);
     }
 
-    /// Lets `transfer` read or write at the offset and moves it by what that says, unless another
-    /// thread has set it meanwhile.
+    /// Lets `transfer` read or write at the offset, and moves the offset by the result, unless
+    /// another thread has set it meanwhile.
     fn advance(&self, transfer: impl FnOnce(u64) -> Result<usize>) -> Result<usize> {
         let held = self.lock();
         let from = self.get();
         let moved = transfer(from)?;
         let to = from.saturating_add(moved as u64);
         if held.is_some() {
-            // Otherwise the order was: this transfer, then the seek.
+            // Another thread has set the offset: its seek counts as the later one.
             let _ = self.offset.compare_exchange(from, to, Relaxed, Relaxed);
         } else {
             self.set(to);
@@ -193,21 +192,21 @@ impl Position {
         Ok(moved)
     }
 
-    /// Waits for the other threads that read or write, if there can be any. A lock and an exchange
-    /// of the offset cost about 20 ns, as much as a short read costs outside the kernel.
+    /// Waits for other threads that read or write, if there can be any. A lock and an exchange of
+    /// the offset take about 20 ns, as much as a short read takes outside the kernel.
     fn lock(&self) -> Option<MutexGuard<'_, ()>> {
         are_descriptors_shared()
             .then(|| self.transfer.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// Who may do what with an open file.
+/// The permission bits of an open file.
 #[allow(clippy::useless_conversion, reason = "the field's type differs between systems")]
 pub(super) fn mode(fd: impl AsFd) -> Option<u32> {
     rustix::fs::fstat(fd).ok().map(|stat| u32::from(stat.st_mode) & 0o7777)
 }
 
-/// Sets who may do what with an open file.
+/// Sets the permission bits of an open file.
 #[allow(clippy::useless_conversion, reason = "the type differs between systems")]
 pub(super) fn set_mode(fd: impl AsFd, mode: u32) -> Result<()> {
     let mode = Mode::from_raw_mode(mode.try_into().map_err(|_| Errno::Inval)?);
@@ -216,16 +215,16 @@ pub(super) fn set_mode(fd: impl AsFd, mode: u32) -> Result<()> {
 
 /// A file of the host.
 pub(super) struct HostFile {
-    // Dropped before the descriptor, as `BoundPath` needs it.
+    // Dropped before the descriptor: `BoundPath` needs the open socket.
     kind: Kind,
     fd: Ownership,
     filetype: Filetype,
     poses_as_terminal: bool,
-    /// The attributes when it was opened, if somebody is going to ask for them.
+    /// The attributes at the time of opening, if somebody is going to ask for them.
     opened: Option<Box<Filestat>>,
 }
 
-/// POSIX promises that a pipe takes this much without waiting once it has said that there is room.
+/// The number of bytes that a pipe takes without waiting if it polls as writable, by POSIX.
 const PIPE_ATOMIC: usize = 512;
 
 impl HostFile {
@@ -240,13 +239,13 @@ impl HostFile {
         }
     }
 
-    /// Lets the guest take it for a terminal. It is read and written as what it is.
+    /// Tells the guest that this is a terminal. It is read and written by its own kind.
     pub(super) fn pose_as_terminal(&mut self) {
         self.filetype = Filetype::CharacterDevice;
         self.poses_as_terminal = true;
     }
 
-    /// Keeps the attributes for who asks what they were.
+    /// Keeps the attributes at the time of opening.
     pub(super) fn keep_stat(&mut self, stat: &Stat) {
         self.opened = Some(Box::new(filestat_of(stat)));
     }
@@ -308,13 +307,13 @@ impl HostFile {
         })
     }
 
-    /// Reads where the kernel's offset stands.
+    /// Reads at the kernel's offset.
     #[inline]
     fn readv(&self, bufs: &[Region<'_>]) -> Result<usize> {
         call::readv(self.as_fd(), bufs)
     }
 
-    /// Writes where the kernel's offset stands.
+    /// Writes at the kernel's offset.
     #[inline]
     fn writev(&self, bufs: &[Region<'_>]) -> Result<usize> {
         call::writev(self.as_fd(), bufs)
@@ -336,7 +335,7 @@ impl HostFile {
         if !found.is_empty() {
             return Ok(());
         }
-        // What is open for the other direction alone would not be ready ever.
+        // A descriptor that is open for the other direction only would never be ready.
         let open_for = access(rustix::fs::fcntl_getfl(self.as_fd()).map_err(from_rustix)?);
         let fits = if flags.contains(PollFlags::IN) { open_for.read } else { open_for.write };
         Err(if fits { Errno::Again } else { Errno::Badf })
@@ -358,7 +357,7 @@ impl HostFile {
         self.aside(lent, Interest::Read, |fd, _| call::readv(fd, bufs))
     }
 
-    /// Writes to a stream of the host. One that asks first writes no more than `room`.
+    /// Writes to a stream of the host: no more than `room` bytes if it has to be polled first.
     fn write_stream(&self, bufs: &[Region<'_>], lent: &Lent, room: usize) -> Result<usize> {
         if let Some(result) = lent.at_once(|| nowait::writev(self.as_fd(), bufs, false)) {
             return result;
@@ -369,12 +368,12 @@ impl HostFile {
         })
     }
 
-    /// Reads or writes by a descriptor that does not wait: the host's, if it does not, or else one
-    /// of our own that is closed at once, as whoever is at the other end waits for the last one to
-    /// be closed.
+    /// Reads or writes by a descriptor that does not block: the host's own, if it does not, or else
+    /// a descriptor that is opened for this call. That one is closed at once, because the other end
+    /// of a pipe waits until all are closed.
     ///
-    /// Where there is neither, `transfer` gets the host's and is told that the host was asked,
-    /// which says that it would not wait. It waits all the same if another process comes first.
+    /// Where there is neither, `transfer` gets the host's descriptor after a poll that says that it
+    /// would not wait, and is told so. It waits all the same if another process comes first.
     #[inline(never)]
     fn aside(
         &self,
@@ -389,7 +388,7 @@ impl HostFile {
             Interest::Write => (open_for.write, OFlags::WRONLY, PollFlags::OUT),
         };
         if !fits {
-            // What is opened anew could do what the host's cannot.
+            // A descriptor that is opened anew could do what the host's cannot.
             return Err(Errno::Badf);
         }
         if flags.contains(OFlags::NONBLOCK) {
@@ -399,7 +398,7 @@ impl HostFile {
             match platform::reopen(self.as_fd(), direction) {
                 Ok(own) => {
                     let own = Owned::from(own);
-                    // Whatever is mounted where the kernel's own files should be.
+                    // Another file system may be mounted where the kernel's own should be.
                     let stat = rustix::fs::fstat(&own).map_err(from_rustix)?;
                     if identity(&stat) == lent.identity {
                         return transfer(own.as_fd(), false);
@@ -445,7 +444,7 @@ impl AsRawFd for HostFile {
     }
 }
 
-/// Sends on a socket, where the system heeds it without waiting.
+/// Sends on a socket, without waiting where the system heeds the flag for that.
 pub(super) fn send(fd: BorrowedFd<'_>, bufs: &[Region<'_>]) -> Result<usize> {
     let message = message(bufs);
     // SAFETY: the message points to checked ranges of guest memory and has no address and no
@@ -471,7 +470,7 @@ fn message(bufs: &[Region<'_>]) -> libc::msghdr {
     message
 }
 
-/// Calls until no signal interrupts.
+/// Calls again after each interruption by a signal.
 pub(super) fn retry<T>(mut call: impl FnMut() -> T) -> Result<usize>
 where
     usize: TryFrom<T>,
@@ -533,7 +532,7 @@ impl File for HostFile {
                 let _held = position.lock();
                 let done = self.writev(bufs)?;
                 if done > 0 {
-                    // The kernel knows where the end was.
+                    // The kernel found the end at the time of the write.
                     position.set(
                         rustix::fs::seek(self.as_fd(), SeekFrom::Current(0))
                             .map_err(from_rustix)?,
@@ -558,7 +557,7 @@ impl File for HostFile {
             _ if bufs.is_empty() => Ok(0),
             Kind::Pipe(_) | Kind::Device { .. } if self.is_owned() => self.writev(bufs),
             Kind::Pipe(lent) => self.write_stream(bufs, lent, PIPE_ATOMIC),
-            // It may be a message, which cannot be cut.
+            // The bytes may be one message, which cannot be cut.
             Kind::Device { lent, .. } => self.write_stream(bufs, lent, usize::MAX),
             Kind::Socket { .. } => self.transmit(bufs),
             Kind::Terminal(_) if self.is_owned() => {
@@ -590,7 +589,7 @@ impl File for HostFile {
             Whence::Set => 0,
             Whence::Cur => position.get(),
             Whence::End => {
-                // Cheaper than to ask for all attributes; where the kernel's own offset stands
+                // Cheaper than asking for all attributes. The position of the kernel's own offset
                 // means nothing.
                 rustix::fs::seek(self.as_fd(), SeekFrom::End(0)).map_err(from_rustix)?
             }
@@ -626,7 +625,7 @@ impl File for HostFile {
             return Ok(());
         }
         match platform::allocate(self.as_fd(), offset, len) {
-            // The file system cannot reserve room; the size is what the guest sees of it.
+            // The file system cannot reserve room; the guest sees only the size.
             Err(Errno::Notsup | Errno::Nosys) => {
                 let stat = rustix::fs::fstat(self.as_fd()).map_err(from_rustix)?;
                 if u64::try_from(stat.st_size).unwrap_or(0) < end {
@@ -665,12 +664,11 @@ impl File for HostFile {
             return unsupported();
         }
         if !changed.contains(Fdflags::APPEND) {
-            // Whether a call blocks is decided here, not by the host's flag.
+            // The caller decides whether a call blocks, not the host's flag.
             return Ok(());
         }
         if self.is_socket() {
-            // All that is sent goes behind what was. Another may have the socket, too, and its
-            // flags.
+            // A socket always appends. Another process may have it, too, and its flags.
             return Ok(());
         }
         if self.is_owned() {
@@ -678,8 +676,8 @@ impl File for HostFile {
             flags.set(OFlags::APPEND, new.contains(Fdflags::APPEND));
             return rustix::fs::fcntl_setfl(self.as_fd(), flags).map_err(from_rustix);
         }
-        // The host's descriptor keeps its flags: appending is asked for at each write, and cannot
-        // be asked away.
+        // The host's descriptor keeps its flags. Each write can ask for appending, but cannot ask
+        // for not appending.
         if new.contains(Fdflags::APPEND)
             && (platform::HAS_NOWAIT || !matches!(self.kind, Kind::SharedRegular))
         {
@@ -731,8 +729,8 @@ impl File for HostFile {
         if !platform::is_listening(self.as_fd())? {
             return Err(Errno::Inval);
         }
-        // A listener of the host may wait, and there is no flag against that which were not the
-        // socket's own.
+        // A listener of the host may wait. The only flag against that is the socket's own, which is
+        // not ours to set.
         let waits =
             !rustix::fs::fcntl_getfl(self.as_fd()).map_err(from_rustix)?.contains(OFlags::NONBLOCK);
         let _asking = if waits { Some(Asking::about(identity)?) } else { None };
@@ -766,8 +764,8 @@ impl File for HostFile {
     }
 
     fn shutdown(&self, how: Sdflags) -> Result<()> {
-        // A process whose output another Node.js reads has sockets there, which stand for pipes: to
-        // shut one down would end what the host itself has to say.
+        // The output of a process that another Node.js reads is a socket in the place of a pipe. To
+        // shut it down would end the host's own output.
         if !self.is_socket() || self.is_output_of_the_process() {
             return Err(Errno::Notsock);
         }

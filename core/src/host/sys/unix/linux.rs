@@ -1,4 +1,4 @@
-//! What Linux does otherwise than other systems.
+//! The parts of Unix in which Linux differs from other systems.
 
 #![allow(
     unsafe_code,
@@ -24,7 +24,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
-/// A socket's peer will send no more. It is reported apart, and only if asked.
+/// The event that a socket's peer will send no more. It is reported separately, and only on
+/// request.
 pub(super) const PEER_CLOSED: PollFlags = PollFlags::RDHUP;
 
 /// The clock that only goes forward.
@@ -33,13 +34,14 @@ pub(super) const MONOTONIC: libc::clockid_t = libc::CLOCK_MONOTONIC;
 /// For opening a directory only to resolve further names from it.
 pub(super) const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
-/// What the flags of a descriptor hold that is good for nothing but paths.
+/// The flag that `F_GETFL` reports for a descriptor that is good for nothing but paths.
 pub(super) const FOR_PATHS: OFlags = OFlags::PATH;
 
-/// For opening anything to ask for its attributes, if there is such a way.
+/// The flags to open anything only to ask for its attributes, if there is such a way.
 pub(super) const FOR_NOTHING: Option<OFlags> = Some(OFlags::PATH.union(OFlags::CLOEXEC));
 
-/// For opening a file without a note of the time when it is read. Refused to all but its owner.
+/// The flag to open a file without noting the access time. The kernel grants it to the file's owner
+/// only.
 pub(super) const NO_ACCESS_TIME: OFlags = OFlags::NOATIME;
 
 /// Whether [`nowait`] can do more than refuse.
@@ -50,8 +52,8 @@ const PRESENT: u8 = 1;
 const ABSENT: u8 = 2;
 static OPENAT2: AtomicU8 = AtomicU8::new(UNKNOWN);
 
-/// Whether `openat2` works here. Asked once: seccomp filters of old containers answer EPERM instead
-/// of ENOSYS, which must neither be taken for a refusal nor cost a failing call each time.
+/// Whether `openat2` works here. It is asked once, because seccomp filters of old containers answer
+/// EPERM instead of ENOSYS: that must not pass for a refusal, nor cost a failing call each time.
 fn present(dir: &Owned) -> bool {
     match OPENAT2.load(Relaxed) {
         PRESENT => true,
@@ -59,7 +61,7 @@ fn present(dir: &Owned) -> bool {
         _ => {
             let works = match openat2(dir, c".", DIRECTORY, Mode::empty(), ResolveFlags::BENEATH) {
                 Ok(_) => true,
-                // That says nothing of the call itself: ask again next time.
+                // This error is not about the call itself: ask again next time.
                 Err(Host::MFILE | Host::NFILE | Host::NOMEM | Host::INTR | Host::AGAIN) => {
                     return false;
                 }
@@ -98,7 +100,7 @@ pub(super) fn open_below(
         return Some(
             match openat2(base.dir, path, flags, mode, scope | ResolveFlags::NO_MAGICLINKS) {
                 Ok(fd) => Ok(fd),
-                // A rename on the host while `..` was resolved.
+                // The host renamed something while `..` was resolved.
                 Err(Host::AGAIN | Host::INTR) => continue,
                 Err(Host::NOSYS) => {
                     OPENAT2.store(ABSENT, Relaxed);
@@ -124,11 +126,10 @@ pub(super) fn open_name(
 
 /// Makes a system call until no signal interrupts it.
 ///
-/// Not by the C library, whose functions can be cancelled where a process has threads: the
-/// bookkeeping for that costs 30 ns a call. And inline, as all between a function of preview1 and
-/// here is meant to be. The processor remembers where the innermost functions return to, and in the
-/// kernel it forgets the outer ones: what is left after a system call costs more than what is left
-/// without one.
+/// It does not go through the C library, whose functions are cancellation points where a process
+/// has threads: the bookkeeping costs 30 ns a call. It is inline, as everything between a function
+/// of preview1 and here is meant to be, because a system call evicts the outer frames from the
+/// return predictor, and each return to one of them costs more then (RATIONALE).
 ///
 /// # Safety
 /// As the system call demands of its arguments. Those that it does not take are ignored. Pointers
@@ -143,7 +144,7 @@ unsafe fn system_call(
         // SAFETY: the caller's promise.
         let result =
             unsafe { syscalls::raw::syscall6(number, first, second, third, fourth, fifth, sixth) };
-        // No result is so great that it lies in the upper half. Errors do: they are negative.
+        // Results are below the upper half of the range; errors are negative, and so in it.
         if result.cast_signed() >= 0 {
             return Ok(result);
         }
@@ -277,7 +278,7 @@ pub(super) mod call {
 pub(super) mod nowait {
     use super::{BorrowedFd, Region, Result, number_of, system_call};
 
-    /// The offset that stands for the descriptor's own.
+    /// The offset that means the descriptor's own.
     const HERE: usize = usize::MAX;
     const NOWAIT: usize = libc::RWF_NOWAIT as usize;
     const APPEND: usize = libc::RWF_APPEND as usize;
@@ -291,7 +292,7 @@ pub(super) mod nowait {
         }
     }
 
-    /// With `append`, at the end of a regular file, whether or not the descriptor has that flag.
+    /// With `append`, at the end of a regular file, even if the descriptor lacks that flag.
     #[inline]
     pub(in super::super) fn writev(
         fd: BorrowedFd<'_>,
@@ -307,12 +308,12 @@ pub(super) mod nowait {
     }
 }
 
-/// Opens what a descriptor stands for anew, in one direction, so that it does not wait; closing
-/// this closes nothing else.
+/// Opens a descriptor's file anew, in one direction and without blocking. The new descriptor can be
+/// closed alone.
 ///
 /// Pipes and terminals can be opened so, if the process still may: they may belong to another user
-/// since the host has opened them. Sockets cannot, and devices are not to be: to open one may make
-/// another, or do something.
+/// since the host has opened them. Sockets cannot, and devices must not be: opening one may make
+/// another device, or have an effect.
 pub(super) fn reopen(fd: BorrowedFd<'_>, direction: OFlags) -> rustix::io::Result<OwnedFd> {
     let own = fd.as_raw_fd();
     let path = format!("/proc/self/fd/{own}");
@@ -344,7 +345,7 @@ pub(super) fn is_listening(fd: BorrowedFd<'_>) -> Result<bool> {
     rustix::net::sockopt::socket_acceptconn(fd).map_err(from_rustix)
 }
 
-/// Fills the bytes with random ones of the kernel's. `false`: it has none, as before 3.17.
+/// Fills the bytes with random ones of the kernel. `false`: it has none, as before Linux 3.17.
 pub(super) fn random(bytes: &mut [u8]) -> bool {
     // By the C library, which Miri knows: it is called once for many bytes.
     // SAFETY: the kernel writes to these bytes and to no other.
@@ -388,7 +389,7 @@ pub(super) fn datasync(fd: BorrowedFd<'_>) -> Result<()> {
     rustix::fs::fdatasync(fd).map_err(from_rustix)
 }
 
-/// The bytes of directory entries that are fetched at once, at most and at least: the record of a
+/// The bytes of directory entries that are fetched at once, at most and at least. The record of a
 /// name of 255 bytes has 280.
 const ENTRIES_MOST: usize = 16 * 1024;
 const ENTRIES_LEAST: usize = 280;
@@ -399,14 +400,14 @@ pub(super) struct Listing {
     progress: Mutex<Progress>,
 }
 
-/// What the next call is to know of the last one.
+/// The state that one call leaves for the next.
 #[derive(Default)]
 struct Progress {
     /// Where the kernel's cursor stands: the cookie of the entry it gives next. Kept so that a
     /// listing that goes on does not seek.
     cursor: Option<u64>,
-    /// What the latest entries were long, as the kernel's records and as the guest's. What is
-    /// fetched beyond what the guest's buffer takes has to be fetched again.
+    /// The length of the latest entries, as the kernel's records and as the guest's. Entries that
+    /// are fetched and do not fit into the guest's buffer have to be fetched again.
     records: usize,
     entries: usize,
 }
@@ -436,11 +437,11 @@ impl Listing {
     ) -> Result<()> {
         let mut buffer = [const { MaybeUninit::<u8>::uninit() }; ENTRIES_MOST];
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        // Known again once all went well.
+        // The cursor is known again only if all goes well.
         let cursor = progress.cursor.take();
         if cookie == 0 || cursor != Some(cookie) {
             if i64::try_from(cookie).is_err() {
-                // Past anything that a host's cookie can be.
+                // No cookie of the host is so large.
                 return Ok(());
             }
             rustix::fs::seek(directory, rustix::fs::SeekFrom::Start(cookie))
@@ -478,7 +479,7 @@ impl Listing {
     }
 }
 
-/// Fetches about `size` bytes of records from where the kernel's cursor stands: none at the end.
+/// Fetches about `size` bytes of records from the kernel's cursor on; none at the end.
 fn records<'a>(
     directory: BorrowedFd<'_>,
     buffer: &'a mut [MaybeUninit<u8>],
@@ -508,8 +509,8 @@ fn records<'a>(
     }
 }
 
-/// The first of the kernel's records, and those behind it. The name ends in NUL; what follows that,
-/// up to a multiple of eight, means nothing.
+/// The first of the kernel's records, and those behind it. The name ends in NUL. The bytes after
+/// the NUL, up to a multiple of eight, mean nothing.
 ///
 /// ```text
 ///  0 d_ino u64 | 8 d_off i64 | 16 d_reclen u16 | 18 d_type u8 | 19 d_name ...

@@ -1,5 +1,5 @@
-//! Directory entries by the C library's streams, for systems whose own cookies are good for nothing
-//! but the stream that gave them.
+//! Directory entries by the C library's streams, for systems whose cookies are valid only for the
+//! stream that gave them.
 
 use super::errno::from_rustix;
 use super::{Entry, filetype};
@@ -8,9 +8,9 @@ use rustix::fs::{Dir, DirEntry, Mode, OFlags};
 use std::os::fd::BorrowedFd;
 use std::sync::{Mutex, PoisonError};
 
-/// The entries of a directory. A cookie counts the entries before it: a listing that goes on where
-/// the last call stopped goes on in the stream, whatever was removed meanwhile, and any other
-/// begins anew and passes over as many entries.
+/// The entries of a directory. A cookie counts the entries before it. A listing that goes on where
+/// the last call stopped goes on in the open stream, whatever was removed meanwhile. Any other
+/// listing begins anew and skips as many entries.
 #[derive(Default)]
 pub(super) struct Listing {
     stream: Mutex<Option<Stream>>,
@@ -35,7 +35,7 @@ impl Listing {
         mut sink: impl FnMut(Entry<'_>) -> Result<bool>,
     ) -> Result<()> {
         let mut held = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
-        // Put back if all went well: after an error the next call opens it anew.
+        // The stream is put back if all goes well: after an error the next call opens it anew.
         let mut stream = match held.take() {
             Some(stream) => stream,
             None => Stream::open(directory)?,
@@ -62,7 +62,7 @@ impl Listing {
 
 impl Stream {
     fn open(directory: BorrowedFd<'_>) -> Result<Self> {
-        // A description of its own: the offset is the stream's.
+        // An open file description of its own, because the offset is the stream's.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let own = rustix::fs::openat(directory, c".", flags, Mode::empty()).map_err(from_rustix)?;
         Ok(Self { dir: Dir::new(own).map_err(from_rustix)?, position: 0, pending: None })

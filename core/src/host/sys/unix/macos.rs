@@ -1,5 +1,5 @@
-//! What macOS does otherwise than other systems. macOS 11 or later: `preadv` and `pwritev` are that
-//! old.
+//! The parts of Unix in which macOS differs from other systems. It has `preadv` and `pwritev` from
+//! macOS 11 on.
 
 #![allow(unsafe_code, reason = "system calls that rustix does not make as they are needed here")]
 
@@ -15,11 +15,11 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno as Host;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-/// A socket's peer will send no more: not reported apart.
+/// The event that a socket's peer will send no more: macOS does not report it separately.
 pub(super) const PEER_CLOSED: PollFlags = PollFlags::empty();
 
-/// The clock that only goes forward. `CLOCK_MONOTONIC` here is the time of day less that of the
-/// start, in microseconds, and goes back when the former is set; Node's own is this one.
+/// The clock that only goes forward. `CLOCK_MONOTONIC` on macOS is the time of day less that of the
+/// start, in microseconds, and goes back when the time of day is set. Node uses this clock, too.
 pub(super) const MONOTONIC: libc::clockid_t = libc::CLOCK_MONOTONIC_RAW;
 
 /// For opening a directory only to resolve further names from it.
@@ -29,20 +29,20 @@ pub(super) const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).uni
 const SEARCH: OFlags =
     OFlags::from_bits_retain(libc::O_SEARCH.cast_unsigned()).union(OFlags::CLOEXEC);
 
-/// What the flags of a descriptor hold that is good for nothing but paths: there is none.
+/// The flag of a descriptor that is good for nothing but paths: macOS has no such descriptors.
 pub(super) const FOR_PATHS: OFlags = OFlags::empty();
 
 /// For opening anything to ask for its attributes, if there is such a way.
 pub(super) const FOR_NOTHING: Option<OFlags> = None;
 
-/// For opening a file without a note of the time when it is read: there is no such way.
+/// The flag to open a file without noting the access time: macOS has none.
 pub(super) const NO_ACCESS_TIME: OFlags = OFlags::empty();
 
 /// Whether [`nowait`] can do more than refuse.
 pub(super) const HAS_NOWAIT: bool = false;
 
-/// What a stream socket that polls as writable takes at once: its low-water mark, unless someone
-/// has changed that.
+/// The number of bytes that a stream socket takes at once if it polls as writable: its low-water
+/// mark, unless someone has changed that.
 const SOCKET_ROOM: usize = 2048;
 
 fn count(bufs: &[Region<'_>]) -> libc::c_int {
@@ -88,7 +88,7 @@ pub(super) mod call {
     }
 }
 
-/// Elsewhere a poll has to come first.
+/// On macOS a poll has to come first.
 pub(super) mod nowait {
     use super::{BorrowedFd, Errno, Region, Result};
 
@@ -126,7 +126,7 @@ pub(super) fn open_name(
     }
 }
 
-/// Opens what a descriptor stands for anew. There is no way: `/dev/fd` only duplicates.
+/// Opens a descriptor's file anew. There is no way: `/dev/fd` only duplicates.
 pub(super) fn reopen(_: BorrowedFd<'_>, _: OFlags) -> rustix::io::Result<OwnedFd> {
     Err(Host::NOTSUP)
 }
@@ -168,8 +168,8 @@ pub(super) fn send(fd: BorrowedFd<'_>, bufs: &[Region<'_>]) -> Result<usize> {
     sent.map_err(|errno| if errno == Errno::Prototype { Errno::Pipe } else { errno })
 }
 
-/// Whether a socket takes connections. The kernel does not answer `SO_ACCEPTCONN`, but what is
-/// connected does not listen, and a socket that does neither makes `accept` fail at once.
+/// Whether a socket takes connections. The kernel does not answer `SO_ACCEPTCONN`. But a connected
+/// socket does not listen, and `accept` fails at once on a socket that does neither.
 pub(super) fn is_listening(fd: BorrowedFd<'_>) -> Result<bool> {
     match rustix::net::getpeername(fd) {
         Ok(_) => Ok(false),
@@ -178,16 +178,16 @@ pub(super) fn is_listening(fd: BorrowedFd<'_>) -> Result<bool> {
     }
 }
 
-/// Fills the bytes with random ones of the kernel's, where that is a shorter way than a generator:
-/// nobody has measured it here.
+/// Fills the bytes with random ones of the kernel, where that is faster than a generator. Nobody
+/// has measured it on macOS.
 pub(super) fn random(_: &mut [u8]) -> bool {
     false
 }
 
 /// Makes room for a range and extends the file to its end. `notsup`: the file system cannot reserve
 /// room.
-///
-/// Room can only be had behind what the file occupies: holes before its end stay.
+/// The system can only reserve room behind the bytes that the file occupies: holes before its end
+/// stay.
 pub(super) fn allocate(fd: BorrowedFd<'_>, offset: Filesize, len: Filesize) -> Result<()> {
     const BLOCK: u64 = 512;
     let end = offset.checked_add(len).ok_or(Errno::Fbig)?;
@@ -233,11 +233,11 @@ pub(super) fn advise(
     }
 }
 
-/// Writes data and attributes to the device: past its own cache, which `fsync` here does not do, as
-/// Node does.
+/// Writes data and attributes to the device, past the device's own cache, as Node does. `fsync` on
+/// macOS does not go so far.
 pub(super) fn sync(fd: BorrowedFd<'_>) -> Result<()> {
     match rustix::fs::fcntl_fullfsync(fd) {
-        // The file system cannot, as many on a network.
+        // The file system cannot do it, as many network file systems.
         Err(Host::NOTSUP | Host::OPNOTSUPP | Host::NOTTY | Host::INVAL) => {
             rustix::fs::fsync(fd).map_err(from_rustix)
         }
@@ -250,7 +250,7 @@ pub(super) fn datasync(fd: BorrowedFd<'_>) -> Result<()> {
     sync(fd)
 }
 
-/// Threads have no number that says how they fare.
+/// Threads have no number by which the system tells their CPU time.
 pub(super) fn thread_id() -> Option<u32> {
     None
 }

@@ -45,7 +45,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::OnceLock;
 
-/// What [`wait`] waits on.
+/// The handle that [`wait`] waits on.
 pub type Handle<'a> = BorrowedFd<'a>;
 
 /// One entry of a directory.
@@ -72,12 +72,12 @@ fn clock_id(clock: Clockid) -> libc::clockid_t {
 }
 
 fn nanoseconds(seconds: i64, nanoseconds: i64) -> Timestamp {
-    // A time before 1970 has no representation, nor has what is left of its second.
+    // A time before 1970 has no representation.
     let Ok(seconds) = u64::try_from(seconds) else { return 0 };
     seconds.saturating_mul(NANOSECONDS).saturating_add(u64::try_from(nanoseconds).unwrap_or(0))
 }
 
-/// Reads a clock through the C library, whose way to the kernel's page is the shortest there is.
+/// Reads a clock through the C library, which reads the kernel's page (vDSO) without a system call.
 #[allow(unsafe_code, reason = "calls into the C library that fill a record")]
 fn read_clock(
     read: unsafe extern "C" fn(libc::clockid_t, *mut libc::timespec) -> libc::c_int,
@@ -98,7 +98,8 @@ fn read_clock(
 
 /// The resolution of a clock in nanoseconds.
 pub fn clock_resolution(clock: Clockid) -> Result<Timestamp> {
-    // It does not change, and asking the kernel takes ten times as long as the rest of the call.
+    // The resolution does not change, and asking the kernel takes ten times as long as the rest of
+    // the call.
     static KNOWN: [OnceLock<Result<Timestamp>>; 4] = [const { OnceLock::new() }; 4];
     let read = || read_clock(libc::clock_getres, clock);
     KNOWN.get(clock as usize).map_or_else(read, |known| *known.get_or_init(read))
@@ -109,7 +110,7 @@ pub fn clock_time(clock: Clockid) -> Result<Timestamp> {
     read_clock(libc::clock_gettime, clock)
 }
 
-/// Fills the bytes with random ones of the system's own, if there is a short way to ask for them.
+/// Fills the bytes with random ones of the system, if there is a short way to ask for them.
 pub fn random(bytes: &mut [u8]) -> bool {
     platform::random(bytes)
 }
@@ -191,13 +192,13 @@ pub fn open_preopen(path: &Path, options: PreopenOptions) -> io::Result<Opened> 
         StdFile::options().read(true).custom_flags(flags).open(path)
     };
     let opened = match options.no_access_times.then(|| open(platform::NO_ACCESS_TIME)) {
-        // Only who owns it may ask for that.
+        // Only the owner may ask for that.
         None => open(OFlags::empty()),
         Some(Err(error)) if error.raw_os_error() == Some(libc::EPERM) => open(OFlags::empty()),
         Some(opened) => opened,
     };
-    // Listing and syncing need a descriptor that reads. One that is good for nothing but paths is
-    // better than none.
+    // Listing and syncing need a descriptor that reads. A descriptor that is good for nothing but
+    // paths is better than none.
     let dir = match opened {
         Ok(readable) => readable.into(),
         Err(error) if error.raw_os_error() == Some(libc::EACCES) => platform::open_name(
@@ -217,8 +218,8 @@ fn directory(dir: OwnedFd, options: PreopenOptions) -> Opened {
     Opened::Directory(Box::new(Contained::new(dir, options.root, options.no_symlinks)))
 }
 
-/// Opens a directory of the host by an absolute path without following any symbolic link: what is
-/// opened is what that very path names, or nothing.
+/// Opens a directory of the host by an absolute path without following any symbolic link, so that
+/// only the directory with just that path is opened.
 ///
 /// # Errors
 /// - `inval`: the path is relative.
@@ -234,7 +235,7 @@ pub fn open_exact(path: &Path, options: PreopenOptions) -> Result<Opened> {
         Walk::new(Base { dir: &top, root: false, no_symlinks: true }, below, End::Directory);
     walk.advance(&HostNames { quiet: false })?;
     let open = |flags| platform::open_name(walk.dir().as_fd(), b".", flags, Mode::empty());
-    // As above: one that is good for nothing but paths is better than none.
+    // As above: a descriptor that is good for nothing but paths is better than none.
     let readable = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let opened = match options.no_access_times.then(|| open(readable | platform::NO_ACCESS_TIME)) {
         None | Some(Err(rustix::io::Errno::PERM)) => open(readable),
@@ -265,7 +266,7 @@ pub fn stdio(fd: RawFd) -> io::Result<Stdio> {
     Ok(Stdio { object: Opened::File(Box::new(file)), flags: fdflags(flags), access })
 }
 
-/// What a descriptor with these flags is open for.
+/// The directions for which a descriptor with these flags is open.
 fn access(flags: OFlags) -> Access {
     if flags.intersects(platform::FOR_PATHS) {
         return Access { read: false, write: false };
@@ -274,7 +275,8 @@ fn access(flags: OFlags) -> Access {
     Access { read: mode != OFlags::WRONLY, write: mode != OFlags::RDONLY }
 }
 
-/// The flags that a guest sees of a host's descriptor. That it does not block is the host's affair.
+/// The flags that a guest sees of a host's descriptor. `NONBLOCK` is not among them, because it is
+/// the host's affair.
 fn fdflags(flags: OFlags) -> Fdflags {
     let mut seen = Fdflags::empty();
     seen.set(Fdflags::APPEND, flags.contains(OFlags::APPEND));
@@ -306,8 +308,8 @@ pub fn wait(waits: &mut [Wait<'_>], timeout: Timestamp) -> Result<()> {
     for (wait, fd) in waits.iter_mut().zip(&fds) {
         let found = fd.revents();
         let unknown = found.contains(PollFlags::NVAL);
-        // macOS says so of devices that it cannot wait for, too: what those do shows when they are
-        // used.
+        // macOS reports this for devices that it cannot wait for, too: using them shows what they
+        // do.
         let invalid = unknown && rustix::io::fcntl_getfd(fd.as_fd()).is_err();
         let hangup = found.intersects(PollFlags::HUP | PEER_CLOSED);
         let failed = found.contains(PollFlags::ERR);

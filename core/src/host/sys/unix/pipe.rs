@@ -9,12 +9,12 @@ use crate::host::{Opened, Stdio};
 use std::io;
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
-/// The guest's end of a pipe. It is closed with the value, or with the guest's descriptor that it
+/// The guest's end of a pipe. It is closed with this value, or with the guest's descriptor that it
 /// becomes.
 pub struct PipeEnd(OwnedFd);
 
 impl PipeEnd {
-    /// The same end once more: whoever is at the other one sees it closed with the last of them.
+    /// The same end once more. The other end sees it closed when the last of them is closed.
     ///
     /// # Errors
     /// `EMFILE`, `ENFILE`: there are too many open descriptors.
@@ -42,8 +42,8 @@ impl PipeEnd {
     }
 }
 
-/// Opens a pipe of which neither end blocks, and neither is inherited by programs that the process
-/// starts. The host's end is open for good: whoever gets the number closes it.
+/// Opens a pipe of which neither end blocks. Programs that the process starts inherit neither. The
+/// caller owns the number of the host's end, and closes it.
 ///
 /// # Errors
 /// `EMFILE`, `ENFILE`: there are too many open descriptors.
@@ -53,8 +53,8 @@ pub fn open_pipe(guest_reads: bool) -> io::Result<(RawFd, PipeEnd)> {
     Ok((host.into_raw_fd(), PipeEnd(guest)))
 }
 
-/// Takes an end that this process was started with, under its number. It does not block from now
-/// on, and is not inherited any further.
+/// Takes over an end that this process was started with, by its number. From now on it does not
+/// block, and programs that the process starts do not inherit it.
 ///
 /// # Errors
 /// `EBADF`: nothing is open there.

@@ -13,8 +13,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// The file of a Unix socket that a listener has made. Dropped, it is removed, unless another file
-/// has its place.
+/// The file of a Unix socket that a listener has made. Dropping this removes the file, unless
+/// another file has its place.
 ///
 /// The socket has to be open when this is dropped: while it is, no other file gets its serial
 /// number.
@@ -45,7 +45,7 @@ impl Drop for BoundPath {
     }
 }
 
-/// Listens on an address of the Internet protocol. Port 0 is one that the system chooses. An IPv6
+/// Listens on an address of the Internet protocol. For port 0 the system chooses one. An IPv6
 /// listener on all addresses takes connections of IPv4, too.
 pub fn listen(address: SocketAddr, backlog: i32) -> io::Result<GivenSocket> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
@@ -59,7 +59,7 @@ pub fn listen(address: SocketAddr, backlog: i32) -> io::Result<GivenSocket> {
     given(socket, None, true)
 }
 
-/// Listens on a Unix socket, whose file is made here and removed when the socket is closed.
+/// Listens on a Unix socket. Its file is made here and removed when the socket is closed.
 pub fn listen_at(path: &Path, backlog: i32) -> io::Result<GivenSocket> {
     let address = SocketAddrUnix::new(path)?;
     let name = path.file_name().ok_or(Host::INVAL)?.as_bytes().to_vec();
@@ -79,7 +79,8 @@ pub fn listen_at(path: &Path, backlog: i32) -> io::Result<GivenSocket> {
     given(socket, Some(Box::new(bound)), true)
 }
 
-/// Duplicates a socket of the host. Its flags stay what they are: whoever else has it shares them.
+/// Duplicates a socket of the host. Its flags stay unchanged, because everyone who has the socket
+/// shares them.
 ///
 /// # Errors
 /// - `ENOTSOCK`: the descriptor is no socket.
@@ -94,7 +95,7 @@ pub fn duplicate_socket(fd: RawFd) -> io::Result<GivenSocket> {
         return Err(Host::NOTSOCK.into());
     }
     let socket = rustix::io::fcntl_dupfd_cloexec(borrowed, 0)?;
-    // A datagram socket does not take connections, and some systems do not say so.
+    // A datagram socket does not take connections, but some systems do not report that.
     let is_listening = sockopt::socket_type(&socket)? != SocketType::DGRAM
         && platform::is_listening(socket.as_fd()).is_ok_and(|is_listening| is_listening);
     given(socket, None, is_listening)

@@ -1,4 +1,4 @@
-//! What one thread watches for all guests.
+//! A descriptor that one thread watches for all guests.
 
 use super::Handle;
 use crate::host::readiness::Watching;
@@ -6,21 +6,22 @@ use polling::{Event, Poller};
 use rustix::io::Errno as Host;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-/// A descriptor of our own for a file that is watched.
+/// A duplicate of the descriptor of a file that is watched.
 pub struct Watched(OwnedFd);
 
 impl Watched {
     /// Duplicates a descriptor.
     pub fn new(handle: Handle<'_>) -> Result<Self, Watching> {
-        // Not one of the first three: a program may close those and expect the next one there.
+        // The number is 3 or more: a program may close one of the first three and expect the next
+        // file there.
         rustix::io::fcntl_dupfd_cloexec(handle, 3).map(Self).map_err(|error| match error {
             Host::MFILE | Host::NFILE | Host::NOMEM => Watching::Unknown,
-            // It is not open: the call says so when it is made again.
+            // The descriptor is not open. The call finds that out when it is made again.
             _ => Watching::Ready,
         })
     }
 
-    /// Lets the poller tell of it once, by a number.
+    /// Registers it with the poller for one event, under a number.
     #[allow(unsafe_code, reason = "the poller borrows the descriptor")]
     pub fn add(&self, poller: &Poller, id: usize, read: bool, write: bool) -> Watching {
         // SAFETY: the descriptor is open, and whoever has added it removes it before it is closed.
@@ -36,10 +37,10 @@ impl Watched {
         }
     }
 
-    /// Takes it from the poller, to which it was added, and closes it. Closed alone, it would still
-    /// be told of while another descriptor of the same file is open.
+    /// Removes it from the poller and closes it. Closing alone would leave it registered while
+    /// another descriptor of the same file is open.
     pub fn remove(self, poller: &Poller) {
-        // It fails where the poller has forgotten it: then there is nothing to take away.
+        // This fails if the poller has forgotten the descriptor: then there is nothing to remove.
         let _ = poller.delete(&self.0);
     }
 }

@@ -1,12 +1,13 @@
-//! One name in a held directory.
+//! Names in a held directory.
 //!
-//! Windows has no calls on names in a directory but the one that opens: to stat, rename, link and
-//! remove is to open a name relative to its directory's handle and do it to that. What turns out to
-//! be a link is not followed by the system; its text is read from the handle. Two calls of cap-std
-//! take a path instead, so the directory is held against being renamed meanwhile.
+//! Windows has only one call on a name in a directory: the one that opens. To stat, rename, link or
+//! remove is to open the name relative to its directory's handle, and then to call on the new
+//! handle. The system does not follow a link that is opened so; the link's text is read from the
+//! handle. Two calls of cap-std take a path instead, so the directory is held against being renamed
+//! meanwhile.
 //!
-//! A walk pins nothing: all its handles let others rename and remove what they stand for, as
-//! descriptors of POSIX do.
+//! A walk pins nothing: with all its handles, others may rename and remove the files, as with
+//! descriptors of POSIX.
 
 use super::call::{self, Kind, SHARE_ALL};
 use super::file::DiskFile;
@@ -25,15 +26,16 @@ use windows_sys::Win32::Storage::FileSystem::{
     FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_WRITE_ATTRIBUTES,
 };
 
-/// The names of the host's files. The host has its own locks.
+/// The names of the host's files. They need no lock, because the host has its own.
 pub(super) struct HostNames;
 
-/// A name as Windows takes it. Guests' paths are UTF-8, and the text of links is kept as Unicode.
+/// A name in the form that Windows takes. Guests' paths are UTF-8, and the text of links is kept as
+/// Unicode.
 fn text(name: Name<'_>) -> Result<&str> {
     str::from_utf8(name.as_bytes()).map_err(|_| Errno::Ilseq)
 }
 
-/// Options to open a name without following what it stands for.
+/// Options to open a name without following a link.
 fn host_options(access: u32, flags: u32) -> HostOptions {
     let mut options = HostOptions::new();
     options
@@ -50,7 +52,7 @@ fn open_with(dir: &Dir, name: Name<'_>, options: &HostOptions) -> Result<OwnedHa
         .map_err(|error| from_io(&error))
 }
 
-/// Opens what a name stands for, be it a link or a directory.
+/// Opens the object with a name, be it a link or a directory.
 fn open_name(dir: &Dir, name: Name<'_>, access: u32) -> Result<OwnedHandle> {
     open_with(dir, name, &host_options(access, FILE_FLAG_BACKUP_SEMANTICS))
 }
@@ -63,8 +65,8 @@ fn as_directory(handle: OwnedHandle) -> Dir {
     Dir::from_std_file(handle.into())
 }
 
-/// Makes sure that a directory stays where it is, for the two calls that need its path: a handle
-/// that does not share the right to remove keeps it, and all above it, from being renamed.
+/// Keeps a directory in its place during the two calls that need its path: a handle that does not
+/// share the right to remove keeps the directory, and all above it, from being renamed.
 fn pin(dir: &Dir) -> Result<Dir> {
     call::reopen(
         dir.as_handle(),
@@ -100,14 +102,14 @@ fn open_file(dir: &Dir, name: Name<'_>, options: OpenOptions) -> Result<Found<Di
     }
     let writes_through = options.flags.intersects(Fdflags::SYNC | Fdflags::DSYNC | Fdflags::RSYNC);
     let mut host = host_options(access, if writes_through { FILE_FLAG_WRITE_THROUGH } else { 0 });
-    // The host wants this of whoever creates; what counts is the access.
+    // Windows demands this access for creating a file. The access that was asked for counts.
     host.write(true).create(options.create).create_new(options.create && options.exclusive);
     let handle = open_with(dir, name, &host)?;
     if call::kind(handle.as_handle())? == Kind::Link {
         return Ok(Found::Link);
     }
     if options.truncate {
-        // Not as it is opened: that would have cut what turns out to be a link.
+        // The file is cut after it was opened: cutting while opening would cut a link, too.
         call::set_size(handle.as_handle(), 0)?;
     }
     Ok(Found::File(Box::new(DiskFile::owned(handle))))
@@ -116,8 +118,8 @@ fn open_file(dir: &Dir, name: Name<'_>, options: OpenOptions) -> Result<Found<Di
 /// Opens a name that is no file, or may be none.
 fn open_other(dir: &Dir, name: Name<'_>, options: OpenOptions) -> Result<Found<Dir>> {
     let handle = match open_name(dir, name, FILE_GENERIC_READ) {
-        // A directory that may be searched and not read is still good for paths, as is what a look
-        // at its kind is for.
+        // A directory that may be searched but not read is still good for paths, and an object that
+        // is opened only for its kind needs no more.
         Err(Errno::Acces) => open_name(dir, name, FILE_READ_ATTRIBUTES)?,
         handle => handle?,
     };
@@ -136,7 +138,7 @@ fn open(dir: &Dir, name: Name<'_>, options: OpenOptions) -> Result<Found<Dir>> {
         return open_other(dir, name, options);
     }
     match open_file(dir, name, options) {
-        // Windows says this of a directory, too.
+        // Windows has this error for a directory, too.
         Err(Errno::Acces | Errno::Isdir) => open_other(dir, name, options),
         found => found,
     }
@@ -206,7 +208,7 @@ impl Names for HostNames {
     }
 
     fn set_directory_times(&mut self, dir: &Dir, times: SetTimes) -> Result<()> {
-        // Which opens it anew where the handle is not good for that.
+        // This opens the directory anew where the handle is not good for that.
         call::set_times(dir.as_handle(), times)
     }
 

@@ -40,13 +40,13 @@ use windows_sys::Win32::System::IO::{
 use windows_sys::Win32::System::Ioctl::FSCTL_GET_REPARSE_POINT;
 use windows_sys::Win32::System::SystemInformation::GetSystemTimePreciseAsFileTime;
 
-/// Others may do what they like with a file meanwhile, as on POSIX.
+/// Others may read, write, rename and remove a file that is open here, as on POSIX.
 pub(super) const SHARE_ALL: u32 = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
 
-/// From 1601, where Windows begins, to 1970, in units of 100 ns.
+/// The time from 1601, where Windows' times begin, to 1970, in units of 100 ns.
 const EPOCH: u64 = 116_444_736_000_000_000;
 
-/// Where several buffers are gathered, so that the file sees one read or write.
+/// A buffer in which several are gathered, so that the file sees one read or write.
 const GATHER_LIMIT: usize = 1 << 20;
 
 /// The longest reparse point.
@@ -65,7 +65,7 @@ fn last_code() -> u32 {
     unsafe { GetLastError() }
 }
 
-/// Nanoseconds since 1970 of a time of Windows. What was before has no representation.
+/// A time of Windows in nanoseconds since 1970. Earlier times have no representation.
 pub(super) fn timestamp(time: u64) -> Timestamp {
     time.saturating_sub(EPOCH).saturating_mul(100)
 }
@@ -121,7 +121,7 @@ fn is_unknown(code: u32) -> bool {
     matches!(code, ERROR_INVALID_PARAMETER | ERROR_INVALID_FUNCTION | ERROR_NOT_SUPPORTED)
 }
 
-/// What a handle stands for.
+/// The type of a handle's object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A directory.
@@ -150,7 +150,7 @@ fn filetype_of(kind: Kind) -> Filetype {
     }
 }
 
-/// What a handle stands for.
+/// The type of a handle's object.
 pub(super) fn kind(handle: BorrowedHandle<'_>) -> Result<Kind> {
     // SAFETY: the class and its record.
     let info: FILE_ATTRIBUTE_TAG_INFO = unsafe { query(handle, FileAttributeTagInfo)? };
@@ -164,7 +164,7 @@ fn information(handle: BorrowedHandle<'_>) -> Result<BY_HANDLE_FILE_INFORMATION>
     Ok(info)
 }
 
-/// Which file it is: its volume and its number there.
+/// The identity of a file: its volume and its number there.
 pub(super) fn identity(handle: BorrowedHandle<'_>) -> Result<(u64, u64)> {
     let info = information(handle)?;
     Ok((
@@ -190,7 +190,7 @@ pub(super) fn filestat(handle: BorrowedHandle<'_>) -> Result<Filestat> {
         .filter(|time| *time != 0)
         .unwrap_or(ticks(info.ftLastWriteTime));
     let size = match kind {
-        // POSIX has it that this is the length of the text: programs make room for it.
+        // By POSIX the size of a link is the length of its text: programs make room for it.
         Kind::Link => read_link(handle).map_or(0, |link| link.text.len() as u64),
         Kind::Directory => 0,
         Kind::File => u64::from(info.nFileSizeHigh) << 32 | u64::from(info.nFileSizeLow),
@@ -211,7 +211,7 @@ pub(super) fn filestat(handle: BorrowedHandle<'_>) -> Result<Filestat> {
 ///
 /// # Errors
 /// - `inval`: it is none.
-/// - `notcapable`: it is of a kind whose text is not known: it cannot be said where it leads.
+/// - `notcapable`: the text is of an unknown kind, so nobody can tell where the link leads.
 pub(super) fn read_link(handle: BorrowedHandle<'_>) -> Result<Link> {
     let mut buffer = vec![0_u8; REPARSE_LIMIT];
     let mut used = 0;
@@ -271,9 +271,9 @@ pub(super) fn set_times(handle: BorrowedHandle<'_>, times: SetTimes) -> Result<(
         })
     };
     match set(handle) {
-        // On POSIX a file that was opened to be read can be given times. What was opened to be
-        // written has to be given them through this handle: what was written through it sets the
-        // time once more when it is closed, unless the handle has set it.
+        // On POSIX a file that was opened to be read can be given times. A file that was opened to
+        // be written has to be given them through this handle: closing a handle that has written
+        // sets the time once more, unless that handle has set it.
         Err(Errno::Acces) => set(reopen(handle, FILE_WRITE_ATTRIBUTES, SHARE_ALL)?.as_handle()),
         result => result,
     }
@@ -281,7 +281,7 @@ pub(super) fn set_times(handle: BorrowedHandle<'_>, times: SetTimes) -> Result<(
 
 /// Removes the name that a handle was opened by. The handle needs the access `DELETE`.
 pub(super) fn remove(handle: BorrowedHandle<'_>) -> Result<()> {
-    // The name goes now, not when the last handle is closed.
+    // The name is removed now, not when the last handle is closed.
     let flags = FILE_DISPOSITION_FLAG_DELETE
         | FILE_DISPOSITION_FLAG_POSIX_SEMANTICS
         | FILE_DISPOSITION_FLAG_IGNORE_READONLY_ATTRIBUTE;
@@ -321,7 +321,7 @@ pub(super) fn hard_link(
     name: &str,
 ) -> Result<()> {
     match set_name(handle, FileLinkInformation, 0, directory, name) {
-        // A link to a directory is a directory of a kind, and has no second name either.
+        // A link to a directory is a kind of directory, and cannot have a second name either.
         Err(ERROR_ACCESS_DENIED)
             if information(handle)?.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY != 0 =>
         {
@@ -331,8 +331,8 @@ pub(super) fn hard_link(
     }
 }
 
-/// Sets one of the records that end in a name. The first field of each is a set of flags, of which
-/// older ones know the lowest alone.
+/// Sets one of the records that end in a name. Each begins with flags, of which older ones know the
+/// lowest alone.
 fn set_name(
     handle: BorrowedHandle<'_>,
     class: i32,
@@ -384,7 +384,7 @@ pub(super) fn status_code(status: NTSTATUS) -> std::result::Result<(), u32> {
     Err(unsafe { RtlNtStatusToDosError(status) })
 }
 
-/// What a handle was opened for.
+/// The access mask of a handle.
 pub(super) fn access(handle: BorrowedHandle<'_>) -> Result<u32> {
     let mut info = FILE_ACCESS_INFORMATION::default();
     let mut status = IO_STATUS_BLOCK::default();
@@ -503,13 +503,13 @@ pub(super) fn file_size(handle: BorrowedHandle<'_>) -> Result<u64> {
 pub(super) fn set_size(handle: BorrowedHandle<'_>, size: i64) -> Result<()> {
     // SAFETY: the class and its record.
     match unsafe { set(handle, FileEndOfFileInfo, &FILE_END_OF_FILE_INFO { EndOfFile: size }) } {
-        // The size itself is a number that can be: files of this file system do not get so large.
+        // The number itself is valid, so this file system has no files of that size.
         Err(ERROR_INVALID_PARAMETER) => Err(Errno::Fbig),
         result => result.map_err(errno::from_code),
     }
 }
 
-/// From where a file's own offset is moved.
+/// The position from which a file's own offset is moved.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum From {
     Start,
@@ -530,7 +530,7 @@ pub(super) fn seek(handle: BorrowedHandle<'_>, delta: i64, from: From) -> Result
     Ok(u64::try_from(to).unwrap_or(0))
 }
 
-/// Where in a file a transfer begins.
+/// The place in a file at which a transfer begins.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum At {
     /// At the file's own offset.
@@ -546,7 +546,7 @@ impl At {
         let offset = match self {
             Self::Current => return None,
             Self::Offset(offset) => offset,
-            // What Windows takes for the end.
+            // Windows takes this offset for the end.
             Self::End => u64::MAX,
         };
         #[allow(clippy::cast_possible_truncation, reason = "the two halves")]
@@ -562,7 +562,7 @@ fn transferred(ok: i32, count: u32) -> Result<usize> {
     match last_code() {
         // A pipe whose other end is closed has come to its end, too.
         ERROR_HANDLE_EOF | ERROR_BROKEN_PIPE => Ok(0),
-        // POSIX says this of a descriptor that was not opened for it.
+        // POSIX has this error for a descriptor that was not opened for the direction.
         ERROR_ACCESS_DENIED => Err(Errno::Badf),
         code => Err(errno::from_code(code)),
     }

@@ -17,13 +17,13 @@ use windows_sys::Win32::System::Console::{
 };
 use windows_sys::Win32::System::Threading::WaitForSingleObject;
 
-/// How much is read and written at once, in units of UTF-16 or bytes of UTF-8.
+/// The size of one read or write, in units of UTF-16 or bytes of UTF-8.
 const CHUNK: usize = 4096;
 
-/// How many events are looked at in search of a key: there may always come more.
+/// The most events that are looked at in search of a key: new ones may come all the time.
 const EVENT_LIMIT: u32 = 1024;
 
-/// What ends a line of input and the input with it, where it stands first.
+/// Ctrl+Z, which ends the input if it is the first character of a line.
 const END_OF_INPUT: u16 = 0x1a;
 
 /// A console's input or output.
@@ -35,11 +35,11 @@ pub(super) struct Console {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Read from the console and not yet by the guest, in UTF-8.
+    /// Bytes of UTF-8 that were read from the console and not yet by the guest.
     read: Vec<u8>,
     /// The first half of a character whose second half was not read yet.
     half: Option<u16>,
-    /// Written by the guest: the start of a character.
+    /// The start of a character that the guest has written.
     written: Vec<u8>,
 }
 
@@ -68,8 +68,8 @@ impl Console {
         self.state().read.len()
     }
 
-    /// Whether someone has pressed a key. From the first one on the console reads a line by itself
-    /// and shows it; a read waits for its end.
+    /// Whether someone has pressed a key. From the first key on, the console itself reads a line
+    /// and shows it, and a read waits for the line's end.
     pub(super) fn readable(&self) -> Readiness {
         let ready = |ready| Readiness { ready, ..Readiness::default() };
         if self.available() > 0 {
@@ -83,7 +83,7 @@ impl Console {
                 PeekConsoleInputW(self.handle.as_raw_handle(), &raw mut event, 1, &raw mut count)
             } == 0
             {
-                // It is an output, or gone: the read says so.
+                // The handle is an output, or gone: the read reports it.
                 return ready(true);
             }
             if count == 0 {
@@ -99,7 +99,8 @@ impl Console {
                     return ready(true);
                 }
             }
-            // The mouse, the window, the release of a key: a read would drop it, and wait.
+            // An event of the mouse or the window, or the release of a key: a read would drop it,
+            // and wait.
             // SAFETY: as above.
             if unsafe {
                 ReadConsoleInputW(self.handle.as_raw_handle(), &raw mut event, 1, &raw mut count)
@@ -171,7 +172,7 @@ impl Console {
         if state.read.is_empty() { Err(Errno::Again) } else { Ok(true) }
     }
 
-    /// Writes text. What is not UTF-8 is shown as U+FFFD.
+    /// Writes text. Bytes that are not UTF-8 are shown as U+FFFD.
     pub(super) fn write(&self, bufs: &[Region<'_>]) -> Result<usize> {
         let bytes = gather(bufs, CHUNK);
         let mut state = self.state();

@@ -20,16 +20,17 @@ pub(super) struct HostDirectory {
     listing: Mutex<Listing>,
 }
 
-/// Where a listing stands. Windows has no cookies, so those of a guest count the entries: 1 is
+/// The position of a listing. Windows has no cookies, so a guest's cookies count the entries: 1 is
 /// behind `.`, 2 behind `..`.
 #[derive(Default)]
 struct Listing {
-    /// What was fetched last. Kept so that a listing that goes on does not begin anew, whatever was
-    /// removed meanwhile.
+    /// The entries that were fetched last. They are kept so that a listing that goes on does not
+    /// begin anew, even if entries were removed meanwhile.
     entries: Vec<Entry>,
     /// The cookie at which the first of them begins.
     first: u64,
-    /// The directory once more, whose cursor is behind them. `None`: nothing was fetched.
+    /// A second handle of the directory, whose cursor is behind these entries. `None`: nothing was
+    /// fetched.
     cursor: Option<OwnedHandle>,
 }
 
@@ -73,8 +74,8 @@ impl Backend for HostDirectory {
     fn entries(&self, cookie: u64, _: usize, sink: &mut dyn EntrySink) -> Result<()> {
         let mut listing = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
         if cookie < BEHIND_DOTS {
-            // What lies above may be outside: as in the root of a file system, `..` is the
-            // directory itself.
+            // The parent may be outside, so `..` is the directory itself, as in the root of a file
+            // system.
             let ino = self.filestat()?.ino;
             for (name, next) in [(&b"."[..], 1), (b"..", BEHIND_DOTS)] {
                 if cookie < next && !sink.entry(name, ino, Filetype::Directory, next) {

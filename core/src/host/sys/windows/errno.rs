@@ -27,7 +27,7 @@ const TABLE: &[(u32, Errno)] = &[
     (system::ERROR_PATH_NOT_FOUND, Errno::Noent),
     (system::ERROR_INVALID_DRIVE, Errno::Noent),
     (system::ERROR_BAD_PATHNAME, Errno::Noent),
-    // Windows does not have such a name: there is no such file.
+    // Windows does not allow such a name, so there is no such file.
     (system::ERROR_INVALID_NAME, Errno::Noent),
     (system::ERROR_BAD_NETPATH, Errno::Noent),
     (system::ERROR_BAD_NET_NAME, Errno::Noent),

@@ -9,11 +9,11 @@ use std::os::windows::io::{AsHandle, BorrowedHandle, OwnedHandle};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use windows_sys::Win32::Storage::FileSystem::{FILE_APPEND_DATA, FILE_WRITE_DATA};
 
-/// Whose handle it is.
+/// The owner of a handle.
 pub(super) enum Ownership {
     /// Opened for the guest; closed with the file.
     Owned(OwnedHandle),
-    /// The host's: its offset is shared with whoever else has it, and it is not closed.
+    /// The host: everyone who has the handle shares its offset, and it is not closed here.
     Borrowed(BorrowedHandle<'static>),
 }
 
@@ -36,12 +36,12 @@ impl Ownership {
     }
 }
 
-/// Where a file's offset is kept.
+/// The keeper of a file's offset.
 #[derive(Debug, Clone, Copy)]
 enum Offset {
-    /// Here, as no one else shares it with the guest.
+    /// This process, because nobody else shares the offset.
     Own(u64),
-    /// By the system, as others share it.
+    /// The system, because others share the offset.
     Shared,
 }
 
@@ -49,8 +49,8 @@ enum Offset {
 pub(super) struct DiskFile {
     handle: Ownership,
     filetype: Filetype,
-    /// Held by whoever reads or writes: Windows moves the handle's offset with every transfer,
-    /// wherever in the file that is.
+    /// Held by the thread that reads or writes: Windows moves the handle's offset with every
+    /// transfer, wherever in the file that is.
     offset: Mutex<Offset>,
     /// Whether the handle can do nothing but append.
     appends: bool,
@@ -115,7 +115,7 @@ impl DiskFile {
     }
 }
 
-/// An offset as the guest gives it. The greatest numbers mean something else to Windows.
+/// An offset from the guest. The greatest numbers mean something else to Windows.
 fn at(offset: u64) -> Result<At> {
     if i64::try_from(offset).is_ok() { Ok(At::Offset(offset)) } else { Err(Errno::Inval) }
 }
@@ -149,7 +149,7 @@ impl File for DiskFile {
         let mut offset = self.offset();
         let done = call::write(handle, bufs, At::End)?;
         if matches!(*offset, Offset::Own(_)) && done > 0 {
-            // The system knows where the end was.
+            // The system found the end at the time of the write.
             *offset = Offset::Own(call::seek(handle, 0, From::Current)?);
         }
         Ok(done)
@@ -215,7 +215,7 @@ impl File for DiskFile {
         if !self.is_regular() {
             return Err(Errno::Nodev);
         }
-        // A file that grows gets its room at once, unless it is sparse or compressed.
+        // A file that grows has its room at once, unless it is sparse or compressed.
         let _offset = self.offset();
         if call::file_size(self.handle.as_handle())? < end.unsigned_abs() {
             return match call::set_size(self.handle.as_handle(), end) {
@@ -227,7 +227,7 @@ impl File for DiskFile {
     }
 
     fn advise(&self, offset: Filesize, len: Filesize, _: Advice) -> Result<()> {
-        // Windows takes advice when a file is opened, and then only one.
+        // Windows takes advice only when a file is opened, and only one piece of it.
         if i64::try_from(offset).is_err() || i64::try_from(len).is_err() {
             Err(Errno::Inval)
         } else {
@@ -259,8 +259,7 @@ impl File for DiskFile {
             // The host fixes these when it opens a file.
             return unsupported();
         }
-        // Appending is asked for at each write, and of a handle that can do nothing else it cannot
-        // be asked away.
+        // Each write can ask for appending. A handle that can only append cannot do otherwise.
         if self.appends && !new.contains(Fdflags::APPEND) { unsupported() } else { Ok(()) }
     }
 

@@ -1,4 +1,4 @@
-//! What the library knows of itself, and what pipes between the host and a guest would be.
+//! The path of this library, and a refusal in the place of pipes between the host and a guest.
 
 #![allow(unsafe_code, reason = "calls that fill a name")]
 

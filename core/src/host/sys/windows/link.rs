@@ -1,4 +1,4 @@
-//! The text of symbolic links: as Windows keeps it, and as a guest reads and writes it.
+//! The text of symbolic links: as Windows stores it, and as a guest reads and writes it.
 //!
 //! ```text
 //!  0 tag u32 | 4 length u16 | 6 -
@@ -18,19 +18,19 @@ pub(super) const MOUNT_POINT: u32 = 0xa000_0003;
 /// drive.
 const RELATIVE: u32 = 1;
 
-/// Whether a file with this tag stands for another file. Other tags are the business of the file
-/// system's filters: the file is what it seems to be.
+/// Whether a file with this tag stands for another file. Other tags are for the file system's
+/// filters, and such a file is an ordinary one.
 pub(super) fn is_surrogate(tag: u32) -> bool {
     tag & 0x2000_0000 != 0
 }
 
-/// Where a link leads.
+/// The target of a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Link {
     /// The text, with `/` between names.
     pub(super) text: String,
-    /// Whether it leads to another drive, or to one by its letter: a place that no guest has a name
-    /// for.
+    /// Whether it leads to another drive, or to a drive by its letter: a place for which no guest
+    /// has a name.
     pub(super) has_drive: bool,
 }
 
@@ -59,8 +59,8 @@ pub(super) fn parse(data: &[u8]) -> Option<Link> {
 /// The text of a link that a guest makes, as Windows wants it. It is relative.
 ///
 /// # Errors
-/// - `inval`: one of its components is no name on Windows. It could not be told from one that leads
-///   elsewhere.
+/// - `inval`: one of its components is no name on Windows. Such a text could not be told from one
+///   that leads elsewhere.
 /// - `ilseq`: it is not UTF-8.
 pub(super) fn from_guest(text: &[u8]) -> Result<String> {
     let text = str::from_utf8(text).map_err(|_| Errno::Ilseq)?;
@@ -130,7 +130,7 @@ mod tests {
             parse(&reparse(SYMLINK, Some(0), "", "\\??\\UNC\\host\\share")),
             Some(link("UNC/host/share", true))
         );
-        // Whatever it looks like.
+        // A link without a prefix is relative, whatever its text looks like.
         assert_eq!(parse(&reparse(SYMLINK, Some(0), "", "a")), Some(link("a", true)));
     }
 

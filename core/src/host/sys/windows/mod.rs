@@ -67,7 +67,7 @@ fn unsupported<T>() -> Result<T> {
     Err(Errno::Notsup)
 }
 
-/// How often the counter behind the monotonic clock counts in a second.
+/// The frequency of the counter behind the monotonic clock, in counts a second.
 #[allow(unsafe_code, reason = "a call that fills a number")]
 fn counter_frequency() -> u64 {
     // It does not change while the system runs.
@@ -80,7 +80,7 @@ fn counter_frequency() -> u64 {
     })
 }
 
-/// Threads have no number that says how they fare.
+/// Threads have no number by which the system tells their CPU time.
 #[must_use]
 pub fn thread_id() -> Option<u32> {
     None
@@ -157,8 +157,8 @@ fn ticks(time: FILETIME) -> u64 {
     u64::from(time.dwHighDateTime) << 32 | u64::from(time.dwLowDateTime)
 }
 
-/// Fills the bytes with random ones of the system's own, where that is a shorter way than a
-/// generator: nobody has measured it here.
+/// Fills the bytes with random ones of the system, where that is faster than a generator. Nobody
+/// has measured it on Windows.
 pub fn random(_: &mut [u8]) -> bool {
     false
 }
@@ -177,15 +177,15 @@ pub fn end_process(code: i32) -> ! {
     std::process::abort()
 }
 
-/// The attributes of what has none.
+/// The attributes of an object that has none.
 fn stream_stat(filetype: Filetype) -> Filestat {
     Filestat { dev: 0, ino: 0, filetype, nlink: 1, size: 0, atim: 0, mtim: 0, ctim: 0 }
 }
 
 /// Opens a directory of the host for a guest. Not sandboxed: the path is the embedder's.
 pub fn open_preopen(path: &Path, options: PreopenOptions) -> io::Result<Opened> {
-    // Not by `Dir::open_ambient_dir`: that keeps others from renaming and removing the directory
-    // while a guest has it.
+    // `Dir::open_ambient_dir` would keep others from renaming and removing the directory while a
+    // guest has it.
     let directory =
         OpenOptions::new().read(true).custom_flags(FILE_FLAG_BACKUP_SEMANTICS).open(path)?;
     if !directory.metadata()?.is_dir() {
@@ -215,9 +215,9 @@ pub fn stdio(fd: i32) -> io::Result<Stdio> {
     lend(handle_of(fd).expose_provenance())
 }
 
-/// The handle behind a descriptor. Those are numbers of a C library, and each program and library
-/// may have its own copy of that: the host is asked, which is libuv in Node. A host that cannot say
-/// still has the three that every process has.
+/// The handle behind a descriptor. Descriptors are numbers of a C library, and each program and
+/// library may have its own copy of that library. So the host is asked, which is libuv in Node. A
+/// host that cannot answer still has the three standard handles of every process.
 #[allow(unsafe_code, reason = "a function of the host that is found by its name")]
 fn handle_of(fd: i32) -> HANDLE {
     type GetHandle = unsafe extern "C" fn(i32) -> HANDLE;
@@ -267,7 +267,7 @@ pub fn lend(handle: usize) -> io::Result<Stdio> {
     let handle = unsafe { BorrowedHandle::borrow_raw(ptr::with_exposed_provenance_mut(handle)) };
     // SAFETY: any number may stand for the handle.
     let kind = unsafe { GetFileType(handle.as_raw_handle()) };
-    // What cannot say what it is open for fails when it is used.
+    // A handle that cannot say for what it is open fails when it is used.
     let rights = call::access(handle);
     let access = rights.map_or(Access::BOTH, |rights| Access {
         read: rights & FILE_READ_DATA != 0,
@@ -308,13 +308,14 @@ pub fn listen(address: SocketAddr, backlog: i32) -> io::Result<GivenSocket> {
     Ok(given(StreamFile::own_socket(Socket::listen(address, backlog)?), true))
 }
 
-/// Unix sockets are files of other systems: Node has pipes in their place, which no guest can take
-/// connections from.
+/// Unix sockets are files of other systems. Node has pipes in their place, which a guest cannot
+/// accept connections from.
 pub fn listen_at(_: &Path, _: i32) -> io::Result<GivenSocket> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Duplicates a socket of the host. Its mode stays what it is: whoever else has it shares it.
+/// Duplicates a socket of the host. Its mode stays unchanged, because everyone who has the socket
+/// shares it.
 ///
 /// # Errors
 /// - `WSAENOTSOCK`: the descriptor is no socket.
@@ -335,15 +336,15 @@ fn given(file: StreamFile, is_listening: bool) -> GivenSocket {
     GivenSocket { object: Opened::File(Box::new(file)), is_listening }
 }
 
-/// How long a wait sleeps at once at first, and at most, where it has to look again and again.
+/// The first and the longest sleep of a wait that has to look again and again.
 const NAP: Duration = Duration::from_millis(1);
 const NAP_MOST: Duration = Duration::from_millis(10);
 
 /// Waits until one of the files is ready or `timeout` nanoseconds have passed.
 ///
-/// Windows waits for sockets in one way and for consoles in another, and for pipes not at all: so
-/// it looks, and naps between two looks, unless what there is to wait for is of one kind that it
-/// can wait for.
+/// Windows waits for sockets in one way, for consoles in another, and for pipes not at all. So this
+/// looks at the files and naps between two looks, unless all of them are of one kind that the
+/// system can wait for.
 pub fn wait(waits: &mut [Wait<'_>], timeout: Timestamp) -> Result<()> {
     let start = Instant::now();
     let timeout = Duration::from_nanos(timeout);

@@ -1,15 +1,15 @@
 //! Which of a guest's names are names of files on Windows.
 //!
-//! A guest's names follow POSIX: all but `/` and NUL is a name. To Windows some of them mean
-//! something else: `\` parts two names, `:` begins a stream or follows a drive, `NUL.txt` is a
-//! device, and `name.` is `name`. None of them can be a file of a guest, so to look one up is
-//! `noent`, and to make one is `inval`, as POSIX says of names that a file system does not have. A
-//! guest that probes for `node:fs` or `file?raw` learns that there is no such file, as it would
+//! A guest's names follow POSIX: every string without `/` and NUL is a name. To Windows some of
+//! them mean something else: `\` separates two names, `:` begins a stream or follows a drive,
+//! `NUL.txt` is a device, and `name.` is `name`. None of them can be a file of a guest. Looking one
+//! up is `noent`, and making one is `inval`, as POSIX has it for names that a file system does not
+//! allow. A guest that probes for `node:fs` or `file?raw` learns that there is no such file, as
 //! elsewhere.
 //!
 //! The files are opened relative to a directory's handle, where most of these names have no special
-//! meaning. They are refused all the same: other programs of the host reach the files by paths,
-//! where they have one.
+//! meaning. They are refused all the same, because other programs of the host reach the files by
+//! paths, where the names have one.
 
 use crate::abi::Errno;
 use crate::host::Result;
@@ -17,7 +17,7 @@ use crate::host::Result;
 /// The longest name of NTFS, in units of UTF-16.
 const NAME_LIMIT: usize = 255;
 
-/// What Windows treats as the digit of a serial or parallel port: those of Latin-1.
+/// The characters that Windows accepts as the digit of a serial or parallel port: those of Latin-1.
 const PORT_DIGITS: &str = "0123456789\u{b9}\u{b2}\u{b3}";
 
 /// Checks a component of a path that is neither empty nor `.` nor `..`.
@@ -35,12 +35,12 @@ pub(super) fn check(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// What [`check`] says where the name is that of something to be made.
+/// [`check`] for the name of a file that is to be made.
 pub(super) fn check_new(name: &str) -> Result<()> {
     check(name).map_err(|errno| if errno == Errno::Noent { Errno::Inval } else { errno })
 }
 
-/// [`check`] or, for what is to be made, [`check_new`].
+/// [`check`], or [`check_new`] for a name that is to be made.
 ///
 /// # Errors
 /// Theirs, and `ilseq`: it is not UTF-8.
@@ -49,14 +49,14 @@ pub(in super::super) fn check_bytes(name: &[u8], is_new: bool) -> Result<()> {
     if is_new { check_new(name) } else { check(name) }
 }
 
-/// Whether no name of Windows has this character: it parts names or means something in a pattern or
-/// a redirection.
+/// Whether no name on Windows has this character, because it separates names or is special in a
+/// pattern or a redirection.
 fn is_special(character: char) -> bool {
     character < ' ' || matches!(character, '\\' | '/' | ':' | '<' | '>' | '"' | '|' | '?' | '*')
 }
 
-/// Whether a name is that of a device, which all directories have. Case and what follows the first
-/// dot do not matter, nor do spaces before that.
+/// Whether a name is that of a device, which exists in all directories. Case does not matter, nor
+/// does the part from the first dot on, nor spaces before the dot.
 fn is_device(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or_default().trim().to_uppercase();
     if matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$") {

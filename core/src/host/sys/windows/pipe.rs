@@ -1,9 +1,9 @@
 //! Pipes, without waiting.
 //!
-//! The host's handle waits in every read and write, and its mode is not ours to change. What there
-//! is to read can be asked. How much room there is to write cannot: Windows counts what a waiting
-//! reader has asked for as taken, so that a pipe whose reader waits looks like one that is full.
-//! Where it looks full, one byte is written, and the write is cancelled after a while.
+//! The host's handle blocks in every read and write, and its mode is not ours to change. The system
+//! tells how much there is to read. It does not tell how much room there is to write: Windows
+//! counts the bytes that a waiting reader has asked for as taken, so a pipe whose reader waits
+//! looks full. A write to a pipe that looks full tries one byte, and is cancelled after a while.
 
 #![allow(unsafe_code, reason = "calls into the system")]
 
@@ -29,16 +29,16 @@ use windows_sys::Win32::System::IO::{CancelSynchronousIo, IO_STATUS_BLOCK};
 use windows_sys::Win32::System::Pipes::PeekNamedPipe;
 use windows_sys::Win32::System::Threading::{GetCurrentThreadId, OpenThread, THREAD_TERMINATE};
 
-/// How long a write to a pipe that looks full is tried.
+/// The time after which a write to a pipe that looks full is cancelled.
 const TRY: Duration = Duration::from_millis(20);
-/// How long until a cancelled write that goes on is cancelled again: it may not have begun when it
-/// was cancelled.
+/// The time after which a cancelled write that goes on is cancelled again: it may not have begun
+/// when it was cancelled.
 const TRY_AGAIN: Duration = Duration::from_millis(2);
 
-/// What is written at once where there is no telling how much room there is.
+/// The number of bytes that are written at once where the room is unknown.
 const UNKNOWN_ROOM: usize = 512;
 
-/// How many bytes there are to read. The error is the host's number.
+/// The number of bytes to read. The error is the host's number.
 fn peek(handle: BorrowedHandle<'_>) -> std::result::Result<u32, u32> {
     let mut available = 0;
     // SAFETY: the pointer is to a local, and what is not asked for is null.
@@ -59,7 +59,7 @@ fn peek(handle: BorrowedHandle<'_>) -> std::result::Result<u32, u32> {
     Err(unsafe { GetLastError() })
 }
 
-/// How many bytes there are to read.
+/// The number of bytes to read.
 pub(super) fn available(handle: BorrowedHandle<'_>) -> Filesize {
     peek(handle).map_or(0, Filesize::from)
 }
@@ -76,16 +76,16 @@ pub(super) fn readable(handle: BorrowedHandle<'_>) -> Readiness {
     }
 }
 
-/// Reads what there is.
+/// Reads the bytes that are there.
 pub(super) fn read(handle: BorrowedHandle<'_>, bufs: &[Region<'_>]) -> Result<usize> {
     if peek(handle) == Ok(0) {
         return Err(Errno::Again);
     }
-    // The end of a pipe, or an error, comes without waiting.
+    // The end of a pipe, or an error, is reported without waiting.
     call::read(handle, bufs, At::Current)
 }
 
-/// How many bytes can be written for sure. `None`: the handle does not let that be asked.
+/// The number of bytes that can be written for sure. `None`: the handle does not let that be asked.
 fn room(handle: BorrowedHandle<'_>) -> Option<usize> {
     let mut info = FILE_PIPE_LOCAL_INFORMATION::default();
     let mut status = IO_STATUS_BLOCK::default();
@@ -104,7 +104,7 @@ fn room(handle: BorrowedHandle<'_>) -> Option<usize> {
     usize::try_from(info.WriteQuotaAvailable).ok()
 }
 
-/// Writes what fits.
+/// Writes as many bytes as fit.
 pub(super) fn write(handle: BorrowedHandle<'_>, bufs: &[Region<'_>]) -> Result<usize> {
     let room = room(handle);
     let bytes = gather(bufs, room.unwrap_or(UNKNOWN_ROOM).max(1));
@@ -116,7 +116,7 @@ pub(super) fn write(handle: BorrowedHandle<'_>, bufs: &[Region<'_>]) -> Result<u
 
 /// The errno of a write that failed.
 fn failed(code: u32) -> Errno {
-    // POSIX says this of a descriptor that was not opened for it.
+    // POSIX has this error for a descriptor that was not opened for the direction.
     if code == ERROR_ACCESS_DENIED { Errno::Badf } else { errno::from_code(code) }
 }
 

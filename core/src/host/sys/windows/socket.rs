@@ -1,5 +1,5 @@
-//! Sockets, without waiting: each transfer is preceded by a look whether it would wait, as the
-//! host's socket may be one that does.
+//! Sockets, without waiting: before each transfer the socket is polled, because the host's socket
+//! may block.
 
 #![allow(unsafe_code, reason = "calls into the system")]
 
@@ -27,11 +27,11 @@ use windows_sys::Win32::Networking::WinSock::{
 };
 use windows_sys::Win32::System::Console::{GetStdHandle, STD_ERROR_HANDLE, STD_OUTPUT_HANDLE};
 
-/// What a connection that says that there is room takes without waiting. Windows itself takes any
-/// number then; other systems that stand in for it do not.
+/// The number of bytes that a connection takes without waiting if it polls as writable. Windows
+/// itself takes any number then; systems that stand in for Windows do not.
 const CHUNK: usize = 4096;
 
-/// What one call sends at most.
+/// The greatest number of bytes that one call sends.
 const SEND_LIMIT: usize = 1 << 20;
 
 /// The version of the sockets that is asked for: 2.2.
@@ -48,7 +48,7 @@ enum Ownership {
 pub(super) struct Socket {
     owner: Ownership,
     filetype: Filetype,
-    /// The guest has shut it down to be read. The system does not tell that it is at its end then.
+    /// The guest has shut down the reading side. The system does not report the end then.
     ended: AtomicBool,
 }
 
@@ -71,7 +71,7 @@ fn last() -> Errno {
     errno::from_code(unsafe { WSAGetLastError() }.cast_unsigned())
 }
 
-/// Lets this library use sockets, however its host uses them.
+/// Initialises sockets for this library, however its host uses them.
 fn start() {
     static ONCE: OnceLock<()> = OnceLock::new();
     ONCE.get_or_init(|| {
@@ -198,7 +198,7 @@ impl Socket {
         Err(Errno::Again)
     }
 
-    /// Receives what there is.
+    /// Receives the bytes that are there.
     pub(super) fn recv(&self, bufs: &[Region<'_>], flags: Riflags) -> Result<(usize, Roflags)> {
         if self.ended.load(Relaxed) {
             return Ok((0, Roflags::empty()));
@@ -232,13 +232,13 @@ impl Socket {
                 list.iter().fold(0_usize, |sum, buf| sum.saturating_add(buf.len as usize)),
                 Roflags::RECV_DATA_TRUNCATED,
             )),
-            // As POSIX has it for what another has shut down to be read.
+            // POSIX reports the end of a socket that was shut down for reading.
             WSAESHUTDOWN => Ok((0, Roflags::empty())),
             code => Err(errno::from_code(code.cast_unsigned())),
         }
     }
 
-    /// Sends what fits.
+    /// Sends as many bytes as fit.
     pub(super) fn send(&self, bufs: &[Region<'_>]) -> Result<usize> {
         if self.filetype != Filetype::SocketStream {
             // A message goes as a whole.
@@ -279,7 +279,7 @@ impl Socket {
     /// Shuts channels down.
     pub(super) fn shutdown(&self, how: Sdflags) -> Result<()> {
         if matches!(self.owner, Ownership::Borrowed(_)) && is_output_of_the_process(self.raw()) {
-            // To shut it down would end what the host itself has to say.
+            // To shut it down would end the host's own output.
             return Err(Errno::Notsock);
         }
         let reading = how.contains(Sdflags::RD);
@@ -329,7 +329,7 @@ fn is_output_of_the_process(raw: usize) -> bool {
         .any(|which| unsafe { GetStdHandle(which) }.addr() == raw)
 }
 
-/// A number that an option has.
+/// The numeric value of an option.
 fn option(socket: BorrowedSocket<'_>, name: i32) -> Result<i32> {
     let mut value = 0_i32;
     let mut size = length::<i32>();

@@ -12,7 +12,7 @@ use std::fmt;
 use std::os::windows::io::{AsSocket, BorrowedHandle, BorrowedSocket};
 use std::time::Duration;
 
-/// What kind of stream it is.
+/// The kind of a stream.
 enum Kind {
     Pipe(BorrowedHandle<'static>),
     Console(Console),
@@ -22,7 +22,7 @@ enum Kind {
 /// A stream.
 pub(super) struct StreamFile(Kind);
 
-/// What a wait waits on.
+/// The handle that a wait waits on.
 #[derive(Clone, Copy)]
 pub struct Handle<'a>(&'a StreamFile);
 
@@ -55,7 +55,7 @@ impl Handle<'_> {
         })
     }
 
-    /// Whether a write would not wait. Of a pipe there is no telling before it is tried.
+    /// Whether a write would not wait. For a pipe, only trying tells.
     pub(super) fn writable(self) -> Result<Readiness> {
         Ok(match &self.0.0 {
             Kind::Pipe(handle) => Readiness {

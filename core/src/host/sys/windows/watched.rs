@@ -1,11 +1,11 @@
-//! What one thread watches for all guests.
+//! A socket that one thread watches for all guests.
 
 use super::Handle;
 use crate::host::readiness::Watching;
 use polling::{Event, Poller};
 use std::os::windows::io::{AsRawSocket, OwnedSocket};
 
-/// A socket of our own for one that is watched. Pipes and consoles cannot be.
+/// A duplicate of a socket that is watched. Pipes and consoles cannot be watched.
 pub struct Watched(OwnedSocket);
 
 impl Watched {
@@ -15,7 +15,7 @@ impl Watched {
         socket.try_clone_to_owned().map(Self).map_err(|_| Watching::Unknown)
     }
 
-    /// Lets the poller tell of it once, by a number.
+    /// Registers it with the poller for one event, under a number.
     #[allow(unsafe_code, reason = "the poller borrows the socket")]
     pub fn add(&self, poller: &Poller, id: usize, read: bool, write: bool) -> Watching {
         // SAFETY: the socket is open, and whoever has added it removes it before it is closed.
@@ -23,7 +23,7 @@ impl Watched {
         if added.is_ok() { Watching::Watched } else { Watching::Unknown }
     }
 
-    /// Takes it from the poller, to which it was added, and closes it.
+    /// Removes it from the poller and closes it.
     pub fn remove(self, poller: &Poller) {
         // It fails where the poller has forgotten it: then there is nothing to take away.
         let _ = poller.delete(&self.0);

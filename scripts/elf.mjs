@@ -1,4 +1,5 @@
-// Which glibc an addon needs, as its symbols say.
+// Reads addons for Linux, in the ELF format: the versions of glibc's symbols that one needs, and
+// whether it has a symbol table.
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { fail, say } from './process.mjs';
@@ -6,7 +7,7 @@ import { fail, say } from './process.mjs';
 /** The oldest glibc that Node's own builds run with, from Node 18 on. */
 export const OLDEST_GLIBC = '2.28';
 
-// ELF: what is read of it, by its names in the specification.
+// The fields that are read, by their names in the specification.
 const EI_CLASS = 4;
 const ELFCLASS64 = 2;
 const EI_DATA = 5;
@@ -14,7 +15,34 @@ const ELFDATA2LSB = 1;
 const E_SHOFF = 40;
 const E_SHENTSIZE = 58;
 const E_SHNUM = 60;
+const SHT_SYMTAB = 2;
 const SHT_GNU_VERNEED = 0x6ffffffe;
+
+/** The headers of a file's sections. */
+function sectionsOf(bytes) {
+  const isElf = bytes.subarray(0, 4).equals(Buffer.from('\x7fELF', 'latin1'));
+  if (!isElf || bytes[EI_CLASS] !== ELFCLASS64 || bytes[EI_DATA] !== ELFDATA2LSB) {
+    throw new Error('not an ELF file of 64 bits, little-endian');
+  }
+  const sections = Number(bytes.readBigUInt64LE(E_SHOFF));
+  const size = bytes.readUInt16LE(E_SHENTSIZE);
+  const count = bytes.readUInt16LE(E_SHNUM);
+  if (count === 0) throw new Error('an ELF file without sections');
+  return Array.from({ length: count }, (_, index) => {
+    const at = sections + index * size;
+    return {
+      type: bytes.readUInt32LE(at + 4),
+      offset: Number(bytes.readBigUInt64LE(at + 24)),
+      link: bytes.readUInt32LE(at + 40),
+      entries: bytes.readUInt32LE(at + 44),
+    };
+  });
+}
+
+/** @returns {boolean} whether a file has a symbol table beside that of its dynamic symbols */
+export function hasSymbolTable(path) {
+  return sectionsOf(readFileSync(path)).some(({ type }) => type === SHT_SYMTAB);
+}
 
 /**
  * The versions of symbols that a shared library of Linux needs from others.
@@ -23,26 +51,11 @@ const SHT_GNU_VERNEED = 0x6ffffffe;
  * @returns {{ library: string, version: string }[]} such as `libc.so.6` and `GLIBC_2.28`
  */
 export function neededVersions(bytes) {
-  const isElf = bytes.subarray(0, 4).equals(Buffer.from('\x7fELF', 'latin1'));
-  if (!isElf || bytes[EI_CLASS] !== ELFCLASS64 || bytes[EI_DATA] !== ELFDATA2LSB) {
-    throw new Error('not an ELF file of 64 bits, little-endian');
-  }
-  const sections = Number(bytes.readBigUInt64LE(E_SHOFF));
-  const size = bytes.readUInt16LE(E_SHENTSIZE);
-  const section = (index) => {
-    const at = sections + index * size;
-    return {
-      type: bytes.readUInt32LE(at + 4),
-      offset: Number(bytes.readBigUInt64LE(at + 24)),
-      link: bytes.readUInt32LE(at + 40),
-      entries: bytes.readUInt32LE(at + 44),
-    };
-  };
+  const sections = sectionsOf(bytes);
   const found = [];
-  for (let index = 0; index < bytes.readUInt16LE(E_SHNUM); index++) {
-    const needed = section(index);
+  for (const needed of sections) {
     if (needed.type !== SHT_GNU_VERNEED) continue;
-    const { offset: strings } = section(needed.link);
+    const { offset: strings } = sections[needed.link];
     const text = (at) => bytes.toString('latin1', strings + at, bytes.indexOf(0, strings + at));
     // A record for each library, and a list of versions for each record.
     for (let i = 0, record = needed.offset; i < needed.entries; i++) {

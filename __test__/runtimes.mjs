@@ -1,0 +1,75 @@
+// The runtimes beside Node.js that `npm run test:runtimes` tests the package under, and where they
+// behave differently, with the reason.
+//
+// `without` names files of tests that are not run, by paths below __test__. `otherwise` names tests
+// that fail: one that passes is an error, too. `sometimes` names tests that may fail.
+
+const NODES_OWN = {
+  'package.test.mjs': 'npm and what it installs',
+  'permission.test.mjs': "Node's permission model",
+  'contract/contract.test.mjs': "recordings of Node's own module",
+  'spawn.test.mjs': 'pipes to threads: process.test.mjs has those to processes',
+};
+
+export const RUNTIMES = {
+  bun: {
+    version: '1.4.5',
+    package: {
+      'linux-x64': '@oven/bun-linux-x64',
+      'linux-arm64': '@oven/bun-linux-aarch64',
+      'darwin-x64': '@oven/bun-darwin-x64',
+      'darwin-arm64': '@oven/bun-darwin-aarch64',
+      'win32-x64': '@oven/bun-windows-x64',
+    },
+    binary: 'bin/bun',
+    args: (report) => [
+      'test',
+      '--timeout=20000',
+      '--reporter=junit',
+      `--reporter-outfile=${report}`,
+    ],
+    without: NODES_OWN,
+    otherwise: {
+      'proc_exit on the main thread is process.exit, with its handlers':
+        "handlers of 'exit' get the code modulo 256",
+      "the process's own output is no guest's to shut down, though it may be a socket":
+        'no output can be the input of a child',
+      'guests > stdio-large': 'a net.Socket does not make its descriptor non-blocking',
+      '--require wasi-rs/register > works from NODE_OPTIONS': 'NODE_OPTIONS is not read',
+      '--import wasi-rs/register > works from NODE_OPTIONS': 'NODE_OPTIONS is not read',
+      'the hook > may be loaded by the program itself, and reaches what was imported before':
+        'the named import of a built-in module is a copy',
+    },
+    sometimes: {
+      'terminal.mjs is a terminal for CPython':
+        'to start CPython takes a part of the time of a test, and more beside other work',
+      'an import keeps the instance that it belongs to':
+        'the collector is conservative: what may still be on the stack is kept',
+      'a hostile guest gets nothing and takes nothing down':
+        'beside other work, calls at the end of the stack take longer than the suite waits',
+    },
+  },
+  deno: {
+    version: '2.9.6',
+    package: {
+      'linux-x64': '@deno/linux-x64-glibc',
+      'linux-arm64': '@deno/linux-arm64-glibc',
+      'darwin-x64': '@deno/darwin-x64',
+      'darwin-arm64': '@deno/darwin-arm64',
+      'win32-x64': '@deno/win32-x64',
+    },
+    binary: 'deno',
+    args: (report) => ['test', '--allow-all', '--no-check', '--quiet', `--junit-path=${report}`],
+    without: {
+      ...NODES_OWN,
+      'bundles.test.mjs': 'tools of Node and Bun',
+      'register.test.mjs': 'built-in modules cannot be replaced for `import`, nor for Workers',
+    },
+    otherwise: {
+      'changes to globals and prototypes do not reach the imports':
+        'they reach node:fs, with which the test prints',
+      'docs/migration.md: block 2 (console)': 'built-in modules cannot be replaced for `import`',
+    },
+    sometimes: {},
+  },
+};

@@ -1,0 +1,61 @@
+'use strict';
+
+// The native instance behind a WASI, and the exports by which a guest begins.
+
+const { createInstance } = require('../binding.js');
+const { accessDenied, constructionFailed } = require('./errors.js');
+const { kInstance } = require('./keys.js');
+const { TRACED_BY_ENVIRONMENT, validateFunction, validateUndefined } = require('./options.js');
+
+const { apply } = Reflect;
+const { hasOwnProperty: hasOwn } = Object.prototype;
+
+/** The options of a WASI that attaches to another thread's, which has all else. */
+const ATTACHED = {
+  functions: undefined,
+  served: undefined,
+  observers: TRACED_BY_ENVIRONMENT ? { trace: true } : undefined,
+  isOwnThread: false,
+  names: [],
+  sockets: undefined,
+  overlays: [],
+  isOurs: false,
+  lent: undefined,
+  suspends: false,
+};
+
+function newInstance({ args, env, stdin, stdout, stderr, preopens, extended }) {
+  const made = createInstance(args, env, stdin, stdout, stderr, preopens, extended);
+  // The addon hands over why there is none: its errors would be of the realm that Node began with.
+  if (!apply(hasOwn, made, ['code'])) return made;
+  const { directory, preopen, socket } = made;
+  if (typeof directory === 'number') {
+    throw accessDenied('--allow-fs-read', 'FileSystemRead', `descriptor ${directory}`);
+  }
+  if (typeof socket === 'number') {
+    throw require('./sockets.js').socketFailed(made, extended.sockets[socket]);
+  }
+  throw constructionFailed(made, preopens[preopen]);
+}
+
+/** Takes an instance for a run. @returns {Function} the export that begins a command */
+function commandOf(wasi, instance) {
+  wasi.finalizeBindings(instance);
+  const { _start, _initialize } = wasi[kInstance].exports;
+  validateFunction(_start, 'instance.exports._start');
+  validateUndefined(_initialize, 'instance.exports._initialize');
+  return _start;
+}
+
+/** Likewise. @returns {Function | undefined} the export that prepares a reactor, if it has one */
+function reactorOf(wasi, instance) {
+  wasi.finalizeBindings(instance);
+  const { _start, _initialize } = wasi[kInstance].exports;
+  validateUndefined(_start, 'instance.exports._start');
+  if (_initialize !== undefined) {
+    validateFunction(_initialize, 'instance.exports._initialize');
+  }
+  return _initialize;
+}
+
+module.exports = { ATTACHED, commandOf, newInstance, reactorOf };
