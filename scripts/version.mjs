@@ -23,7 +23,9 @@ if (status !== 0) fail('git add did not succeed');
 function change(file, pattern, text) {
   const path = join(root, file);
   const before = readFileSync(path, 'utf8');
-  const after = before.replace(pattern, text);
-  if (after === before) fail(`${file} has no version to change, or nothing that is unreleased`);
-  writeFileSync(path, after);
+  // Of the first release, the version may be there already.
+  if (before.search(pattern) < 0) {
+    fail(`${file} has no version to change, or nothing that is unreleased`);
+  }
+  writeFileSync(path, before.replace(pattern, text));
 }
