@@ -101,7 +101,20 @@ function table(results) {
   ];
   for (const [index, { suites }] of results.entries()) {
     const failed = suites.flatMap((each) => each.failed.map((name) => `\`${name}\``));
-    if (failed.length > 0) lines.push('', `Failed on ${heads[index]}: ${failed.join(', ')}.`);
+    if (failed.length > 0) {
+      lines.push('', ...wrapped(`Failed on ${heads[index]}: ${failed.join(', ')}.`));
+    }
+  }
+  return lines;
+}
+
+/** A text in lines of at most 100 columns. */
+function wrapped(text) {
+  const lines = [''];
+  for (const word of text.split(' ')) {
+    const line = `${lines.at(-1)} ${word}`.trim();
+    if (line.length <= 100 || lines.at(-1) === '') lines[lines.length - 1] = line;
+    else lines.push(word);
   }
   return lines;
 }
