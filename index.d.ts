@@ -163,11 +163,16 @@ export type Preopen =
       symlinks?: 'inside' | 'deny' | undefined;
       /**
        * The directory is read and never changed: the guest's changes are kept in memory, and
-       * {@link WASI.changes} and {@link WASI.commit} list and write them. `maxBytes` bounds them,
-       * as that of a directory in memory. See docs/filesystems.md.
+       * {@link WASI.changes} and {@link WASI.commit} list and write them. See docs/filesystems.md.
        * @default false
        */
-      overlay?: boolean | { maxBytes?: number | undefined } | undefined;
+      overlay?:
+        | boolean
+        | {
+            /** How many bytes what is kept may take, as of a directory in memory. @default 268435456 */
+            maxBytes?: number | undefined;
+          }
+        | undefined;
     }
   | {
       /** The path of a file of the host. The guest opens it by the preopen's name. */
@@ -218,7 +223,12 @@ export type Preopen =
       /**
        * The guest's changes are kept in memory, as over a directory. There is nothing to commit.
        */
-      overlay: true | { maxBytes?: number | undefined };
+      overlay:
+        | true
+        | {
+            /** How many bytes what is kept may take, likewise. @default 268435456 */
+            maxBytes?: number | undefined;
+          };
     }
   | {
       /**
@@ -332,7 +342,15 @@ export interface ServedFileSystem {
  * A clock: the host's, one that stands at a time, or one that goes on by a step at each reading; in
  * nanoseconds.
  */
-export type Clock = 'real' | bigint | { start?: bigint | undefined; step?: bigint | undefined };
+export type Clock =
+  | 'real'
+  | bigint
+  | {
+      /** What the first reading gives. @default 0n */
+      start?: bigint | undefined;
+      /** By how much each further reading is later. @default 0n */
+      step?: bigint | undefined;
+    };
 
 /**
  * A socket for the guest: a listener on an address, one on the path of a Unix socket, or a socket
@@ -431,6 +449,12 @@ export interface EmbedderOptions extends Omit<
   WASIOptions,
   'preopens' | 'stdin' | 'stdout' | 'stderr'
 > {
+  /**
+   * What the guest finds at which of its paths. They become its descriptors from 3 on, in the order
+   * of the keys. One that lies below another is a mount: see docs/filesystems.md.
+   *
+   * @default {}
+   */
   preopens?: { [guestPath: string]: Preopen | undefined } | undefined;
   /**
    * A descriptor of the host or an open object that has one, `'inherit'` (0), nothing, bytes, or a
@@ -490,6 +514,8 @@ export interface EmbedderOptions extends Omit<
    * changes the guest: of what the function throws, the first becomes a warning of the process
    * (`WASI_TRACE`), and a line that finds no room in the standard error for a second is dropped, as
    * are those after it until there is room again.
+   *
+   * @default false
    */
   trace?: boolean | ((event: TraceEvent) => void) | undefined;
   /**
@@ -500,13 +526,20 @@ export interface EmbedderOptions extends Omit<
    * @default false
    */
   suspend?: boolean | undefined;
-  /** Whether {@link WASI.stats} counts. */
+  /** Whether {@link WASI.stats} counts. @default false */
   stats?: boolean | undefined;
   /**
    * The guest's clocks. A clock that is set here does not wait: its time passes at once. A
    * monotonic clock that shows 0 ends programs written in Go ("nanotime returning zero").
    */
-  clock?: { realtime?: Clock | undefined; monotonic?: Clock | undefined } | undefined;
+  clock?:
+    | {
+        /** What the clocks `realtime`, of the time of day, show. @default 'real' */
+        realtime?: Clock | undefined;
+        /** What the clock `monotonic`, to measure with, shows. @default 'real' */
+        monotonic?: Clock | undefined;
+      }
+    | undefined;
   /** A seed for the guest's randomness: the same seed gives the same bytes. Not fit for keys. */
   random?: string | number | bigint | Bytes | undefined;
   /**
@@ -515,7 +548,7 @@ export interface EmbedderOptions extends Omit<
    * guest's variable `LISTEN_FDS` is the number of sockets, unless `env` sets it.
    */
   sockets?: readonly GuestSocket[] | undefined;
-  /** Whether directories list their entries by name. */
+  /** Whether directories list their entries by name. @default false */
   sortedReaddir?: boolean | undefined;
 }
 
@@ -972,7 +1005,10 @@ export interface SpawnOptions extends CommonRunOptions {
   stdout?: RunOutput | undefined;
   /** A pipe is {@link Guest.stderr}. @default 'pipe' */
   stderr?: RunOutput | undefined;
-  /** As in {@link RunOptions}; a guest that can be killed. */
+  /**
+   * As in {@link RunOptions}; a guest that can be killed.
+   * @default 'thread'; 'process' on Bun and Deno
+   */
   isolation?: 'thread' | 'process' | undefined;
   /** As in {@link RunOptions}. @default 64 */
   maxThreads?: number | undefined;
@@ -980,7 +1016,14 @@ export interface SpawnOptions extends CommonRunOptions {
    * The guest's streams are a terminal of this size, 1 to 65535 each, and `COLUMNS` and `LINES` say
    * so. It has a line discipline, unless it is `raw`.
    */
-  tty?: { columns: number; rows: number; raw?: boolean | undefined } | undefined;
+  tty?:
+    | {
+        columns: number;
+        rows: number;
+        /** What the guest reads comes as it is typed, without echo or signals. @default false */
+        raw?: boolean | undefined;
+      }
+    | undefined;
 }
 
 /** What is known of a run, however it ended. */
@@ -1037,6 +1080,10 @@ export type EndReason =
       error: WASILimitError;
     };
 
+/**
+ * What is known of a run of {@link run} or {@link Pool.run}. `T` is `string`, or `Uint8Array` with
+ * `encoding: 'buffer'`.
+ */
 export type RunResult<T extends string | Uint8Array = string> = Ended & {
   /** What it wrote to its standard output, if that is a `'pipe'`; empty otherwise. */
   stdout: T;
@@ -1130,7 +1177,7 @@ export interface PoolOptions {
   maxQueue?: number | undefined;
   /** After how many runs a Worker is replaced. @default Infinity */
   maxRunsPerWorker?: number | undefined;
-  /** As in {@link RunOptions}, for all runs. */
+  /** As in {@link RunOptions}, for all runs. @default 'thread'; 'process' on Bun and Deno */
   isolation?: 'thread' | 'process' | undefined;
 }
 

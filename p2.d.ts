@@ -1,22 +1,33 @@
-import { WASIExitError, WASIOptions as Preview1Options } from './index.js';
+/**
+ * The host of WASI 0.2 for components that jco has turned into JavaScript: see docs/components.md.
+ * It exports `WASIExitError` of `wasi-rs` as well. What jco's output imports (`wasi-rs/p2/cli` and
+ * its like) has no names to be written by hand.
+ *
+ * @module wasi-rs/p2
+ */
+
+import { EmbedderOptions, FunctionStats, WASIExitError } from './index.js';
 
 export { WASIExitError };
 
 /**
- * The options of preview1's class, with the same meanings and defaults, but that nothing of the
- * host is given beyond its standard streams: no arguments, no environment, no directory.
- *
- * `returnOnExit: false` lets the guest's exit end the process; otherwise it is an error with
- * `exitCode`.
+ * The options of preview1's class, with the same meanings and defaults. A preopen `{ fs }` and
+ * `sockets` are not for components: a TypeError with `ERR_INVALID_ARG_VALUE`.
  */
-export interface WASIOptions extends Omit<Preview1Options, 'version'> {
-  /** Any version of preview1's class, so that the same options serve both. */
-  version?: 'preview1' | 'unstable' | 'preview2';
+export interface WASIOptions extends Omit<EmbedderOptions, 'version' | 'returnOnExit' | 'sockets'> {
+  /** Any version of preview1's class, so that the same options serve both. Nothing depends on it. */
+  version?: 'preview1' | 'unstable' | 'preview2' | undefined;
+  /**
+   * What happens when the guest exits: `true` ends the guest by an error with its `exitCode`, which
+   * {@link WASI.start} turns into a result; `false` ends the process. @default true
+   */
+  returnOnExit?: boolean | undefined;
   /**
    * Interfaces in the place of those of this package, by their names with or without a version:
    * `{ 'wasi:http/outgoing-handler': { handle } }`. What is there is called as jco calls it.
+   * @default {}
    */
-  interfaces?: Record<string, object>;
+  interfaces?: Record<string, object | undefined> | undefined;
 }
 
 /** A component as jco's `instantiate` gives it. */
@@ -35,16 +46,17 @@ export class WASI {
    * The interfaces by their names, as the `instantiate` of `jco transpile --instantiation` takes
    * them.
    *
-   * @param options `asVersion`: what stands behind the names, such as `'0.2.3'`. Default: nothing,
-   *   as jco writes it.
+   * @param options `asVersion`: what stands behind the names, such as `'0.2.3'`; by default
+   *   nothing, as jco writes it
    */
-  getImportObject(options?: { asVersion?: string }): Record<string, object>;
+  getImportObject(options?: { asVersion?: string | undefined }): Record<string, object>;
 
   /**
    * Calls a component's `wasi:cli/run`.
    *
    * @returns the exit code: what the guest gave to `exit` (0 or 1) or `exit-with-code`, or else 0
    *   for ok and 1 for an error; a promise of it where `run` is asynchronous
+   * @throws what else comes out of `run`: a trap, a limit, what a function of the options threw
    */
   start(component: Component): number | Promise<number>;
 
@@ -65,14 +77,24 @@ export class WASI {
   /** How many resources (descriptors, streams, pollables, errors) the guest has now. */
   get resources(): number;
 
-  /** A copy of a file of a directory in memory. */
+  /**
+   * Reads a file of a directory in memory, as preview1's class does.
+   *
+   * @param guestPath as the guest would open it
+   * @returns a copy of its bytes; `undefined` if the path leads to no such file
+   */
   readFile(guestPath: string): Uint8Array | undefined;
-  /** The paths of all files and links in directories in memory, sorted. */
-  listFiles(options?: { withTypes?: false }): string[];
+  /**
+   * The paths of all files and links in directories in memory, sorted.
+   *
+   * @throws `ERR_WASI_LIST_TOO_LONG`: as preview1's class.
+   */
+  listFiles(options?: { withTypes?: false | undefined }): string[];
   listFiles(options: { withTypes: true }): { path: string; type: 'file' | 'symlink' }[];
   /** Calls and nanoseconds by function, with the option `stats`. */
-  stats(): Record<string, { calls: number; ns: number }> | undefined;
+  stats(): { [name: string]: FunctionStats } | undefined;
 
+  /** The same as {@link WASI.close}. */
   [Symbol.dispose](): void;
 }
 
@@ -80,6 +102,6 @@ export class WASI {
  * Says with which options the WASI behind the modules `wasi-rs/p2/cli` and so on is made. It must
  * be called before a component that imports them is loaded.
  *
- * @throws {Error} `ERR_WASI_ALREADY_STARTED`: they have been loaded
+ * @throws {Error} `ERR_WASI_ALREADY_STARTED`: they have been loaded.
  */
 export function configure(options: WASIOptions): void;

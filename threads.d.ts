@@ -6,19 +6,22 @@ export interface ThreadsOptions {
    * with errno 6 (again), and so does a thread that the system cannot start.
    * @default 64
    */
-  maxThreads?: number;
+  maxThreads?: number | undefined;
   /**
    * The shared memory. By default a new one of the size that the module asks for; a module that is
    * compiled already does not say which, so it needs this.
    */
-  memory?: object;
+  memory?: object | undefined;
 }
 
 /**
  * Runs a command that was built for wasi-threads: it imports its shared memory and
  * `wasi.thread-spawn`. Each thread runs in a Worker; all of them use the descriptors, arguments and
- * environment of `wasi`. The calling thread stays free.
+ * environment of `wasi`. The calling thread stays free. {@link run} runs such programs too, and
+ * ends them by time.
  *
+ * @param wasi of `wasi-rs`, not started yet; it is closed by who made it
+ * @param wasm the bytes of the module, or the module compiled
  * @returns the exit code: 0 when `_start` returns, or what any thread gave to `proc_exit`. It
  *   rejects with the error of a trap in any thread, with its class. Either ends all threads,
  *   and the promise settles when they have ended. A thread that does not end in 10 seconds (on Bun

@@ -9,9 +9,8 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const read = (file) => readFileSync(join(root, file), 'utf8');
 const page = read('docs/api.md');
-const declarations = ['index.d.ts', 'register.d.ts', 'threads.d.ts'].map((file) =>
-  read(file).replace(/\/\*[^]*?\*\/|\/\/.*$/gm, ''),
-);
+const FILES = ['index.d.ts', 'register.d.ts', 'threads.d.ts', 'p2.d.ts'];
+const declarations = FILES.map((file) => read(file).replace(/\/\*[^]*?\*\/|\/\/.*$/gm, ''));
 
 const namesIn = (text, pattern) => [
   ...new Set(Array.from(text.matchAll(pattern), ([, name]) => name)),
@@ -19,10 +18,7 @@ const namesIn = (text, pattern) => [
 const without = (names, others) => names.filter((name) => !others.includes(name)).sort();
 
 /** The names that stand at the head of a section or of an item. */
-const headings = namesIn(
-  page,
-  /^#+ .*?`(?:new )?(?:(?:wasi|pool|guest|program|error|fs|stream)\.?)?(\w+|\[[\w.]+\])/gm,
-);
+const headings = namesIn(page, /^#+ .*?`(?:new )?(?:\w+(?=[.[])\.?)?(\w+|\[[\w.]+\])/gm);
 const items = namesIn(page, /^ *- `(\w+)`/gm);
 
 test('each exported name has a section', () => {

@@ -65,6 +65,31 @@ test('there are the pages that a reader looks for', () => {
   );
 });
 
+test('the figures of calls in README.md are those of bench/ratios.json', () => {
+  const ratios = Object.values(JSON.parse(read('bench/ratios.json')));
+  const range = (values, digits) => {
+    const ends = [Math.min(...values), Math.max(...values)].map((value) => value.toFixed(digits));
+    return ends[0] === ends[1] ? ends[0] : ends.join(' to ');
+  };
+  const row = (name) => ratios.map((each) => each[name]);
+  const means = ratios.map((each) => {
+    const logs = Object.values(each).map(Math.log);
+    return Math.exp(logs.reduce((sum, value) => sum + value, 0) / logs.length);
+  });
+  const counts = new Set(ratios.map((each) => Object.keys(each).length));
+  const page = read('README.md').replaceAll(/\s+/g, ' ');
+  const listing = range(row('fd_readdir 100000 entries, 4 KiB buffer'), 4);
+  const expected = [
+    `geometric mean of ${[...counts]} rows | ${range(means, 2)} |`,
+    `4 KiB buffer | ${listing}: it is linear`,
+  ];
+  const missing = expected.filter((text) => !page.includes(text));
+  assert.deepEqual(missing, [], 'npm run bench -- --update has changed them');
+  const start = row('require + new WASI() + instantiate + 20 calls');
+  const [, from, to] = /whole program takes ([\d.]+) .*? to ([\d.]+) /.exec(page) ?? [];
+  assert.equal(`${from} to ${to}`, range(start, 2));
+});
+
 /** Pages whose blocks take jco: __test__/components runs them. */
 const APART = ['docs/components.md'];
 

@@ -652,6 +652,29 @@ describe('the table of guests', () => {
     }
   });
 
+  it('is as large as docs/platforms.md and README.md say', () => {
+    const page = fs.readFileSync(new URL('../docs/platforms.md', import.meta.url), 'utf8');
+    const readme = fs.readFileSync(new URL('../README.md', import.meta.url), 'utf8');
+    const all = cases.length;
+    const differing = (node) => {
+      return Object.keys(differences).filter((name) => differs(name, `${node}.0.0`) === 'yes')
+        .length;
+    };
+    if (process.arch !== 'x64') return;
+    for (const [nodes, title] of [
+      [[18], '18.20.1'],
+      [[20, 22], '20, 22'],
+      [[24, 26], '24, 26'],
+    ]) {
+      for (const node of nodes) {
+        const row = `| ${title} | ${all} of ${all} | ${all - differing(node)} of ${all} |`;
+        assert.ok(page.includes(row), row);
+      }
+    }
+    const figures = `| ${differing(20)} on Node 20 and 22, ${differing(24)} on 24 and 26 |`;
+    assert.ok(readme.includes(`guests of ${all} that behave`) && readme.includes(figures), figures);
+  });
+
   it('has a case for every difference', () => {
     const names = cases.map(([, name]) => name);
     assert.deepEqual(

@@ -416,6 +416,39 @@ test('where there can be no process, words say so', { skip: notHere }, () => {
   assert.match(stdout, /^ERR_WASI_NO_PROCESS There can be no process for a guest: /);
 });
 
+const noMock = !isNode && 'spawn() of this runtime cannot be replaced';
+
+test('where no process can be started, the error says why', { skip: notHere || noMock }, () => {
+  // As Node does where no descriptors are left, and Deno without --allow-run.
+  const code = `
+    const processes = require('node:child_process');
+    const { EventEmitter } = require('node:events');
+    processes.spawn = () => {
+      const child = Object.assign(new EventEmitter(), { kill: () => false });
+      process.nextTick(() => child.emit('error', new Error('there are no descriptors')));
+      return child;
+    };
+    const { Pool, run, spawn } = require(${JSON.stringify(INDEX)});
+    const guest = Buffer.from(${JSON.stringify(Buffer.from(HELLO).toString('base64'))}, 'base64');
+    const options = { isolation: 'process' };
+    const pool = new Pool({ size: 1, ...options });
+    const tries = [
+      () => run(guest, options),
+      () => spawn(guest, options).exited,
+      () => pool.run(guest),
+    ];
+    (async () => {
+      for (const attempt of tries) await attempt().catch((e) => console.log(e.code, e.message));
+      await pool.close();
+    })();`;
+  const { stdout, stderr } = spawnSync(process.execPath, ['-e', code], {
+    encoding: 'utf8',
+    timeout: LIMIT,
+  });
+  const line = 'ERR_WASI_NO_PROCESS The guest has no process: there are no descriptors\n';
+  assert.deepEqual({ stdout, stderr }, { stdout: line.repeat(3), stderr: '' });
+});
+
 test(
   'threads that cannot be ended are refused',
   { skip: isNode && 'Node ends all threads' },

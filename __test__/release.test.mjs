@@ -52,6 +52,28 @@ describe('a release', () => {
     assert.deepEqual([...built].sort(), [...own.napi.targets].sort());
   });
 
+  it('is made and tested by scripts that are there', () => {
+    const folder = path.join(root, '.github', 'workflows');
+    const found = fs.readdirSync(folder).flatMap((name) => {
+      const text = read('.github', 'workflows', name);
+      const files = [...text.matchAll(/\bnode (?:--test )?([\w./-]+\.mjs)/g)].map(
+        ([, file]) => file,
+      );
+      const scripts = [...text.matchAll(/\bnpm run ([\w:]+)/g)].map(([, script]) => script);
+      // Of the matrix of nightly.yml: { name: ..., script: nightly.mjs }.
+      const inMatrix = [...text.matchAll(/ script: ([\w-]+\.mjs)/g)].map(([, file]) => file);
+      return [
+        ...[...files, ...inMatrix.map((file) => `scripts/${file}`)].map((file) => ({ file })),
+        ...scripts.map((script) => ({ script })),
+      ];
+    });
+    assert.ok(found.length > 15);
+    const missing = found.filter(({ file, script }) => {
+      return file ? !fs.existsSync(path.join(root, file)) : own.scripts[script] === undefined;
+    });
+    assert.deepEqual(missing, []);
+  });
+
   it('has a tag by its kind', () => {
     for (const [version, tag] of [
       ['1.0.0', 'latest'],
@@ -75,7 +97,7 @@ describe('a release', () => {
         fs.copyFileSync(path.join(root, name), path.join(folder, name));
       }
       const changelog = path.join(folder, 'CHANGELOG.md');
-      fs.writeFileSync(changelog, '# Changelog\n\n## Unreleased\n\n- A change.\n');
+      fs.writeFileSync(changelog, '# Changelog\n\n## Unreleased\n\n- All.\n');
       const git = (...args) => execFileSync('git', args, { cwd: folder, env, encoding: 'utf8' });
       git('init', '--quiet');
       git('config', 'user.name', 'test');
@@ -84,9 +106,18 @@ describe('a release', () => {
       git('commit', '--quiet', '--message', 'first');
       const npm = (...args) =>
         spawnSync('npm', args, { cwd: folder, env, encoding: 'utf8', shell: isWindows });
+      const now = (name) => fs.readFileSync(path.join(folder, name), 'utf8');
+      const today = new Date().toISOString().slice(0, 10);
+      // The first release has the version that is there.
+      const first = npm('version', own.version, '--allow-same-version');
+      assert.equal(first.status, 0, first.stderr);
+      assert.equal(now('CHANGELOG.md'), `# Changelog\n\n## ${own.version} (${today})\n\n- All.\n`);
+      assert.equal(git('tag').trim(), `v${own.version}`);
+      git('tag', '--delete', `v${own.version}`);
+      fs.writeFileSync(changelog, '# Changelog\n\n## Unreleased\n\n- A change.\n');
+      git('commit', '--quiet', '--all', '--message', 'second');
       const { status, stderr } = npm('version', '7.8.9-beta.0');
       assert.equal(status, 0, stderr);
-      const now = (name) => fs.readFileSync(path.join(folder, name), 'utf8');
       assert.equal(JSON.parse(now('package.json')).version, '7.8.9-beta.0');
       assert.equal(JSON.parse(now('package-lock.json')).packages[''].version, '7.8.9-beta.0');
       assert.match(now('Cargo.toml'), /^version = "7\.8\.9-beta\.0"$/m);
@@ -98,7 +129,6 @@ describe('a release', () => {
           assert.ok(now(name).includes(`name = "${crate}"\nversion = "7.8.9-beta.0"\n`), name);
         }
       }
-      const today = new Date().toISOString().slice(0, 10);
       assert.equal(
         now('CHANGELOG.md'),
         `# Changelog\n\n## 7.8.9-beta.0 (${today})\n\n- A change.\n`,

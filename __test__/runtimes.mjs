@@ -9,6 +9,8 @@ const NODES_OWN = {
   'permission.test.mjs': "Node's permission model",
   'contract/contract.test.mjs': "recordings of Node's own module",
   'spawn.test.mjs': 'pipes to threads: process.test.mjs has those to processes',
+  'compat/compat.test.mjs': 'programs with packages of their own: npm run test:compat',
+  'components/components.test.mjs': 'likewise: npm run test:components',
 };
 
 export const RUNTIMES = {
@@ -35,6 +37,11 @@ export const RUNTIMES = {
       "the process's own output is no guest's to shut down, though it may be a socket":
         'no output can be the input of a child',
       'guests > stdio-large': 'a net.Socket does not make its descriptor non-blocking',
+      'what is no core module, or one for something else, is named in one line':
+        'jco is installed as soon as it is asked for, where there is no node_modules',
+      'help and version need no addon, and help fits a screen': 'likewise',
+      'a name that the program chose cannot speak to the terminal':
+        'traces have no names of functions of WebAssembly',
       '--require wasi-rs/register > works from NODE_OPTIONS': 'NODE_OPTIONS is not read',
       '--import wasi-rs/register > works from NODE_OPTIONS': 'NODE_OPTIONS is not read',
       'the hook > may be loaded by the program itself, and reaches what was imported before':

@@ -12,10 +12,16 @@ const here = path.dirname(fileURLToPath(import.meta.url));
 const guests = path.join(here, '../__test__/components/guests');
 const prepare = path.join(here, '../__test__/components/prepare.mjs');
 const FORMS = ['preview1', 'values', 'lowered', 'usual host'];
+/** Rows that are no times. */
+const NO_TIMES = ['start: RSS in MB', 'program: context switches'];
 /** How long one run may take in milliseconds. */
 const LIMIT = 300_000;
 
-/** @param {{ node: string, rounds: number, filter: RegExp }} options */
+/**
+ * @param {{ node: string, rounds: number, filter: RegExp }} options
+ * @returns {Promise<object[]>} the rows: `name`, whether it is a time, and the least figure of each
+ * form
+ */
 export async function measureComponents({ node, rounds, filter }) {
   let tools;
   try {
@@ -40,7 +46,7 @@ export async function measureComponents({ node, rounds, filter }) {
     // In memory, if there is such a folder: what is measured is the host, not the disk.
     const place = fs.mkdtempSync(path.join(fs.existsSync('/dev/shm') ? '/dev/shm' : folder, 'b-'));
     try {
-      compare({ node, rounds, filter, folder, place });
+      return compare({ node, rounds, filter, folder, place });
     } finally {
       fs.rmSync(place, { recursive: true, force: true });
     }
@@ -103,6 +109,9 @@ function compare({ node, rounds, filter, folder, place }) {
     );
     console.log(cells.join('  '));
   }
+  return [...rows]
+    .filter(([name]) => filter.test(name))
+    .map(([name, figures]) => ({ name, isTime: !NO_TIMES.includes(name), ...figures }));
 }
 
 function rounded(value) {

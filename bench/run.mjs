@@ -16,7 +16,7 @@ const HELP = `usage: npm run bench -- [options]
   --components      a program as a component, here and with jco's usual host, beside preview1
   --folder PATH     where the files are that the rows work on (by default in memory, if there is /dev/shm)
   --json FILE       write the figures
-  --plot FILE       draw the ratios as SVG
+  --plot FILE       draw the ratios as SVG; with --components those to jco's usual host
   --check           compare with the committed ratios and print what got worse
   --update          make the ratios of this run the committed ones
   --start, --instances, --threads, --programs
@@ -45,7 +45,14 @@ requireAddon();
 const { node } = options;
 if (options.components) {
   const { measureComponents } = await import('./components.mjs');
-  await measureComponents({ node, rounds, filter: new RegExp(options.filter) });
+  const filter = new RegExp(options.filter);
+  const rows = await measureComponents({ node, rounds, filter });
+  const about = { node: versionOf(node).version, machine: machine() };
+  if (options.json) writeFileSync(options.json, `${JSON.stringify({ ...about, rows }, null, 2)}\n`);
+  if (options.plot) {
+    const { plotComponents } = await import('./plot.mjs');
+    writeFileSync(options.plot, await plotComponents(rows, about));
+  }
   process.exit();
 }
 const { version, major, v8 } = versionOf(node);

@@ -93,6 +93,12 @@ function checkProcesses() {
   );
 }
 
+/** A stream that has ended, and takes nothing. */
+function noStream() {
+  const { PassThrough } = require('node:stream');
+  return new PassThrough().end();
+}
+
 function argumentsFor(heapBytes) {
   const size = heapBytes && `--max-old-space-size=${Math.ceil((heapBytes + OWN_HEAP) / MEBIBYTE)}`;
   if (isDeno) {
@@ -160,10 +166,15 @@ class GuestProcess {
       child = begin();
     }
     this.#child = child;
-    this.#channel = child.stdio[3];
-    this.stdin = child.stdio[0];
-    this.stdout = child.stdio[1];
-    this.stderr = child.stdio[4];
+    // A process that could not be started has no streams, or fewer, on Deno and where Node finds no
+    // more descriptors. Why is on its way.
+    const streamAt = (index) => {
+      return child.stdio?.[index] ?? (own[index] === 'pipe' ? noStream() : undefined);
+    };
+    this.#channel = child.stdio?.[3];
+    this.stdin = streamAt(0);
+    this.stdout = streamAt(1);
+    this.stderr = streamAt(4);
     this.#ended = this.#watch();
     const text = Buffer.from(JSON.stringify({ addon: addonPath(), source: SOURCE }));
     const head = Buffer.alloc(4);

@@ -140,7 +140,14 @@ function notLimited(why, limit, value) {
 /** @returns {Promise<{ value: Uint8Array | WebAssembly.Module | Program, name?: string }>} */
 async function sourceOf(wasm) {
   const source = isThenable(wasm) ? await wasm : wasm;
-  if (typeof source === 'string') return fileAt(source, basename(source));
+  if (typeof source === 'string') {
+    try {
+      return await fileAt(source, basename(source));
+    } catch (error) {
+      if (error.code !== 'ENOENT' || !/^(https?|file|data):/.test(source)) throw error;
+      throw wrongValue('wasm', 'is no path of a file: give a URL as new URL(...)', source);
+    }
+  }
   if (typeof source === 'object' && source !== null) {
     if (source instanceof Program || source instanceof WebAssembly.Module) return { value: source };
     if (isBytes(source)) {

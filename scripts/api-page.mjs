@@ -15,20 +15,21 @@ const MAY_BE_ABSENT = ' It may be absent.';
 /** The text for an optional member of the declaration that is being written. */
 let absent = MAY_BE_ABSENT;
 /** What stands before the dot in the titles of members. */
-const RECEIVERS = [
-  [/^WASI$/, 'wasi'],
-  [/^Pool$/, 'pool'],
-  [/^Guest$/, 'guest'],
-  [/^Program$/, 'program'],
-  [/Error$/, 'error'],
-  [/FileSystem$/, 'fs'],
-  [/(Read|Writ)able$/, 'stream'],
-];
 /** The entries of the package that have declarations here, and what they are required by. */
 const ENTRIES = {
   'wasi-rs': 'index.d.ts',
   'wasi-rs/register': 'register.d.ts',
   'wasi-rs/threads': 'threads.d.ts',
+  'wasi-rs/p2': 'p2.d.ts',
+};
+/** What an object of a class or interface is called in headings; an error is `error`. */
+const RECEIVERS = {
+  WASI: 'wasi',
+  ServedFileSystem: 'fs',
+  NodeReadable: 'readable',
+  NodeWritable: 'writable',
+  WebReadable: 'stream',
+  WebWritable: 'stream',
 };
 
 /** @returns {string} the page as it should be */
@@ -99,9 +100,14 @@ function typeLines(source) {
   if (bodies.length === 0) return [wrap(`Is ${code(type)}.`), ''];
   const lines = [];
   const plain = unionOf(type).filter((part) => !part.includes('{'));
-  if (plain.length > 0) lines.push(wrap(`- ${code(plain.join(' | '))}`, 2));
-  for (const body of bodies) {
-    lines.push('- an object:');
+  // What has a `&` at its top has all of its parts.
+  const isAll = isIntersection(type);
+  if (plain.length > 0) {
+    const all = `all of ${plain.map((part) => code(part)).join(' and ')}`;
+    lines.push(wrap(`- ${isAll ? all : code(plain.join(' | '))}`, 2));
+  }
+  for (const body of new Map(bodies.map((each) => [flat(each), each])).values()) {
+    lines.push(isAll ? '- and:' : '- an object:');
     lines.push(...membersIn(body).flatMap((member) => bullet(member, 2)));
   }
   return [...lines, ''];
@@ -112,8 +118,8 @@ function memberLines(name, kind, source) {
   if (kind === 'interface' && members.every(({ params }) => params === undefined)) {
     return [...members.flatMap((member) => bullet(member, 0)), ''];
   }
-  const receiver = RECEIVERS.find(([pattern]) => pattern.test(name))?.[1];
-  if (receiver === undefined) throw new Error(`${name}: say in RECEIVERS how it is called`);
+  const small = name.endsWith('Error') ? 'error' : name[0].toLowerCase() + name.slice(1);
+  const receiver = RECEIVERS[name] ?? small;
   return members.flatMap((member) => {
     if (member.params === undefined) {
       const head = [
@@ -140,8 +146,10 @@ function callable(level, title, signatures, doc) {
   for (const list of all) {
     for (const param of list) {
       const known = params.find(({ name }) => name === param.name);
-      if (known === undefined) params.push({ ...param, types: [param.type] });
-      else if (!known.types.includes(param.type)) known.types.push(param.type);
+      // Of overloads, what narrows an option stands with the option.
+      const type = param.type.replace(/^\s*(\w+) & \{[^{}]*\}\s*$/, '$1').trim();
+      if (known === undefined) params.push({ ...param, types: [type] });
+      else if (!known.types.includes(type)) known.types.push(type);
       if (known !== undefined && param.optional) known.optional = true;
     }
   }
@@ -156,7 +164,7 @@ function callable(level, title, signatures, doc) {
   if (results.length > 0 && results.join() !== 'void') {
     const name = results.join(' | ');
     lines.push(
-      wrap(`- Returns: ${code(name)}${doc.returns ? `. ${capital(doc.returns)}` : ''}`, 2),
+      wrap(`- Returns: ${code(name, true)}${doc.returns ? `. ${capital(doc.returns)}` : ''}`, 2),
     );
     for (const body of results.flatMap(objectsIn)) {
       lines.push(...membersIn(body).flatMap((member) => bullet(member, 2)));
@@ -173,13 +181,16 @@ function bullet({ name, type, signatures, optional, doc }, indent, isValue = fal
   if (type === undefined) return bullet({ name, type: signatures[0], doc }, indent);
   const bodies = objectsIn(type);
   const plain = unionOf(type).filter((part) => !part.includes('{'));
-  const kinds = [...plain, ...(bodies.length > 0 ? ['object'] : [])].join(' | ');
+  const object = /\}\s*\[\]\s*$/.test(type) ? 'object[]' : 'object';
+  const shown = [...plain, ...(bodies.length > 0 ? [object] : [])];
+  if (isValue && /\| undefined\b/.test(type)) shown.push('undefined');
+  const kinds = shown.length > 0 ? shown.join(' | ') : 'undefined';
   const value = doc.default ?? (optional && !isValue ? absent : undefined);
   const end =
     value === undefined ? '' : value === MAY_BE_ABSENT ? value : ` **Default:** ${codeIf(value)}.`;
   const label = isValue ? '- Is' : `- \`${name}\``;
   const text = doc.text ? ` ${doc.text}` : '';
-  const line = `${' '.repeat(indent)}${label} ${code(kinds)}${text === '' && !end.startsWith(' *') && end === '' ? '' : '.'}${text}${end}`;
+  const line = `${' '.repeat(indent)}${label} ${code(kinds, isValue)}${text === '' && !end.startsWith(' *') && end === '' ? '' : '.'}${text}${end}`;
   return [
     wrap(line, indent + 2),
     ...bodies.flatMap(membersIn).flatMap((member) => bullet(member, indent + 2)),
@@ -189,9 +200,10 @@ function bullet({ name, type, signatures, optional, doc }, indent, isValue = fal
 /** A default that is a value, as code; one that is told in words, as it is. */
 const codeIf = (value) => (value === 'none' || /`|\w \w/.test(value) ? value : code(value));
 const capital = (text) => text[0].toUpperCase() + text.slice(1);
-const code = (text) =>
+/** A type as code. That an option may be `undefined` goes without saying; a value may not. */
+const code = (text, isValue = false) =>
   `\`${flat(text)
-    .replace(/ \| undefined\b/g, '')
+    .replace(isValue ? /$^/ : / \| undefined\b/g, '')
     .replace(/^\| /, '')}\``;
 const flat = (text) =>
   text
@@ -253,7 +265,12 @@ function objectsIn(type) {
   return bodies;
 }
 
-/** The parts of a union. */
+/** Whether a type has a `&` in no brackets. */
+function isIntersection(type) {
+  return scan(type, 0, (character, at, depth) => character === '&' && depth === 0) < type.length;
+}
+
+/** The parts of a union or an intersection. */
 function unionOf(type) {
   const parts = [];
   let start = 0;

@@ -181,7 +181,9 @@ function setVersion() {
 function change(file, pattern, text) {
   const place = path.join(root, file);
   const before = fs.readFileSync(place, 'utf8');
-  const after = before.replace(pattern, text);
-  if (after === before) fail(`${file} has no version to change, or nothing that is unreleased`);
-  fs.writeFileSync(place, after);
+  // Of the first release, the version may be there already.
+  if (before.search(pattern) < 0) {
+    fail(`${file} has no version to change, or nothing that is unreleased`);
+  }
+  fs.writeFileSync(place, before.replace(pattern, text));
 }

@@ -9,9 +9,6 @@
 //                                   components of other toolchains, transpiled by jco
 //   node scripts/test.mjs runtimes [NAME...]
 //                                   the package under Bun and Deno, from npm
-//   node scripts/test.mjs wasi-testsuite FOLDER [ARGUMENT...]
-//                                   the conformance suite, from a clone of it: see
-//                                   scripts/wasi-testsuite/README.md
 //
 // The tests of the package run on what is published (see package.mjs), in a copy of the checkout
 // below target/.
@@ -48,7 +45,6 @@ const NODE = {
 const LIMIT = 700_000;
 
 const kinds = { all, built, nodes, compat, components, runtimes };
-kinds['wasi-testsuite'] = wasiTestsuite;
 const [kind = 'all', ...rest] = process.argv.slice(2);
 if (!Object.hasOwn(kinds, kind)) fail(`${kind}: no kind of test; there are ${Object.keys(kinds)}`);
 if (kind !== 'built') setup();
@@ -251,26 +247,4 @@ function casesOf(xml) {
 function unescaped(text) {
   const names = { lt: '<', gt: '>', quot: '"', apos: "'", amp: '&' };
   return text.replace(/&(lt|gt|quot|apos|amp);/g, (_, name) => names[name]);
-}
-
-// --- wasi-testsuite ------------------------------------------------------------------------------
-
-function wasiTestsuite([suite, ...more]) {
-  if (suite === undefined) fail('name the folder of wasi-testsuite');
-  const folder = resolve(suite);
-  const runner = join(folder, 'test-runner', 'wasi_test_runner.py');
-  if (!existsSync(runner)) fail(`${runner} is not there`);
-
-  // The folders with compiled tests of preview1: tests/LANGUAGE/testsuite, or a folder below it.
-  const tests = readdirSync(join(folder, 'tests')).flatMap((language) => {
-    const all = join(folder, 'tests', language, 'testsuite');
-    return [join(all, 'wasm32-wasip1'), all].filter(existsSync).slice(0, 1);
-  });
-  if (tests.length === 0) fail('there are no compiled tests: check out prod/testsuite-base');
-
-  const adapter = join(root, 'scripts', 'wasi-testsuite', 'wasi-rs.py');
-  const command = [process.execPath, join(root, 'bin', 'wasi-rs.js')].map((part) => `'${part}'`);
-  const env = { ...process.env, WASI_RS: command.join(' ') };
-  const python = process.platform === 'win32' ? 'python' : 'python3';
-  return run(python, [runner, '-r', adapter, '-t', ...tests, ...more], { cwd: folder, env });
 }

@@ -2,6 +2,7 @@
 // same thing, one can stand in for the other.
 import * as node from 'node:wasi';
 import * as ours from '../../index.js';
+import * as p2 from '../../p2.js';
 import { runThreads } from '../../threads.js';
 import type {} from '../../register.js';
 import * as hostFs from 'node:fs';
@@ -230,3 +231,23 @@ new ours.WASI({ sockets: [{ host: '::1', port: '80' }] });
 // @ts-expect-error: there is no address without a port
 new ours.WASI({ sockets: [{ host: '::1' }] });
 void [listening, peers];
+
+// WASI 0.2: the options of preview1's class, but for sockets.
+const component = new p2.WASI({
+  args: ['app'],
+  preopens: { '/data': { path: '/data', readOnly: true } },
+  stdout: 'pipe',
+  stdin: new Uint8Array(1),
+  limits: { openFiles: 10, outputBytes: 100 },
+  timeoutMs: 100,
+  stats: true,
+  returnOnExit: true,
+  interfaces: { 'wasi:http/outgoing-handler': { handle: () => undefined } },
+});
+const ended: number | Promise<number> = component.start({ run: { run: () => undefined } });
+const printed: Uint8Array | undefined = component.stdout;
+const counted: number | undefined = component.stats()?.['wasi:io/poll#poll']?.calls;
+// @ts-expect-error: components have no sockets
+new p2.WASI({ sockets: [] });
+p2.configure({ args: ['app'], trace: true });
+void [ended, printed, counted];

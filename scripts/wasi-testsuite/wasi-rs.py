@@ -9,8 +9,11 @@ import shlex
 import subprocess
 from typing import Dict, List, Optional, Tuple
 
-# A command line of POSIX shells; on Windows a backslash is part of a path.
-COMMAND = shlex.split(os.getenv("WASI_RS", "wasi-rs"), posix=os.name != "nt")
+# A command line of POSIX shells. On Windows a backslash is part of a path, and quotes stay.
+COMMAND = [
+    part.strip("\"'") if os.name == "nt" else part
+    for part in shlex.split(os.getenv("WASI_RS", "wasi-rs"), posix=os.name != "nt")
+]
 
 
 def get_name() -> str:
@@ -21,7 +24,7 @@ def get_version() -> str:
     done = subprocess.run(
         COMMAND + ["--version"], encoding="UTF-8", capture_output=True, check=True
     )
-    # wasi-rs 1.2.3 (linux-x64-gnu, Node.js 24.0.0)
+    # wasi-rs 1.2.3 (node 24.0.0, v8 13.6.233.8-node.26, linux-x64)
     return done.stdout.split()[1]
 
 
