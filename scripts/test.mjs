@@ -14,7 +14,7 @@
 // below target/.
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join, relative, resolve, sep } from 'node:path';
+import { join, relative, sep } from 'node:path';
 import { RUNTIMES } from '../__test__/runtimes.mjs';
 import { setup } from './build.mjs';
 import { checkGlibc } from './elf.mjs';
