@@ -22,8 +22,8 @@ const MIB = 2 ** 20;
 
 const { values } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '7' },
-    runs: { type: 'string', default: '2000' },
+    rounds: { type: 'string', default: '31' },
+    runs: { type: 'string', default: '400' },
     json: { type: 'string' },
   },
 });
