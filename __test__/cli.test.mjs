@@ -392,8 +392,36 @@ test('each wrong usage is one line with the right form and code 2, and nothing i
     [['--stats=1', 'hello.wasm'], /--stats takes no value/],
     [['--stats', '--stats', 'hello.wasm'], /--stats is there twice/],
     [['--argv0', 'hello.wasm'], /no program/],
+    [
+      ['--argv0', '--stats', 'hello.wasm'],
+      /--stats is an option: --argv0 NAME, or --argv0=--stats/,
+    ],
+    [
+      ['--trace', '--trace-file', '--stats', 'hello.wasm'],
+      /--stats is an option: --trace-file FILE/,
+    ],
+    [['--dir', '--', 'hello.wasm'], /-- is an option: --dir HOST/],
+    [['--env', '-h', 'hello.wasm'], /-h is an option: --env NAME/],
+    [['--stdin', '--dir=data', 'hello.wasm'], /--dir=data is an option: --stdin FILE/],
+    [['--changes', 'hello.wasm'], /--overlay HOST\[::GUEST\] --changes/],
+    [['--dir', 'data', '--changes', 'hello.wasm'], /--overlay HOST\[::GUEST\] --changes/],
+    [['--dir', 'data::/x', '--mem-dir', '//x', 'hello.wasm'], /two directories/],
+    [['--dir', 'data::/x', '--dir', 'data::/./x/.', 'hello.wasm'], /two directories/],
+    [['--mem-dir', '.', '--dir', 'data::./', 'hello.wasm'], /two directories/],
+    [
+      ['--trace', '--trace-file', 'hello.wasm', 'hello.wasm'],
+      /is the program itself: --trace-file/,
+    ],
+    [['--trace', '--trace-file', './hello.wasm', 'hello.wasm'], /is the program itself/],
+    [
+      ['--stdin', 'data/f', '--trace', '--trace-file', 'data/../data/f', 'hello.wasm'],
+      /is its standard input: --trace-file FILE/,
+    ],
   ];
+  const before = readFileSync(join(dir, 'hello.wasm'));
   for (const [args, message] of cases) says(args, 2, message);
+  assert.deepEqual(readFileSync(join(dir, 'hello.wasm')), before);
+  assert.equal(cli(['--argv0=--stats', 'hello.wasm']).status, 0);
 });
 
 test('help and version need no addon, and help fits a screen', () => {

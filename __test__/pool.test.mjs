@@ -133,6 +133,8 @@ test(
     assert.ok(rss.at(-1) - rss[0] < 60 * MIB, `${(rss.at(-1) - rss[0]) / MIB} MiB more`);
     // A Worker that ends has its descriptors a moment longer.
     const open = late.map(([, count]) => count);
+    t.diagnostic(`RSS in MiB: ${rss.map((bytes) => Math.round(bytes / MIB)).join(' ')}`);
+    t.diagnostic(`descriptors: ${open.join(' ')}`);
     assert.ok(Math.max(...open) - Math.min(...open) < 40, String(open));
   },
 );

@@ -133,7 +133,7 @@ async function run(bytes, asked) {
   const name = asked.program === '-' ? 'the program' : asked.program;
   const { check, classify, FUNCTIONS, look } = require('./cli-look.js');
   if (require('./wasm-module.js').kindOf(bytes) === 'component') {
-    const tools = { ending, opened, say, trapped, wasiOptions, watchdog };
+    const tools = { ending, openedTrace, say, trapped, wasiOptions, watchdog };
     return require('./cli-component.js').runComponent(bytes, asked, name, tools);
   }
   const module = look(bytes, name);
@@ -177,7 +177,7 @@ async function run(bytes, asked) {
   }
 
   // Last, so that what is refused leaves no file behind.
-  const file = asked.traceFile === undefined ? 2 : opened(asked.traceFile, 'w', '--trace-file');
+  const file = openedTrace(asked);
   const watched = { trace: asked.trace, file, counts, functions: FUNCTIONS };
   const preopens = Object.keys(options.preopens);
   if (what.kind === 'threads') {
@@ -294,6 +294,29 @@ function opened(path, flags, option) {
     return openSync(path, flags);
   } catch (error) {
     throw new UsageError(`${option} ${path}: ${reason(error)}`);
+  }
+}
+
+/** @returns {number} where the trace goes, as a descriptor */
+function openedTrace({ traceFile, program, stdin }) {
+  if (traceFile === undefined) return 2;
+  // It would be emptied.
+  for (const [path, what] of [
+    [program, 'the program itself'],
+    [stdin, 'its standard input'],
+  ]) {
+    if (path === undefined || path === '-' || !isSameFile(path, traceFile)) continue;
+    throw new UsageError(`--trace-file ${traceFile}: is ${what}: --trace-file FILE`);
+  }
+  return opened(traceFile, 'w', '--trace-file');
+}
+
+function isSameFile(one, other) {
+  try {
+    const [first, second] = [one, other].map((path) => statSync(path, { bigint: true }));
+    return second.isFile() && first.dev === second.dev && first.ino === second.ino;
+  } catch {
+    return false;
   }
 }
 
