@@ -403,6 +403,11 @@ test('each wrong usage is one line with the right form and code 2, and nothing i
     [['--dir', '--', 'hello.wasm'], /-- is an option: --dir HOST/],
     [['--env', '-h', 'hello.wasm'], /-h is an option: --env NAME/],
     [['--stdin', '--dir=data', 'hello.wasm'], /--dir=data is an option: --stdin FILE/],
+    [['--tar', 'none.tar::/t', 'hello.wasm'], /--tar none.tar::\/t: none.tar: no such file/],
+    [['--tar', 'data::/t', 'hello.wasm'], /data: is a directory: --tar FILE::GUEST/],
+    [['--tar', 'hello.wasm::/t', 'hello.wasm'], /--tar FILE::\/t: it is no tar archive/],
+    [['--listen', 'data/none/x', 'hello.wasm'], /is no address: --listen 127.0.0.1:8080/],
+    [['--listen', './none/x', 'hello.wasm'], /no such file or directory \.\/none\/x: --listen/],
     [['--changes', 'hello.wasm'], /--overlay HOST\[::GUEST\] --changes/],
     [['--dir', 'data', '--changes', 'hello.wasm'], /--overlay HOST\[::GUEST\] --changes/],
     [['--dir', 'data::/x', '--mem-dir', '//x', 'hello.wasm'], /two directories/],
@@ -422,6 +427,14 @@ test('each wrong usage is one line with the right form and code 2, and nothing i
   for (const [args, message] of cases) says(args, 2, message);
   assert.deepEqual(readFileSync(join(dir, 'hello.wasm')), before);
   assert.equal(cli(['--argv0=--stats', 'hello.wasm']).status, 0);
+});
+
+test('a time of 0 runs nothing', () => {
+  for (const time of ['0', '0s', '0.0']) {
+    const { status, stdout, stderr } = cli(['--timeout', time, '--stats', 'hello.wasm']);
+    assert.deepEqual([status, stdout], [124, '']);
+    assert.match(stderr, /^wasi-rs: hello.wasm has run for its 0 ms\n/);
+  }
 });
 
 test('help and version need no addon, and help fits a screen', () => {

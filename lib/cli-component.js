@@ -25,7 +25,7 @@ const IMPORTS = 'imports.json';
 async function runComponent(bytes, asked, name, tools) {
   refuseOptions(asked);
   checkVersions(bytes, name);
-  const { ending, openedTrace, say, trapped, wasiOptions, watchdog } = tools;
+  const { ending, openedTrace, refusal, say, trapped, wasiOptions, watchdog } = tools;
   const { version, ...options } = wasiOptions(asked, { version: undefined });
   let traceFile;
   if (asked.trace !== undefined) options.trace = (event) => say(traceFile, `${lineOf(event)}\n`);
@@ -40,7 +40,7 @@ async function runComponent(bytes, asked, name, tools) {
     try {
       wasi = new WASI(options);
     } catch (error) {
-      throw new UsageError(error.message);
+      throw refusal(error);
     }
     const imports = wasi.getImportObject();
     checkImports(JSON.parse(fs.readFileSync(path.join(folder, IMPORTS), 'utf8')), imports, name);
