@@ -993,7 +993,9 @@ export interface Ended {
   changes: Change[];
   /**
    * How large the memories are at the end, in bytes: memories only grow. Those that the module
-   * exports or imports. Of a guest that was ended while it computed, as of its last call.
+   * exports or imports. Of a guest that was ended while it computed, as of its last call: its own
+   * memory goes with its thread, so what it grew after that call nobody can tell any more, but that
+   * it is at most `limits.memoryBytes`. The shared memory of wasi-threads is as large as this tells.
    */
   memoryBytes: number;
   /** As {@link WASI.stats}, with the option `stats`. */
