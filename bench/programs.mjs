@@ -144,7 +144,11 @@ const piscina = new Piscina({
   maxThreads: 2,
 });
 const client = new Worker(CLIENT, { eval: true });
-const servers = [await serve(() => two.run(program, bounded)), await serve(() => piscina.run(1))];
+const servers = [
+  await serve(() => two.run(program, bounded)),
+  await serve(() => piscina.run(1)),
+  await serve(async () => ({ stdout: 'hello world\n' })),
+];
 // As in a Worker, what is closed is collected between two turns of the event loop.
 const here = async () => {
   runHere(module);
@@ -159,6 +163,7 @@ const ways = {
   'runs per second, piscina of 2': () => parallel(() => piscina.run(1), RUNS * 2),
   'requests per second, Pool of 2': () => requests(servers[0], RUNS),
   'requests per second, piscina of 2': () => requests(servers[1], RUNS),
+  'requests per second, nothing is run': () => requests(servers[2], RUNS),
 };
 const figures = Object.fromEntries(Object.keys(ways).map((name) => [name, []]));
 for (let round = -1; round < ROUNDS; round++) {
@@ -188,10 +193,12 @@ const differences = figures['pool.run, ms'].map(
 );
 rows.push(['pool.run above the calling thread, ms', median(differences), '<= 0.2']);
 const against = (name, other) => median(figures[name].map((rate, i) => rate / figures[other][i]));
-const [ours, bare, theirs, served, servedByThem] = Object.keys(ways).slice(3);
+const [ours, bare, theirs, served, servedByThem, servedEmpty] = Object.keys(ways).slice(3);
 rows.push(['Pool of 2 against bare messages', against(ours, bare), '>= 0.93']);
 rows.push(['Pool of 2 against piscina', against(ours, theirs), '>= 1.4']);
 rows.push(['Pool of 2 against piscina, behind HTTP', against(served, servedByThem), '>= 1.2']);
+// What HTTP itself leaves to gain.
+rows.push(['nothing run against piscina, behind HTTP', against(servedEmpty, servedByThem), '']);
 rows.push(['60 runs at once in another Pool of 2, MiB more', (most - rss) / MIB, '<= 150']);
 for (const [name, figure, aim] of rows) {
   console.log(`${name.padEnd(48)} ${figure.toFixed(3).padStart(12)} ${aim}`);
