@@ -147,6 +147,8 @@ async function run(bytes, asked) {
     : undefined;
 
   const compiled = compile(bytes, name);
+  // Loaded while V8's threads compile.
+  const { WASI, [Symbol.for('wasi-rs.keys')]: keys } = require('../index.js');
   // What tells the file of a Unix socket from others is written there when it is made.
   const files = asked.sockets
     .filter(({ path }) => path !== undefined)
@@ -158,7 +160,6 @@ async function run(bytes, asked) {
   const wasm = await compiled;
   const end = ending(asked, FUNCTIONS, counts);
 
-  const { WASI, [Symbol.for('wasi-rs.keys')]: keys } = require('../index.js');
   let wasi;
   try {
     wasi = new WASI(options);

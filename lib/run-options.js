@@ -173,7 +173,19 @@ function checkedRun(kind, options, isolation) {
     pipes,
     lent,
     checked,
-    jobFor: (name) => (named ? job : { ...job, native: { ...native, args: `${name}\0` } }),
+    jobFor: (name) => (named ? job : called(job, name)),
+  };
+}
+
+/** The job of a guest whose arguments are its name alone. */
+function called({ native, observers, names, outputBytes }, name) {
+  const { env, stdin, stdout, stderr, preopens, extended } = native;
+  const args = `${name}\0`;
+  return {
+    native: { args, env, stdin, stdout, stderr, preopens, extended },
+    observers,
+    names,
+    outputBytes,
   };
 }
 
