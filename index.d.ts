@@ -1041,7 +1041,9 @@ export interface Ended {
   changes: Change[];
   /**
    * The size in bytes, at the end, of the memories that the module exports or imports; memories
-   * only grow. For a guest that was ended while it computed, their size at its last call.
+   * only grow. For a guest that was ended while it computed, it is their size at its last call:
+   * the memory goes with the guest's thread, and grew to at most `limits.memoryBytes` after that
+   * call. The shared memory of wasi-threads is measured at the end.
    */
   memoryBytes: number;
   /** As {@link WASI.stats}, with the option `stats`. */

@@ -133,6 +133,8 @@ test(
     assert.ok(rss.at(-1) - rss[0] < 60 * MIB, `${(rss.at(-1) - rss[0]) / MIB} MiB more`);
     // A Worker that ends has its descriptors a moment longer.
     const open = late.map(([, count]) => count);
+    t.diagnostic(`RSS in MiB: ${rss.map((bytes) => Math.round(bytes / MIB)).join(' ')}`);
+    t.diagnostic(`descriptors: ${open.join(' ')}`);
     assert.ok(Math.max(...open) - Math.min(...open) < 40, String(open));
   },
 );
@@ -292,6 +294,142 @@ test('a pool that is forgotten keeps no process from ending; a run does', (t) =>
     timeout: 30_000,
   });
   assert.deepEqual([status, stdout, stderr], [0, 'exit\nexit\nexit\n', '']);
+});
+
+// Runs that Workers are given ahead, while runs are short.
+
+/** A pool whose runs have been short, and the program that they ran. */
+async function quickPool(t, options) {
+  const pool = poolOf(t, { isolation: 'thread', ...options });
+  const hello = await compile(HELLO);
+  for (let i = 0; i < 20; i++) {
+    const results = await Promise.all(Array.from({ length: 6 }, () => pool.run(hello)));
+    assert.ok(results.every(({ stdout }) => stdout === 'hello world'));
+  }
+  return { pool, hello };
+}
+/** Computes for a few milliseconds, or a few of their parts. */
+const spinning = (count) =>
+  command(`(local $i i32) (loop $l (br_if $l
+    (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const ${count}))))`);
+const exits = (results) => results.map(({ reason }) => reason);
+
+test('a long run holds up none that came later', { skip }, async (t) => {
+  const { pool, hello } = await quickPool(t, { size: 2 });
+  const start = performance.now();
+  const long = [];
+  const others = [];
+  for (let i = 0; i < 40; i++) {
+    if (i === 5) long.push(pool.run(ENDLESS, { timeoutMs: 3000 }));
+    others.push(pool.run(hello, { args: [`${i}`] }));
+  }
+  assert.deepEqual(exits(await Promise.all(others)), Array(40).fill('exit'));
+  const took = performance.now() - start;
+  const [{ reason, durationMs }] = await Promise.all(long);
+  assert.equal(reason, 'timeout');
+  assert.ok(took < durationMs, `${took} and ${durationMs}`);
+});
+
+test('runs of one Worker begin in their order', async (t) => {
+  const { pool } = await quickPool(t, { size: 1 });
+  const program = await compile(CAT);
+  const order = [];
+  const runs = Array.from({ length: 50 }, async (_, i) => {
+    const { stdout, startMs, durationMs } = await pool.run(program, { stdin: `${i}` });
+    assert.ok(startMs >= 0 && durationMs >= 0);
+    order.push(Number(stdout));
+  });
+  await Promise.all(runs);
+  assert.deepEqual(order, [...Array(50).keys()]);
+});
+
+test('a Worker that is ended costs no run that it was given ahead', { skip }, async (t) => {
+  const { pool, hello } = await quickPool(t, { size: 1 });
+  for (let i = 0; i < 5; i++) {
+    const controller = new AbortController();
+    const aborted = pool.run(ENDLESS, { signal: controller.signal });
+    const runs = [
+      pool.run(ENDLESS, { timeoutMs: 20 }),
+      pool.run(hello),
+      pool.run(TRAP),
+      pool.run(hello, { args: ['a', 'b'] }),
+    ];
+    setTimeout(() => controller.abort(new Error('mine')), 10);
+    await assert.rejects(aborted, { message: 'mine' });
+    assert.deepEqual(exits(await Promise.all(runs)), ['timeout', 'exit', 'trap', 'exit']);
+    assert.deepEqual(
+      exits(await Promise.all(Array.from({ length: 10 }, () => pool.run(hello)))),
+      Array(10).fill('exit'),
+    );
+  }
+});
+
+test('a run that a Worker was given ahead is aborted without it', { skip }, async (t) => {
+  const { Worker } = require('node:worker_threads');
+  let ended = 0;
+  const { terminate } = Worker.prototype;
+  t.mock.method(Worker.prototype, 'terminate', function () {
+    ended++;
+    return terminate.call(this);
+  });
+  const { pool, hello } = await quickPool(t, { size: 1 });
+  const first = pool.run(spinning(100_000_000));
+  const controller = new AbortController();
+  const second = pool.run(hello, { signal: controller.signal });
+  const third = pool.run(hello);
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  const mine = new Error('mine');
+  controller.abort(mine);
+  assert.equal(await rejection(second), mine);
+  assert.deepEqual(exits(await Promise.all([first, third])), ['exit', 'exit']);
+  assert.deepEqual([pool.queued, ended], [0, 0]);
+});
+
+test('a time that is over as the guest ends costs no other run', { skip }, async (t) => {
+  const { pool, hello } = await quickPool(t, { size: 2 });
+  const program = await compile(spinning(1_500_000));
+  const seen = { exit: 0, timeout: 0 };
+  await Promise.all(
+    Array.from({ length: 300 }, async (_, i) => {
+      const { reason } = await pool.run(program, { timeoutMs: 1 + (i % 3) });
+      seen[reason]++;
+      const { reason: other, stdout } = await pool.run(hello, { timeoutMs: 60_000 });
+      assert.deepEqual([other, stdout], ['exit', 'hello world']);
+    }),
+  );
+  assert.equal(seen.exit + seen.timeout, 300, JSON.stringify(seen));
+});
+
+test('a Worker has no more runs than it may, whatever waits', async (t) => {
+  const { Worker } = require('node:worker_threads');
+  const program = await compile(HELLO);
+  let ended = 0;
+  const { terminate } = Worker.prototype;
+  t.mock.method(Worker.prototype, 'terminate', function () {
+    ended++;
+    return terminate.call(this);
+  });
+  const pool = poolOf(t, { size: 2, maxRunsPerWorker: 5, isolation: 'thread' });
+  const results = await Promise.all(Array.from({ length: 50 }, () => pool.run(program)));
+  assert.deepEqual(exits(results), Array(50).fill('exit'));
+  assert.ok(ended >= 9 && ended <= 10, String(ended));
+});
+
+test('what is wrong keeps its place among runs that are given ahead', async (t) => {
+  const { pool, hello } = await quickPool(t, { size: 1 });
+  const runs = [
+    pool.run(hello),
+    pool.run(guest('reactor')),
+    pool.run(hello),
+    pool.run(new WebAssembly.Module(HELLO), { limits: { memoryBytes: 5 } }),
+    pool.run(guest('args'), { args: ['a'] }),
+    pool.run(hello),
+  ];
+  const settled = await Promise.allSettled(runs);
+  assert.deepEqual(
+    settled.map(({ value, reason }) => value?.reason ?? reason.code),
+    ['exit', 'ERR_INVALID_ARG_VALUE', 'exit', 'ERR_INVALID_ARG_VALUE', 'exit', 'exit'],
+  );
 });
 
 test('a class may extend it', async () => {

@@ -418,6 +418,25 @@ test('a program keeps the limits that it was compiled with', async () => {
   }
 });
 
+test('what a guest grew that was ended is told as of its last call, or at once if it is shared', async (t) => {
+  if (process.versions.bun || process.versions.deno) return t.skip('its threads cannot be ended');
+  const grows = '(drop (memory.grow (i32.const 3)))';
+  const { reason, memoryBytes } = await run(command(`${grows} (loop (br 0))`), { timeoutMs: 300 });
+  assert.equal(reason, 'timeout');
+  assert.ok(memoryBytes === PAGE || memoryBytes === 4 * PAGE, String(memoryBytes));
+  const called = await run(command(`${grows} (drop (call $yield)) (loop (br 0))`), {
+    timeoutMs: 300,
+  });
+  assert.deepEqual([called.reason, called.memoryBytes], ['timeout', 4 * PAGE]);
+  const shared = bytesOf(`(module
+    (import "env" "memory" (memory 1 10 shared))
+    (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+    (func (export "wasi_thread_start") (param i32 i32))
+    (func (export "_start") ${grows} (loop (br 0))))`);
+  const result = await run(shared, { timeoutMs: 300 });
+  assert.deepEqual([result.reason, result.memoryBytes], ['timeout', 4 * PAGE]);
+});
+
 test('what memoryBytes cannot bound is refused', async () => {
   const structs = Uint8Array.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 4, 1, 0x5f, 0, 0]);
   structs[9] = 3;

@@ -1,55 +1,34 @@
-// The cost of a run of a whole program in a Pool, beside the same in the calling thread and in a
-// pool of Workers that only exchange messages.
+// The cost of a run of a whole program in a Pool, beside the same in the calling thread, in a pool
+// of Workers that only exchange messages, and in piscina; and behind HTTP.
 //
 //   node bench/programs.mjs [--rounds N] [--runs N] [--json FILE]
 
+import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
+import { Piscina } from 'piscina';
+import { runHere } from './programs-worker.cjs';
 
 const require = createRequire(import.meta.url);
-const { compile, Pool, WASI } = require('../index.js');
+const { compile, Pool } = require('../index.js');
 
 const HELLO = fileURLToPath(new URL('../demo/demo.wasm', import.meta.url));
-const INDEX = fileURLToPath(new URL('../index.js', import.meta.url));
+const OWN_WORKER = fileURLToPath(new URL('./programs-worker.cjs', import.meta.url));
 const MIB = 2 ** 20;
 
 const { values } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '7' },
-    runs: { type: 'string', default: '2000' },
+    rounds: { type: 'string', default: '31' },
+    runs: { type: 'string', default: '400' },
     json: { type: 'string' },
   },
 });
 const ROUNDS = Number(values.rounds);
 const RUNS = Number(values.runs);
-
-/** The options of a run, in this thread or in a Worker. */
-const OPTIONS = {
-  version: 'preview1',
-  args: ['demo'],
-  stdin: 'ignore',
-  stdout: 'pipe',
-  stderr: 'pipe',
-};
-function runHere(module) {
-  const wasi = new WASI(OPTIONS);
-  const exitCode = wasi.start(new WebAssembly.Instance(module, wasi.getImportObject()));
-  const result = { exitCode, stdout: Buffer.from(wasi.stdout).toString() };
-  wasi.close();
-  return result;
-}
-
-const OWN_WORKER = `
-  const { parentPort, workerData } = require('node:worker_threads');
-  const { WASI } = require(workerData.index);
-  const OPTIONS = ${JSON.stringify(OPTIONS)};
-  ${runHere}
-  parentPort.on('message', (id) => {
-    parentPort.postMessage({ id, result: workerData.isEcho ? id : runHere(workerData.module) });
-  });`;
 
 /** A pool of one's own: it has no options, no time limit, no queue to speak of. */
 class OwnPool {
@@ -58,8 +37,7 @@ class OwnPool {
   #workers = [];
   constructor(size, module, isEcho = false) {
     for (let i = 0; i < size; i++) {
-      const workerData = { module, isEcho, index: INDEX };
-      const worker = new Worker(OWN_WORKER, { eval: true, workerData });
+      const worker = new Worker(OWN_WORKER, { workerData: { module, isEcho } });
       worker.on('message', ({ result }) => {
         const { resolve } = worker;
         const next = this.#waiting.shift();
@@ -109,24 +87,83 @@ async function parallel(run, count, atOnce = 8) {
   return (count / (performance.now() - start)) * 1000;
 }
 
+/** A server that runs the program for each request. */
+async function serve(run) {
+  const server = createServer(async (request, response) => {
+    const { stdout } = await run();
+    response.end(stdout);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
+
+const CLIENT = `
+  const http = require('node:http');
+  const { parentPort } = require('node:worker_threads');
+  parentPort.on('message', async ({ port, count, atOnce, expected }) => {
+    const agent = new http.Agent({ keepAlive: true, maxSockets: atOnce });
+    const one = () => new Promise((resolve, reject) => {
+      const request = http.get({ host: '127.0.0.1', port, agent }, (response) => {
+        let text = '';
+        response.setEncoding('utf8');
+        response.on('data', (piece) => (text += piece));
+        response.on('end', () => (text === expected ? resolve() : reject(new Error(text))));
+      });
+      request.on('error', reject);
+    });
+    let left = count;
+    const start = performance.now();
+    await Promise.all(Array.from({ length: atOnce }, async () => {
+      while (left-- > 0) await one();
+    }));
+    const rate = (count / (performance.now() - start)) * 1000;
+    agent.destroy();
+    parentPort.postMessage(rate);
+  });`;
+
+/** Requests per second of a client in another thread. */
+async function requests(server, count, atOnce = 8) {
+  const { port } = server.address();
+  client.postMessage({ port, count, atOnce, expected: 'hello world\n' });
+  const [rate] = await once(client, 'message');
+  return rate;
+}
+
 const program = await compile(HELLO);
 const module = new WebAssembly.Module(readFileSync(HELLO));
+const bounded = { args: ['demo'], timeoutMs: 1000 };
 const one = new Pool({ size: 1 });
 const two = new Pool({ size: 2 });
 const own = new OwnPool(2, module);
 const echo = new OwnPool(1, module, true);
+const piscina = new Piscina({
+  filename: OWN_WORKER,
+  workerData: { module },
+  minThreads: 2,
+  maxThreads: 2,
+});
+const client = new Worker(CLIENT, { eval: true });
+const servers = [
+  await serve(() => two.run(program, bounded)),
+  await serve(() => piscina.run(1)),
+  await serve(async () => ({ stdout: 'hello world\n' })),
+];
 // As in a Worker, what is closed is collected between two turns of the event loop.
 const here = async () => {
   runHere(module);
   await new Promise(setImmediate);
 };
-const bounded = { args: ['demo'], timeoutMs: 1000 };
 const ways = {
   'in the calling thread, ms': () => sequential(here, RUNS),
   'pool.run, ms': () => sequential(() => one.run(program, bounded), RUNS),
   'a message there and back, ms': () => sequential(() => echo.run(), RUNS),
   'runs per second, Pool of 2': () => parallel(() => two.run(program, bounded), RUNS * 2),
   'runs per second, 2 Workers and bare messages': () => parallel(() => own.run(), RUNS * 2),
+  'runs per second, piscina of 2': () => parallel(() => piscina.run(1), RUNS * 2),
+  'requests per second, Pool of 2': () => requests(servers[0], RUNS),
+  'requests per second, piscina of 2': () => requests(servers[1], RUNS),
+  'requests per second, nothing is run': () => requests(servers[2], RUNS),
 };
 const figures = Object.fromEntries(Object.keys(ways).map((name) => [name, []]));
 for (let round = -1; round < ROUNDS; round++) {
@@ -145,7 +182,9 @@ await Promise.all(
     most = Math.max(most, process.memoryUsage.rss());
   }),
 );
-await Promise.all([one, two, many, own, echo].map((pool) => pool.close()));
+for (const server of servers) server.close();
+await client.terminate();
+await Promise.all([one, two, many, own, echo, piscina].map((pool) => pool.close()));
 
 const of = (name) => median(figures[name]);
 const rows = Object.keys(ways).map((name) => [name, of(name), '']);
@@ -153,11 +192,13 @@ const differences = figures['pool.run, ms'].map(
   (ms, round) => ms - figures['in the calling thread, ms'][round],
 );
 rows.push(['pool.run above the calling thread, ms', median(differences), '<= 0.2']);
-const ratios = figures['runs per second, Pool of 2'].map(
-  (rate, round) => rate / figures['runs per second, 2 Workers and bare messages'][round],
-);
-// 1.4 times piscina, which has 0.66 of the runs of bare messages.
-rows.push(['Pool of 2 against bare messages', median(ratios), '>= 0.93']);
+const against = (name, other) => median(figures[name].map((rate, i) => rate / figures[other][i]));
+const [ours, bare, theirs, served, servedByThem, servedEmpty] = Object.keys(ways).slice(3);
+rows.push(['Pool of 2 against bare messages', against(ours, bare), '>= 0.93']);
+rows.push(['Pool of 2 against piscina', against(ours, theirs), '>= 1.4']);
+rows.push(['Pool of 2 against piscina, behind HTTP', against(served, servedByThem), '>= 1.2']);
+// What HTTP itself leaves to gain.
+rows.push(['nothing run against piscina, behind HTTP', against(servedEmpty, servedByThem), '']);
 rows.push(['60 runs at once in another Pool of 2, MiB more', (most - rss) / MIB, '<= 150']);
 for (const [name, figure, aim] of rows) {
   console.log(`${name.padEnd(48)} ${figure.toFixed(3).padStart(12)} ${aim}`);

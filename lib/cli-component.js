@@ -25,10 +25,9 @@ const IMPORTS = 'imports.json';
 async function runComponent(bytes, asked, name, tools) {
   refuseOptions(asked);
   checkVersions(bytes, name);
-  const { ending, opened, say, trapped, wasiOptions, watchdog } = tools;
+  const { ending, openedTrace, refusal, say, trapped, wasiOptions, watchdog } = tools;
   const { version, ...options } = wasiOptions(asked, { version: undefined });
-  const traceFile =
-    asked.traceFile === undefined ? 2 : opened(asked.traceFile, 'w', '--trace-file');
+  let traceFile;
   if (asked.trace !== undefined) options.trace = (event) => say(traceFile, `${lineOf(event)}\n`);
   if (asked.stats) options.stats = true;
 
@@ -41,10 +40,12 @@ async function runComponent(bytes, asked, name, tools) {
     try {
       wasi = new WASI(options);
     } catch (error) {
-      throw new UsageError(error.message);
+      throw refusal(error);
     }
     const imports = wasi.getImportObject();
     checkImports(JSON.parse(fs.readFileSync(path.join(folder, IMPORTS), 'utf8')), imports, name);
+    // Last, so that what is refused leaves no file behind.
+    traceFile = openedTrace(asked);
     const { instantiate } = await import(pathToFileURL(path.join(folder, MODULE)).href);
     start = await watchdog(asked, name, [], undefined);
     const load = (file) => compiled(fs.readFileSync(path.join(folder, file)), asked, name, tools);
@@ -63,6 +64,9 @@ async function runComponent(bytes, asked, name, tools) {
     throw new UsageError(`${name} exports no wasi:cli/run: use the API, docs/components.md`);
   }
   const end = ending(asked, [], undefined);
+  // The trees of a component are those of a module.
+  const { changes } = require('../index.js').WASI.prototype;
+  end.wasi = { changes: () => Reflect.apply(changes, wasi, []) };
   let code;
   try {
     code = (await wasi.start(component)) & 0xff;
@@ -74,12 +78,15 @@ async function runComponent(bytes, asked, name, tools) {
 }
 
 /** Flags that are of core modules. */
-function refuseOptions({ invoke, trace, trapsUnknown }) {
+function refuseOptions({ invoke, sockets, trace, trapsUnknown }) {
   if (invoke !== undefined) {
     throw new UsageError('--invoke calls a function of a core module, and this is a component');
   }
   if (trapsUnknown) {
     throw new UsageError('--unknown-imports is for core modules, and this is a component');
+  }
+  if (sockets.length > 0) {
+    throw new UsageError('--listen is for core modules, and this is a component');
   }
   const { FUNCTIONS } = require('./cli-look.js');
   if (trace !== undefined && trace.size < FUNCTIONS.length) {

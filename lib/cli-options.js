@@ -56,7 +56,7 @@ const OPTIONS = {
   help: {},
   version: {},
 };
-const SHORT = { '-h': 'help', '-V': 'version' };
+const SHORT = { __proto__: null, '-h': 'help', '-V': 'version' };
 const MILLISECONDS = { ms: 1, s: 1000, m: 60_000 };
 const BYTES = { k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };
 
@@ -119,7 +119,14 @@ function split(argv) {
       if (value === '') throw new UsageError(`--${name}= names nothing: ${form}`);
       value ??= true;
     } else {
-      if (value === undefined && ++i < argv.length) value = argv[i];
+      if (value === undefined && ++i < argv.length) {
+        value = argv[i];
+        if (isOption(value)) {
+          throw new UsageError(
+            `--${name} takes a value, and ${value} is an option: ${form}, or --${name}=${value}`,
+          );
+        }
+      }
       if (value === undefined || value === '') {
         throw new UsageError(`--${name} takes a value: ${form}`);
       }
@@ -130,6 +137,12 @@ function split(argv) {
     } else values[name] = value;
   }
   return { values, rest: [] };
+}
+
+/** Whether a word is an option, or ends them: as a value it was hardly meant. */
+function isOption(word) {
+  if (word === '--' || SHORT[word] !== undefined) return true;
+  return word.startsWith('--') && Object.hasOwn(OPTIONS, word.slice(2).replace(/=.*$/s, ''));
 }
 
 function formOf(name) {
@@ -167,13 +180,18 @@ function asked(values, program, args, functions, environment) {
   const archives = (values.tar ?? []).map(archive);
   const seen = new Set();
   for (const { guest } of [...directories, ...memoryDirectories, ...archives]) {
-    const name = guest.replace(/(?<=.)\/+$/, '');
+    const name = plainName(guest);
     if (seen.has(name)) {
       throw new UsageError(
         `two directories are called ${guest}: --dir HOST::GUEST names them apart`,
       );
     }
     seen.add(name);
+  }
+  if (values.changes && directories.every(({ overlay }) => !overlay) && !memoryDirectories.length) {
+    throw new UsageError(
+      '--changes tells of --overlay and --mem-dir, and there is none: --overlay HOST[::GUEST] --changes',
+    );
   }
   if (program === '-' && values.stdin === '-') {
     throw new UsageError('the program itself is read from stdin: --stdin FILE');
@@ -204,6 +222,12 @@ function asked(values, program, args, functions, environment) {
     traceFile: values['trace-file'],
     stats: values.stats === true,
   };
+}
+
+/** One text of those that name the same directory: `/a`, `/a/`, `//a` and `/./a`. */
+function plainName(guest) {
+  const parts = guest.split('/').filter((part) => part !== '' && part !== '.');
+  return `${guest.startsWith('/') ? '/' : ''}${parts.join('/')}`;
 }
 
 /** HOST[::GUEST][:ro] */

@@ -133,7 +133,7 @@ async function run(bytes, asked) {
   const name = asked.program === '-' ? 'the program' : asked.program;
   const { check, classify, FUNCTIONS, look } = require('./cli-look.js');
   if (require('./wasm-module.js').kindOf(bytes) === 'component') {
-    const tools = { ending, opened, say, trapped, wasiOptions, watchdog };
+    const tools = { ending, openedTrace, refusal, say, trapped, wasiOptions, watchdog };
     return require('./cli-component.js').runComponent(bytes, asked, name, tools);
   }
   const module = look(bytes, name);
@@ -147,6 +147,8 @@ async function run(bytes, asked) {
     : undefined;
 
   const compiled = compile(bytes, name);
+  // Loaded while V8's threads compile.
+  const { WASI, [Symbol.for('wasi-rs.keys')]: keys } = require('../index.js');
   // The serial number of a Unix socket's file is written there when the file is made.
   const files = asked.sockets
     .filter(({ path }) => path !== undefined)
@@ -158,12 +160,11 @@ async function run(bytes, asked) {
   const wasm = await compiled;
   const end = ending(asked, FUNCTIONS, counts);
 
-  const { WASI, [Symbol.for('wasi-rs.keys')]: keys } = require('../index.js');
   let wasi;
   try {
     wasi = new WASI(options);
   } catch (error) {
-    throw new UsageError(error.message);
+    throw refusal(error);
   }
   end.wasi = wasi;
   if (asked.sockets.length > 0) {
@@ -177,7 +178,7 @@ async function run(bytes, asked) {
   }
 
   // Last, so that what is refused leaves no file behind.
-  const file = asked.traceFile === undefined ? 2 : opened(asked.traceFile, 'w', '--trace-file');
+  const file = openedTrace(asked);
   const watched = { trace: asked.trace, file, counts, functions: FUNCTIONS };
   const preopens = Object.keys(options.preopens);
   if (what.kind === 'threads') {
@@ -246,7 +247,10 @@ function wasiOptions(asked, what) {
     preopens[guest] = { path: host, readOnly, overlay };
   }
   for (const { guest } of asked.memoryDirectories) preopens[guest] = { memory: {} };
-  for (const { file, guest } of asked.archives) preopens[guest] = { tar: file };
+  for (const { file, guest } of asked.archives) {
+    checkArchive(file, `--tar ${file}::${guest}`);
+    preopens[guest] = { tar: file };
+  }
   let stdin = 'inherit';
   if (asked.program === '-') stdin = 'ignore';
   if (asked.stdin !== undefined && asked.stdin !== '-') {
@@ -289,11 +293,59 @@ function checkDirectory(host, option) {
   if (!isDirectory) throw new UsageError(`${option}: ${host}: not a directory`);
 }
 
+function checkArchive(file, option) {
+  let isDirectory;
+  try {
+    isDirectory = statSync(file).isDirectory();
+  } catch (error) {
+    throw new UsageError(`${option}: ${file}: ${reason(error)}`);
+  }
+  if (isDirectory) throw new UsageError(`${option}: ${file}: is a directory: --tar FILE::GUEST`);
+}
+
+/** The error of a WASI that cannot be made, in the words of the command line. */
+function refusal({ syscall, message }) {
+  if (syscall === 'listen') {
+    const why = message.replace(/^listen \w+: /, '');
+    return new UsageError(`${why}: --listen 127.0.0.1:8080, [::1]:80 or /path`);
+  }
+  const archive = /preopen "(.*)" cannot hold the archive: (.*)$/s.exec(message);
+  if (archive !== null) {
+    const [, guest, why] = archive;
+    return new UsageError(`--tar FILE::${guest}: ${why}`);
+  }
+  const preopen = /^UVWASI_\w+, uvwasi_init: preopen (.*)$/s.exec(message);
+  return new UsageError(preopen === null ? message : `--dir HOST::GUEST: ${preopen[1]}`);
+}
+
 function opened(path, flags, option) {
   try {
     return openSync(path, flags);
   } catch (error) {
     throw new UsageError(`${option} ${path}: ${reason(error)}`);
+  }
+}
+
+/** @returns {number} where the trace goes, as a descriptor */
+function openedTrace({ traceFile, program, stdin }) {
+  if (traceFile === undefined) return 2;
+  // It would be emptied.
+  for (const [path, what] of [
+    [program, 'the program itself'],
+    [stdin, 'its standard input'],
+  ]) {
+    if (path === undefined || path === '-' || !isSameFile(path, traceFile)) continue;
+    throw new UsageError(`--trace-file ${traceFile}: is ${what}: --trace-file FILE`);
+  }
+  return opened(traceFile, 'w', '--trace-file');
+}
+
+function isSameFile(one, other) {
+  try {
+    const [first, second] = [one, other].map((path) => statSync(path, { bigint: true }));
+    return second.isFile() && first.dev === second.dev && first.ino === second.ino;
+  } catch {
+    return false;
   }
 }
 
@@ -542,9 +594,17 @@ function flushed(stream) {
 /** @returns {Promise<() => void>} what begins the guest's time */
 async function watchdog({ timeout }, name, functions, counts, sockets = []) {
   if (timeout === undefined) return () => {};
+  const message = `wasi-rs: ${name} has run for its ${timeout} ms\n`;
+  if (timeout === 0) {
+    // Nothing runs: a thread that keeps the time would let some of it.
+    return () => {
+      say(2, message);
+      if (counts !== undefined) say(2, require('./cli-trace.js').statistics(functions, counts));
+      process.exit(TIMED_OUT);
+    };
+  }
   const { Worker } = require('node:worker_threads');
   const started = new Int32Array(new SharedArrayBuffer(8));
-  const message = `wasi-rs: ${name} has run for its ${timeout} ms\n`;
   const worker = new Worker(require.resolve('./cli-watchdog.js'), {
     workerData: {
       started,

@@ -11,17 +11,20 @@
 // - `isOver()`: whether the guest has ended; `done` may settle later;
 // - `starved(ms)`: of the last `ms` milliseconds, how many the guest was ready to run and had no
 //   processor, as far as the system tells;
-// - `stop()`: ends the guest, whatever it does; settles when no code of the guest runs any more;
-// - `left()`: the results so far: `stdout`, `stderr`, `truncated`, `files`, `memoryBytes`, `endedAt`,
-//   `stats`;
+// - `stop()`: ends the guest, whatever it does; settles when no code of the guest runs any more, with
+//   an outcome if the guest had one before;
+// - `left()`: the results so far: `stdout`, `stderr`, `truncated`, `files`, `changes`, `memoryBytes`,
+//   `endedAt`, `stats`;
 // - `release()`: gives up the results.
 
 const { forgetRun, isRunHeld, reserveRun } = require('../binding.js');
 const { now } = require('./guest.js');
+const { packed } = require('./job-message.js');
 const { leftIn } = require('./left.js');
 const { FUNCTIONS } = require('./look.js');
-const { ASKED_FOR, COUNTS, ENDED, ENDED_AT, newProgress } = require('./progress.js');
-const { SIZE, STARTED, STARTED_AT, STATE, THREAD, THREAD_TIME } = require('./progress.js');
+const { COUNTS, ENDED, ENDED_AT, EXIT_CODE, newProgress, SIZE } = require('./progress.js');
+const { STARTED, STARTED_AT, STATE, TAKEN_AT, THREAD } = require('./progress.js');
+const { THREAD_TIME, TICKET } = require('./progress.js');
 const { starvedFor } = require('./starved.js');
 const { numberOf } = require('./program-numbers.js');
 const { startWorker } = require('./start-worker.js');
@@ -29,18 +32,25 @@ const { after, endWorker } = require('./workers.js');
 
 /** How many modules a thread keeps for later runs. */
 const MOST_MODULES = 16;
+/** How many runs are numbered before the numbers begin anew. */
+const MOST_RUNS = 2 ** 30;
+const KNOWN = { isKnown: true, forget: undefined };
 /** How many milliseconds pass before it is asked again whether a thread has let its guest go. */
 const PAUSES = [1, 2, 4, 8, 16, 32];
 
-/** A thread that runs one guest at a time. */
+/**
+ * A thread that runs one guest at a time. One more job can be given to it ahead, which the thread
+ * begins without asking when it has ended the one before; until then it can be taken back.
+ */
 class GuestThread {
   #worker;
-  #progress = newProgress(FUNCTIONS.length);
-  #states = new Int32Array(this.#progress);
-  #numbers = new Float64Array(this.#progress);
+  /** Of two runs: the one that goes on, and the one ahead of it. */
+  #places = [newPlace(), newPlace()];
   /** The numbers of the modules that it has, the one that was used last at the end. */
   #modules = new Set();
+  #lastModule;
   #run;
+  #ahead;
   #lastRun = 0;
   #ended;
   #isStopped = false;
@@ -51,10 +61,12 @@ class GuestThread {
    */
   constructor(onExit = () => {}) {
     this.#onExit = onExit;
-    const worker = startWorker({ progress: this.#progress });
+    const worker = startWorker({ progress: this.#places.map(({ progress }) => progress) });
     this.#worker = worker;
-    worker.on('message', ({ run, outcome }) => {
-      if (run === undefined || run === this.#lastRun) this.#finish(outcome);
+    // The number of a run whose exit code lies in its progress; or an object.
+    worker.on('message', (message) => {
+      if (typeof message === 'number') this.#finish(message, undefined);
+      else this.#finish(message.run, message.outcome);
     });
     let failure;
     worker.on('error', (error) => {
@@ -63,22 +75,38 @@ class GuestThread {
     this.#ended = new Promise((resolve) => {
       worker.on('exit', (code) => {
         this.#isStopped = true;
-        this.#finish({ gone: failure ?? new Error(`The guest's thread ended with code ${code}`) });
+        this.#takeBackAhead();
+        const gone = failure ?? new Error(`The guest's thread ended with code ${code}`);
+        this.#finish(undefined, { gone });
+        this.#finish(undefined, { gone });
         this.#onExit();
         resolve();
       });
     });
   }
 
-  #finish(outcome) {
+  /** @param {number} [number] of the run; by default the one that goes on */
+  #finish(number, outcome) {
     const run = this.#run;
-    this.#run = undefined;
-    run?.settle(outcome);
+    if (run === undefined || (number ?? run.number) !== run.number) return;
+    this.#run = this.#ahead;
+    this.#ahead = undefined;
+    run.settle(outcome ?? { exitCode: run.exitCode() });
   }
 
   /** Whether it can take another job. */
   get isFree() {
     return this.#run === undefined && !this.#isStopped;
+  }
+
+  /** Whether it can be given a job ahead. */
+  get takesAhead() {
+    return this.#run !== undefined && this.#ahead === undefined && !this.#isStopped;
+  }
+
+  /** Whether it has ended, or is being ended. */
+  get isStopped() {
+    return this.#isStopped;
   }
 
   /** @param {boolean} keeps whether the thread keeps the process from ending */
@@ -94,48 +122,109 @@ class GuestThread {
    * @returns {ThreadRun}
    */
   run(job) {
-    const place = reserveRun();
+    this.#run = this.#ask(job, this.#places[0]);
+    return this.#run;
+  }
+
+  /**
+   * Runs a guest as soon as the one that goes on has ended. `takesAhead` must be true.
+   *
+   * @param {import('./guest-job.js').Job} job
+   * @returns {ThreadRun}
+   */
+  runAhead(job) {
+    const free = this.#places.find((place) => place !== this.#run.place);
+    this.#ahead = this.#ask(job, free);
+    return this.#ahead;
+  }
+
+  #ask(job, place) {
+    const kept = reserveRun();
     const program = numberOf(job.module);
-    const forget = [];
-    const isKnown = this.#modules.delete(program);
-    this.#modules.add(program);
-    if (this.#modules.size > MOST_MODULES) {
-      const [oldest] = this.#modules;
-      this.#modules.delete(oldest);
-      forget.push(oldest);
-    }
-    this.#numbers.fill(0);
-    Atomics.store(this.#states, STATE, ASKED_FOR);
-    const run = ++this.#lastRun;
-    const { module, ...rest } = job;
-    const sent = { ...rest, place, module: isKnown ? undefined : module };
+    const { isKnown, forget } = this.#keep(program);
+    // A number that the thread has not seen for long: what it skips may still be on its way.
+    this.#lastRun = (this.#lastRun % MOST_RUNS) + 1;
+    const run = this.#lastRun;
+    const { states, numbers } = place;
+    numbers.fill(0);
+    Atomics.store(states, TICKET, run);
+    const which = this.#places.indexOf(place);
+    this.#lastModule = program;
+    const { module, memory, hasStart } = job;
+    const made = isKnown ? undefined : { module, memory, hasStart };
     try {
-      this.#worker.postMessage({ job: sent, run, program, forget });
+      this.#worker.postMessage([run, which, kept, program, forget, made, packed(job)]);
     } catch (error) {
-      forgetRun(place);
-      if (!isKnown) this.#modules.delete(program);
+      forgetRun(kept);
+      if (!isKnown) {
+        this.#modules.delete(program);
+        this.#lastModule = undefined;
+      }
       throw error;
     }
-    this.#run = new ThreadRun(this, place, job, {
-      states: this.#states,
-      numbers: this.#numbers,
-    });
-    return this.#run;
+    return new ThreadRun(this, { number: run, kept, job, place });
+  }
+
+  /** Whether the thread has a module, and which one it is to forget for it. */
+  #keep(program) {
+    if (program === this.#lastModule) return KNOWN;
+    const modules = this.#modules;
+    const isKnown = modules.delete(program);
+    modules.add(program);
+    let forget;
+    if (modules.size > MOST_MODULES) {
+      [forget] = modules;
+      modules.delete(forget);
+    }
+    return { isKnown, forget };
+  }
+
+  /**
+   * Takes a job back that was given ahead.
+   *
+   * @param {ThreadRun} run
+   * @returns {boolean} false: the thread has begun it, as the one before has ended
+   */
+  takeBack(run) {
+    if (run !== this.#ahead) return false;
+    const { states } = run.place;
+    if (Atomics.compareExchange(states, TICKET, run.number, 0) !== run.number) return false;
+    this.#ahead = undefined;
+    run.giveUp();
+    return true;
+  }
+
+  #takeBackAhead() {
+    return this.#ahead === undefined || this.takeBack(this.#ahead);
   }
 
   /**
    * Ends the thread, and waits until its guest can do nothing more: V8 may still compile what
    * nobody will run, and the thread ends behind that.
    *
-   * @param {number} [place] of the run
+   * @param {ThreadRun} [run] that is to be ended
+   * @returns {Promise<object | undefined>} the run's outcome, where it had ended already and the
+   *   thread has begun the next one
    */
-  async stop(place) {
+  async stop(run) {
+    if (!this.#takeBackAhead()) {
+      if (run !== undefined) return run.done;
+      // Who ends the whole thread wants the end of both.
+      this.#ahead = undefined;
+    }
     this.#isStopped = true;
     this.#onExit();
     const ending = endWorker(this.#worker);
-    if (place === undefined) return ending;
-    await Promise.race([ending, this.#ended, letGo(place)]);
+    if (run === undefined) return ending;
+    await Promise.race([ending, this.#ended, letGo(run.kept)]);
+    return undefined;
   }
+}
+
+/** Where one run and the thread that asked for it see each other. */
+function newPlace() {
+  const progress = newProgress(FUNCTIONS.length);
+  return { progress, states: new Int32Array(progress), numbers: new Float64Array(progress) };
 }
 
 /** Waits until a thread that is being ended has let the instance of its guest go. */
@@ -153,26 +242,49 @@ function letGo(place) {
 /** One run of a guest in a thread. */
 class ThreadRun {
   #thread;
-  #place;
   #job;
   #states;
   #numbers;
   #left;
   /** The last report of the thread on the run that is over: another run may use its numbers now. */
   #last;
+  /** Its number in its thread; where it keeps what it leaves; where its progress is. */
+  number;
+  kept;
+  place;
+  /** Whether it was taken back before it was begun. */
+  isGivenUp = false;
 
-  constructor(thread, place, job, { states, numbers }) {
+  constructor(thread, { number, kept, job, place }) {
     this.#thread = thread;
-    this.#place = place;
     this.#job = job;
-    this.#states = states;
-    this.#numbers = numbers;
+    this.#states = place.states;
+    this.#numbers = place.numbers;
+    this.number = number;
+    this.kept = kept;
+    this.place = place;
     this.done = new Promise((resolve) => {
       this.settle = (outcome) => {
-        this.#last = this.#numbers.slice();
+        const isCounted = job.observers?.stats === true;
+        this.#last = this.#numbers.slice(0, isCounted ? undefined : COUNTS);
         resolve(outcome);
       };
     });
+  }
+
+  /** It will not run. */
+  giveUp() {
+    this.isGivenUp = true;
+    this.release();
+  }
+
+  exitCode() {
+    return this.#numbers[EXIT_CODE];
+  }
+
+  /** When its thread took it up; undefined before. */
+  takenAt() {
+    return (this.#last ?? this.#numbers)[TAKEN_AT] || undefined;
   }
 
   startedAt() {
@@ -198,8 +310,8 @@ class ThreadRun {
   }
 
   async stop() {
-    if (this.#last !== undefined) return;
-    await this.#thread.stop(this.#place);
+    if (this.#last !== undefined) return undefined;
+    return this.#thread.stop(this);
   }
 
   left() {
@@ -209,16 +321,15 @@ class ThreadRun {
 
   #take() {
     const numbers = this.#last ?? this.#numbers;
-    return {
-      ...leftIn(this.#place, this.#job.names),
-      memoryBytes: numbers[SIZE],
-      endedAt: numbers[ENDED_AT] || now(),
-      stats: this.#job.observers?.stats === true ? statsOf(numbers) : undefined,
-    };
+    const left = leftIn(this.kept, this.#job.names);
+    left.memoryBytes = numbers[SIZE];
+    left.endedAt = numbers[ENDED_AT] || now();
+    left.stats = this.#job.observers?.stats === true ? statsOf(numbers) : undefined;
+    return left;
   }
 
   release() {
-    forgetRun(this.#place);
+    forgetRun(this.kept);
   }
 }
 

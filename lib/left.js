@@ -75,7 +75,7 @@ function leftIn(place, names) {
   if (names.length === 0) return left;
   const handle = claimRun(place);
   if (handle === null) return left;
-  return { ...left, ...treesOf(instanceId(handle), names, left.truncated) };
+  return Object.assign(left, treesOf(instanceId(handle), names, left.truncated));
 }
 
 /**

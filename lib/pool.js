@@ -13,18 +13,93 @@ const { supervise } = require('./supervise.js');
 
 const ASYNC_DISPOSE = Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose');
 
+/**
+ * Runs are given to Workers ahead, so that no Worker waits for this thread between two runs, while
+ * runs take less than so many milliseconds: a longer one would hold up what another Worker could
+ * begin.
+ */
+const QUICK = 5;
+/** How often Workers may be given later runs ahead before one that another Worker was given. */
+const MOST_PASSED = 2;
+
+/** A run that waits for its turn, between its neighbours in the queue. */
+class Waiting {
+  previous;
+  next;
+  /** Where it was given ahead: the Worker, and the run there. */
+  ahead;
+  /** How often a later one was given ahead. */
+  passed = 0;
+  /** @param {(ahead?: object) => void} begin its turn has come: there, if it was given ahead */
+  constructor(wasm, checked, begin) {
+    this.wasm = wasm;
+    this.checked = checked;
+    this.begin = begin;
+  }
+
+  /** Whether a Worker was given it ahead, and has not given it up. */
+  isAheadAt(worker) {
+    return this.ahead?.worker === worker && !this.ahead.run.isGivenUp;
+  }
+
+  /** @returns {boolean} false: the Worker has begun it */
+  takeBack() {
+    const { ahead } = this;
+    if (ahead !== undefined && !ahead.run.isGivenUp && !ahead.worker.takeBack(ahead.run)) {
+      return false;
+    }
+    this.ahead = undefined;
+    return true;
+  }
+}
+
+/**
+ * What waits, in its order. A `Set` would leave tables behind that hold on to what was in it until
+ * all of the heap is collected.
+ */
+class Queue {
+  first;
+  #last;
+  size = 0;
+
+  add(waiting) {
+    waiting.previous = this.#last;
+    if (this.#last === undefined) this.first = waiting;
+    else this.#last.next = waiting;
+    this.#last = waiting;
+    this.size++;
+  }
+
+  delete(waiting) {
+    const { previous, next } = waiting;
+    if (previous === undefined) this.first = next;
+    else previous.next = next;
+    if (next === undefined) this.#last = previous;
+    else next.previous = previous;
+    waiting.previous = undefined;
+    waiting.next = undefined;
+    this.size--;
+  }
+}
+
 /** As described in index.d.ts. */
 class Pool {
   #size;
   #maxQueue;
   #maxRunsPerWorker;
   #isolation;
-  /** All Workers that have not ended, by how many runs they have had. */
+  /**
+   * All Workers that have not ended: how many `runs` they have had, and as `ahead` what each was
+   * given to run next, as {@link Waiting}.
+   */
   #workers = new Map();
   /** Those of them that have nothing to do, the one that had last at the end. */
   #idle = [];
-  /** The runs that wait for their turn. */
-  #queue = new Set();
+  #queue = new Queue();
+  /** What Workers have begun ahead of its turn, which is the next. */
+  #begun = [];
+  /** Whether the run that ended last was a short one. */
+  #isQuick = false;
   /** How many runs have their turn. */
   #active = 0;
   #closing;
@@ -57,19 +132,23 @@ class Pool {
     if (this.#closing !== undefined) {
       throw nodeError(Error, 'ERR_WASI_POOL_CLOSED', 'The pool is closed');
     }
-    const { signal } = checked;
-    if (signal?.aborted) throw signal.reason;
-    if (this.#active >= this.#size) await this.#turn(signal);
+    if (checked.signal?.aborted) throw checked.signal.reason;
+    let ahead;
+    if (this.#active >= this.#size) ahead = await this.#turn(wasm, checked);
     else this.#active++;
     try {
-      return await this.#run(wasm, checked);
+      return await (ahead === undefined ? this.#run(wasm, checked) : this.#follow(ahead, checked));
     } finally {
       this.#next();
     }
   }
 
-  /** Waits for a turn, or for the signal. */
-  #turn(signal) {
+  /**
+   * Waits for a turn, or for the signal.
+   *
+   * @returns {Promise<object | undefined>} where the run goes on already, if a Worker was given it
+   */
+  #turn(wasm, checked) {
     if (this.#queue.size >= this.#maxQueue) {
       throw nodeError(
         Error,
@@ -77,28 +156,71 @@ class Pool {
         `The pool has ${this.#active} runs, and ${this.#queue.size} wait: its "maxQueue"`,
       );
     }
+    const { signal } = checked;
     return new Promise((resolve, reject) => {
-      const begin = () => {
+      const waiting = new Waiting(wasm, checked, (ahead) => {
         signal?.removeEventListener('abort', onAbort);
-        resolve();
-      };
+        resolve(ahead);
+      });
       const onAbort = () => {
-        this.#queue.delete(begin);
+        // What a Worker has begun has its turn in a moment, and is ended then.
+        if (!waiting.takeBack()) return;
+        this.#queue.delete(waiting);
         reject(signal.reason);
       };
-      this.#queue.add(begin);
+      this.#queue.add(waiting);
       signal?.addEventListener('abort', onAbort, { once: true });
+      if (this.#isQuick) for (const worker of this.#workers.keys()) this.#lookAhead(worker);
     });
   }
 
   /** Gives the turn of a run that has ended to one that waits. */
   #next() {
-    const [begin] = this.#queue;
-    if (begin !== undefined) {
-      this.#queue.delete(begin);
-      begin();
+    const waiting = this.#begun.shift() ?? this.#first();
+    if (waiting !== undefined) {
+      this.#queue.delete(waiting);
+      waiting.begin(waiting.ahead);
     } else if (--this.#active === 0) {
       this.#onEmpty();
+    }
+  }
+
+  /** The first that waits and that no Worker has begun. */
+  #first() {
+    let waiting = this.#queue.first;
+    while (waiting !== undefined && !waiting.takeBack()) waiting = waiting.next;
+    return waiting;
+  }
+
+  /** Gives a Worker that runs something what it is to run then. */
+  #lookAhead(worker) {
+    if (!this.#isQuick || !worker.takesAhead) return;
+    const facts = this.#workers.get(worker);
+    if (facts.runs + 2 > this.#maxRunsPerWorker) return;
+    const { first } = this.#queue;
+    for (let waiting = first; waiting !== undefined; waiting = waiting.next) {
+      const isAhead = waiting.ahead !== undefined && !waiting.ahead.run.isGivenUp;
+      // What another Worker is to run is late, as its run before takes long.
+      const isLate = waiting === first && isAhead && ++waiting.passed > MOST_PASSED;
+      if (isAhead && !(isLate && waiting.takeBack())) continue;
+      const run = this.#runAhead(worker, waiting);
+      if (run !== undefined) {
+        waiting.ahead = { worker, run, facts };
+        facts.ahead = waiting;
+      }
+      // What must be compiled first, or is wrong, keeps its place.
+      return;
+    }
+  }
+
+  #runAhead(worker, { wasm, checked }) {
+    try {
+      const program = readyParts(wasm, checked);
+      if (program === undefined || program.what.kind === 'threads') return undefined;
+      return worker.runAhead(jobOf(program, checked));
+    } catch {
+      // It is told when its turn comes.
+      return undefined;
     }
   }
 
@@ -122,14 +244,34 @@ class Pool {
   }
 
   async #runOn(worker, program, checked, begun, turn) {
+    // Of a Worker that has ended, the pool knows nothing any more.
+    const facts = this.#workers.get(worker);
     let end;
     try {
       const run = worker.run(jobOf(program, checked));
       if (turn !== undefined) leaveWhenStarted(turn, run);
+      this.#lookAhead(worker);
       end = await supervise(run, checked);
     } finally {
-      this.#release(worker);
+      this.#release(worker, facts);
     }
+    return this.#resultOf(end, begun, checked);
+  }
+
+  /** Goes on with a run that was given to a Worker ahead. */
+  async #follow({ worker, run, facts }, checked) {
+    let end;
+    try {
+      this.#lookAhead(worker);
+      end = await supervise(run, checked);
+    } finally {
+      this.#release(worker, facts);
+    }
+    return this.#resultOf(end, run.takenAt() ?? end.endedAt, checked);
+  }
+
+  #resultOf(end, begun, checked) {
+    this.#isQuick = end.startedAt !== undefined && end.endedAt - end.startedAt < QUICK;
     return resultOf(end, begun, checked);
   }
 
@@ -145,18 +287,20 @@ class Pool {
       const place = this.#idle.indexOf(worker);
       if (place >= 0) this.#idle.splice(place, 1);
     });
-    this.#workers.set(worker, 0);
+    this.#workers.set(worker, { runs: 0, ahead: undefined });
     return worker;
   }
 
-  #release(worker) {
+  #release(worker, facts) {
+    const waiting = facts.ahead;
+    facts.ahead = undefined;
+    facts.runs++;
+    if (waiting?.isAheadAt(worker)) {
+      this.#begun.push(waiting);
+      return;
+    }
     if (worker.isFree) {
-      const runs = this.#workers.get(worker) + 1;
-      if (runs < this.#maxRunsPerWorker) {
-        this.#workers.set(worker, runs);
-        this.#rest(worker);
-        return;
-      }
+      if (facts.runs < this.#maxRunsPerWorker) return void this.#rest(worker);
       worker.stop();
     }
     // The next run finds another one that stands already.

@@ -83,19 +83,13 @@ function checkedRun(kind, options, isolation) {
     all.startTimeoutMs === undefined
       ? DEFAULT_START_TIMEOUT
       : (checkedTimeout(all.startTimeoutMs, 'options.startTimeoutMs') ?? Infinity);
-  const own = {
-    encoding,
-    signal,
-    timeoutMs,
-    startTimeoutMs,
-    isolation: checkedIsolation(isolation ?? all.isolation, {
-      timeoutMs: timeoutMs !== Infinity,
-      signal: signal !== undefined,
-      kill: kind === 'spawn',
-    }),
-    maxThreads: all.maxThreads === undefined ? DEFAULT_MAX_THREADS : threads(all.maxThreads),
-    tty: tty === undefined ? undefined : checkedTty(tty),
-  };
+  const where = checkedIsolation(isolation ?? all.isolation, {
+    timeoutMs: timeoutMs !== Infinity,
+    signal: signal !== undefined,
+    kill: kind === 'spawn',
+  });
+  const maxThreads = all.maxThreads === undefined ? DEFAULT_MAX_THREADS : threads(all.maxThreads);
+  const terminal = tty === undefined ? undefined : checkedTty(tty);
   if (all.version !== undefined && all.version !== 'preview1') {
     throw wrongValue('options.version', "must be 'preview1' here", all.version);
   }
@@ -109,8 +103,8 @@ function checkedRun(kind, options, isolation) {
   refuseFunctions(all);
   const { limits, bounds } = dividedLimits(all.limits);
   let { env } = all;
-  if (own.tty !== undefined && (env === undefined || isRecord(env))) {
-    const { columns, rows } = own.tty;
+  if (terminal !== undefined && (env === undefined || isRecord(env))) {
+    const { columns, rows } = terminal;
     env = { COLUMNS: String(columns), LINES: String(rows), ...env };
   }
   const byDefault = STREAMS[kind];
@@ -147,7 +141,7 @@ function checkedRun(kind, options, isolation) {
     throw wrongType(name, 'no file system here: the guest runs in another thread', served.fs);
   }
   // A descriptor's number means something else in another process.
-  const given = own.isolation === 'process' && sockets?.find(({ fd }) => fd !== undefined);
+  const given = where === 'process' && sockets?.find(({ fd }) => fd !== undefined);
   if (given) {
     throw wrongValue('options.sockets', "must not have 'fd' with isolation 'process'", sockets);
   }
@@ -158,15 +152,38 @@ function checkedRun(kind, options, isolation) {
     names,
     outputBytes: limits?.outputBytes ?? DEFAULT_OUTPUT_BYTES,
   };
+  // Property by property: an object that is spread and then added to takes V8 longer than the rest.
   return {
-    ...own,
-    // A process bounds what V8 keeps on its own heap.
-    limits: { ...bounds, allowsHeap: own.isolation === 'process' },
+    encoding,
+    signal,
+    timeoutMs,
+    startTimeoutMs,
+    isolation: where,
+    maxThreads,
+    tty: terminal,
+    limits: {
+      memoryBytes: bounds.memoryBytes,
+      tableElements: bounds.tableElements,
+      // A process bounds what V8 keeps on its own heap.
+      allowsHeap: where === 'process',
+    },
     outputBytes: job.outputBytes,
     pipes,
     lent,
     checked,
-    jobFor: (name) => (named ? job : { ...job, native: { ...native, args: `${name}\0` } }),
+    jobFor: (name) => (named ? job : called(job, name)),
+  };
+}
+
+/** The job of a guest whose arguments are its name alone. */
+function called({ native, observers, names, outputBytes }, name) {
+  const { env, stdin, stdout, stderr, preopens, extended } = native;
+  const args = `${name}\0`;
+  return {
+    native: { args, env, stdin, stdout, stderr, preopens, extended },
+    observers,
+    names,
+    outputBytes,
   };
 }
 

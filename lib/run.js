@@ -71,7 +71,8 @@ function startThread(program, checked) {
 
 /** @returns {import('./guest-job.js').Job} */
 function jobOf({ module, name, memory, hasStart }, checked) {
-  return { ...checked.jobFor(name), module, memory, hasStart };
+  const { native, observers, names, outputBytes } = checked.jobFor(name);
+  return { module, native, observers, names, memory, hasStart, outputBytes };
 }
 
 /**
@@ -133,29 +134,28 @@ function resultOf(end, begun, { encoding }) {
     encoding === 'buffer'
       ? bytes
       : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
-  return { ...statusOf(end, begun), stdout: as(end.stdout), stderr: as(end.stderr) };
+  const result = statusOf(end, begun);
+  result.stdout = as(end.stdout);
+  result.stderr = as(end.stderr);
+  return result;
 }
 
 /** The members of a result beside the output: the result of `spawn`. */
 function statusOf(end, begun) {
   const { reason, exitCode, error, truncated, files, changes, memoryBytes, stats } = end;
-  return {
-    reason,
-    exitCode,
-    ...(error === undefined ? {} : { error }),
-    truncated,
-    files,
-    changes,
-    memoryBytes,
-    ...(stats === undefined ? {} : { stats }),
-    ...timesOf(end, begun),
-  };
-}
-
-/** How long the guest has run, and how long it took to start it. */
-function timesOf({ startedAt, endedAt }, begun) {
+  const { startedAt, endedAt } = end;
   const from = startedAt ?? endedAt;
-  return { durationMs: Math.max(0, endedAt - from), startMs: Math.max(0, from - begun) };
+  const status = { reason, exitCode };
+  if (error !== undefined) status.error = error;
+  status.truncated = truncated;
+  status.files = files;
+  status.changes = changes;
+  status.memoryBytes = memoryBytes;
+  if (stats !== undefined) status.stats = stats;
+  // How long the guest has run, and how long it took to start it.
+  status.durationMs = Math.max(0, endedAt - from);
+  status.startMs = Math.max(0, from - begun);
+  return status;
 }
 
 module.exports = { jobOf, programFor, readyParts, resultOf, unlessEnded, run, runOnce, statusOf };

@@ -81,7 +81,7 @@ async function supervise(run, { timeoutMs, startTimeoutMs, signal }, handle = {}
     giveUp();
     const late = await run.stop();
     if (late !== undefined && hadEnded(run, first, timeoutMs)) return result(run, late);
-    return ended(run, first, { timeoutMs, startTimeoutMs });
+    return endedOutside(run, first, { timeoutMs, startTimeoutMs });
   } finally {
     giveUp();
     if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
@@ -97,7 +97,7 @@ function hadEnded(run, { why }, timeoutMs) {
 }
 
 /** The end that the embedder made. */
-function ended(run, { why, reason }, { timeoutMs, startTimeoutMs }) {
+function endedOutside(run, { why, reason }, { timeoutMs, startTimeoutMs }) {
   if (why === 'start') {
     throw nodeError(
       Error,
@@ -121,7 +121,7 @@ function killed() {
 /** The end that the guest made, or what ran it. */
 function result(run, outcome) {
   const { exitCode, failure, phase, gone } = outcome;
-  if (exitCode !== undefined) return { reason: 'exit', exitCode, ...facts(run) };
+  if (exitCode !== undefined) return ended('exit', exitCode, undefined, run);
   if (gone !== undefined) {
     if (outcome.reason !== undefined) return endedBy(run, outcome.reason, gone);
     if (run.startedAt() === undefined) throw gone;
@@ -150,11 +150,25 @@ function noMemory(cause) {
 }
 
 function endedBy(run, reason, error) {
-  return { reason, exitCode: null, error, ...facts(run) };
+  return ended(reason, null, error, run);
 }
 
-function facts(run) {
-  return { startedAt: run.startedAt(), ...run.left() };
+function ended(reason, exitCode, error, run) {
+  const { stdout, stderr, truncated, files, changes, memoryBytes, endedAt, stats } = run.left();
+  return {
+    reason,
+    exitCode,
+    error,
+    startedAt: run.startedAt(),
+    stdout,
+    stderr,
+    truncated,
+    files,
+    changes,
+    memoryBytes,
+    endedAt,
+    stats,
+  };
 }
 
 /** A guest that asked for more than it may have, so that it was never started. */
