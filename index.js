@@ -200,7 +200,7 @@ class WASI {
           later: suspends ? (tell) => guest.suspension.later(tell) : undefined,
         });
       }
-      if (suspends) guest.suspension.attachTrampolines(wasiImport);
+      if (suspends) guest.suspension.attachTrampolines(wasiImport, checked.sockets !== undefined);
     } catch (error) {
       guest.suspension?.letGo();
       closeInstance(instanceId(handle));
