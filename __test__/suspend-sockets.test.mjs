@@ -72,8 +72,9 @@ async function textOf(socket) {
   return size;
 }
 
+/** `once` would fail where the connection was reset. */
 async function closed(socket) {
-  if (!socket.closed) await once(socket, 'close');
+  if (!socket.closed) await new Promise((resolve) => socket.once('close', resolve));
 }
 
 // --- What waits

@@ -26,7 +26,7 @@ let ticks = 0;
 const timer = setInterval(() => ticks++, 5);
 const [{ address, port }] = wasi.sockets;
 const ask = async (name) => (await fetch(`http://${address}:${port}${name}`)).text();
-console.log(await Promise.all(['/one', '/two', '/three'].map(ask)));
+console.log(...(await Promise.all(['/one', '/two', '/three'].map(ask))));
 await new Promise((resolve) => setTimeout(resolve, 50));
 console.log('the host went on meanwhile:', ticks > 2);
 
