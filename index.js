@@ -147,7 +147,7 @@ class WASI {
     const { functions, observers, suspends } = checked;
     if (suspends) {
       const { Suspension } = require('./lib/suspend.js');
-      guest.suspension = new Suspension(guest, functions);
+      guest.suspension = new Suspension(guest, functions, checked.sockets !== undefined);
       guest.suspension.attachStreams(wasiImport);
     } else if (functions !== undefined) {
       require('./lib/streams.js').attachStreams(wasiImport, guest, functions);
@@ -200,7 +200,7 @@ class WASI {
           later: suspends ? (tell) => guest.suspension.later(tell) : undefined,
         });
       }
-      if (suspends) guest.suspension.attachTrampolines(wasiImport, checked.sockets !== undefined);
+      if (suspends) guest.suspension.attachTrampolines(wasiImport);
     } catch (error) {
       guest.suspension?.letGo();
       closeInstance(instanceId(handle));

@@ -67,6 +67,8 @@ const NAP = 10;
 const TURN = 5;
 /** How many calls such a guest makes at most between two looks at the time, each of which costs. */
 const MOST_CALLS = 128;
+/** After more calls than any guest makes. */
+const NEVER = 0x7fff_ffff;
 /** What costs least to look at. Captured at load, as tests replace it. */
 const milliseconds = performance.now.bind(performance);
 /** Milliseconds as a whole number of nanoseconds. */
@@ -150,12 +152,23 @@ class Suspension {
    */
   #turnBegan = 0;
   #hasTurned = true;
+  /**
+   * Whether the event loop has turns: of a command, and of a guest that serves. Another call of any
+   * other guest may rely on it that one that never waits is over.
+   */
+  #takesTurns;
   /** When the guest last looked at the time, and after how many calls it looks again. */
   #looked = 0;
   #calls = 1;
 
-  constructor(guest, streams) {
+  /**
+   * @param {object} guest
+   * @param {object | undefined} streams of JavaScript, as `takeStreams` takes them
+   * @param {boolean} hasSockets whether the guest was given sockets
+   */
+  constructor(guest, streams, hasSockets) {
     this.#guest = guest;
+    this.#takesTurns = hasSockets;
     if (streams === undefined) return;
     ({ source: this.#source, sinks: this.#sinks } = takeStreams(streams));
   }
@@ -193,16 +206,15 @@ class Suspension {
   }
 
   /** Puts the trampolines in the place of all imports that can wait. */
-  attachTrampolines(wasiImport, hasSockets) {
-    const host = {
+  attachTrampolines(wasiImport) {
+    wrap(wasiImport, {
       wait: new Suspending(() => this.#wait()),
       failed: () => this.#failed(),
       resumed: () => this.#resumed(),
       turn: () => this.#turn(),
       kept: () => this.#keep(),
       returned: () => void (this.#waiting !== undefined && this.#resumed()),
-    };
-    wrap(wasiImport, host, hasSockets);
+    });
   }
 
   /**
@@ -289,6 +301,7 @@ class Suspension {
    * @returns {number} after how many calls to ask again; negative if the loop is to have a turn
    */
   #turn() {
+    if (!this.#takesTurns) return NEVER;
     const time = milliseconds();
     const took = (time - this.#looked) / this.#calls;
     this.#looked = time;
@@ -306,6 +319,11 @@ class Suspension {
     call.promise = new Promise((resolve) => setImmediate(resolve));
     this.#parked = call;
     return -this.#calls;
+  }
+
+  /** Of a command, which begins now: the event loop has turns. */
+  takeTurns() {
+    this.#takesTurns = true;
   }
 
   /** The guest cannot be suspended where it is, and need not be. */
@@ -628,6 +646,7 @@ async function runAsync(suspension, name, options, begin) {
   const fn = begin();
   if (fn === undefined) return undefined;
   const entry = promising(fn);
+  if (name === 'startAsync') suspension.takeTurns();
   let ended;
   try {
     ({ ended } = await suspension.run(entry, [], signal));

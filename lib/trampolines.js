@@ -16,9 +16,9 @@
 //     (local.get $errno))
 //
 // A guest that always finds something to do would keep the event loop waiting: a server under load,
-// or one whose listener is ready while it has no descriptor left. So the calls by which such guests
-// wait ask now and then, where they need not wait, whether the loop is to have a turn. The answer
-// says in how many calls to ask again; it is negative if the loop is to have one now:
+// or one whose listener is ready while it has no descriptor left. So the calls ask now and then,
+// where they need not wait, whether the loop is to have a turn. The answer says in how many calls to
+// ask again; it is negative if the loop is to have one now:
 //
 //     (else
 //       (global.set $left (i32.sub (global.get $left) (i32.const 1)))
@@ -51,16 +51,11 @@ const SIGNATURES = {
 };
 const NAMES = Object.keys(SIGNATURES);
 
-/** What is called by guests that wait for whoever comes. */
-const TAKING_TURNS = ['poll_oneoff', 'sock_accept', 'sock_recv', 'sock_send'];
-/** By those that have sockets, for connections as well: a server of Go polls only when it idles. */
-const ON_CONNECTIONS = ['fd_read', 'fd_write'];
-
 const I32 = 0x7f;
 const I64 = 0x7e;
 
 /** The bytes that `WebAssembly.Module` takes. No number in it but `WAITS` is 128 or more. */
-function moduleBytes(takingTurns) {
+function moduleBytes() {
   const text = (string) => [string.length, ...Buffer.from(string)];
   const vector = (items) => [items.length, ...items.flat()];
   const sized = (bytes) => [...leb(bytes.length), ...bytes];
@@ -127,7 +122,7 @@ function moduleBytes(takingTurns) {
       ...waits,
       // br_if, end of the loop
       ...[0x0d, 0, 0x0b],
-      ...(takingTurns.includes(name) ? takeTurns : []),
+      ...takeTurns,
       // end of the if
       0x0b,
       ...[0x20, errno, 0x0b],
@@ -152,8 +147,8 @@ function leb(number) {
   return number < 0x80 ? [number] : [(number & 0x7f) | 0x80, ...leb(number >>> 7)];
 }
 
-/** The modules of this realm, without and with turns where connections are used. */
-const compiled = { __proto__: null };
+/** One of a realm. */
+let compiled;
 
 /**
  * Puts functions of WebAssembly in the place of the imports that can wait.
@@ -168,14 +163,12 @@ const compiled = { __proto__: null };
  *   loop is to have a turn
  * @param {() => void} host.kept is called where it cannot have one, as `wait` has not suspended
  * @param {() => void} host.returned is called after a turn, or where there was none
- * @param {boolean} hasSockets whether the guest was given sockets
  */
-function wrap(wasiImport, host, hasSockets) {
-  const takingTurns = hasSockets ? [...TAKING_TURNS, ...ON_CONNECTIONS] : TAKING_TURNS;
-  const module = (compiled[hasSockets] ??= new Module(moduleBytes(takingTurns)));
+function wrap(wasiImport, host) {
+  compiled ??= new Module(moduleBytes());
   const plain = { __proto__: null, ...host };
   for (const name of NAMES) plain[name] = wasiImport[name];
-  const { exports } = new Instance(module, { host: plain });
+  const { exports } = new Instance(compiled, { host: plain });
   for (const name of NAMES) wasiImport[name] = exports[name];
 }
 

@@ -47,6 +47,7 @@ impl Watched {
     }
 
     /// Whether it can be read or written now.
+    #[must_use]
     pub fn is_ready(&self) -> bool {
         let mut flags = PollFlags::empty();
         flags.set(PollFlags::IN, self.read);

@@ -31,6 +31,7 @@ impl Watched {
 
     /// Whether it can be read or written now: it was told of, and the call finds out.
     #[allow(clippy::unused_self, reason = "as on Unix")]
+    #[must_use]
     pub fn is_ready(&self) -> bool {
         true
     }
