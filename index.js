@@ -108,7 +108,7 @@ class WASI {
     const { functions, observers, suspends } = checked;
     if (suspends) {
       const { Suspension } = require('./lib/suspend.js');
-      guest.suspension = new Suspension(guest, functions);
+      guest.suspension = new Suspension(guest, functions, checked.sockets !== undefined);
       guest.suspension.attachStreams(wasiImport);
     } else if (functions !== undefined) {
       require('./lib/streams.js').attachStreams(wasiImport, guest, functions);

@@ -13,6 +13,7 @@ const SHOWN = {
   'plugin.mjs':
     /^a good one: exit 0\n\/output\/report\.txt [^]*\nan endless one: timeout\na greedy one: memory\n$/,
   'determinism.mjs': /^[0-9a-f]{32}\nthe same again: true\n$/,
+  'fetch.mjs': /^\/one \/two \/three\nthe host went on meanwhile: true\nexit code 7\n$/,
   'limits.mjs': /^ERR_WASI_LIMIT hostCalls - .*\nERR_WASI_LIMIT timeoutMs - .*\n$/,
   'memory.mjs':
     /^exit code 0\nfiles: .*\/input\/a\.txt.*\/output\/report\.txt\n\/output\/report\.txt:\n[^]*a\.txt/,
@@ -40,7 +41,7 @@ test('every example is run', () => {
 });
 
 /** Examples of guests that suspend. */
-const SUSPENDING = ['pipeline.mjs', 'waiting.mjs'];
+const SUSPENDING = ['fetch.mjs', 'pipeline.mjs', 'waiting.mjs'];
 const noJspi =
   typeof WebAssembly.Suspending === 'function' ? false : 'JSPI is there from Node.js 24 on';
 

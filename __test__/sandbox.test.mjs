@@ -28,12 +28,13 @@ test('a hostile guest gets nothing and takes nothing down', { skip, timeout: LIM
 
 // The cases that differ for a guest that suspends. Its imports that can wait are functions of
 // WebAssembly, which convert the arguments that JavaScript passes. The suite's guests call them
-// from JavaScript, so none of those can wait; suspend-ends.test.mjs has those that do.
+// from JavaScript, so none of those can wait; the guests of the class `suspended` do.
 const CONVERTING = 'fd_read|fd_write|path_open|poll_oneoff|sock_accept|sock_recv|sock_send';
 const SUSPENDING = [
   'descriptors',
   'process: (?!waiting and signals)',
   `javascript: (?!Workers|arguments: (${CONVERTING}):)`,
+  'suspended',
 ];
 const noJspi = typeof WebAssembly.Suspending !== 'function' && 'JSPI is there from Node.js 24 on';
 

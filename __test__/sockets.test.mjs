@@ -2,10 +2,9 @@
 // own that lose nothing.
 
 import assert from 'node:assert/strict';
-import { fork, spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
-import http from 'node:http';
 import { createRequire } from 'node:module';
 import net from 'node:net';
 import path from 'node:path';
@@ -13,6 +12,8 @@ import { describe, it } from 'node:test';
 import { setTimeout as after } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
+import { BLOCKING, LOCAL, ask } from './support/http-servers.mjs';
+import { describeServers } from './support/servers-apart.mjs';
 import { withFolder } from './support/tree.mjs';
 
 const require = createRequire(import.meta.url);
@@ -20,16 +21,8 @@ const { WASI, run } = require('../index.js');
 
 const PACKAGE = fileURLToPath(new URL('..', import.meta.url));
 const CLI = path.join(PACKAGE, 'bin', 'wasi-rs.js');
-const SERVE = fileURLToPath(new URL('support/serve.mjs', import.meta.url));
-const SERVERS = fileURLToPath(new URL('guests/servers', import.meta.url));
-const BLOCKING = path.join(SERVERS, 'http-blocking.wasm');
-const POLLING = path.join(SERVERS, 'http-poll.wasm');
-/** `node __test__/guests/servers/build-go.mjs` makes it. */
-const GO = path.join(PACKAGE, 'target', 'guests', 'http-go.wasm');
-
 const onWindows = process.platform === 'win32';
 const onNode = !process.versions.bun && !process.versions.deno;
-const LOCAL = { host: '127.0.0.1', port: 0 };
 const ERRNO = { success: 0, again: 6, badf: 8, dquot: 19, mfile: 33, notcapable: 76 };
 const NONBLOCK = 4;
 
@@ -264,6 +257,52 @@ describe('the option sockets', () => {
     },
   );
 
+  it(
+    'leaves nothing open, whatever is wrong',
+    { skip: !onNode || process.platform !== 'linux' },
+    async () => {
+      await withFolder(async (folder) => {
+        const place = path.join(folder, 'socket');
+        const file = fs.openSync(path.join(folder, 'file'), 'w');
+        const taken = net.createServer().listen(LOCAL);
+        await once(taken, 'listening');
+        const inUse = { host: '127.0.0.1', port: taken.address().port };
+        const { Readable, Writable } = await import('node:stream');
+        const typed = 'ERR_INVALID_ARG_TYPE';
+        const before = openDescriptors();
+        for (const [sockets, code, more] of [
+          [[LOCAL, inUse], 'EADDRINUSE'],
+          [[{ path: place }, { path: place }], 'EADDRINUSE'],
+          [[{ path: place }, LOCAL, inUse, LOCAL], 'EADDRINUSE'],
+          [[LOCAL, { host: '192.0.2.1', port: 0 }], 'EADDRNOTAVAIL'],
+          [[LOCAL, { host: '127.0.0.256', port: 0 }], 'ERR_INVALID_ARG_VALUE'],
+          [[LOCAL, { host: '127.0.0.1', port: 70_000 }], 'ERR_OUT_OF_RANGE'],
+          [[LOCAL, { fd: file }], 'ERR_INVALID_ARG_VALUE'],
+          [[{ path: place }, { fd: 4_000_000 }], 'EBADF'],
+          [[{ path: place }, LOCAL], 'UVWASI_ENOENT', { preopens: { '/a': `${folder}/none` } }],
+          [[{ path: place }, LOCAL], 'UVWASI_EBADF', { stdin: 4_000_000 }],
+          [[{ path: place }, LOCAL], typed, { stdin: async () => null }],
+          [[{ path: place }, LOCAL], typed, { stdin: Readable.from(['x']) }],
+          [[{ path: place }, LOCAL], typed, { stdout: new Writable() }],
+          [[{ path: place }, LOCAL], typed, { stderr: new WritableStream() }],
+        ]) {
+          const error = thrown(sockets, more);
+          assert.equal(error.code, code, JSON.stringify(sockets));
+          assert.equal(openDescriptors(), before, JSON.stringify(sockets));
+          assert.equal(fs.existsSync(place), false, JSON.stringify(sockets));
+        }
+        // The guest of a run is made in another thread, or another process.
+        for (const isolation of ['thread', 'process']) {
+          const failed = run(BLOCKING, { isolation, sockets: [{ path: place }, inUse] });
+          await assert.rejects(failed, { code: 'EADDRINUSE', syscall: 'listen' }, isolation);
+          assert.equal(fs.existsSync(place), false, isolation);
+        }
+        taken.close();
+        fs.closeSync(file);
+      });
+    },
+  );
+
   it('removes the file of a Unix socket when it is closed', { skip: onWindows }, async () => {
     await withFolder(async (folder) => {
       const place = path.join(folder, 'socket');
@@ -400,164 +439,7 @@ describe('a guest that has sockets', () => {
   });
 });
 
-/** A server in a process of its own, ended after the test. */
-async function served(t, file, sockets, args, more = {}) {
-  const json = JSON.stringify({ sockets, ...more });
-  const child = fork(SERVE, [file, json, ...args], { stdio: ['ignore', 'inherit', 'pipe', 'ipc'] });
-  t.after(() => child.kill('SIGKILL'));
-  let errors = '';
-  child.stderr.on('data', (data) => (errors += data));
-  const gone = once(child, 'exit').then(([code]) => assert.fail(`the server: ${code} ${errors}`));
-  gone.catch(() => {});
-  const message = () => Promise.race([once(child, 'message').then(([value]) => value), gone]);
-  return { ...(await message()), end: message() };
-}
-
-function ask(where, agent) {
-  return new Promise((resolve, reject) => {
-    const request = http.get({ ...where, agent }, (response) => {
-      let text = '';
-      response
-        .on('data', (data) => (text += data))
-        .on('end', () => resolve(text))
-        .on('error', reject);
-    });
-    request.on('error', reject);
-  });
-}
-
-const REQUESTS = 10_000;
-const CONNECTIONS = 64;
-
-describe('an HTTP server in a process of its own', { timeout: 600_000 }, () => {
-  const ipv6 = { host: '::1', port: 0 };
-  const hasIpv6 = (() => {
-    try {
-      new WASI(options([ipv6])).close();
-      return true;
-    } catch {
-      return false;
-    }
-  })();
-  const servers = [
-    ['C, one connection at a time', BLOCKING, { ...LOCAL, nonblock: false }, false],
-    ['C, all at once', POLLING, LOCAL, true],
-    ['C, all at once, on IPv6', POLLING, ipv6, true, !hasIpv6 && 'there is no IPv6'],
-    ['Go', GO, LOCAL, true, !fs.existsSync(GO) && 'it is not built: guests/servers/build-go.mjs'],
-  ];
-  for (const [name, file, socket, keepAlive, skip = false] of servers) {
-    it(`of ${name} loses none of ${REQUESTS} requests`, { skip }, async (t) => {
-      const { sockets, end } = await served(t, file, [socket], ['#0'], { stats: true });
-      const { address: host, port } = sockets[0];
-      const agent = new http.Agent({ keepAlive, maxSockets: CONNECTIONS });
-      let answers = 0;
-      const clients = Array.from({ length: CONNECTIONS }, async (_, client) => {
-        for (let i = client; i < REQUESTS; i += CONNECTIONS) {
-          const text = await ask({ host, port, path: `/${i}` }, agent);
-          if (keepAlive) assert.equal(text, `/${i}`);
-          else assert.match(text, /^\d+ from C\n$/);
-          answers++;
-        }
-      });
-      await Promise.all(clients);
-      assert.equal(answers, REQUESTS);
-      ask({ host, port, path: '/quit' }, agent).catch(() => {});
-      const { exitCode, stats } = await end;
-      agent.destroy();
-      assert.equal(exitCode, 7);
-      const [connections] = Object.values(stats.sock_accept.peers);
-      assert.ok(keepAlive ? connections <= CONNECTIONS + 1 : connections === REQUESTS + 1);
-    });
-  }
-
-  it('of Go answers others while one is slow', { skip: servers[3][4] }, async (t) => {
-    const { sockets, end } = await served(t, GO, [LOCAL], ['#0'], {
-      preopens: { '/': { memory: {} } },
-    });
-    assert.equal(sockets[0].fd, 4);
-    const where = { host: '127.0.0.1', port: sockets[0].port };
-    const order = [];
-    const get = (text) => ask({ ...where, path: text }).then(() => order.push(text));
-    await Promise.all([get('/slow'), after(100).then(() => get('/quick'))]);
-    assert.deepEqual(order, ['/quick', '/slow']);
-    ask({ ...where, path: '/quit' }).catch(() => {});
-    assert.equal((await end).exitCode, 7);
-  });
-
-  it('goes on when peers reset their connections', { skip: !onNode }, async (t) => {
-    const { sockets, end } = await served(t, POLLING, [LOCAL], ['#0']);
-    const { port } = sockets[0];
-    for (let i = 0; i < 20; i++) {
-      const socket = net.connect(port, '127.0.0.1');
-      await once(socket, 'connect');
-      socket.write('GET /half');
-      await after(5);
-      socket.resetAndDestroy();
-      assert.equal(await ask({ port, host: '127.0.0.1', path: '/whole' }), '/whole');
-    }
-    ask({ port, host: '127.0.0.1', path: '/quit' }).catch(() => {});
-    const { stdout } = await end;
-    assert.match(stdout, /, 20 reset,/);
-  });
-
-  it('at the limit of its descriptors serves who waits when another has gone', async (t) => {
-    const { sockets, end } = await served(t, POLLING, [LOCAL], ['#0'], {
-      limits: { openFiles: 6 },
-    });
-    const { port } = sockets[0];
-    const held = [];
-    for (let i = 0; i < 2; i++) {
-      held.push(net.connect(port, '127.0.0.1'));
-      await once(held[i], 'connect');
-    }
-    await after(200);
-    const late = ask({ port, host: '127.0.0.1', path: '/late' });
-    let isAnswered = false;
-    late.then(() => (isAnswered = true));
-    await after(300);
-    assert.equal(isAnswered, false);
-    held[0].destroy();
-    assert.equal(await late, '/late');
-    held[1].destroy();
-    ask({ port, host: '127.0.0.1', path: '/quit' }).catch(() => {});
-    const { stdout } = await end;
-    assert.match(stdout, /^2 at once, .* [1-9]\d* times full\n$/);
-  });
-
-  it('waits for 1,000 connections at once', { skip: !onNode }, async (t) => {
-    const { sockets, end } = await served(t, POLLING, [{ ...LOCAL, backlog: 1024 }], ['#0']);
-    const { port } = sockets[0];
-    const agents = Array.from({ length: 1000 }, () => new http.Agent({ keepAlive: true }));
-    const where = { port, host: '127.0.0.1' };
-    for (const turn of [1, 2]) {
-      // All of them are connected before any is used again.
-      const answers = await Promise.all(
-        agents.map((agent, i) => ask({ ...where, path: `/${turn}-${i}` }, agent)),
-      );
-      answers.forEach((text, i) => assert.equal(text, `/${turn}-${i}`));
-    }
-    ask({ ...where, path: '/quit' }, agents[0]).catch(() => {});
-    assert.equal((await end).stdout, '1000 at once, 0 reset, 0 times full\n');
-    for (const agent of agents) agent.destroy();
-  });
-
-  it('listens on several sockets at once', { skip: onWindows }, async (t) => {
-    await withFolder(async (folder) => {
-      const socketPath = path.join(folder, 'socket');
-      const { sockets, end } = await served(
-        t,
-        POLLING,
-        [LOCAL, { path: socketPath }],
-        ['#0', '#1'],
-      );
-      assert.equal(await ask({ socketPath, path: '/unix' }), '/unix');
-      assert.equal(await ask({ host: '127.0.0.1', port: sockets[0].port, path: '/ip' }), '/ip');
-      ask({ socketPath, path: '/quit' }).catch(() => {});
-      assert.equal((await end).exitCode, 7);
-      assert.equal(fs.existsSync(socketPath), false);
-    });
-  });
-});
+describeServers();
 
 describe('the command line', { skip: onWindows, timeout: 120_000 }, () => {
   const env = { ...process.env };

@@ -324,6 +324,15 @@ test('what could not be made leaves the streams as they were', { skip }, () => {
   const locked = new WritableStream();
   locked.getWriter();
   assert.throws(() => make({ stderr: locked }), code('ERR_INVALID_ARG_VALUE'));
+  // The second of two listeners fails.
+  const taken = new WASI({ sockets: [{ host: '127.0.0.1', port: 0 }] });
+  const [{ address: host, port }] = taken.sockets;
+  const sockets = [
+    { host, port: 0 },
+    { host, port },
+  ];
+  assert.throws(() => make({ sockets }), code('EADDRINUSE'));
+  taken.close();
   assert.equal(stdin.locked, false);
   assert.equal(out.locked, false);
   make().close();

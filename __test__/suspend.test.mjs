@@ -333,6 +333,53 @@ test('a signal ends a guest that computes at its next call', { skip }, async () 
   assert.equal(writes, 3);
 });
 
+test(
+  'the loop goes on, though a command never has to wait',
+  { skip, timeout: 60_000 },
+  async () => {
+    const always = {
+      'it polls a clock that is due': '(call $sleep (i32.const 0))',
+      'it reads': '(drop (call $read))',
+      'it writes': '(call $write (i32.const 1))',
+    };
+    for (const [name, call] of Object.entries(always)) {
+      const module = command(`(try (do (loop $on ${call} (br $on))) (catch_all))`);
+      const controller = new AbortController();
+      let ticks = 0;
+      const timer = setInterval(() => ++ticks === 5 && controller.abort(name), 5);
+      const run = start(module, { stdin: () => 'x' }, controller.signal);
+      await assert.rejects(
+        run.catch((reason) => Promise.reject(new Error(String(reason)))),
+        new RegExp(name),
+      );
+      clearInterval(timer);
+    }
+  },
+);
+
+test('a call that never waits is over before another begins, in a reactor', { skip }, async () => {
+  const module = compile(`(module
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 0) "\\40\\00\\00\\00\\01\\00\\00\\00")
+    (func (export "write") (param $times i32)
+      (loop $on
+        (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 16)))
+        (br_if $on (local.tee $times (i32.sub (local.get $times) (i32.const 1)))))))`);
+  const wasi = new WASI({ suspend: true, stdout: 'ignore' });
+  const instance = new WebAssembly.Instance(module, wasi.getImportObject());
+  await wasi.initializeAsync(instance);
+  let isOver = false;
+  let isWithin = false;
+  const run = wasi
+    .promising(instance.exports.write)(300_000)
+    .then(() => (isOver = true));
+  setImmediate(() => (isWithin = !isOver));
+  await run;
+  await later(1);
+  assert.equal(isWithin, false);
+});
+
 test('close() ends a guest that waits', { skip }, async () => {
   const wasi = new WASI({ suspend: true });
   const module = command('(try (do (call $sleep (i32.const 60000))) (catch_all))');

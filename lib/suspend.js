@@ -14,6 +14,7 @@
 // whatever ends it meanwhile is thrown by `$resumed`, on the guest's side, where no guest catches
 // it.
 
+const { setImmediate } = require('node:timers');
 const { suspension: native, inputWanted, takeOutput } = require('../binding.js');
 const { takeStreams } = require('./async-streams.js');
 const { inThisRealm } = require('./bytes.js');
@@ -59,6 +60,17 @@ const INPUT = 2;
 const INPUT_SIZE = 65536;
 /** After how many milliseconds a call looks again where the host has no room for a wait. */
 const NAP = 10;
+/**
+ * For how many milliseconds a guest that never has to wait keeps the event loop, as far as it makes
+ * calls that could wait.
+ */
+const TURN = 5;
+/** How many calls such a guest makes at most between two looks at the time, each of which costs. */
+const MOST_CALLS = 128;
+/** After more calls than any guest makes. */
+const NEVER = 0x7fff_ffff;
+/** What costs least to look at. Captured at load, as tests replace it. */
+const milliseconds = performance.now.bind(performance);
 /** Milliseconds as a whole number of nanoseconds. */
 const nanoseconds = (ms) => Math.round(ms * 1e6);
 const MANY = 0x1_0000_0000;
@@ -96,6 +108,8 @@ class Call {
   /** The promise of a stream that it has written to and waits for; then it returns `errno`. */
   promise;
   errno;
+  /** Whether it waits for nothing but a turn of the event loop. */
+  isTurn = false;
   /** Ends the wait. */
   wake = ignore;
   token;
@@ -132,9 +146,29 @@ class Suspension {
   #areStreamsOver = false;
   /** Room for the words of a call: one waits at a time. */
   #room = [];
+  /**
+   * When the guest was last seen to have gone on after a turn of the event loop, and whether it has
+   * since.
+   */
+  #turnBegan = 0;
+  #hasTurned = true;
+  /**
+   * Whether the event loop has turns: of a command, and of a guest that serves. Another call of any
+   * other guest may rely on it that one that never waits is over.
+   */
+  #takesTurns;
+  /** When the guest last looked at the time, and after how many calls it looks again. */
+  #looked = 0;
+  #calls = 1;
 
-  constructor(guest, streams) {
+  /**
+   * @param {object} guest
+   * @param {object | undefined} streams of JavaScript, as `takeStreams` takes them
+   * @param {boolean} hasSockets whether the guest was given sockets
+   */
+  constructor(guest, streams, hasSockets) {
     this.#guest = guest;
+    this.#takesTurns = hasSockets;
     if (streams === undefined) return;
     ({ source: this.#source, sinks: this.#sinks } = takeStreams(streams));
   }
@@ -177,6 +211,9 @@ class Suspension {
       wait: new Suspending(() => this.#wait()),
       failed: () => this.#failed(),
       resumed: () => this.#resumed(),
+      turn: () => this.#turn(),
+      kept: () => this.#keep(),
+      returned: () => void (this.#waiting !== undefined && this.#resumed()),
     });
   }
 
@@ -243,7 +280,7 @@ class Suspension {
     return new Promise((resolve) => {
       call.wake = resolve;
       if (call.promise !== undefined) call.promise.then(resolve, resolve);
-      if ((call.kinds & HOST) === 0 && deadline === Infinity) return;
+      if (call.isTurn || ((call.kinds & HOST) === 0 && deadline === Infinity)) return;
       listens ||= (onWaitEnd(tell), true);
       const token = newToken();
       const most = deadline === Infinity ? Infinity : Math.max(deadline - call.since, 0) + 1;
@@ -254,6 +291,45 @@ class Suspension {
         call.timer = setTimeout(resolve, NAP);
       }
     });
+  }
+
+  /**
+   * Whether the event loop is to have a turn, although the call that the guest has made need not
+   * wait. The guest may have another call that waits, or not be able to be suspended at all: then
+   * it goes on.
+   *
+   * @returns {number} after how many calls to ask again; negative if the loop is to have a turn
+   */
+  #turn() {
+    if (!this.#takesTurns) return NEVER;
+    const time = milliseconds();
+    const took = (time - this.#looked) / this.#calls;
+    this.#looked = time;
+    // There is a look at least four times in a turn, whatever the guest does between two calls.
+    this.#calls = Math.max(1, Math.min(MOST_CALLS, Math.floor(TURN / 4 / took)));
+    if (this.#hasTurned) {
+      this.#hasTurned = false;
+      this.#turnBegan = time;
+    }
+    if (time - this.#turnBegan < TURN) return this.#calls;
+    this.#turnBegan = time;
+    if (this.#live !== 1 || this.#isBusy()) return this.#calls;
+    const call = new Call();
+    call.isTurn = true;
+    call.promise = new Promise((resolve) => setImmediate(resolve));
+    this.#parked = call;
+    return -this.#calls;
+  }
+
+  /** Of a command, which begins now: the event loop has turns. */
+  takeTurns() {
+    this.#takesTurns = true;
+  }
+
+  /** The guest cannot be suspended where it is, and need not be. */
+  #keep() {
+    this.#parked = undefined;
+    this.#waiting = undefined;
   }
 
   /** Gives up what a call waits for of the host. */
@@ -290,6 +366,8 @@ class Suspension {
     const guest = this.#guest;
     const call = this.#waiting;
     this.#waiting = undefined;
+    // What a stream gives may come without one.
+    if (call.isTurn || call.kinds === HOST) this.#hasTurned = true;
     this.#cancel(call);
     if (call.tell === undefined && guest.deadline === Infinity) return this.#goOn(call);
     const start = now();
@@ -326,6 +404,8 @@ class Suspension {
     const call = this.#waiting;
     if (call === undefined) return;
     call.failure ??= end;
+    // At once: what it waits for is held open until then.
+    this.#cancel(call);
     call.wake();
   }
 
@@ -566,6 +646,7 @@ async function runAsync(suspension, name, options, begin) {
   const fn = begin();
   if (fn === undefined) return undefined;
   const entry = promising(fn);
+  if (name === 'startAsync') suspension.takeTurns();
   let ended;
   try {
     ({ ended } = await suspension.run(entry, [], signal));

@@ -15,6 +15,20 @@
 //         (br_if $wait (i32.eq (i32.const WAITS))))))
 //     (local.get $errno))
 //
+// A guest that always finds something to do would keep the event loop waiting: a server under load,
+// or one whose listener is ready while it has no descriptor left. So the calls ask now and then,
+// where they need not wait, whether the loop is to have a turn. The answer says in how many calls to
+// ask again; it is negative if the loop is to have one now:
+//
+//     (else
+//       (global.set $left (i32.sub (global.get $left) (i32.const 1)))
+//       (if (i32.eqz (global.get $left)) (then
+//         (global.set $left (call $turn))
+//         (if (i32.lt_s (global.get $left) (i32.const 0)) (then
+//           (global.set $left (i32.sub (i32.const 0) (global.get $left)))
+//           (try (do (call $wait)) (catch_all (call $kept)))
+//           (call $returned))))))
+//
 // A guest that is not called by a promising function, or has a frame of JavaScript between that and
 // the import, cannot be suspended: `$wait` throws `SuspendError`, which a guest could catch. So
 // `$failed` takes its place, and throws what ends the guest.
@@ -65,11 +79,31 @@ function moduleBytes() {
     ['wait', nothing],
     ['failed', nothing],
     ['resumed', number],
+    ['turn', number],
+    ['kept', nothing],
+    ['returned', nothing],
   ];
   const imports = imported.map(([name, type]) => [...text('host'), ...text(name), 0x00, type]);
   const indexOf = (wanted) => imported.findIndex(([name]) => name === wanted);
   const exports = NAMES.map((name, at) => [...text(name), 0x00, imported.length + at]);
 
+  const takeTurns = [
+    // else
+    0x05,
+    ...[0x23, 0, 0x41, 1, 0x6b, 0x24, 0],
+    // if
+    ...[0x23, 0, 0x45, 0x04, 0x40],
+    ...[0x10, indexOf('turn'), 0x24, 0],
+    // if
+    ...[0x23, 0, 0x41, 0, 0x48, 0x04, 0x40],
+    ...[0x41, 0, 0x23, 0, 0x6b, 0x24, 0],
+    // try
+    ...[0x06, 0x40, 0x10, indexOf('wait')],
+    // catch_all
+    ...[0x19, 0x10, indexOf('kept'), 0x0b],
+    ...[0x10, indexOf('returned')],
+    ...[0x0b, 0x0b],
+  ];
   const body = (name, at) => {
     const errno = SIGNATURES[name].length;
     const waits = [0x22, errno, 0x41, 0x80, 0x80, 0x04, 0x46];
@@ -86,8 +120,11 @@ function moduleBytes() {
       ...[0x19, 0x10, indexOf('failed'), 0x00, 0x0b],
       ...[0x10, indexOf('resumed')],
       ...waits,
-      // br_if, end of loop and if
-      ...[0x0d, 0, 0x0b, 0x0b],
+      // br_if, end of the loop
+      ...[0x0d, 0, 0x0b],
+      ...takeTurns,
+      // end of the if
+      0x0b,
       ...[0x20, errno, 0x0b],
     ]);
   };
@@ -99,6 +136,8 @@ function moduleBytes() {
       3,
       NAMES.map((name) => [typeOf(name)]),
     ),
+    // A mutable i32: the first call asks.
+    ...section(6, [[I32, 1, 0x41, 1, 0x0b]]),
     ...section(7, exports),
     ...section(10, NAMES.map(body)),
   ]);
@@ -115,9 +154,15 @@ let compiled;
  * Puts functions of WebAssembly in the place of the imports that can wait.
  *
  * @param {object} wasiImport is changed
- * @param {{ wait: object, failed: () => never, resumed: () => number }} host `wait` suspends;
- *   `failed` is called where that is not possible, and throws; `resumed` is called when the guest
- *   goes on, and gives what the call returns, or `WAITS`
+ * @param {object} host its functions:
+ * @param {object} host.wait suspends
+ * @param {() => never} host.failed is called where that is not possible, and throws
+ * @param {() => number} host.resumed is called when the guest goes on, and gives what the call
+ *   returns, or `WAITS`
+ * @param {() => number} host.turn says in how many calls to ask again, and is negative if the event
+ *   loop is to have a turn
+ * @param {() => void} host.kept is called where it cannot have one, as `wait` has not suspended
+ * @param {() => void} host.returned is called after a turn, or where there was none
  */
 function wrap(wasiImport, host) {
   compiled ??= new Module(moduleBytes());

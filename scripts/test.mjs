@@ -29,6 +29,7 @@ const COMPONENTS = join('__test__', 'components');
 const SUSPENDING = [
   'suspend.test.mjs',
   'suspend-ends.test.mjs',
+  'suspend-sockets.test.mjs',
   'suspend-streams.test.mjs',
   'docs.test.mjs',
   'examples.test.mjs',

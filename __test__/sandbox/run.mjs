@@ -64,6 +64,7 @@ const CLASSES = [
   { name: 'descriptors', modules: ['descriptors'] },
   { name: 'process', modules: ['process'] },
   { name: 'javascript', modules: ['javascript'] },
+  { name: 'suspended', modules: ['suspended'] },
 ];
 
 /** Builds the program that takes `openat2` away, and returns its path. */

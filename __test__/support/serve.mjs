@@ -23,7 +23,8 @@ const wasi = new WASI({
 const tell = (message) => new Promise((resolve) => process.send(message, resolve));
 await tell({ sockets: wasi.sockets });
 const module = new WebAssembly.Module(readFileSync(file));
-const exitCode = wasi.start(new WebAssembly.Instance(module, wasi.getImportObject()));
+const instance = new WebAssembly.Instance(module, wasi.getImportObject());
+const exitCode = options.suspend ? await wasi.startAsync(instance) : wasi.start(instance);
 const stdout = Buffer.from(wasi.stdout).toString();
 const stats = wasi.stats();
 wasi.close();

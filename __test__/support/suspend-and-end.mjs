@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
+import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
@@ -14,11 +15,20 @@ const say = (line) => fs.writeSync(1, `${line}\n`);
 const AT_ONCE = 4;
 
 async function often(act) {
-  let left = times;
-  const run = async () => {
-    while (left-- > 0) await act();
+  const all = async (times) => {
+    let left = times;
+    const run = async () => {
+      while (left-- > 0) await act();
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, run));
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, run));
+  // The runtime keeps some descriptors for Workers to come.
+  await all(AT_ONCE);
+  const before = sockets();
+  await all(times);
+  for (let at = 0; at < 200 && sockets() > before + AT_ONCE; at++) await later(10);
+  const more = sockets() - before;
+  if (more > AT_ONCE) throw new Error(`${more} descriptors are left`);
   say(`ended ${times}`);
 }
 
@@ -35,22 +45,39 @@ function fifo() {
 /** Loaded where guests run: some Workers are the only ones that load the addon. */
 const load = () => import('./suspending.mjs');
 
-/** A guest that sleeps, and one that reads a pipe; both wait for longer than the process lives. */
+/**
+ * Guests that sleep, read a pipe, wait for a connection and for what comes over one; all wait for
+ * longer than the process lives.
+ */
 async function waiting(count) {
   const { WASI } = createRequire(import.meta.url)('../../index.js');
-  const [sleeps, reads] = [SLEEPS, READS].map((bytes) => new WebAssembly.Module(bytes));
+  const [sleeps, reads, serves] = [SLEEPS, READS, SERVES].map(
+    (bytes) => new WebAssembly.Module(bytes),
+  );
   const fd = fifo();
+  const options = { suspend: true, stdin: fd, args: ['guest', '3'] };
+  const sockets = [{ host: '127.0.0.1', port: 0, nonblock: false }];
   for (let at = 0; at < count; at++) {
-    for (const module of [sleeps, reads]) {
-      const wasi = new WASI({ suspend: true, stdin: fd });
+    for (const module of [sleeps, reads, serves, serves]) {
+      const wasi = new WASI({ ...options, sockets: module === serves ? sockets : [] });
       wasi.startAsync(new WebAssembly.Instance(module, wasi.getImportObject()));
+      if (module === serves && at === 0) await connected(wasi.sockets[0].port);
     }
   }
+}
+
+/** Connects, and says nothing. */
+function connected(port) {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(port, '127.0.0.1', resolve);
+    socket.once('error', reject);
+  });
 }
 
 const bytesOf = (name) => fs.readFileSync(new URL(name, import.meta.url));
 const SLEEPS = bytesOf('../../demo/sleeper.wasm');
 const READS = bytesOf('../guests/echo.wasm');
+const SERVES = bytesOf('../guests/servers/http-blocking.wasm');
 
 const threads = () =>
   fs
@@ -58,6 +85,16 @@ const threads = () =>
     .map((id) => fs.readFileSync(`/proc/self/task/${id}/comm`, 'utf8').trim())
     .filter((name) => name.startsWith('wasi-rs')).length;
 const descriptors = () => fs.readdirSync('/proc/self/fd').length;
+/** Sockets, and what the thread that waits uses. Bun closes no files that a Worker has opened. */
+const sockets = () =>
+  fs.readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      return /^(socket|anon_inode):/.test(fs.readlinkSync(`/proc/self/fd/${fd}`));
+    } catch {
+      // The one of the listing itself.
+      return false;
+    }
+  }).length;
 const later = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function terminated(kind) {
@@ -98,6 +135,10 @@ const KINDS = {
   async thread() {
     const { guest } = await load();
     const fd = fifo();
+    const gone = async () => {
+      for (let at = 0; at < 100 && threads() > 0; at++) await later(10);
+      return threads();
+    };
     const begin = [threads(), descriptors()];
     const one = guest({ stdin: fd });
     const read = one.read();
@@ -107,12 +148,15 @@ const KINDS = {
     await nap;
     fs.writeSync(fd, 'x');
     await read;
-    let after = threads();
-    for (let at = 0; at < 100 && after > 0; at++) {
-      await later(10);
-      after = threads();
-    }
-    say(JSON.stringify([begin[0], during, after, descriptors() - begin[1]]));
+    const after = await gone();
+    // The last one that waits is ended, and what it waited for never comes.
+    const other = guest({ stdin: fd });
+    const ended = other.read().catch(({ code }) => code);
+    await later(50);
+    other.wasi.close();
+    if ((await ended) !== 'ERR_WASI_CLOSED') throw new Error(await ended);
+    const atLast = await gone();
+    say(JSON.stringify([begin[0], during, after, atLast, descriptors() - begin[1]]));
   },
   workers: () => often(() => terminated('worker')),
   async 'workers-and-main'() {

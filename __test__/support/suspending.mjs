@@ -35,10 +35,14 @@ const CALLS = {
   fd_write: [I, I, I, I],
   fd_close: [I],
   fd_fdstat_set_flags: [I, I],
+  fd_fdstat_set_rights: [I, L, L],
+  fd_renumber: [I, I],
   poll_oneoff: [I, I, I, I],
   path_open: [I, I, I, I, I, L, L, I, I],
+  sock_accept: [I, I, I],
   sock_recv: [I, I, I, I, I, I],
   sock_send: [I, I, I, I, I],
+  sock_shutdown: [I, I],
   sched_yield: [],
 };
 
@@ -59,6 +63,7 @@ const text = (memory, module = 'wasi_snapshot_preview1') => `(module
   (func (export "exit") (param i32) (call $proc_exit (local.get 0)))
   (func (export "trap") unreachable)
   (func (export "five") (result i32) (i32.const 5))
+  (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))
   ;; Sleeps, then traps.
   (func (export "poll_and_trap") (param i32 i32 i32 i32)
     (drop (call $poll_oneoff (local.get 0) (local.get 1) (local.get 2) (local.get 3)))
@@ -81,12 +86,19 @@ const moduleOf = (memory, module) => {
   return modules.get(key);
 };
 
-const IOVS = 1024;
-const RESULT = 1040;
+export const IOVS = 1024;
+export const RESULT = 1040;
 const SUBSCRIPTIONS = 2048;
 const EVENTS = 8192;
 const BUFFER = 16384;
 const ROOM = 32768;
+
+/** Where a subscription has its parts, by the name of the module that the guest imports. */
+const SUBSCRIPTION = {
+  wasi_snapshot_preview1: { size: 48, clock: 16, timeout: 24 },
+  // A clock has an identifier of 64 bits before the rest.
+  wasi_unstable: { size: 56, clock: 24, timeout: 32 },
+};
 
 /**
  * A reactor with the calls of the imports.
@@ -108,13 +120,14 @@ export function guest(options = {}, given = {}) {
   const run = (name, ...args) => wasi.promising(instance.exports[name])(...args);
   /** Writes subscriptions: a number of milliseconds, or `{ read }` or `{ write }`. */
   const subscribe = (list) => {
+    const { size, clock, timeout } = SUBSCRIPTION[module];
     list.forEach((one, at) => {
-      const to = SUBSCRIPTIONS + 48 * at;
-      for (let byte = 0; byte < 48; byte += 8) view().setBigUint64(to + byte, 0n, true);
+      const to = SUBSCRIPTIONS + size * at;
+      for (let byte = 0; byte < size; byte += 8) view().setBigUint64(to + byte, 0n, true);
       view().setBigUint64(to, BigInt(at), true);
       if (typeof one === 'number') {
-        view().setUint32(to + 16, 1, true);
-        view().setBigUint64(to + 24, BigInt(Math.round(one * 1e6)), true);
+        view().setUint32(to + clock, 1, true);
+        view().setBigUint64(to + timeout, BigInt(Math.round(one * 1e6)), true);
       } else {
         view().setUint8(to + 8, one.read === undefined ? 2 : 1);
         view().setUint32(to + 16, one.read ?? one.write, true);
@@ -125,6 +138,10 @@ export function guest(options = {}, given = {}) {
   const iovs = (length) => {
     view().setUint32(IOVS, BUFFER, true);
     view().setUint32(IOVS + 4, length, true);
+  };
+  const put = (bytes) => {
+    iovs(bytes.length);
+    Buffer.from(instance.exports.memory.buffer).set(Buffer.from(bytes), BUFFER);
   };
   const made = {
     wasi,
@@ -158,9 +175,27 @@ export function guest(options = {}, given = {}) {
     },
     /** @returns {Promise<number>} how much was written, or minus the errno */
     async write(fd, bytes) {
-      iovs(bytes.length);
-      Buffer.from(instance.exports.memory.buffer).set(Buffer.from(bytes), BUFFER);
+      put(bytes);
       const errno = await run('fd_write', fd, IOVS, 1, RESULT);
+      return errno === 0 ? view().getUint32(RESULT, true) : -errno;
+    },
+    /** @returns {Promise<number>} the descriptor of a connection, or minus the errno */
+    async accept(fd, flags = 0) {
+      const errno = await run('sock_accept', fd, flags, RESULT);
+      return errno === 0 ? view().getUint32(RESULT, true) : -errno;
+    },
+    /** @returns {Promise<string | number>} what was received, or the errno */
+    async recv(fd, length = ROOM, flags = 0) {
+      iovs(length);
+      const errno = await run('sock_recv', fd, IOVS, 1, flags, RESULT, RESULT + 4);
+      if (errno !== 0) return errno;
+      const size = view().getUint32(RESULT, true);
+      return Buffer.from(instance.exports.memory.buffer, BUFFER, size).toString();
+    },
+    /** @returns {Promise<number>} how much was sent, or minus the errno */
+    async send(fd, bytes) {
+      put(bytes);
+      const errno = await run('sock_send', fd, IOVS, 1, 0, RESULT);
       return errno === 0 ? view().getUint32(RESULT, true) : -errno;
     },
     /** @returns {Promise<number>} the descriptor, or minus the errno */
@@ -178,7 +213,8 @@ export function guest(options = {}, given = {}) {
  * A command.
  *
  * @param {string} body of its `_start`, with `$echo`, which copies the standard input to the output
- *   until its end, and `$sleep`, which sleeps for so many milliseconds
+ *   until its end, `$sleep`, which sleeps for so many milliseconds, and `$accept`, which takes a
+ *   connection from descriptor 3
  */
 export function command(body) {
   return compile(`(module
@@ -187,7 +223,11 @@ export function command(body) {
     (import "wasi_snapshot_preview1" "fd_close" (func $fd_close (param i32) (result i32)))
     (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll_oneoff (param i32 i32 i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))
+    (import "wasi_snapshot_preview1" "sock_accept" (func $sock_accept (param i32 i32 i32) (result i32)))
     (memory (export "memory") 2)
+    (func $accept
+      (if (call $sock_accept (i32.const 3) (i32.const 0) (i32.const 128))
+        (then (call $proc_exit (i32.const 103)))))
     (func $sleep (param $ms i32)
       (i32.store8 (i32.const 8) (i32.const 0))
       (i32.store (i32.const 16) (i32.const 1))

@@ -8,7 +8,7 @@
 
 use super::sys::{Handle, Watched};
 use super::{Timestamp, monotonic_now};
-use polling::{Events, Poller};
+use polling::{Event, Events, Poller};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -41,7 +41,7 @@ pub enum Watching {
 /// The reasons for which a call would have to wait.
 #[derive(Default)]
 pub struct Waiting {
-    watched: Vec<(Watched, bool, bool)>,
+    watched: Vec<Watched>,
     until: Option<Timestamp>,
     ready: bool,
     /// Whether it also waits for what the embedder's stream gives.
@@ -51,8 +51,8 @@ pub struct Waiting {
 impl Waiting {
     /// Waits for a file.
     pub fn watch(&mut self, handle: Handle<'_>, read: bool, write: bool) {
-        match Watched::new(handle) {
-            Ok(watched) => self.watched.push((watched, read, write)),
+        match Watched::new(handle, read, write) {
+            Ok(watched) => self.watched.push(watched),
             Err(Watching::Ready) => self.ready = true,
             Err(Watching::Watched | Watching::Unknown) => self.nap(),
         }
@@ -85,6 +85,11 @@ struct Entry {
 }
 
 impl Entry {
+    /// Whether something that is watched is ready now.
+    fn is_ready(&self) -> bool {
+        self.watched.iter().any(Watched::is_ready)
+    }
+
     fn forget(self) {
         for watched in self.watched {
             watched.remove(&self.poller);
@@ -175,10 +180,20 @@ pub struct Ticket(usize);
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let entry = lock().take(self.0);
-        if let Some(entry) = entry {
-            entry.forget();
+        let mut state = lock();
+        let Some(entry) = state.take(self.0) else { return };
+        let now = monotonic_now();
+        // The thread is to find out that nobody waits any more, or it would stay for good.
+        let is_last = state.waits.is_empty() && state.looks_at > now.saturating_add(LINGER);
+        if is_last {
+            state.looks_at = now;
         }
+        drop(state);
+        if is_last {
+            // If the poller cannot be told, the thread looks when the next wait begins.
+            let _ = entry.poller.notify();
+        }
+        entry.forget();
     }
 }
 
@@ -192,8 +207,8 @@ pub fn begin(waiting: Waiting, token: u32, waker: Arc<dyn Waker>) -> Option<Tick
     let mut until = waiting.until;
     let mut is_ready = waiting.ready;
     let mut kept = Vec::with_capacity(waiting.watched.len());
-    for (watched, read, write) in waiting.watched {
-        match watched.add(&poller, id, read, write) {
+    for watched in waiting.watched {
+        match watched.add(&poller, id) {
             Watching::Watched => kept.push(watched),
             Watching::Ready => is_ready = true,
             Watching::Unknown => {
@@ -280,7 +295,18 @@ fn run(poller: &Arc<Poller>) {
         }
         let came: Vec<Entry> = {
             let mut state = lock();
-            events.iter().filter_map(|event| state.take(event.key)).collect()
+            let is_nothing = |state: &State, event: &Event| {
+                // It may be told of for urgent data alone, which lets no call go on.
+                event.is_priority()
+                    && state.waits.get(&event.key).is_some_and(|entry| !entry.is_ready())
+            };
+            let mut taken = Vec::new();
+            for event in events.iter() {
+                if !is_nothing(&state, &event) {
+                    taken.extend(state.take(event.key));
+                }
+            }
+            taken
         };
         for entry in came {
             entry.finish();
@@ -375,6 +401,30 @@ mod tests {
             drop(writer);
             assert_eq!(woken.recv_timeout(PATIENCE).unwrap().0, 7);
             drop(ticket);
+        }
+
+        #[test]
+        fn urgent_data_wakes_nobody() {
+            use rustix::net::SendFlags;
+            use std::net::{TcpListener, TcpStream};
+
+            let (waker, woken) = channel_waker();
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (socket, _) = listener.accept().unwrap();
+            for before in [true, false] {
+                let begun = (!before).then(|| begin(read(&socket), 5, Arc::clone(&waker)));
+                assert_eq!(rustix::net::send(&peer, b"!", SendFlags::OOB), Ok(1));
+                let begun = begun.unwrap_or_else(|| begin(read(&socket), 5, Arc::clone(&waker)));
+                assert!(woken.recv_timeout(Duration::from_millis(50)).is_err(), "{before}");
+                peer.write_all(b"text").unwrap();
+                assert_eq!(woken.recv_timeout(PATIENCE).unwrap().0, 5);
+                drop(begun);
+                // All that can be read, and what was urgent once.
+                let mut room = [0; 64];
+                socket.set_nonblocking(true).unwrap();
+                while rustix::io::read(&socket, &mut room).is_ok() {}
+            }
         }
 
         #[test]
