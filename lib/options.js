@@ -121,16 +121,17 @@ function checkedOptions(options) {
     lent: undefined,
     suspends: false,
   };
-  const preopens = preopenList(options.preopens ?? {}, used);
-
-  const { stdin = 0, stdout = 1, stderr = 2 } = options;
-  const limits = checkedLimits(ours(options, 'limits', used));
-  const cap = limits?.outputBytes ?? DEFAULT_CAP;
+  // What serves a preopen may depend on it.
   const suspend = ours(options, 'suspend', used);
   if (suspend !== undefined) {
     require('./suspend-options.js').checkSuspend(suspend);
     used.suspends = suspend;
   }
+  const preopens = preopenList(options.preopens ?? {}, used);
+
+  const { stdin = 0, stdout = 1, stderr = 2 } = options;
+  const limits = checkedLimits(ours(options, 'limits', used));
+  const cap = limits?.outputBytes ?? DEFAULT_CAP;
   const streams = {
     stdin: inputStream(stdin, 'options.stdin', used),
     stdout: outputStream(stdout, 'options.stdout', 1, cap, used),
@@ -184,7 +185,9 @@ function checkedOptions(options) {
     functions,
     observers: isWatched ? observers : undefined,
     isOwnThread: functions !== undefined || suspends || used.isServed || Boolean(isByOptions),
-    served: used.isServed ? preopens.map(({ fs, guest }) => fs && { fs, name: guest }) : undefined,
+    served: used.isServed
+      ? preopens.map(({ fs, guest, shape }) => fs && { fs, name: guest, shape })
+      : undefined,
     names,
     sockets,
     overlays,
