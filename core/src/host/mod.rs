@@ -7,10 +7,13 @@ mod budget;
 mod clock;
 mod directory;
 mod error;
+mod forward;
 mod lazy;
 mod memfs;
 mod mounts;
+mod offset;
 mod path;
+mod pieces;
 mod quota;
 mod random;
 mod read_only;
@@ -31,7 +34,7 @@ pub use memfs::{
     ArchiveError, Change, Changed, Clock, CommitError, INODE_CHARGE, NAME_CHARGE, Overlay, Tree,
     TreeOptions,
 };
-pub use mounts::{Nested, Preopen, nest};
+pub use mounts::{Nested, Preopen, View, nest};
 use path::is_plain_name;
 pub use path::{GuestPath, PATH_LIMIT, PathBuffer, Split};
 pub use quota::Quota;

@@ -1,5 +1,6 @@
 //! Limits on what a guest writes and lists.
 
+use super::forward::forward_to_inner;
 use super::{File, Opened, Result, SetTimes, SocketNames, Source};
 use crate::abi::{
     Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Riflags, Roflags, Sdflags, Whence,
@@ -115,48 +116,14 @@ impl Metered {
 }
 
 impl File for Metered {
-    fn filetype(&self) -> Filetype {
-        self.inner.filetype()
-    }
-
-    fn is_terminal(&self) -> bool {
-        self.inner.is_terminal()
-    }
-
-    fn is_socket(&self) -> bool {
-        self.inner.is_socket()
-    }
-
-    fn input(&self) -> Option<&Arc<Input>> {
-        self.inner.input()
-    }
-
-    fn check_open(&self) -> Result<()> {
-        self.inner.check_open()
-    }
-
-    fn read(&self, bufs: &[Region<'_>]) -> Result<usize> {
-        self.inner.read(bufs)
-    }
+    forward_to_inner!();
 
     fn write(&self, bufs: &[Region<'_>], flags: Fdflags) -> Result<usize> {
         self.write_within(bufs, |bufs| self.inner.write(bufs, flags))
     }
 
-    fn pread(&self, bufs: &[Region<'_>], offset: Filesize) -> Result<usize> {
-        self.inner.pread(bufs, offset)
-    }
-
     fn pwrite(&self, bufs: &[Region<'_>], offset: Filesize) -> Result<usize> {
         self.write_within(bufs, |bufs| self.inner.pwrite(bufs, offset))
-    }
-
-    fn seek(&self, delta: i64, whence: Whence) -> Result<Filesize> {
-        self.inner.seek(delta, whence)
-    }
-
-    fn filestat(&self) -> Result<Filestat> {
-        self.inner.filestat()
     }
 
     fn set_size(&self, size: Filesize) -> Result<()> {
@@ -169,32 +136,8 @@ impl File for Metered {
         self.quota.store(len, || self.inner.allocate(offset, len))
     }
 
-    fn advise(&self, offset: Filesize, len: Filesize, advice: Advice) -> Result<()> {
-        self.inner.advise(offset, len, advice)
-    }
-
-    fn sync(&self) -> Result<()> {
-        self.inner.sync()
-    }
-
-    fn datasync(&self) -> Result<()> {
-        self.inner.datasync()
-    }
-
     fn set_times(&self, times: SetTimes) -> Result<()> {
         self.inner.set_times(times)
-    }
-
-    fn set_flags(&self, old: Fdflags, new: Fdflags) -> Result<()> {
-        self.inner.set_flags(old, new)
-    }
-
-    fn source(&self) -> Source<'_> {
-        self.inner.source()
-    }
-
-    fn available(&self) -> Filesize {
-        self.inner.available()
     }
 
     fn socket_names(&self) -> Result<SocketNames> {
@@ -204,10 +147,6 @@ impl File for Metered {
     fn accept(&self) -> Result<Box<dyn File>> {
         let inner = self.inner.accept()?;
         Ok(Box::new(Self { inner, quota: Arc::clone(&self.quota) }))
-    }
-
-    fn recv(&self, bufs: &[Region<'_>], flags: Riflags) -> Result<(usize, Roflags)> {
-        self.inner.recv(bufs, flags)
     }
 
     fn send(&self, bufs: &[Region<'_>]) -> Result<usize> {
