@@ -11,6 +11,7 @@ import { directoryTests, isOtherInMemfs } from './support/served-suite.mjs';
 const require = createRequire(import.meta.url);
 const { WASI } = require('../index.js');
 const { Volume, createFsFromVolume } = require('memfs');
+const { Union } = require('unionfs');
 
 const [BADF, EXIST, IO, ISDIR, LOOP, NOENT, NOTDIR, NOTEMPTY] = [
   -8, -20, -29, -31, -32, -44, -54, -55,
@@ -512,8 +513,45 @@ test('node:fs serves the host itself', (t) => {
 
 // --- As a directory ------------------------------------------------------------------------------
 
-directoryTests(test, {
-  volume,
-  begin: (preopens, options) => direct(new WASI({ version: 'preview1', preopens, ...options })),
+const begin = (preopens, options) =>
+  direct(new WASI({ version: 'preview1', preopens, ...options }));
+directoryTests(test, { volume, begin, isOther: isOtherInMemfs });
+
+// A union of one file system is that one, with what it does otherwise.
+const union = (...systems) => systems.reduce((made, fs) => made.use(fs), new Union());
+directoryTests((title, body) => test(`unionfs: ${title}`, body), {
+  volume: (files) => union(volume(files)),
+  begin,
   isOther: isOtherInMemfs,
+});
+
+test('a union of two file systems shows both, as far as unionfs goes', (t) => {
+  const lower = volume({ '/both': 'lower', '/low/file': 'low', '/dir/one': '1' });
+  const upper = volume({ '/both': 'upper', '/up/file': 'up', '/dir/two': '2' });
+  // Numbers of files are passed to the one asked first that takes them: no two files may have one.
+  const numbers = {};
+  for (const name of ['openSync', 'closeSync', 'fstatSync', 'readSync', 'writeSync']) {
+    numbers[name] = (first, ...rest) => {
+      if (name === 'openSync') return upper[name](first, ...rest) + 1_000_000;
+      if (first >= 1_000_000) return upper[name](first - 1_000_000, ...rest);
+      throw Object.assign(new Error('no file of this one'), { code: 'EBADF' });
+    };
+  }
+  const guest = started(t, union(lower, changed(upper, numbers)));
+  assert.equal(guest.read('both'), 'upper');
+  assert.equal(guest.read('low/file'), 'low');
+  assert.equal(guest.read('up/file'), 'up');
+  assert.equal(guest.list('.'), 'both dir low up');
+  assert.equal(guest.list('dir'), 'one two');
+  assert.equal(guest.write('dir/new', 'new'), 3);
+  assert.equal(upper.readFileSync('/dir/new', 'utf8'), 'new');
+  assert.equal(lower.existsSync('/dir/new'), false);
+  // It has no whiteouts: what is removed above shows what lies below, and is removed there next.
+  assert.equal(guest.unlink('both'), 0);
+  assert.equal(guest.read('both'), 'lower');
+  assert.equal(guest.unlink('both'), 0);
+  assert.equal(guest.read('both'), NOENT);
+  // Nor does it copy up: what lies below is written there.
+  assert.equal(guest.rename('low/file', 'low/moved'), 0);
+  assert.equal(lower.readFileSync('/low/moved', 'utf8'), 'low');
 });
