@@ -320,7 +320,10 @@ function look(system, request, names, found) {
       }
     });
     if (entries.some(isPromise)) {
-      return Promise.all(entries).then((some) => look(system, request, names, [...found, ...some]));
+      return Promise.all(entries).then((some) => {
+        found.push(...some);
+        return look(system, request, names, found);
+      });
     }
     found.push(...entries);
   }
@@ -355,6 +358,8 @@ class Asked {
   }
 
   #settle(value, failure) {
+    // Once, whatever is said to be a promise.
+    if (this.#isSettled) return;
     this.#isSettled = true;
     this.#value = value;
     this.#failure = failure;
@@ -436,10 +441,18 @@ function begin(guest, request) {
       closed === undefined
         ? BY_NUMBER[op].ask(system, request)
         : closed.then(() => (request.isOver ? undefined : BY_NUMBER[op].ask(system, request)));
-    return isPromise(value) ? new Asked(guest, request, value) : put(request, value);
+    if (!isPromise(value)) return put(request, value);
+    request.asked = new Asked(guest, request, value);
+    return request.asked;
   } catch (error) {
     return errnoOrThrow(error);
   }
+}
+
+function answerOrAsk(guest, request) {
+  const answered = ask(guest, (one) => begin(guest, one), request);
+  if (guest.view.length === 0) refresh(guest);
+  return answered;
 }
 
 /** Does what the call has asked that has just ended. @returns {number | undefined} if it waits */
@@ -447,18 +460,13 @@ function serve(guest, native) {
   const { suspension } = guest;
   const request = takeRequest(guest);
   let answered;
-  let isOver = true;
   try {
     if (request.system.givesPromises) suspension.checkWaits();
-    aside(() => {
-      // It may have ended the guest, and begun to open a file all the same.
-      ask(guest, () => void (answered = begin(guest, request)));
-      if (guest.view.length === 0) refresh(guest);
-    });
-    isOver = false;
+    answered = aside(answerOrAsk, guest, request);
   } finally {
-    if (isOver && answered instanceof Asked) answered.giveUp();
-    else if (isOver) giveUp(guest, request);
+    // The embedder may have ended the guest, and begun to open a file all the same.
+    if (answered === undefined && request.asked !== undefined) request.asked.giveUp();
+    else if (answered === undefined) giveUp(guest, request);
   }
   if (answered instanceof Asked) return suspension.parkFor(native, answered);
   leaveAnswer(guest, request, answered);

@@ -392,13 +392,17 @@ function errnoOf(error) {
 const frames = [];
 let depth = 0;
 
-/** Calls the embedder in the middle of a call, whose frame is as it was after that. */
-function aside(act) {
+/**
+ * Calls the embedder in the middle of a call, whose frame is as it was after that.
+ *
+ * @param {(guest: object, request: object) => T} act no closure: most calls are short
+ */
+function aside(act, guest, request) {
   const saved = (frames[depth] ??= new Uint32Array(FRAME_WORDS));
   for (let i = 0; i < FRAME_WORDS; i++) saved[i] = u32[i];
   depth++;
   try {
-    return act();
+    return act(guest, request);
   } finally {
     depth--;
     for (let i = 0; i < FRAME_WORDS; i++) u32[i] = saved[i];
@@ -426,8 +430,9 @@ function takeRequest(guest) {
     mtim: 0,
     hasClosing: numbers[7] === 1,
     value: undefined,
-    /** Whether the call was given up. */
+    /** Whether the call was given up, and what is waited for until then. */
     isOver: false,
+    asked: undefined,
   };
   if (op === SET_TIMES || op === SET_FILE_TIMES) {
     request.atim = secondsOf(longs[5]);
@@ -449,17 +454,19 @@ function serve(guest) {
   const request = takeRequest(guest);
   let errno;
   try {
-    aside(() => {
-      if (request.hasClosing) ask(guest, closeFiles, guest);
-      const answered = ask(guest, perform, request);
-      // The embedder may have grown the memory, or called what did.
-      if (guest.view.length === 0) refresh(guest);
-      errno = answered;
-    });
+    errno = aside(answerNow, guest, request);
   } finally {
     if (errno === undefined) giveUp(guest, request);
   }
   leave(guest, request, errno);
+}
+
+function answerNow(guest, request) {
+  if (request.hasClosing) ask(guest, closeFiles, guest);
+  const errno = ask(guest, perform, request);
+  // The embedder may have grown the memory, or called what did.
+  if (guest.view.length === 0) refresh(guest);
+  return errno;
 }
 
 /** Gives up the call that has asked something. */
