@@ -332,6 +332,17 @@ test('answers that can be read are answers, of promises of any kind', { skip }, 
     lstat: (...args) => ({ then: (...both) => promises.lstat(...args).then(...both) }),
   };
   assert.equal(await started(t, promised({ '/file': 'text' }, thenable)).read('file'), 'text');
+  // One that is fulfilled again and again.
+  const again = opening({});
+  const { open } = again;
+  again.open = (...args) => ({
+    then: (fulfil) =>
+      void open(...args).then((file) => (fulfil(file), setTimeout(fulfil, 1, file))),
+  });
+  const often = started(t, promised({ '/file': 'text' }, again));
+  const fd = await often.open('file');
+  await later(5);
+  assert.equal(await often.readFd(fd), 'text');
   const broken = promised(
     {},
     {

@@ -134,11 +134,11 @@ pub(super) fn export(
             Ok(done) => ("", String::new(), done, Vec::new()),
             Err(error) => (error.errno.name(), error.path, error.done, error.kept),
         };
-        let kept: String = kept.iter().map(|path| format!("{prefix}{path}\0")).collect();
+        let kept: Vec<String> = kept.iter().map(|path| [&*prefix, path, "\0"].concat()).collect();
         for change in &mut done {
             change.path.insert_str(0, &prefix);
         }
-        let mut outcome = vec![errno.to_owned(), path, kept];
+        let mut outcome = vec![errno.to_owned(), path, kept.concat()];
         outcome.extend(words(done));
         Ok(outcome)
     };
