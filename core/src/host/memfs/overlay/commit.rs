@@ -847,3 +847,6 @@ impl State {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
