@@ -233,9 +233,13 @@ export type Preopen =
   | {
       /**
        * A file system of yours: an object of the shape of `node:fs`, whose functions are called as
-       * the guest's calls need them, in the thread of the guest. Its top `/` is the preopen.
+       * the guest's calls need them, in the thread of the guest. Its top `/` is the preopen. With
+       * the option `suspend`, the object's `promises` are used if it has them, or the object's own
+       * functions if these are those of `node:fs/promises`; else its functions in `Sync`, which may
+       * give promises, too. Without the option, one that has only promises is a TypeError
+       * (`ERR_INVALID_ARG_VALUE`).
        */
-      fs: ServedFileSystem;
+      fs: ServedFileSystem | ServedPromises | { promises: ServedPromises };
       /** @default false */
       readOnly?: boolean | undefined;
     };
@@ -336,6 +340,46 @@ export interface ServedFileSystem {
   utimesSync?(path: string, atime: number, mtime: number): void;
   /** Without it, the times of a link cannot be set. */
   lutimesSync?(path: string, atime: number, mtime: number): void;
+}
+
+/**
+ * The functions of `node:fs/promises` that a preopen `{ fs }` is served by with the option `suspend`:
+ * the guest waits for what they give, a promise or a value. What is said of {@link ServedFileSystem}
+ * holds for them, with `startAsync()` for `start()`.
+ */
+export interface ServedPromises {
+  /** With `{ bigint: true }`, which may be passed over. Without it `stat`, and no links. */
+  lstat?(path: string, options: any): any;
+  stat?(path: string, options: any): any;
+  readdir(path: string): any;
+  /** With the flags `'r'`, `'r+'`, `'w+'` or `'wx+'`. It gives a {@link ServedFile}. */
+  open(path: string, flags: any, mode?: any): any;
+  mkdir?(path: string): any;
+  rmdir?(path: string): any;
+  unlink?(path: string): any;
+  rename?(oldPath: string, newPath: string): any;
+  link?(existingPath: string, newPath: string): any;
+  symlink?(target: string, path: string): any;
+  readlink?(path: string, options?: any): any;
+  /** Times are in seconds. */
+  utimes?(path: string, atime: number, mtime: number): any;
+  /** Without it, the times of a link cannot be set. */
+  lutimes?(path: string, atime: number, mtime: number): any;
+}
+
+/** What `open` of {@link ServedPromises} gives: a `FileHandle` of Node, or the like. */
+export interface ServedFile {
+  /** It gives `{ bytesRead }`, or the number. */
+  read(buffer: any, offset: number, length: number, position: any): any;
+  stat(options: any): any;
+  close(): any;
+  /** It gives `{ bytesWritten }`, or the number. */
+  write?(buffer: any, offset: number, length: number, position: any): any;
+  truncate?(length: number): any;
+  /** Times are in seconds. */
+  utimes?(atime: number, mtime: number): any;
+  sync?(): any;
+  datasync?(): any;
 }
 
 /**
@@ -767,7 +811,8 @@ export class WASI {
    * @throws `ERR_INVALID_ARG_VALUE`: there is no such overlay, or it lies over an archive.
    *   `ERR_ACCESS_DENIED`: the permission model lets the process not write there.
    *   `ERR_WASI_COMMIT`: the host could not write: `reason` is the errno's name, `path` the guest's
-   *   path that failed, and `done` the changes that were written before, mostly none.
+   *   path that failed, and `done` the changes that were written before, mostly none. `kept` has the
+   *   paths of copies of the old bytes of files with several names that could not be put back.
    */
   commit(guestPath?: string): Change[];
 

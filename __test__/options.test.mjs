@@ -589,6 +589,7 @@ test('readFile finds what the guest would open', () => {
     '/mem/deep': { memory: { a: '9' } },
     '/slash/': { memory: { a: 'a' } },
     './dot': { memory: { a: 'b' } },
+    '/gap/in': { memory: { a: 'e' } },
     '/twice': { memory: { a: 'c' } },
     twice: { memory: { a: 'd' } },
     '/host': PACKAGE,
@@ -648,6 +649,10 @@ test('readFile finds what the guest would open', () => {
       '/mem/loop',
       '/mem/b',
     ],
+    // By links into other preopens, and by what is not there.
+    ...['/to-mem', '/to-covered', '/mem/to-deep', '/mem/round', '/mem/deep/back'],
+    ...['/dir/a', '/dir/deep/a', '/dir/../top', '/many', '/mem/deep/../a'],
+    ...['/gap/in/a', '/gap/../top', '/gap', '/to-gap/in/a', '/gap/none'],
   ];
   const wasi = make({ args: ['x', ...paths], preopens, stdout: 'pipe' })();
   const instance = new WebAssembly.Instance(wasm, wasi.getImportObject());
@@ -665,6 +670,15 @@ test('readFile finds what the guest would open', () => {
     link(3, '../top', 'out');
     link(3, 'loop', 'loop');
     link(3, './sub/b', 'b');
+    link(4, 'mem/a', 'to-mem');
+    link(4, 'mem/deep/a', 'to-covered');
+    link(4, 'mem', 'dir');
+    link(4, 'host', 'to-host');
+    link(4, 'mem/../dir/../to-mem', 'many');
+    link(4, 'gap', 'to-gap');
+    link(3, 'deep/a', 'to-deep');
+    link(3, 'deep/../deep/../a', 'round');
+    link(5, '../a', 'back');
     _start();
   };
   wasi.start({ exports: { memory, _start: before } });
@@ -675,7 +689,17 @@ test('readFile finds what the guest would open', () => {
     assert.equal(bytes && Buffer.from(bytes).toString(), theirs, `${path}: ${said[at]}`);
     return bytes !== undefined;
   });
-  assert.equal(found.length, 27, 'the comparison has both');
+  assert.equal(found.length, 38, 'the comparison has both');
+  const listed = wasi.listFiles();
+  assert.equal(new Set(listed).size, listed.length, 'what is covered is not listed');
+  for (const path of ['/mem/a', '/mem/deep/a', '/top']) assert.ok(listed.includes(path), path);
+  for (const { path, type } of wasi.listFiles({ withTypes: true })) {
+    if (type === 'file')
+      assert.ok(wasi.readFile(path) !== undefined || path.startsWith('./'), path);
+  }
+  wasi.close();
+  assert.equal(Buffer.from(wasi.readFile('/many')).toString(), '1', 'after the end, too');
+  assert.equal(wasi.readFile('/to-host/package.json'), undefined, 'only of memory and overlays');
   assert.equal(Buffer.from(wasi.readFile('/twice/a')).toString(), 'd', 'the later of two');
 });
 

@@ -6,10 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
 import { direct } from './support/direct.mjs';
+import { directoryTests, isOtherInMemfs } from './support/served-suite.mjs';
 
 const require = createRequire(import.meta.url);
 const { WASI } = require('../index.js');
 const { Volume, createFsFromVolume } = require('memfs');
+const { Union } = require('unionfs');
 
 const [BADF, EXIST, IO, ISDIR, LOOP, NOENT, NOTDIR, NOTEMPTY] = [
   -8, -20, -29, -31, -32, -44, -54, -55,
@@ -59,120 +61,6 @@ function thrown(t, fs, act, more) {
   return undefined;
 }
 
-test('a file system of JavaScript is a directory', (t) => {
-  const fs = volume({ '/dir/sub/file': 'deep', '/file': 'top' });
-  fs.symlinkSync('dir/sub', '/link');
-  fs.symlinkSync('/file', '/absolute');
-  fs.symlinkSync('../../..', '/dir/up');
-  const guest = started(t, fs);
-  assert.equal(guest.read('file'), 'top');
-  assert.equal(guest.read('dir/sub/file'), 'deep');
-  assert.equal(guest.read('link/file'), 'deep');
-  assert.equal(guest.read('link/../sub/file'), 'deep');
-  assert.equal(guest.read('dir/../file'), 'top');
-  assert.equal(guest.read('absolute'), NOTCAPABLE);
-  assert.equal(guest.read('dir/up/file'), NOTCAPABLE);
-  assert.equal(guest.read('../file'), NOTCAPABLE);
-  assert.equal(guest.read('missing'), NOENT);
-  assert.equal(guest.read('file/x'), NOTDIR);
-  assert.equal(guest.open('link', { follow: false }), LOOP);
-  assert.equal(guest.list('.'), 'absolute dir file link');
-  assert.equal(guest.list('link'), 'file');
-  assert.equal(guest.write('new', 'made'), 4);
-  assert.equal(fs.readFileSync('/new', 'utf8'), 'made');
-  assert.equal(guest.write('new', 'more', { oflags: 0, flags: 1 }), 4);
-  assert.equal(fs.readFileSync('/new', 'utf8'), 'mademore');
-  assert.equal(guest.mkdir('made'), 0);
-  assert.equal(guest.mkdir('made'), EXIST);
-  assert.equal(guest.rename('new', 'made/new'), 0);
-  assert.equal(guest.rmdir('made'), NOTEMPTY);
-  assert.equal(guest.rmdir('file'), NOTDIR);
-  assert.equal(guest.unlink('made'), ISDIR);
-  assert.equal(guest.unlink('made/new'), 0);
-  assert.equal(guest.rmdir('made'), 0);
-  assert.equal(guest.symlink('file', 'made'), 0);
-  assert.equal(guest.readlink('made'), 'file');
-  assert.equal(guest.readlink('file'), INVAL);
-  assert.equal(guest.link('file', 'hard'), 0);
-  assert.equal(guest.stat('hard').nlink, 2n);
-  assert.equal(guest.setTimes('file', { atim: 3_000_000_000n, mtim: 5_000_000_000n }), 0);
-  assert.equal(guest.stat('file').mtim, 5_000_000_000n);
-  assert.equal(fs.statSync('/file').mtimeMs, 5000);
-  const root = started(t, fs, { name: '/' });
-  assert.equal(root.read('absolute'), 'top');
-  assert.equal(root.read('dir/up/file'), 'top');
-});
-
-test('files are read, written and cut at any offset', (t) => {
-  const fs = volume({ '/file': '0123456789' });
-  const guest = started(t, fs);
-  const { call, memory } = guest;
-  const fd = guest.open('file', { rights: (1n << 28n) - 1n });
-  const view = new DataView(memory.buffer);
-  const number = () => view.getBigUint64(64, true);
-  assert.equal(guest.readFd(fd, 4), '0123');
-  assert.equal(call.fd_tell(fd, 64), 0);
-  assert.equal(number(), 4n);
-  assert.equal(call.fd_seek(fd, -2n, 2, 64), 0);
-  assert.equal(number(), 8n);
-  assert.equal(guest.readFd(fd, 10), '89');
-  assert.equal(guest.readFd(fd, 10), '');
-  assert.equal(guest.writeFd(fd, 'abc'), 3);
-  assert.equal(fs.readFileSync('/file', 'utf8'), '0123456789abc');
-  assert.equal(call.fd_filestat_set_size(fd, 5n), 0);
-  assert.equal(fs.readFileSync('/file', 'utf8'), '01234');
-  assert.equal(call.fd_filestat_get(fd, 64), 0);
-  assert.equal(view.getBigUint64(96, true), 5n);
-  assert.equal(call.fd_allocate(fd, 0n, 8n), 0);
-  assert.equal(fs.statSync('/file').size, 8);
-  assert.equal(call.fd_sync(fd), 0);
-  assert.equal(call.fd_datasync(fd), 0);
-  assert.equal(call.fd_filestat_set_times(fd, 0n, 7_000_000_000n, 4), 0);
-  assert.equal(fs.statSync('/file').mtimeMs, 7000);
-  // Several buffers at once.
-  view.setUint32(8, 65536, true);
-  view.setUint32(12, 3, true);
-  view.setUint32(16, 70000, true);
-  view.setUint32(20, 10, true);
-  assert.equal(call.fd_pread(fd, 8, 2, 1n, 64), 0);
-  assert.equal(view.getUint32(64, true), 7);
-  assert.equal(Buffer.from(memory.buffer, 65536, 3).toString(), '123');
-  assert.equal(Buffer.from(memory.buffer, 70000, 4).toString(), '4\0\0\0');
-  assert.equal(call.fd_pwrite(fd, 8, 2, 1n, 64), 0);
-  assert.equal(fs.readFileSync('/file').subarray(0, 5).toString(), '01234');
-  assert.equal(call.fd_pread(fd, 8, 2, 2n ** 60n, 64), 0);
-  assert.equal(view.getUint32(64, true), 0);
-  assert.equal(call.fd_pwrite(fd, 8, 2, 2n ** 60n, 64), 22);
-  assert.equal(guest.close(fd), 0);
-});
-
-test('large reads and writes arrive whole', (t) => {
-  const fs = volume();
-  const guest = started(t, fs);
-  const { call } = guest;
-  guest.memory.grow(100);
-  const size = 3_000_000;
-  const bytes = new Uint8Array(guest.memory.buffer, 131072, size);
-  for (let i = 0; i < size; i++) bytes[i] = (i * 7) % 251;
-  const fd = guest.open('big', { oflags: 1, rights: (1n << 28n) - 1n });
-  const view = new DataView(guest.memory.buffer);
-  const move = (name) => {
-    for (let at = 0, rounds = 0; at < size && rounds < 100; rounds++) {
-      view.setUint32(8, 131072 + at, true);
-      view.setUint32(12, size - at, true);
-      assert.equal(call[name](fd, 8, 1, 64), 0);
-      at += view.getUint32(64, true);
-    }
-  };
-  move('fd_write');
-  assert.deepEqual(new Uint8Array(fs.readFileSync('/big')), new Uint8Array(bytes));
-  const copy = bytes.slice();
-  bytes.fill(0);
-  call.fd_seek(fd, 0n, 0, 64);
-  move('fd_read');
-  assert.deepEqual(bytes.slice(), copy);
-});
-
 test('files are closed', (t) => {
   let open = 0;
   const base = volume({ '/a': '1', '/b': '2' });
@@ -192,54 +80,6 @@ test('files are closed', (t) => {
   guest.open('b');
   guest.wasi.close();
   assert.equal(open, 0);
-});
-
-test('it is read-only, held to limits, and joined with other preopens', (t) => {
-  const fs = volume({ '/file': 'x', '/proj/covered': '' });
-  const readOnly = started(t, fs, { readOnly: true });
-  assert.equal(readOnly.read('file'), 'x');
-  assert.equal(readOnly.write('new', 'x'), ROFS);
-  assert.equal(readOnly.unlink('file'), ROFS);
-  assert.equal(readOnly.mkdir('file'), EXIST);
-  assert.equal(readOnly.setTimes('file'), ROFS);
-  const guest = started(t, fs, {
-    name: '/',
-    preopens: {
-      '/proj': { memory: { inner: 'memory' } },
-      '/proj/deep': { fs: volume({ '/f': 'deep' }) },
-    },
-  });
-  assert.equal(guest.read('proj/inner'), 'memory');
-  assert.equal(guest.read('proj/deep/f'), 'deep');
-  assert.equal(guest.read('proj/deep/../../file'), 'x');
-  assert.equal(guest.list('.'), 'file proj');
-  assert.equal(guest.list('proj'), 'deep inner');
-  assert.equal(guest.rename('file', 'proj/file'), XDEV);
-  assert.equal(guest.rename('proj/deep/f', 'file'), XDEV);
-  assert.equal(guest.read('proj/covered'), NOENT);
-  const limited = started(t, volume({ '/file': 'x' }), {
-    options: { limits: { writtenBytes: 1000 } },
-  });
-  assert.equal(limited.write('new', 'x'), 1);
-  assert.equal(limited.mkdir('dir'), DQUOT);
-  assert.equal(limited.mkdir('file'), EXIST);
-  assert.equal(limited.open('new', { oflags: 1 | 4 }), EXIST);
-  assert.equal(limited.open('newer', { oflags: 1 | 4 }), DQUOT);
-});
-
-test('a listing stays while names come and go', (t) => {
-  const files = Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`/d/${i}`, '']));
-  const fs = volume(files);
-  const guest = started(t, fs);
-  const dir = guest.open('d', { oflags: 2, rights: 1n << 14n });
-  const all = guest.entries(dir, { room: 100 }).map(({ name }) => name);
-  assert.equal(all.length, 52);
-  const again = guest.entries(dir);
-  fs.unlinkSync('/d/7');
-  for (const [at, { next }] of again.entries()) {
-    const { length } = guest.entries(dir, { from: next });
-    assert.ok(length >= again.length - at - 2 && length <= again.length - at - 1);
-  }
 });
 
 test('errors with a code are errnos; others stop the guest as they are', (t) => {
@@ -358,6 +198,44 @@ test('rubbish is a typed error that stops the guest', (t) => {
   }
   const odd = started(t, changed(fs, { readlinkSync: () => '' }));
   assert.equal(odd.readlink('link'), IO);
+});
+
+test('a promise is no answer to a guest that cannot wait', (t) => {
+  const fs = volume({ '/file': 'x', '/d/e': '', '/empty/x': '' });
+  fs.symlinkSync('file', '/link');
+  fs.unlinkSync('/empty/x');
+  const all = { rights: (1n << 28n) - 1n };
+  for (const [name, act] of [
+    ['lstatSync', (guest) => guest.stat('file')],
+    ['readdirSync', (guest) => guest.list('d')],
+    ['openSync', (guest) => guest.open('file')],
+    ['readSync', (guest) => guest.read('file')],
+    ['writeSync', (guest) => guest.write('new', 'x')],
+    ['closeSync', (guest) => guest.close(guest.open('file'))],
+    ['fstatSync', (guest) => guest.call.fd_filestat_get(guest.open('file', all), 64)],
+    ['ftruncateSync', (guest) => guest.call.fd_filestat_set_size(guest.open('file', all), 1n)],
+    [
+      'futimesSync',
+      (guest) => guest.call.fd_filestat_set_times(guest.open('file', all), 1n, 1n, 5),
+    ],
+    ['fsyncSync', (guest) => guest.call.fd_sync(guest.open('file', all))],
+    ['fdatasyncSync', (guest) => guest.call.fd_datasync(guest.open('file', all))],
+    ['mkdirSync', (guest) => guest.mkdir('made')],
+    ['rmdirSync', (guest) => guest.rmdir('empty')],
+    ['unlinkSync', (guest) => guest.unlink('file')],
+    ['renameSync', (guest) => guest.rename('file', 'renamed')],
+    ['linkSync', (guest) => guest.link('file', 'linked')],
+    ['symlinkSync', (guest) => guest.symlink('file', 'symbolic')],
+    ['readlinkSync', (guest) => guest.readlink('link')],
+    ['lutimesSync', (guest) => guest.setTimes('file')],
+  ]) {
+    // Its failure later is not the process's.
+    const gives = () => Promise.reject(new Error('later'));
+    const error = thrown(t, changed(fs, { [name]: gives }), act);
+    assert.equal(error?.code, 'ERR_INVALID_RETURN_VALUE', name);
+    assert.match(error.message, new RegExp(name));
+    assert.match(error.message, /"suspend"/, name);
+  }
 });
 
 test('lies lead nowhere', (t) => {
@@ -633,114 +511,47 @@ test('node:fs serves the host itself', (t) => {
     );
 });
 
-// --- Beside the tree in memory -------------------------------------------------------------------
+// --- As a directory ------------------------------------------------------------------------------
 
-/**
- * The cases in which memfs differs from POSIX, so that a guest sees another outcome than in a tree.
- */
-const EXCEPTIONS = {
-  // Its `renameSync` follows a symbolic link at the end of the old path, and moves what that leads
-  // to.
-  rename: (guest, path) => guest.stat(path.replace(/\/+$/, ''), { follow: false }).type === 7,
-  // It counts names where a directory's subdirectories count, and goes on counting a name that
-  // `renameSync` has replaced.
-  nlink: () => true,
-};
+const begin = (preopens, options) =>
+  direct(new WASI({ version: 'preview1', preopens, ...options }));
+directoryTests(test, { volume, begin, isOther: isOtherInMemfs });
 
-test('memfs and the tree in memory have the same outcomes', (t) => {
-  let state = 12345n;
-  const roll = (sides) => {
-    state = (state * 6364136223846793005n + 1442695040888963407n) & (2n ** 64n - 1n);
-    return Number((state >> 33n) % BigInt(sides));
-  };
-  const PARTS = ['a', 'a', 'b', 'b', 'c', 'd', 'l', 'm', '.', '..'];
-  const pick = (list) => list[roll(list.length)];
-  const name = () => {
-    const parts = Array.from({ length: pick([1, 1, 1, 2, 2, 3]) }, () => pick(PARTS));
-    return parts.join(roll(10) === 0 ? '//' : '/') + (roll(8) === 0 ? '/' : '');
-  };
-  let compared = 0;
-  let worked = 0;
-  for (let round = 0; round < 6; round++) {
-    const fs = volume();
-    const [served, tree] = [{ fs }, { memory: {} }].map((preopen) =>
-      direct(new WASI({ version: 'preview1', preopens: { [round % 2 ? '/' : '/x']: preopen } })),
-    );
-    const files = [];
-    for (let step = 0; step < 1200; step++) {
-      const [path, other] = [name(), name()];
-      const what = roll(15);
-      const follow = roll(2) === 0;
-      const oflags = pick([0, 1, 1, 1 | 4, 2, 8, 1 | 8]);
-      const flags = roll(3) === 0 ? 1 : 0;
-      const text = 'x'.repeat(pick([0, 1, 10, 300]));
-      const offset = BigInt(pick([0, 1, 5, 100]));
-      const at = files.length ? roll(files.length) : -1;
-      const isException = what === 3 && EXCEPTIONS.rename(tree, path);
-      const act = (guest, side) => {
-        const fd = at < 0 ? -1 : files[at][side];
-        const { call, memory } = guest;
-        switch (what) {
-          case 0:
-            return guest.mkdir(path);
-          case 1:
-            return guest.rmdir(path);
-          case 2:
-            return guest.unlink(path);
-          case 3:
-            return isException ? 0 : guest.rename(path, other);
-          case 4:
-            return guest.symlink(other.replace(/^\//, ''), path);
-          case 5:
-            return guest.readlink(path);
-          case 6: {
-            const stat = guest.stat(path, { follow });
-            if (typeof stat === 'number') return stat;
-            const { type, nlink, size } = stat;
-            return [type, type === 4 ? size : 0, EXCEPTIONS.nlink() ? 0 : nlink].join();
-          }
-          case 7:
-            return guest.list(path);
-          case 8:
-          case 9:
-            return guest.open(path, { follow, oflags, flags, rights: (1n << 28n) - 1n });
-          case 10:
-            return fd < 0 ? 0 : guest.readFd(fd, 400);
-          case 11:
-            return fd < 0 ? 0 : guest.writeFd(fd, text);
-          case 12:
-            if (fd < 0) return 0;
-            return [
-              call.fd_seek(fd, offset, pick([0]), 64),
-              new BigUint64Array(memory.buffer, 64, 1)[0],
-            ].join();
-          case 13:
-            return fd < 0 ? 0 : call.fd_filestat_set_size(fd, offset);
-          default:
-            return guest.link(path, other, { follow });
-        }
-      };
-      const [got, expected] = [act(served, 0), act(tree, 1)];
-      const isOpen = what === 8 || what === 9;
-      if (isOpen && got >= 0 && expected >= 0) {
-        files.push([got, expected]);
-        if (files.length > 8) {
-          const [[one, two]] = files.splice(roll(files.length), 1);
-          served.close(one);
-          tree.close(two);
-        }
-      } else {
-        assert.deepEqual(
-          got,
-          expected,
-          `round ${round}, step ${step}: ${what} ${path} ${other} ${oflags} ${follow}`,
-        );
-      }
-      compared++;
-      if (typeof got !== 'number' || got >= 0) worked++;
-    }
-    served.wasi.close();
-    tree.wasi.close();
+// A union of one file system is that one, with what it does otherwise.
+const union = (...systems) => systems.reduce((made, fs) => made.use(fs), new Union());
+directoryTests((title, body) => test(`unionfs: ${title}`, body), {
+  volume: (files) => union(volume(files)),
+  begin,
+  isOther: isOtherInMemfs,
+});
+
+test('a union of two file systems shows both, as far as unionfs goes', (t) => {
+  const lower = volume({ '/both': 'lower', '/low/file': 'low', '/dir/one': '1' });
+  const upper = volume({ '/both': 'upper', '/up/file': 'up', '/dir/two': '2' });
+  // Numbers of files are passed to the one asked first that takes them: no two files may have one.
+  const numbers = {};
+  for (const name of ['openSync', 'closeSync', 'fstatSync', 'readSync', 'writeSync']) {
+    numbers[name] = (first, ...rest) => {
+      if (name === 'openSync') return upper[name](first, ...rest) + 1_000_000;
+      if (first >= 1_000_000) return upper[name](first - 1_000_000, ...rest);
+      throw Object.assign(new Error('no file of this one'), { code: 'EBADF' });
+    };
   }
-  assert.ok(compared === 7200 && worked > 1500, `${worked} of ${compared}`);
+  const guest = started(t, union(lower, changed(upper, numbers)));
+  assert.equal(guest.read('both'), 'upper');
+  assert.equal(guest.read('low/file'), 'low');
+  assert.equal(guest.read('up/file'), 'up');
+  assert.equal(guest.list('.'), 'both dir low up');
+  assert.equal(guest.list('dir'), 'one two');
+  assert.equal(guest.write('dir/new', 'new'), 3);
+  assert.equal(upper.readFileSync('/dir/new', 'utf8'), 'new');
+  assert.equal(lower.existsSync('/dir/new'), false);
+  // It has no whiteouts: what is removed above shows what lies below, and is removed there next.
+  assert.equal(guest.unlink('both'), 0);
+  assert.equal(guest.read('both'), 'lower');
+  assert.equal(guest.unlink('both'), 0);
+  assert.equal(guest.read('both'), NOENT);
+  // Nor does it copy up: what lies below is written there.
+  assert.equal(guest.rename('low/file', 'low/moved'), 0);
+  assert.equal(lower.readFileSync('/low/moved', 'utf8'), 'low');
 });

@@ -195,17 +195,20 @@ function changesUnknown(errno) {
  * @param {string} errno what stood in the way
  * @param {string} path the guest's path where it did
  * @param {object[]} done what was written before
+ * @param {string[]} kept the paths of copies of what could not be put back
  */
-function commitFailed(errno, path, done) {
+function commitFailed(errno, path, done, kept) {
   const written =
     done.length === 0
       ? 'nothing was written'
       : `written were ${done.map(({ path }) => path).join(', ')}`;
-  const message = `${path} cannot be written: ${errno}; ${shortened(written, 512, 512)}`;
+  const saved = kept.length === 0 ? '' : `; what could not be put back is in ${kept.join(', ')}`;
+  const message = `${path} cannot be written: ${errno}; ${shortened(written, 512, 512)}${saved}`;
   const error = nodeError(Error, 'ERR_WASI_COMMIT', message);
   error.reason = errno;
   error.path = path;
   error.done = done;
+  error.kept = kept;
   return error;
 }
 

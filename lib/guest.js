@@ -249,7 +249,8 @@ function finish(guest, call) {
       setView(guest, apply(getBuffer, guest.memory, []));
       if (guest.knownLength === known) return EOVERFLOW;
     } else if (outcome === ASK && guest.served !== undefined) {
-      guest.served.serve();
+      const waits = guest.served.serve(call);
+      if (waits !== undefined) return waits;
     } else if (outcome === WOULD_WAIT) {
       return guest.suspension.park(call);
     } else if (outcome !== AGAIN) {

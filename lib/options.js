@@ -67,17 +67,18 @@ function checkedOptions(options) {
     lent: undefined,
     suspends: false,
   };
+  // The object that serves a preopen may answer by promises, if the guest suspends.
+  const suspend = ours(options, 'suspend', used);
+  if (suspend !== undefined) {
+    require('./suspend-options.js').checkSuspend(suspend);
+    used.suspends = suspend;
+  }
   const preopens = preopenList(options.preopens ?? {}, used);
 
   const { stdin = 0, stdout = 1, stderr = 2 } = options;
   let limits = ours(options, 'limits', used);
   if (limits !== undefined) limits = own().checkedLimits(limits);
   const cap = limits?.outputBytes ?? DEFAULT_CAP;
-  const suspend = ours(options, 'suspend', used);
-  if (suspend !== undefined) {
-    require('./suspend-options.js').checkSuspend(suspend);
-    used.suspends = suspend;
-  }
   const streams = {
     stdin: inputStream(stdin, 'options.stdin', used),
     stdout: outputStream(stdout, 'options.stdout', 1, cap, used),
@@ -147,7 +148,9 @@ function checkedOptions(options) {
     functions,
     observers: isWatched ? observers : undefined,
     isOwnThread: functions !== undefined || suspends || used.isServed || Boolean(isByOptions),
-    served: used.isServed ? preopens.map(({ fs, guest }) => fs && { fs, name: guest }) : undefined,
+    served: used.isServed
+      ? preopens.map(({ fs, guest, shape }) => fs && { fs, name: guest, shape })
+      : undefined,
     names,
     sockets,
     overlays,

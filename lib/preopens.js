@@ -38,10 +38,11 @@ function tarPreopen(guest, name, value) {
 
 /** A file system of the embedder. */
 function fsPreopen(guest, name, { fs, readOnly = false }, used) {
-  require('./served.js').checkFileSystem(fs, `${name}.fs`);
+  const shape = require('./served.js').checkFileSystem(fs, `${name}.fs`, used.suspends);
   validateBoolean(readOnly, `${name}.readOnly`);
   used.isServed = true;
-  return { guest, host: '', path: '', readOnly, extended: { __proto__: null, kind: 'fs' }, fs };
+  const extended = { __proto__: null, kind: 'fs' };
+  return { guest, host: '', path: '', readOnly, extended, fs, shape };
 }
 
 module.exports = { fsPreopen, tarPreopen };

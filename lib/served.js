@@ -7,12 +7,13 @@
 // call is made again. So a function of the embedder may throw, which ends the guest, and make calls
 // of its own, whose frame and requests are kept apart here.
 //
-// Only the functions that end in `Sync` are called. A guest that can be suspended could wait for
-// promises in the same place: between a request and its answer nothing of the call is on the stack.
+// The functions that end in `Sync` are called here. `async-served.js` serves guests that suspend:
+// between a request and its answer nothing of the call is on the stack, so it may wait.
 
+// Read here alone: the board is made when it is.
 const { served } = require('../binding.js');
 const { invalidReturn, nodeError, wrongType } = require('./errors.js');
-const { u32 } = require('./frame.js');
+const { INSTANCE, u32 } = require('./frame.js');
 const { ask, refresh } = require('./guest.js');
 const { ERRNOS } = require('./names.js');
 
@@ -46,49 +47,80 @@ for (let i = 0; i < ERRNOS.length; i++) ERRNO_OF[`E${ERRNOS[i].toUpperCase()}`] 
 
 /** The functions without which there is no file system, and what may stand in for one. */
 const NEEDED = ['lstatSync', 'readdirSync', 'openSync', 'closeSync', 'readSync', 'fstatSync'];
-const INSTEAD = { __proto__: null, lstatSync: 'statSync' };
+const NEEDED_OF_PROMISES = ['lstat', 'readdir', 'open'];
+const INSTEAD = { __proto__: null, lstatSync: 'statSync', lstat: 'stat' };
 
 /** One file system, as the guest's calls see it. */
 class FileSystem {
   /** Shared by reads and writes, so an embedder who keeps it sees what comes later. */
   buffer = undefined;
 
-  constructor(fs, name) {
+  constructor(fs) {
     this.fs = fs;
-    this.name = name;
   }
 
   /** Room for some bytes. One that was taken away is made anew. */
   room(length) {
-    if (this.buffer === undefined || this.buffer.length < length) {
-      this.buffer = Buffer.allocUnsafeSlow(length > POOLED ? length : POOLED);
-    }
+    if (this.buffer === undefined || this.buffer.length < length) this.buffer = newRoom(length);
     return this.buffer;
   }
 }
 
-/** Checks what is to serve a preopen. */
-function checkFileSystem(fs, name) {
-  if ((typeof fs !== 'object' && typeof fs !== 'function') || fs === null) {
-    throw wrongType(name, "an object with the functions of 'node:fs'", fs);
+function newRoom(length) {
+  return Buffer.allocUnsafeSlow(length > POOLED ? length : POOLED);
+}
+
+const isObject = (value) =>
+  (typeof value === 'object' || typeof value === 'function') && value !== null;
+
+/**
+ * Checks what is to serve a preopen.
+ *
+ * @param {boolean} suspends whether the guest can wait for promises
+ * @returns {{ fs: object, givesPromises: boolean }} the object whose functions are called, and
+ *   whether these are those of `node:fs/promises`
+ */
+function checkFileSystem(fs, name, suspends) {
+  if (!isObject(fs)) throw wrongType(name, "an object with the functions of 'node:fs'", fs);
+  if (suspends) {
+    const { promises } = fs;
+    if (isObject(promises)) {
+      checkFunctions(promises, `${name}.promises`, NEEDED_OF_PROMISES);
+      return { fs: promises, givesPromises: true };
+    }
+    const isSync = NEEDED.some((needed) => typeof fs[needed] === 'function');
+    const isAsync = NEEDED_OF_PROMISES.some((needed) => typeof fs[needed] === 'function');
+    if (isAsync && !isSync) {
+      checkFunctions(fs, name, NEEDED_OF_PROMISES);
+      return { fs, givesPromises: true };
+    }
   }
-  for (const needed of NEEDED) {
-    if (typeof fs[needed] === 'function' || typeof fs[INSTEAD[needed]] === 'function') continue;
-    throw nodeError(
-      TypeError,
-      'ERR_INVALID_ARG_VALUE',
-      `The property '${name}' must have a function '${needed}'`,
-    );
-  }
+  checkFunctions(fs, name, NEEDED);
+  return { fs, givesPromises: false };
+}
+
+function checkFunctions(fs, name, functions) {
+  const needed = functions.find(
+    (one) => typeof fs[one] !== 'function' && typeof fs[INSTEAD[one]] !== 'function',
+  );
+  if (needed === undefined) return;
+  // A file system of promises, without what waits for them.
+  const hint =
+    functions === NEEDED && (isObject(fs.promises) || typeof fs.open === 'function')
+      ? ', or the option "suspend" must be true: only a guest that suspends can wait for promises'
+      : '';
+  throw nodeError(
+    TypeError,
+    'ERR_INVALID_ARG_VALUE',
+    `The property '${name}' must have a function '${needed}'${hint}`,
+  );
 }
 
 // --- What is asked -------------------------------------------------------------------------------
 
 // Each function gets the file system and what is asked, calls the embedder, and returns an errno.
-// It reads all of an answer before it writes to the board: what reads it may call anything.
-
-/** The part of an answer that is not on the board. */
-let delivered;
+// It reads all of an answer before it writes to the board: what reads it may call anything. The part
+// of an answer that is not on the board is the `value` of the request.
 
 const HANDLERS = {
   __proto__: null,
@@ -106,86 +138,59 @@ const HANDLERS = {
   openToTruncate: (system, { path }) => open(system, path, 'w+'),
   openToCreate: (system, { path }) => open(system, path, 'wx+'),
 
-  read(system, { file, position, length }) {
+  read(system, request) {
+    const { file, position, length } = request;
     const buffer = system.room(length);
     const read = system.fs.readSync(file, buffer, 0, length, position);
-    delivered = checkedCount(read, length, 'readSync') && buffer;
-    numbers[9] = read;
-    return 0;
+    return putBytes(request, buffer, read, 'readSync');
   },
 
-  write({ fs }, { file, position, length, bytes }) {
-    const written = fs.writeSync(file, bytes, 0, length, position);
-    checkedCount(written, length, 'writeSync');
-    numbers[9] = written;
-    return 0;
-  },
+  write: ({ fs }, { file, position, length, bytes }) =>
+    putCount(fs.writeSync(file, bytes, 0, length, position), length, 'writeSync'),
 
-  setSize({ fs }, { file, position }) {
-    fs.ftruncateSync(file, position);
-    return 0;
-  },
+  setSize: ({ fs }, { file, position }) => done(fs.ftruncateSync(file, position), 'ftruncateSync'),
 
-  setFileTimes({ fs }, { file, atim, mtim }) {
-    fs.futimesSync(file, atim, mtim);
-    return 0;
-  },
+  setFileTimes: ({ fs }, { file, atim, mtim }) =>
+    done(fs.futimesSync(file, atim, mtim), 'futimesSync'),
 
   sync({ fs }, { file, position }) {
     const name = position === 1 ? 'fdatasyncSync' : 'fsyncSync';
-    if (typeof fs[name] === 'function') fs[name](file);
+    return typeof fs[name] === 'function' ? done(fs[name](file), name) : 0;
+  },
+
+  list({ fs }, request) {
+    const { path } = request;
+    const names = checkedNames(fs.readdirSync(path), 'readdirSync');
+    const stat = typeof fs.lstatSync === 'function' ? 'lstatSync' : 'statSync';
+    request.value = [];
+    for (let i = 0; i < names.length; i++) {
+      let entry;
+      try {
+        entry = entryOf(names[i], fs[stat](within(path, names[i]), BIGINT), stat);
+      } catch (error) {
+        entry = entryWithout(names[i], error);
+      }
+      if (entry !== undefined) request.value.push(entry);
+    }
     return 0;
   },
 
-  list({ fs }, { path }) {
-    const names = fs.readdirSync(path);
-    if (!isArray(names)) throw invalidReturn('an array of names', 'readdirSync', names);
-    return putNames(fs, path, names);
-  },
+  makeDirectory: ({ fs }, { path }) => done(fs.mkdirSync(path), 'mkdirSync'),
+  removeDirectory: ({ fs }, { path }) => done(fs.rmdirSync(path), 'rmdirSync'),
+  unlink: ({ fs }, { path }) => done(fs.unlinkSync(path), 'unlinkSync'),
+  rename: ({ fs }, { path, other }) => done(fs.renameSync(path, other), 'renameSync'),
+  link: ({ fs }, { path, other }) => done(fs.linkSync(path, other), 'linkSync'),
+  symlink: ({ fs }, { path, other }) => done(fs.symlinkSync(other, path), 'symlinkSync'),
 
-  makeDirectory({ fs }, { path }) {
-    fs.mkdirSync(path);
-    return 0;
-  },
-
-  removeDirectory({ fs }, { path }) {
-    fs.rmdirSync(path);
-    return 0;
-  },
-
-  unlink({ fs }, { path }) {
-    fs.unlinkSync(path);
-    return 0;
-  },
-
-  rename({ fs }, { path, other }) {
-    fs.renameSync(path, other);
-    return 0;
-  },
-
-  link({ fs }, { path, other }) {
-    fs.linkSync(path, other);
-    return 0;
-  },
-
-  symlink({ fs }, { path, other }) {
-    fs.symlinkSync(other, path);
-    return 0;
-  },
-
-  readLink({ fs }, { path }) {
-    const target = fs.readlinkSync(path, 'utf8');
-    if (typeof target !== 'string') throw invalidReturn('a string', 'readlinkSync', target);
-    delivered = target;
-    return 0;
-  },
+  readLink: ({ fs }, request) =>
+    putText(request, fs.readlinkSync(request.path, 'utf8'), 'readlinkSync'),
 
   setTimes({ fs }, { path, position, atim, mtim }) {
     // A link's own times, or nothing's.
-    if (typeof fs.lutimesSync === 'function') fs.lutimesSync(path, atim, mtim);
-    else if (position === 1) return NOTSUP;
-    else fs.utimesSync(path, atim, mtim);
-    return 0;
+    if (typeof fs.lutimesSync === 'function') {
+      return done(fs.lutimesSync(path, atim, mtim), 'lutimesSync');
+    }
+    return position === 1 ? NOTSUP : done(fs.utimesSync(path, atim, mtim), 'utimesSync');
   },
 };
 
@@ -217,29 +222,70 @@ const { rename: RENAME, link: HARD_LINK, symlink: SYMLINK } = OP;
 const { setTimes: SET_TIMES, setFileTimes: SET_FILE_TIMES } = OP;
 
 function open({ fs }, path, flags) {
-  const file = fs.openSync(path, flags, 0o666);
-  if (!isSafeInteger(file) || file < 0) {
-    throw invalidReturn('the number of a file', 'openSync', file);
-  }
+  return putFile(fs.openSync(path, flags, 0o666), 'openSync');
+}
+
+// --- What is answered ----------------------------------------------------------------------------
+
+/** Whether a value is a promise, of any realm and library. */
+function isPromise(value) {
+  return isObject(value) && typeof value.then === 'function';
+}
+
+/** The error for what is no answer. A promise is none where nobody can wait for it. */
+function noAnswer(expected, name, value) {
+  if (!isPromise(value)) return invalidReturn(expected, name, value);
+  // Its failure is nobody's: the guest ends before it.
+  if (value instanceof Promise) value.then(undefined, () => {});
+  return invalidReturn(
+    `${expected} (a promise is waited for with the option "suspend")`,
+    name,
+    value,
+  );
+}
+
+/** For functions that return nothing of interest. */
+function done(value, name) {
+  if (isPromise(value)) throw noAnswer('no promise', name, value);
+  return 0;
+}
+
+function putFile(file, name) {
+  if (!isSafeInteger(file) || file < 0) throw noAnswer('the number of a file', name, file);
   numbers[9] = file;
   return 0;
 }
 
-function checkedCount(count, most, name) {
-  if (isSafeInteger(count) && count >= 0 && count <= most) return true;
-  throw invalidReturn(`a number of bytes up to ${most}`, name, count);
+function putCount(count, most, name) {
+  if (!isSafeInteger(count) || count < 0 || count > most) {
+    throw noAnswer(`a number of bytes up to ${most}`, name, count);
+  }
+  numbers[9] = count;
+  return 0;
+}
+
+function putBytes(request, buffer, count, name) {
+  putCount(count, request.length, name);
+  request.value = buffer;
+  return 0;
+}
+
+function putText(request, text, name) {
+  if (typeof text !== 'string') throw noAnswer('a string', name, text);
+  request.value = text;
+  return 0;
 }
 
 /** Attributes for the board. Nothing is an answer of those who throw nothing. */
 function putStat(stat, name) {
   if (stat === undefined) return NOENT;
   if (typeof stat !== 'object' || stat === null) {
-    throw invalidReturn('attributes of a file', name, stat);
+    throw noAnswer('attributes of a file', name, stat);
   }
   const type = typeOf(stat);
   const size = whole(stat.size);
   if (type === undefined || size === undefined) {
-    throw invalidReturn('attributes with a type and a size', name, stat);
+    throw noAnswer('attributes with a type and a size', name, stat);
   }
   const dev = whole(stat.dev) ?? 0n;
   const ino = whole(stat.ino) ?? 0n;
@@ -301,34 +347,36 @@ function clamped(time) {
   return time < 0n ? 0n : time > LAST ? LAST : time;
 }
 
-/** Names with the types and serial numbers that `lstatSync` has for them. */
-function putNames(fs, path, names) {
-  const stat = typeof fs.lstatSync === 'function' ? 'lstatSync' : 'statSync';
-  const base = path === '/' ? path : `${path}/`;
-  const found = [];
+/** The names in a directory, without those of itself and of the one above. */
+function checkedNames(names, name) {
+  if (!isArray(names)) throw noAnswer('an array of names', name, names);
+  const checked = [];
   for (let i = 0; i < names.length; i++) {
-    const name = names[i];
-    if (typeof name !== 'string' || !/^[^/\0]+$/.test(name)) {
-      throw invalidReturn('names without a slash', 'readdirSync', name);
+    const one = names[i];
+    if (typeof one !== 'string' || !/^[^/\0]+$/.test(one)) {
+      throw invalidReturn('names without a slash', name, one);
     }
-    if (name === '.' || name === '..') continue;
-    let type = UNKNOWN;
-    let ino = 0n;
-    try {
-      const entry = fs[stat](base + name, BIGINT);
-      if (typeof entry !== 'object' || entry === null) continue;
-      type = typeOf(entry) ?? UNKNOWN;
-      ino = whole(entry.ino) ?? 0n;
-    } catch (error) {
-      const errno = errnoOf(error);
-      if (errno === undefined) throw error;
-      // It has gone meanwhile.
-      if (errno === NOENT) continue;
-    }
-    found.push({ name, type, ino });
+    if (one !== '.' && one !== '..') checked.push(one);
   }
-  delivered = found;
-  return 0;
+  return checked;
+}
+
+function within(path, name) {
+  return path === '/' ? `/${name}` : `${path}/${name}`;
+}
+
+/** A name with the type and serial number of its attributes, or nothing if it has none. */
+function entryOf(name, stat, from) {
+  if (!isObject(stat)) return undefined;
+  if (isPromise(stat)) throw noAnswer('attributes of a file', from, stat);
+  return { name, type: typeOf(stat) ?? UNKNOWN, ino: whole(stat.ino) ?? 0n };
+}
+
+/** A name whose attributes are not to be had. Nothing if it has gone meanwhile. */
+function entryWithout(name, error) {
+  const errno = errnoOf(error);
+  if (errno === undefined) throw error;
+  return errno === NOENT ? undefined : { name, type: UNKNOWN, ino: 0n };
 }
 
 // --- Calls ---------------------------------------------------------------------------------------
@@ -344,28 +392,47 @@ function errnoOf(error) {
 const frames = [];
 let depth = 0;
 
-/** Does what the call has asked that has just ended. It is to be made again. */
-function serve(guest) {
+/**
+ * Calls the embedder in the middle of a call, whose frame is as it was after that.
+ *
+ * @param {(guest: object, request: object) => T} act no closure: most calls are short
+ */
+function aside(act, guest, request) {
+  const saved = (frames[depth] ??= new Uint32Array(FRAME_WORDS));
+  for (let i = 0; i < FRAME_WORDS; i++) saved[i] = u32[i];
+  depth++;
+  try {
+    return act(guest, request);
+  } finally {
+    depth--;
+    for (let i = 0; i < FRAME_WORDS; i++) u32[i] = saved[i];
+  }
+}
+
+/** Reads what the call has asked that has just ended. */
+function takeRequest(guest) {
   const op = numbers[0];
-  const system = guest.served?.systems[numbers[1]];
-  if (system === undefined || FUNCTIONS[op] === undefined) {
+  const system = guest.served.systems[numbers[1]];
+  if (system === undefined || ops[op] === undefined) {
     throw new Error('wasi-rs: a request of nobody');
   }
-  const file = numbers[2];
-  const position = numbers[3];
-  const length = numbers[4];
-  const hasClosing = numbers[7] === 1;
   const request = {
     system,
     op,
+    ticket: numbers[17],
     path: '',
     other: '',
-    file,
-    position,
-    length,
+    file: numbers[2],
+    position: numbers[3],
+    length: numbers[4],
     bytes: undefined,
     atim: 0,
     mtim: 0,
+    hasClosing: numbers[7] === 1,
+    value: undefined,
+    /** Whether the call was given up, and what is waited for until then. */
+    isOver: false,
+    asked: undefined,
   };
   if (op === SET_TIMES || op === SET_FILE_TIMES) {
     request.atim = secondsOf(longs[5]);
@@ -373,32 +440,50 @@ function serve(guest) {
   }
   const { instance } = guest;
   if (op === WRITE) {
-    request.bytes = system.room(length);
+    request.bytes = system.room(request.length);
     fill(request.bytes);
   } else if (op !== READ) {
     request.path = text(instance, false);
     if (op === RENAME || op === HARD_LINK || op === SYMLINK) request.other = text(instance, true);
   }
+  return request;
+}
 
-  const saved = (frames[depth] ??= new Uint32Array(FRAME_WORDS));
-  for (let i = 0; i < FRAME_WORDS; i++) saved[i] = u32[i];
-  depth++;
+/** Does what the call has asked that has just ended. It is to be made again. */
+function serve(guest) {
+  const request = takeRequest(guest);
   let errno;
-  let isAnswered = false;
   try {
-    if (hasClosing) ask(guest, closeFiles, guest);
-    errno = ask(guest, perform, request);
-    // The embedder may have grown the memory, or called what did.
-    if (guest.view.length === 0) refresh(guest);
-    isAnswered = true;
+    errno = aside(answerNow, guest, request);
   } finally {
-    depth--;
-    for (let i = 0; i < FRAME_WORDS; i++) u32[i] = saved[i];
-    if (!isAnswered) abandon();
+    if (errno === undefined) giveUp(guest, request);
   }
-  const value = delivered;
-  delivered = undefined;
+  leave(guest, request, errno);
+}
+
+function answerNow(guest, request) {
+  if (request.hasClosing) ask(guest, closeFiles, guest);
+  const errno = ask(guest, perform, request);
+  // The embedder may have grown the memory, or called what did.
+  if (guest.view.length === 0) refresh(guest);
+  return errno;
+}
+
+/** Gives up the call that has asked something. */
+function giveUp({ instance }, { ticket }) {
+  u32[INSTANCE] = instance;
+  numbers[17] = ticket;
+  abandon();
+}
+
+/**
+ * Leaves the answer to a request: an errno, or what is on the board and in `value`. The call is to
+ * be made again before any other.
+ */
+function leave({ instance }, { op, ticket, value }, errno) {
+  u32[INSTANCE] = instance;
   numbers[8] = errno;
+  numbers[17] = ticket;
   if (errno !== 0) answer();
   else if (op === READ) answerBytes(value);
   else if (op === READ_LINK) answerText(instance, value);
@@ -414,7 +499,6 @@ function serve(guest) {
 
 function perform(request) {
   const { system, op } = request;
-  delivered = undefined;
   const lacking = LACKING[op];
   try {
     if (lacking !== undefined && typeof system.fs[lacking] !== 'function') return NOTSUP;
@@ -437,7 +521,8 @@ function closeFiles(guest) {
   const files = closing(guest.instance);
   for (let i = 0; i + 1 < files.length; i += 2) {
     try {
-      systems[files[i]]?.fs.closeSync(files[i + 1]);
+      const fs = systems[files[i]]?.fs;
+      if (fs !== undefined) done(fs.closeSync(files[i + 1]), 'closeSync');
     } catch (error) {
       if (errnoOf(error) === undefined) throw error;
     }
@@ -447,19 +532,27 @@ function closeFiles(guest) {
 /**
  * Lets file systems of the embedder serve an instance.
  *
- * @param {(object | undefined)[]} systems by the preopens' places
+ * @param {({ shape: { fs: object } } | undefined)[]} systems by the preopens' places
  */
 function attachServed(wasiImport, guest, systems) {
+  if (guest.suspension !== undefined) {
+    require('./async-served.js').attachServed(wasiImport, guest, systems);
+    return;
+  }
   guest.served = {
-    systems: systems.map((one) => one && new FileSystem(one.fs, one.name)),
+    systems: systems.map((one) => one && new FileSystem(one.shape.fs)),
     serve: () => serve(guest),
     close: () => closeFiles(guest),
   };
-  const { fd_close: closeOne, fd_renumber: renumber } = wasiImport;
-  const closeAfter = (errno) => {
+  wrapClosing(wasiImport, (errno) => {
     if (guest.end === undefined) ask(guest, closeFiles, guest);
     return errno;
-  };
+  });
+}
+
+/** @param {(errno: number) => number} closeAfter comes after each call that closes a descriptor */
+function wrapClosing(wasiImport, closeAfter) {
+  const { fd_close: closeOne, fd_renumber: renumber } = wasiImport;
   Object.assign(wasiImport, {
     fd_close(fd) {
       return arguments.length === 1 ? closeAfter(closeOne(fd)) : closeOne();
@@ -470,4 +563,27 @@ function attachServed(wasiImport, guest, systems) {
   });
 }
 
-module.exports = { attachServed, checkFileSystem };
+module.exports = {
+  BIGINT,
+  aside,
+  attachServed,
+  checkFileSystem,
+  checkedNames,
+  closing,
+  entryOf,
+  entryWithout,
+  errnoOf,
+  giveUp,
+  isPromise,
+  leave,
+  newRoom,
+  ops,
+  putBytes,
+  putCount,
+  putFile,
+  putStat,
+  putText,
+  takeRequest,
+  within,
+  wrapClosing,
+};

@@ -110,6 +110,8 @@ class Call {
   errno;
   /** Whether it waits for nothing but a turn of the event loop. */
   isTurn = false;
+  /** The answer that it waits for, of a file system of the embedder. */
+  asked;
   /** Ends the wait. */
   wake = ignore;
   token;
@@ -207,14 +209,15 @@ class Suspension {
 
   /** Puts the trampolines in the place of all imports that can wait. */
   attachTrampolines(wasiImport) {
-    wrap(wasiImport, {
+    const host = {
       wait: new Suspending(() => this.#wait()),
       failed: () => this.#failed(),
       resumed: () => this.#resumed(),
       turn: () => this.#turn(),
       kept: () => this.#keep(),
       returned: () => void (this.#waiting !== undefined && this.#resumed()),
-    });
+    };
+    wrap(wasiImport, host, this.#guest.served !== undefined);
   }
 
   /**
@@ -249,6 +252,44 @@ class Suspension {
     }
   }
 
+  /** Keeps a call that waits for the answer of a file system. */
+  parkFor(native, asked) {
+    if (this.#isBusy()) {
+      asked.giveUp();
+      throw busy();
+    }
+    const call = new Call();
+    call.native = native;
+    call.words = this.#room;
+    call.asked = asked;
+    for (let at = 0; at < WORDS; at++) call.words[at] = u32[at];
+    call.words[WORDS] = u32[RESUME];
+    call.words[WORDS + 1] = u32[RESUME + 1];
+    this.#parked = call;
+    return WAITS;
+  }
+
+  /**
+   * Lets a call that was made return its errno when a promise is fulfilled. What the promise
+   * rejects with ends the guest. Where another call waits, nobody waits for the promise.
+   */
+  after(promise, errno) {
+    const isBusy = this.#isBusy();
+    const call = new Call();
+    call.errno = errno;
+    call.promise = promise.catch((error) => {
+      if (isBusy || this.#waiting === call) this.#endBy(stoppedBy(error), error);
+    });
+    if (isBusy) return errno;
+    this.#parked = call;
+    return WAITS;
+  }
+
+  /** @throws {Error} `ERR_WASI_BUSY`: the guest could not wait now */
+  checkWaits() {
+    if (this.#isBusy()) throw busy();
+  }
+
   /** Whether another call of the guest waits, or may be about to go on. */
   #isBusy() {
     return this.#waiting !== undefined || this.#parked !== undefined || this.#live > 1;
@@ -280,6 +321,10 @@ class Suspension {
     return new Promise((resolve) => {
       call.wake = resolve;
       if (call.promise !== undefined) call.promise.then(resolve, resolve);
+      if (call.asked !== undefined) {
+        call.asked.wake = resolve;
+        if (call.asked.isSettled) resolve();
+      }
       if (call.isTurn || ((call.kinds & HOST) === 0 && deadline === Infinity)) return;
       listens ||= (onWaitEnd(tell), true);
       const token = newToken();
@@ -351,6 +396,7 @@ class Suspension {
     this.#parked = undefined;
     if (call !== undefined) {
       this.#cancel(call);
+      call.asked?.giveUp();
       dropWait(guest.instance);
       call.tell?.(undefined, nanoseconds(call.worked), nanoseconds(call.waited));
     }
@@ -381,6 +427,7 @@ class Suspension {
       errno = this.#goOn(call);
       return errno;
     } finally {
+      if (errno === undefined) call.asked?.giveUp();
       call.worked += now() - start;
       if (errno === WAITS) {
         const { waited, worked, tell } = call;
@@ -392,9 +439,31 @@ class Suspension {
   }
 
   #goOn(call) {
+    const { asked } = call;
+    if (asked !== undefined) return this.#goOnWith(call, asked);
     if (call.failure !== undefined) throw call.failure;
     checkRunning(this.#guest);
     if (call.promise !== undefined) return call.errno;
+    return this.#again(call);
+  }
+
+  #goOnWith(call, asked) {
+    let isRunning = false;
+    try {
+      if (call.failure !== undefined) throw call.failure;
+      checkRunning(this.#guest);
+      if (asked.isSettled) asked.leave();
+      isRunning = true;
+    } finally {
+      if (!isRunning) asked.giveUp();
+    }
+    if (asked.isSettled) return this.#again(call);
+    // Something else has woken it.
+    this.#parked = call;
+    return WAITS;
+  }
+
+  #again(call) {
     this.#makeAgain(call);
     return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(this.#guest, call.native);
   }
@@ -559,14 +628,20 @@ class Suspension {
     guest.running++;
     this.#live++;
     let ended, value;
+    let hasReturned = false;
+    const waiting = this.#waiting;
     try {
-      value = await entry(...args);
+      const promise = entry(...args);
+      // What has not been suspended has returned, and its stack is gone.
+      hasReturned = this.#waiting === waiting;
+      if (hasReturned) this.#live--;
+      value = await promise;
       ended = guest.ended;
     } catch (error) {
       ended = guest.ended;
       if (ended === undefined || error !== guest.end) throw error;
     } finally {
-      this.#live--;
+      if (!hasReturned) this.#live--;
       leave(guest);
       if (signal !== undefined) apply(removeEventListener, signal, ['abort', onAbort]);
     }

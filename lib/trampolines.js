@@ -49,19 +49,52 @@ const SIGNATURES = {
   sock_recv: 'iiiiii',
   sock_send: 'iiiii',
 };
-const NAMES = Object.keys(SIGNATURES);
+/** What can wait, too, where files may be those of a file system of the embedder. */
+const WITH_FILES = {
+  __proto__: null,
+  ...SIGNATURES,
+  fd_advise: 'iIIi',
+  fd_allocate: 'iII',
+  fd_close: 'i',
+  fd_datasync: 'i',
+  fd_fdstat_get: 'ii',
+  fd_fdstat_set_flags: 'ii',
+  fd_fdstat_set_rights: 'iII',
+  fd_filestat_get: 'ii',
+  fd_filestat_set_size: 'iI',
+  fd_filestat_set_times: 'iIIi',
+  fd_pread: 'iiiIi',
+  fd_pwrite: 'iiiIi',
+  fd_readdir: 'iiiIi',
+  fd_renumber: 'ii',
+  fd_seek: 'iIii',
+  fd_sync: 'i',
+  fd_tell: 'ii',
+  path_create_directory: 'iii',
+  path_filestat_get: 'iiiii',
+  path_filestat_set_times: 'iiiiIIi',
+  path_link: 'iiiiiii',
+  path_readlink: 'iiiiii',
+  path_remove_directory: 'iii',
+  path_rename: 'iiiiii',
+  path_symlink: 'iiiii',
+  path_unlink_file: 'iii',
+};
 
 const I32 = 0x7f;
 const I64 = 0x7e;
 
-/** The bytes that `WebAssembly.Module` takes. No number in it but `WAITS` is 128 or more. */
-function moduleBytes() {
+/**
+ * The bytes that `WebAssembly.Module` takes. No number in it but `WAITS` and sizes is 128 or more.
+ */
+function moduleBytes(table) {
+  const names = Object.keys(table);
   const text = (string) => [string.length, ...Buffer.from(string)];
   const vector = (items) => [items.length, ...items.flat()];
   const sized = (bytes) => [...leb(bytes.length), ...bytes];
   const section = (id, items) => [id, ...sized(vector(items))];
 
-  const signatures = [...new Set(Object.values(SIGNATURES))];
+  const signatures = [...new Set(Object.values(table))];
   const types = [
     ...signatures.map((types) => [
       0x60,
@@ -71,11 +104,11 @@ function moduleBytes() {
     [0x60, 0, 0],
     [0x60, 0, ...vector([[I32]])],
   ];
-  const typeOf = (name) => signatures.indexOf(SIGNATURES[name]);
+  const typeOf = (name) => signatures.indexOf(table[name]);
   const [nothing, number] = [signatures.length, signatures.length + 1];
 
   const imported = [
-    ...NAMES.map((name) => [name, typeOf(name)]),
+    ...names.map((name) => [name, typeOf(name)]),
     ['wait', nothing],
     ['failed', nothing],
     ['resumed', number],
@@ -85,7 +118,7 @@ function moduleBytes() {
   ];
   const imports = imported.map(([name, type]) => [...text('host'), ...text(name), 0x00, type]);
   const indexOf = (wanted) => imported.findIndex(([name]) => name === wanted);
-  const exports = NAMES.map((name, at) => [...text(name), 0x00, imported.length + at]);
+  const exports = names.map((name, at) => [...text(name), 0x00, imported.length + at]);
 
   const takeTurns = [
     // else
@@ -105,12 +138,12 @@ function moduleBytes() {
     ...[0x0b, 0x0b],
   ];
   const body = (name, at) => {
-    const errno = SIGNATURES[name].length;
+    const errno = table[name].length;
     const waits = [0x22, errno, 0x41, 0x80, 0x80, 0x04, 0x46];
     return sized([
       // One local.
       ...vector([[1, I32]]),
-      ...[...SIGNATURES[name]].flatMap((_, parameter) => [0x20, parameter]),
+      ...[...table[name]].flatMap((_, parameter) => [0x20, parameter]),
       ...[0x10, at],
       ...waits,
       // if, loop, try
@@ -134,12 +167,12 @@ function moduleBytes() {
     ...section(2, imports),
     ...section(
       3,
-      NAMES.map((name) => [typeOf(name)]),
+      names.map((name) => [typeOf(name)]),
     ),
     // A mutable i32: the first call asks.
     ...section(6, [[I32, 1, 0x41, 1, 0x0b]]),
     ...section(7, exports),
-    ...section(10, NAMES.map(body)),
+    ...section(10, names.map(body)),
   ]);
 }
 
@@ -147,8 +180,8 @@ function leb(number) {
   return number < 0x80 ? [number] : [(number & 0x7f) | 0x80, ...leb(number >>> 7)];
 }
 
-/** One of a realm. */
-let compiled;
+/** Those of this realm, without and with the files of the embedder. */
+const compiled = [undefined, undefined];
 
 /**
  * Puts functions of WebAssembly in the place of the imports that can wait.
@@ -163,13 +196,15 @@ let compiled;
  *   loop is to have a turn
  * @param {() => void} host.kept is called where it cannot have one, as `wait` has not suspended
  * @param {() => void} host.returned is called after a turn, or where there was none
+ * @param {boolean} withFiles whether the calls for files can wait
  */
-function wrap(wasiImport, host) {
-  compiled ??= new Module(moduleBytes());
+function wrap(wasiImport, host, withFiles) {
+  const table = withFiles ? WITH_FILES : SIGNATURES;
+  const module = (compiled[Number(withFiles)] ??= new Module(moduleBytes(table)));
   const plain = { __proto__: null, ...host };
-  for (const name of NAMES) plain[name] = wasiImport[name];
-  const { exports } = new Instance(compiled, { host: plain });
-  for (const name of NAMES) wasiImport[name] = exports[name];
+  for (const name of Object.keys(table)) plain[name] = wasiImport[name];
+  const { exports } = new Instance(module, { host: plain });
+  for (const name of Object.keys(table)) wasiImport[name] = exports[name];
 }
 
 module.exports = { WAITS, wrap };

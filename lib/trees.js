@@ -25,7 +25,7 @@ function byPath(one, other) {
 }
 
 function readFile(id, names, guestPath) {
-  const place = placeOf(names, guestPath);
+  const place = beginningOf(names, guestPath);
   if (place === undefined) return undefined;
   const { index, path } = place;
   return inThisRealm(readTreeFile(id, index, path, names[index] === '/'));
@@ -88,9 +88,12 @@ function commit(id, names, overlays, guestPath) {
   const done = [];
   for (const { index, within } of chosen) {
     const prefix = prefixOf(names[index]);
-    const [errno, path, ...words] = commitOverlay(id, index, within, prefix);
+    const [errno, path, kept, ...words] = commitOverlay(id, index, within, prefix);
     done.push(...changesOf(words, 0));
-    if (errno !== '') throw commitFailed(errno, prefix + path, done.sort(byPath));
+    if (errno !== '') {
+      const copies = kept.split('\0').slice(0, -1);
+      throw commitFailed(errno, prefix + path, done.sort(byPath), copies);
+    }
   }
   return done.sort(byPath);
 }
@@ -119,15 +122,23 @@ function chosenOf(names, overlays, guestPath) {
 /**
  * Where a guest's C library (wasi-libc) looks a path up: below the preopen with the longest name
  * that the path begins with; of two with the same name, the later one. It compares text: a name
- * behind `/./` or `..` is no preopen's to it. From there the path is walked by name, and arrives in
- * the preopens that are mounted on its way. A symbolic link that leads into another preopen is not
- * followed.
+ * behind `/./` or `..` is no preopen's to it.
  *
  * @returns {{ index: number, path: string } | undefined} the preopen and the path below it
  */
-function placeOf(names, guestPath) {
+function beginningOf(names, guestPath) {
   // A path that does not begin at the root begins at the working directory, which is the root.
-  const first = longestOf(names, guestPath.replace(/^\/+/, ''));
+  return longestOf(names, guestPath.replace(/^\/+/, ''));
+}
+
+/**
+ * Where a path leads by its names: from there, it arrives in the preopens that are mounted on its
+ * way. What is written by it is where it says, so no symbolic link is followed.
+ *
+ * @returns {{ index: number, path: string } | undefined} as above
+ */
+function placeOf(names, guestPath) {
+  const first = beginningOf(names, guestPath);
   if (first === undefined) return undefined;
   const name = names[first.index];
   // Absolute and relative names are two trees.

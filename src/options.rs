@@ -15,7 +15,7 @@ use wasi_rs_core::host::stream::{Input, Output, Stream};
 use wasi_rs_core::host::{
     self, Access, Directory, GivenSocket, GuestPath, Lazy, Nested, Opened, Preopen, Quota,
     SeededRandom, Served, SingleFile, SortedDirectory, Stdio, SteppingClock, Tree, TreeOptions,
-    VirtualClocks,
+    View, VirtualClocks,
 };
 
 /// Something that the guest gets under a name.
@@ -195,6 +195,8 @@ pub(super) struct JsStreams {
     pub(super) held: Arc<()>,
     /// The overlays, by the preopen's place.
     pub(super) overlays: Vec<Option<MountedOverlay>>,
+    /// All of these as the guest sees them, if preopens lie in one another.
+    pub(super) view: Option<View>,
     /// The file systems that JavaScript serves, by the preopen's place.
     pub(super) serving: Option<Box<Serving>>,
 }
@@ -208,6 +210,7 @@ impl Clone for JsStreams {
             outputs: self.outputs.clone(),
             trees: self.trees.clone(),
             overlays: self.overlays.clone(),
+            view: self.view.clone(),
             held: Arc::clone(&self.held),
             serving: None,
         }
@@ -331,7 +334,9 @@ fn add_preopens_to(
         opened.push(preopen(options, ctx, streams)?);
     }
     let mut numbers = Vec::with_capacity(opened.len());
-    for Nested { name, directory, read_only } in host::nest(opened, || stand_in(ctx)) {
+    let (preopens, view) = host::nest(opened, || stand_in(ctx));
+    streams.view = view;
+    for Nested { name, directory, read_only } in preopens {
         let directory = if sorted {
             Box::new(SortedDirectory::new(directory, &ctx.listings))
         } else {
@@ -504,9 +509,11 @@ fn preopen(
         }
     };
     let (name, read_only) = (options.guest, options.read_only);
+    let is_viewed = streams.trees.last().is_some_and(Option::is_some)
+        || streams.overlays.last().is_some_and(Option::is_some);
     // Nobody is asked anything while an instance is made.
     let is_lazy = is_lazy || extended.kind == Some(PreopenKind::Fs);
-    Ok(Preopen { name, directory, is_file, read_only, no_symlinks, is_lazy })
+    Ok(Preopen { name, directory, is_file, read_only, no_symlinks, is_lazy, is_viewed })
 }
 
 /// How a directory or a file of the host is opened as a preopen.

@@ -9,6 +9,7 @@
 //!  5 time of access, 6 of modification: i64 | 7 whether files are to be closed: f64
 //!  8 errno or 0 | 9 number, or type of the file: f64
 //! 10 device | 11 serial number | 12 links | 13 size | 14 to 16 times: i64
+//! 17 ticket of the request, by which it is answered: f64
 //! ```
 
 #![allow(unsafe_code, reason = "callbacks of Node-API, and memory that is shared with JavaScript")]
@@ -55,7 +56,7 @@ const OPS: [(Op, &str); 20] = [
 /// The largest number that JavaScript's numbers hold exactly.
 const NUMBER_LIMIT: f64 = 9_007_199_254_740_991.0;
 
-const PLACES: usize = 17;
+const PLACES: usize = 18;
 
 /// The shared memory. Each place is an f64 or an i64.
 struct Board([Cell<u64>; PLACES]);
@@ -92,26 +93,30 @@ impl Board {
     }
 }
 
+/// A request that JavaScript has taken and not answered.
+struct Pending {
+    ticket: u64,
+    request: Request,
+    /// The place in the guest's memory of the bytes that are read.
+    offset: Option<u32>,
+}
+
 /// The state of an instance for file systems that JavaScript serves.
 #[derive(Default)]
 pub(super) struct Serving {
     pub(super) exchange: Arc<Exchange>,
-    /// The requests that JavaScript is about, the innermost last, each with where in the memory
-    /// goes what is read.
-    pending: RefCell<Vec<(Request, Option<u32>)>>,
+    pending: RefCell<Vec<Pending>>,
 }
 
 impl Serving {
     /// Hands the request of the call over that has just ended. `base` is where the memory lies.
     fn take(&self, board: &Board, base: usize) {
-        let request = self.exchange.take();
-        let op =
-            request.as_ref().and_then(|request| OPS.iter().position(|(op, _)| *op == request.op));
         board.set_number(7, u64::from(self.exchange.has_closing()));
-        let Some(request) = request else {
+        let Some((ticket, request)) = self.exchange.take() else {
             board.set_bits(0, (-1.0_f64).to_bits());
             return;
         };
+        let op = OPS.iter().position(|(op, _)| *op == request.op);
         board.set_number(0, op.unwrap_or(OPS.len()) as u64);
         board.set_number(1, request.served.into());
         board.set_number(2, request.file);
@@ -119,30 +124,37 @@ impl Serving {
         board.set_number(4, request.length as u64);
         board.set_bits(5, request.times.0);
         board.set_bits(6, request.times.1);
+        board.set_number(17, ticket);
         let offset = request.target.and_then(|target| target.checked_sub(base));
         let offset = offset.and_then(|offset| u32::try_from(offset).ok());
-        self.pending.borrow_mut().push((request, offset));
+        self.pending.borrow_mut().push(Pending { ticket, request, offset });
     }
 
+    /// What the request says that was taken last.
     fn with_pending<T>(&self, act: impl FnOnce(&Request) -> T) -> Option<T> {
-        self.pending.borrow().last().map(|(request, _)| act(request))
+        self.pending.borrow().last().map(|pending| act(&pending.request))
     }
 
-    fn answer(&self, make: impl FnOnce(&Request) -> Answer) {
-        self.answer_with(|request, _| make(request));
+    /// Takes out the request whose ticket is on the board.
+    fn take_pending(&self, board: &Board) -> Option<Pending> {
+        let ticket = board.whole(17)?;
+        let mut pending = self.pending.borrow_mut();
+        let at = pending.iter().rposition(|one| one.ticket == ticket)?;
+        Some(pending.remove(at))
     }
 
-    fn answer_with(&self, make: impl FnOnce(&Request, Option<u32>) -> Answer) {
-        let request = self.pending.borrow_mut().pop();
-        if let Some((request, offset)) = request {
+    /// Answers the request whose ticket is on the board.
+    fn answer(&self, board: &Board, make: impl FnOnce(&Request, Option<u32>) -> Answer) {
+        if let Some(Pending { ticket, request, offset }) = self.take_pending(board) {
             let answer = make(&request, offset);
-            self.exchange.answer(request, answer);
+            self.exchange.answer(ticket, request, answer);
         }
     }
 
-    fn abandon(&self) {
-        self.pending.borrow_mut().pop();
-        self.exchange.abandon();
+    fn abandon(&self, board: &Board) {
+        if let Some(pending) = self.take_pending(board) {
+            self.exchange.abandon(pending.ticket);
+        }
     }
 }
 
@@ -286,7 +298,7 @@ unsafe extern "C" fn answer(env: sys::napi_env, info: sys::napi_callback_info) -
     unsafe {
         callback(env, info, |environment, _| {
             environment.with_served(|_, serving, board| {
-                serving.answer(|request| answer_of(board, request.op));
+                serving.answer(board, |request, _| answer_of(board, request.op));
             });
         })
     }
@@ -301,7 +313,7 @@ unsafe extern "C" fn answer_bytes(
     unsafe {
         callback(env, info, |environment, bytes| {
             environment.with_served(|instance, serving, board| {
-                serving.answer_with(|request, offset| {
+                serving.answer(board, |request, offset| {
                     if let Some(failed) = failed(board) {
                         return failed;
                     }
@@ -341,12 +353,12 @@ unsafe extern "C" fn fill(env: sys::napi_env, info: sys::napi_callback_info) -> 
     }
 }
 
-/// `() => undefined`: gives the call up whose request was taken last.
+/// `() => undefined`: gives the call up whose request has the ticket on the board.
 unsafe extern "C" fn abandon(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: made by `object`.
     unsafe {
         callback(env, info, |environment, _| {
-            environment.with_served(|_, serving, _| serving.abandon());
+            environment.with_served(|_, serving, board| serving.abandon(board));
         })
     }
 }
@@ -388,8 +400,9 @@ pub(super) fn object<'a>(env: &Env, environment: &Rc<AddonInstance>) -> Result<O
     let here = Rc::clone(environment);
     let answer_text = move |call: FunctionCallContext<'_>| {
         let text: String = call.get(1)?;
+        let Some(board) = here.board() else { return Ok(()) };
         here.serving(call.get(0)?, |serving| {
-            serving.answer(|request| match request.op {
+            serving.answer(board, |request, _| match request.op {
                 Op::ReadLink => Answer::Text(text),
                 _ => Answer::Failed(Errno::Io),
             });
@@ -410,8 +423,9 @@ pub(super) fn object<'a>(env: &Env, environment: &Rc<AddonInstance>) -> Result<O
             ino: *ino,
             filetype: Filetype::from_value((*filetype).into()).unwrap_or(Filetype::Unknown),
         });
+        let Some(board) = here.board() else { return Ok(()) };
         here.serving(call.get(0)?, |serving| {
-            serving.answer(|request| match request.op {
+            serving.answer(board, |request, _| match request.op {
                 Op::List => Answer::Names(listed.collect()),
                 _ => Answer::Failed(Errno::Io),
             });

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use wasi_rs_core::abi::{Filetype, Rights};
 use wasi_rs_core::host::stream::{Input, Output};
-use wasi_rs_core::host::{Change, Changed, GuestPath, Opened, Result as HostResult, Tree};
+use wasi_rs_core::host::{Change, Changed, GuestPath, Opened, Result as HostResult, Tree, View};
 
 /// Adds the functions to the addon's exports.
 pub(super) fn export(
@@ -74,7 +74,11 @@ pub(super) fn export(
         let read_overlay =
             |overlay: &MountedOverlay| overlay.read_at(GuestPath::new(path.as_bytes())?);
         Ok(here
-            .tree(id, preopen, read)
+            .view(id, preopen, |view, preopen| {
+                let path = GuestPath::new(path.as_bytes());
+                path.map_or_else(|errno| Some(Err(errno)), |path| view.read(preopen, path, root))
+            })
+            .or_else(|| here.tree(id, preopen, read))
             .or_else(|| here.overlay(id, preopen, read_overlay))
             .and_then(HostResult::ok)
             .map(Uint8Array::from))
@@ -117,7 +121,7 @@ pub(super) fn export(
 
     // (id, preopen, path, prefix) => string[]: writes what differs in an overlay at a path or below
     // it. The errno's name and the path where that stood in the way, both empty if all went well,
-    // and what was written, as above.
+    // the paths of copies that were kept, each with a NUL behind it, and what was written, as above.
     let here = Rc::clone(environment);
     let commit = move |call: FunctionCallContext<'_>| {
         let (within, prefix): (String, String) = (call.get(2)?, call.get(3)?);
@@ -126,14 +130,15 @@ pub(super) fn export(
             overlay.get().map_or(Ok(Vec::new()), |overlay| overlay.commit(&within, &mut room))
         };
         let result = here.overlay(call.get(0)?, call.get(1)?, commit).unwrap_or(Ok(Vec::new()));
-        let (errno, path, mut done) = match result {
-            Ok(done) => ("", String::new(), done),
-            Err(error) => (error.errno.name(), error.path, error.done),
+        let (errno, path, mut done, kept) = match result {
+            Ok(done) => ("", String::new(), done, Vec::new()),
+            Err(error) => (error.errno.name(), error.path, error.done, error.kept),
         };
+        let kept: Vec<String> = kept.iter().map(|path| [&*prefix, path, "\0"].concat()).collect();
         for change in &mut done {
             change.path.insert_str(0, &prefix);
         }
-        let mut outcome = vec![errno.to_owned(), path];
+        let mut outcome = vec![errno.to_owned(), path, kept.concat()];
         outcome.extend(words(done));
         Ok(outcome)
     };
@@ -183,9 +188,17 @@ impl AddonInstance {
     fn list_files(&self, id: u32, prefixes: &[String]) -> HostResult<Vec<String>> {
         let mut room = LIST_LIMIT;
         let list = |instance: &Instance| {
-            let trees = instance.streams.trees.iter().zip(prefixes);
-            let lists = trees.filter_map(|(tree, prefix)| {
-                tree.as_ref().map(|tree| tree.list_files(prefix, &mut room))
+            let trees = instance.streams.trees.iter().zip(prefixes).enumerate();
+            let lists = trees.filter_map(|(index, (tree, prefix))| {
+                let mut files = tree.as_ref()?.list_files(prefix, &mut room);
+                if let (Some(view), Ok(files)) = (&instance.streams.view, &mut files) {
+                    files.retain(|file| {
+                        !file
+                            .strip_prefix(&**prefix)
+                            .is_some_and(|path| view.is_covered(index, path))
+                    });
+                }
+                Some(files)
             });
             lists.collect::<HostResult<Vec<_>>>().map(|lists| lists.into_iter().flatten().collect())
         };
@@ -219,6 +232,17 @@ impl AddonInstance {
         let index = usize::try_from(preopen).ok()?;
         self.with_instance(id, |instance| instance.streams.overlays.get(index)?.as_ref().map(act))
             .flatten()
+    }
+
+    /// Asks what a preopen is to a guest that has others in it, if there are such preopens.
+    fn view<T>(
+        &self,
+        id: u32,
+        preopen: u32,
+        act: impl FnOnce(&View, usize) -> Option<T>,
+    ) -> Option<T> {
+        let index = usize::try_from(preopen).ok()?;
+        self.with_instance(id, |instance| act(instance.streams.view.as_ref()?, index)).flatten()
     }
 
     fn tree<T>(&self, id: u32, preopen: u32, act: impl FnOnce(&Tree) -> T) -> Option<T> {

@@ -15,10 +15,40 @@ export const WRITE = { rights: (1n << 1n) | (1n << 6n) };
  * read and write in the memory lies from `base` on.
  */
 export function direct(wasi, memory = new WebAssembly.Memory({ initial: 4 }), base = 0) {
+  wasi.start({ exports: { memory, _start() {} } });
+  const run = (steps) => {
+    for (let given; ;) {
+      const { done, value } = steps.next(given);
+      if (done) return value;
+      given = value();
+    }
+  };
+  return guest(wasi, memory, base, wasi.wasiImport, run);
+}
+
+/** The same on a WASI with `suspend: true`: each call gives a promise, and may wait. */
+export function directLater(wasi, memory = new WebAssembly.Memory({ initial: 4 }), base = 0) {
+  wasi.finalizeBindings({ exports: { memory } });
+  const call = new Proxy(wasi.wasiImport, {
+    get: (imports, name) => wasi.promising(imports[name]),
+  });
+  const run = async (steps) => {
+    for (let given; ;) {
+      const { done, value } = steps.next(given);
+      if (done) return value;
+      given = await value();
+    }
+  };
+  return guest(wasi, memory, base, call, run);
+}
+
+/**
+ * @param {object} call the imports
+ * @param {(steps: Generator<() => unknown>) => unknown} run makes the calls that are given to it
+ */
+function guest(wasi, memory, base, call, run) {
   const [RESULT, IOVECS] = [base + 64, base + 8];
   const [PATH, OTHER, DATA] = [base + 1024, base + 8192, base + 65536];
-  wasi.start({ exports: { memory, _start() {} } });
-  const call = wasi.wasiImport;
   const view = () => new DataView(memory.buffer);
   const put = (text, at) => {
     const bytes = Buffer.from(text);
@@ -35,57 +65,52 @@ export function direct(wasi, memory = new WebAssembly.Memory({ initial: 4 }), ba
     return [IOVECS, 1];
   };
   const all = (1n << 28n) - 1n;
-  const self = {
-    wasi,
-    memory,
-    call,
-    stat(path, { fd = 3, follow = true } = {}) {
-      const errno = call.path_filestat_get(fd, follow ? 1 : 0, ...put(path, PATH), RESULT);
+  const number = (errno) => (errno === 0 ? view().getUint32(RESULT, true) : -errno);
+  const read = (errno) => (errno === 0 ? text(DATA, view().getUint32(RESULT, true)) : -errno);
+  const steps = {
+    *stat(path, { fd = 3, follow = true } = {}) {
+      const args = [fd, follow ? 1 : 0, ...put(path, PATH), RESULT];
+      const errno = yield () => call.path_filestat_get(...args);
       if (errno !== 0) return -errno;
       const [dev, ino, , nlink, size, atim, mtim] = new BigUint64Array(memory.buffer, RESULT, 8);
       return { dev, ino, type: view().getUint8(RESULT + 16), nlink, size, atim, mtim };
     },
-    open(path, { fd = 3, follow = true, oflags = 0, rights = 1n << 1n, flags = 0 } = {}) {
-      const errno = call.path_open(
-        fd,
-        follow ? 1 : 0,
-        ...put(path, PATH),
-        oflags,
-        rights,
-        all,
-        flags,
-        RESULT,
-      );
-      return errno === 0 ? view().getUint32(RESULT, true) : -errno;
+    *open(path, { fd = 3, follow = true, oflags = 0, rights = 1n << 1n, flags = 0 } = {}) {
+      const args = [fd, follow ? 1 : 0, ...put(path, PATH), oflags, rights, all, flags, RESULT];
+      return number(yield () => call.path_open(...args));
     },
-    close: (fd) => 0 - call.fd_close(fd),
-    readFd(fd, length = 1000) {
-      const errno = call.fd_read(fd, ...iovec(length), RESULT);
-      return errno === 0 ? text(DATA, view().getUint32(RESULT, true)) : -errno;
+    *close(fd) {
+      return 0 - (yield () => call.fd_close(fd));
     },
-    writeFd(fd, bytes) {
+    *readFd(fd, length = 1000) {
+      const iovecs = iovec(length);
+      return read(yield () => call.fd_read(fd, ...iovecs, RESULT));
+    },
+    *writeFd(fd, bytes) {
       const [, length] = put(bytes, DATA);
-      const errno = call.fd_write(fd, ...iovec(length), RESULT);
-      return errno === 0 ? view().getUint32(RESULT, true) : -errno;
+      const iovecs = iovec(length);
+      return number(yield () => call.fd_write(fd, ...iovecs, RESULT));
     },
-    read(path, options) {
-      const fd = self.open(path, options);
+    *read(path, options) {
+      const fd = yield* steps.open(path, options);
       if (fd < 0) return fd;
-      const found = self.readFd(fd, 4000);
-      self.close(fd);
+      const found = yield* steps.readFd(fd, 4000);
+      yield* steps.close(fd);
       return found;
     },
-    write(path, bytes, { oflags = 1 | 8, ...options } = {}) {
-      const fd = self.open(path, { oflags, rights: (1n << 6n) | (1n << 2n), ...options });
+    *write(path, bytes, { oflags = 1 | 8, ...options } = {}) {
+      const rights = (1n << 6n) | (1n << 2n);
+      const fd = yield* steps.open(path, { oflags, rights, ...options });
       if (fd < 0) return fd;
-      const done = self.writeFd(fd, bytes);
-      self.close(fd);
+      const done = yield* steps.writeFd(fd, bytes);
+      yield* steps.close(fd);
       return done;
     },
-    entries(fd, { room = 4096, from = 0n } = {}) {
+    *entries(fd, { room = 4096, from = 0n } = {}) {
       const found = [];
       for (let cookie = from, rounds = 0; rounds < 10_000; rounds++) {
-        const errno = call.fd_readdir(fd, DATA, room, cookie, RESULT);
+        const args = [fd, DATA, room, cookie, RESULT];
+        const errno = yield () => call.fd_readdir(...args);
         if (errno !== 0) return -errno;
         const used = view().getUint32(RESULT, true);
         let at = DATA;
@@ -105,11 +130,11 @@ export function direct(wasi, memory = new WebAssembly.Memory({ initial: 4 }), ba
       }
       throw new Error('the listing has no end');
     },
-    list(path, { fd = 3 } = {}) {
-      const dir = self.open(path, { fd, oflags: 2, rights: 1n << 14n });
+    *list(path, { fd = 3 } = {}) {
+      const dir = yield* steps.open(path, { fd, oflags: 2, rights: 1n << 14n });
       if (dir < 0) return dir;
-      const found = self.entries(dir);
-      self.close(dir);
+      const found = yield* steps.entries(dir);
+      yield* steps.close(dir);
       if (typeof found === 'number') return found;
       const names = found.map(({ name }) => name);
       return names
@@ -117,22 +142,41 @@ export function direct(wasi, memory = new WebAssembly.Memory({ initial: 4 }), ba
         .sort()
         .join(' ');
     },
-    mkdir: (path, fd = 3) => 0 - call.path_create_directory(fd, ...put(path, PATH)),
-    rmdir: (path, fd = 3) => 0 - call.path_remove_directory(fd, ...put(path, PATH)),
-    unlink: (path, fd = 3) => 0 - call.path_unlink_file(fd, ...put(path, PATH)),
-    rename: (old, to, from = 3, into = 3) =>
-      0 - call.path_rename(from, ...put(old, PATH), into, ...put(to, OTHER)),
-    link: (old, to, { from = 3, into = 3, follow = false } = {}) =>
-      0 - call.path_link(from, follow ? 1 : 0, ...put(old, PATH), into, ...put(to, OTHER)),
-    symlink: (target, path, fd = 3) =>
-      0 - call.path_symlink(...put(target, OTHER), fd, ...put(path, PATH)),
-    readlink(path, fd = 3) {
-      const errno = call.path_readlink(fd, ...put(path, PATH), DATA, 4000, RESULT);
-      return errno === 0 ? text(DATA, view().getUint32(RESULT, true)) : -errno;
+    *mkdir(path, fd = 3) {
+      const args = [fd, ...put(path, PATH)];
+      return 0 - (yield () => call.path_create_directory(...args));
     },
-    setTimes: (path, { fd = 3, follow = true, atim = 1n, mtim = 1n, flags = 5 } = {}) =>
-      0 - call.path_filestat_set_times(fd, follow ? 1 : 0, ...put(path, PATH), atim, mtim, flags),
+    *rmdir(path, fd = 3) {
+      const args = [fd, ...put(path, PATH)];
+      return 0 - (yield () => call.path_remove_directory(...args));
+    },
+    *unlink(path, fd = 3) {
+      const args = [fd, ...put(path, PATH)];
+      return 0 - (yield () => call.path_unlink_file(...args));
+    },
+    *rename(old, to, from = 3, into = 3) {
+      const args = [from, ...put(old, PATH), into, ...put(to, OTHER)];
+      return 0 - (yield () => call.path_rename(...args));
+    },
+    *link(old, to, { from = 3, into = 3, follow = false } = {}) {
+      const args = [from, follow ? 1 : 0, ...put(old, PATH), into, ...put(to, OTHER)];
+      return 0 - (yield () => call.path_link(...args));
+    },
+    *symlink(target, path, fd = 3) {
+      const args = [...put(target, OTHER), fd, ...put(path, PATH)];
+      return 0 - (yield () => call.path_symlink(...args));
+    },
+    *readlink(path, fd = 3) {
+      const args = [fd, ...put(path, PATH), DATA, 4000, RESULT];
+      return read(yield () => call.path_readlink(...args));
+    },
+    *setTimes(path, { fd = 3, follow = true, atim = 1n, mtim = 1n, flags = 5 } = {}) {
+      const args = [fd, follow ? 1 : 0, ...put(path, PATH), atim, mtim, flags];
+      return 0 - (yield () => call.path_filestat_set_times(...args));
+    },
   };
+  const self = { wasi, memory, call };
+  for (const [name, begin] of Object.entries(steps)) self[name] = (...args) => run(begin(...args));
   return self;
 }
 

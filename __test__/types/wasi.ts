@@ -8,6 +8,7 @@ import type {} from '../../register.js';
 import * as hostFs from 'node:fs';
 import { createWriteStream } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
+import * as hostPromises from 'node:fs/promises';
 import { fs as memfs } from 'memfs';
 
 declare const nodeOptions: node.WASIOptions;
@@ -138,6 +139,8 @@ const inAnyForm = new ours.WASI({
     '/f': { tar: new URL('file:///e.tar') },
     '/g': { fs: hostFs, readOnly: true },
     '/h': { fs: memfs },
+    '/i': { fs: hostPromises },
+    '/j': { fs: { promises: memfs.promises } },
   },
 });
 new ours.WASI({ stdin: handle, stdout: { fd: 1 } });

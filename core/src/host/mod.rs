@@ -15,7 +15,9 @@ mod lazy;
 mod link_tree;
 mod memfs;
 mod mounts;
+mod offset;
 mod path;
+mod pieces;
 mod quota;
 mod random;
 mod read_only;
@@ -36,7 +38,7 @@ pub use memfs::{
     ArchiveError, Change, Changed, Clock, CommitError, INODE_CHARGE, NAME_CHARGE, Overlay, Tree,
     TreeOptions,
 };
-pub use mounts::{Nested, Preopen, nest};
+pub use mounts::{Nested, Preopen, View, nest};
 use path::is_plain_name;
 pub use path::{GuestPath, PATH_LIMIT, PathBuffer, Split};
 pub use quota::Quota;

@@ -10,8 +10,9 @@
 //! Preopens of which none lies in another do without all of this.
 
 use super::directory::{Backend, Contained, Found, Names, Unlocked};
+use super::pieces::read_all;
 use super::read_only::ReadOnlyFile;
-use super::walk::{Base, Entered, Link, Lookup, Name, Walk};
+use super::walk::{Base, End, Entered, Link, Lookup, Name, Walk};
 use super::{
     Directory, EntrySink, GuestPath, HERE, OpenOptions, Opened, PATH_LIMIT, Result, SetTimes, Tree,
 };
@@ -48,6 +49,8 @@ pub struct Preopen {
     pub no_symlinks: bool,
     /// Whether it is left alone until the guest uses it.
     pub is_lazy: bool,
+    /// Whether the embedder reads it by a [`View`].
+    pub is_viewed: bool,
 }
 
 /// A preopen as the guest gets it.
@@ -67,8 +70,10 @@ pub struct Nested {
 /// name says. The names of relative and of absolute preopens are two trees.
 ///
 /// `stand_in` makes an empty tree in the place of a missing directory on the way.
+///
+/// If any preopens are joined, the result has a view of them, too.
 #[must_use]
-pub fn nest(preopens: Vec<Preopen>, stand_in: impl Fn() -> Tree) -> Vec<Nested> {
+pub fn nest(preopens: Vec<Preopen>, stand_in: impl Fn() -> Tree) -> (Vec<Nested>, Option<View>) {
     let positions: Vec<Option<Position>> =
         preopens.iter().map(|preopen| Position::of(&preopen.name)).collect();
     let mut order: Vec<usize> = (0..preopens.len()).collect();
@@ -79,12 +84,95 @@ pub fn nest(preopens: Vec<Preopen>, stand_in: impl Fn() -> Tree) -> Vec<Nested> 
         _ => false,
     };
     if !order.windows(2).any(nests) {
-        return preopens
-            .into_iter()
-            .map(|Preopen { name, directory, read_only, .. }| Nested { name, directory, read_only })
-            .collect();
+        let preopens = preopens.into_iter();
+        return (
+            preopens
+                .map(|Preopen { name, directory, read_only, .. }| Nested {
+                    name,
+                    directory,
+                    read_only,
+                })
+                .collect(),
+            None,
+        );
     }
     join(preopens, &positions, stand_in)
+}
+
+/// The tree of names as the embedder reads it: trees in memory and overlays as the guest sees them,
+/// and nothing in all other preopens.
+#[derive(Clone)]
+pub struct View {
+    space: Arc<Space>,
+    /// The nodes of the preopens that are joined.
+    nodes: Arc<[Option<usize>]>,
+}
+
+impl View {
+    fn new(space: &Space, nodes: Vec<Option<usize>>, is_viewed: &[bool], empty: &Tree) -> Self {
+        let nothing: Arc<dyn Directory> = Arc::from(empty.root_directory(false));
+        // Behind the preopens is what stands in for directories on the way.
+        let viewed = is_viewed.iter().copied().chain(std::iter::repeat(true));
+        let mounts = space.mounts.iter().zip(viewed).map(|(mount, is_viewed)| Mount {
+            directory: Arc::clone(if is_viewed { &mount.directory } else { &nothing }),
+            is_file: mount.is_file && is_viewed,
+            ..*mount
+        });
+        let space = Space { mounts: mounts.collect(), nodes: space.nodes.clone() };
+        Self { space: Arc::new(space), nodes: nodes.into() }
+    }
+
+    /// The bytes of the file that a guest finds at a path below a preopen, in whichever preopen
+    /// that is. With `root`, for a guest that calls the preopen `/`. `None`: it is joined with no
+    /// other.
+    ///
+    /// # Errors
+    /// Those of opening and reading it; `noent` for what is in a preopen that is not viewed.
+    #[must_use]
+    pub fn read(&self, preopen: usize, path: GuestPath<'_>, root: bool) -> Option<Result<Vec<u8>>> {
+        let node = (*self.nodes.get(preopen)?)?;
+        Some(self.read_below(preopen, node, path, root))
+    }
+
+    fn read_below(
+        &self,
+        preopen: usize,
+        node: usize,
+        path: GuestPath<'_>,
+        root: bool,
+    ) -> Result<Vec<u8>> {
+        let names = Mounts(Arc::clone(&self.space));
+        let top = self.space.at(preopen, node)?;
+        let mut place = Walk::<Mounts>::new(
+            Base { dir: &top, root, no_symlinks: false },
+            path.as_bytes(),
+            End::Any,
+        );
+        place.advance(&names)?;
+        place.follow_all(&names)?;
+        let name = place.name().ok_or(Errno::Isdir)?;
+        match names.open(place.dir(), name, OpenOptions::READ)? {
+            Found::File(file) => read_all(&*file),
+            Found::Directory(_) => Err(Errno::Isdir),
+            Found::Link => Err(Errno::Loop),
+        }
+    }
+
+    /// Whether something that is mounted hides what has a path below a preopen, of which no part
+    /// is followed.
+    #[must_use]
+    pub fn is_covered(&self, preopen: usize, path: &str) -> bool {
+        let mut node = self.nodes.get(preopen).copied().flatten();
+        for name in path.split('/').filter(|name| !name.is_empty()) {
+            let Some(here) = node.and_then(|node| self.space.nodes.get(node)) else { return false };
+            let Some(next) = here.children.get(name.as_bytes()) else { return false };
+            if self.space.nodes.get(*next).is_some_and(|node| node.mount.is_some()) {
+                return true;
+            }
+            node = Some(*next);
+        }
+        false
+    }
 }
 
 /// Whether one preopen lies in another.
@@ -103,7 +191,7 @@ fn join(
     preopens: Vec<Preopen>,
     positions: &[Option<Position>],
     stand_in: impl Fn() -> Tree,
-) -> Vec<Nested> {
+) -> (Vec<Nested>, Option<View>) {
     let count = preopens.len();
     let is_nested: Vec<bool> = (0..count)
         .map(|one| {
@@ -112,9 +200,11 @@ fn join(
         })
         .collect();
     let mut space = Space::default();
-    let mut names = Vec::new();
-    for Preopen { name, directory, is_file, read_only, no_symlinks, is_lazy } in preopens {
+    let (mut names, mut viewed) = (Vec::new(), Vec::new());
+    for Preopen { name, directory, is_file, read_only, no_symlinks, is_lazy, is_viewed } in preopens
+    {
         names.push(name);
+        viewed.push(is_viewed);
         let directory = Arc::from(directory);
         space.mounts.push(Mount { directory, is_file, read_only, no_symlinks, is_lazy });
     }
@@ -135,10 +225,11 @@ fn join(
             *slot = Some(node);
         }
     }
-    space.stand_in(stand_in);
+    space.stand_in(&stand_in);
+    let view = View::new(&space, nodes.clone(), &viewed, &stand_in());
     let mounts = Mounts(Arc::new(space));
     let preopens = names.into_iter().zip(nodes).zip(&mounts.0.mounts).enumerate();
-    preopens
+    let preopens = preopens
         .map(|(index, ((name, node), mount))| {
             // Nothing lies in a file. A file in the place of its own preopen stays unchanged.
             let node = node.filter(|_| !mount.is_file);
@@ -157,7 +248,8 @@ fn join(
                 },
             }
         })
-        .collect()
+        .collect();
+    (preopens, Some(view))
 }
 
 /// The place that a preopen's name stands for.
@@ -202,7 +294,7 @@ impl Mount {
 }
 
 /// A name that is a mount point, or on the way to one.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Node {
     children: BTreeMap<Box<[u8]>, usize>,
     /// The preopen that is mounted here, by its index.

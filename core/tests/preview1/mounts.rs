@@ -68,9 +68,10 @@ fn add(guest: &Guest, mounts: &[Mount]) {
             read_only: *read_only,
             no_symlinks: *no_symlinks,
             is_lazy: matches!(what, What::LazyHost(_)),
+            is_viewed: matches!(what, What::Memory(_)),
         })
         .collect();
-    for Nested { name, directory, read_only } in nest(preopens, || Tree::new(0)) {
+    for Nested { name, directory, read_only } in nest(preopens, || Tree::new(0)).0 {
         let preopen = Descriptor::preopen(Opened::Directory(directory), name.as_bytes());
         guest.ctx.table.insert(if read_only { preopen.read_only() } else { preopen }).unwrap();
     }

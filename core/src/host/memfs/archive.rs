@@ -785,6 +785,110 @@ mod tests {
         assert_eq!(refused(&[gzip(&blocks)]), Errno::TooBig);
     }
 
+    /// An extended header with one record.
+    fn pax(key: &str, value: &str) -> Vec<u8> {
+        let rest = format!(" {key}={value}\n");
+        let digits = |len: usize| len.to_string().len();
+        let len = rest.len() + digits(rest.len() + digits(rest.len()));
+        raw(b"x", EntryType::XHeader, b"", format!("{len}{rest}").as_bytes())
+    }
+
+    #[test]
+    fn sizes_in_extended_headers_are_held_to_the_same() {
+        // The first leads to no place in an archive.
+        for (size, errno) in [
+            (u64::MAX, Errno::Inval),
+            (u64::MAX / 2, Errno::Nospc),
+            (1 << 40, Errno::Nospc),
+            (LIMIT, Errno::Nospc),
+        ] {
+            let parts = [pax("size", &size.to_string()), file("f", b"x")];
+            assert_eq!(refused(&parts), errno, "{size}");
+        }
+        assert_eq!(refused(&[pax("size", "5000"), file("f", b"x")]), Errno::Inval, "cut off");
+        for (size, kept) in [("x", 1), ("-1", 1), ("18446744073709551616", 1), ("", 1)] {
+            match unpack(&[pax("size", size), file("f", b"x")].concat()) {
+                Ok(tree) => assert_eq!(stat(&tree, "f").size, kept, "{size:?}"),
+                Err(error) => assert_eq!(error.errno, Errno::Inval, "{size:?}: {error}"),
+            }
+        }
+        // What is skipped is bounded by the size that is said there, too.
+        let device = raw(b"d", EntryType::Char, b"", b"");
+        let endless = [pax("size", "1099511627776"), device].concat();
+        let zeros = vec![0; 4 << 20];
+        assert_eq!(refused(&[endless, gzip(&zeros)]), Errno::Inval);
+    }
+
+    #[test]
+    fn long_names_are_held_to_the_same() {
+        let long = |kind: u8, bytes: &[u8]| raw(b"././@LongLink", EntryType::new(kind), b"", bytes);
+        for (name, errno) in [
+            (&b"a/../b"[..], Errno::Notcapable),
+            (b"..", Errno::Notcapable),
+            (b"a\0b", Errno::Inval),
+            (b"a\xff", Errno::Ilseq),
+        ] {
+            for entry in [
+                [long(b'L', name), file("f", b"")].concat(),
+                [long(b'L', name), raw(b"l", EntryType::Symlink, b"t", b"")].concat(),
+                [long(b'L', name), raw(b"d", EntryType::Directory, b"", b"")].concat(),
+                [file("f", b""), long(b'K', name), raw(b"h", EntryType::Link, b"f", b"")].concat(),
+            ] {
+                assert_eq!(refused(&[entry]), errno, "{name:?}");
+            }
+        }
+        assert_eq!(refused(&[pax("path", "a/../../f"), file("f", b"")]), Errno::Notcapable);
+        let link = raw(b"h", EntryType::Link, b"f", b"");
+        assert_eq!(refused(&[file("f", b""), pax("linkpath", "../f"), link]), Errno::Notcapable);
+        // A symbolic link keeps its text, and leads nowhere.
+        let out = "../".repeat(200) + "etc/passwd";
+        let link = raw(b"l", EntryType::Symlink, b"t", b"");
+        let tree = unpack(&[long(b'K', out.as_bytes()), link].concat()).unwrap();
+        assert_eq!(tree.read_file("l").err(), Some(Errno::Noent));
+        let guest = tree.root_directory(false);
+        let path = GuestPath::new(b"l").unwrap();
+        assert_eq!(guest.path_filestat(path, true).err(), Some(Errno::Notcapable));
+        // A name of more directories than there is room for.
+        assert_eq!(refused(&[long(b'L', &b"a/".repeat(400_000)), file("f", b"")]), Errno::Nospc);
+    }
+
+    /// Entries without end, of one kind.
+    struct Endless {
+        block: Vec<u8>,
+        at: usize,
+        read: u64,
+    }
+
+    impl Read for Endless {
+        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            let rest = &self.block[self.at..];
+            let len = rest.len().min(buf.len());
+            buf[..len].copy_from_slice(&rest[..len]);
+            self.at = (self.at + len) % self.block.len();
+            self.read += len as u64;
+            assert!(self.read < 10 << 30, "it is read without end");
+            Ok(len)
+        }
+    }
+
+    #[test]
+    fn what_has_no_end_is_given_up() {
+        for (block, errno) in [
+            (file("f", b"x"), Errno::Nospc),
+            (raw(b"d", EntryType::Directory, b"", b""), Errno::Nospc),
+            (raw(b"p", EntryType::Fifo, b"", b""), Errno::Nospc),
+            (raw(b"l", EntryType::Symlink, b"t", b""), Errno::Nospc),
+            (pax("comment", "x"), Errno::Inval),
+            (raw(b"g", EntryType::XGlobalHeader, b"", b"12 path=abc\n"), Errno::Nospc),
+            (raw(b"././@LongLink", EntryType::GNULongName, b"", b"x"), Errno::Inval),
+        ] {
+            let mut source = Endless { block: block.clone(), at: 0, read: 0 };
+            let error = Tree::of_archive(TreeOptions::new(LIMIT), &mut source).err().unwrap();
+            assert_eq!(error.errno, errno, "{:?}: {error}", &block[..10]);
+            assert!(source.read <= LIMIT * STREAM_FACTOR + HEADER_LIMIT + 6, "{}", source.read);
+        }
+    }
+
     #[test]
     fn times_have_fractions_and_may_be_strange() {
         for (text, time) in [

@@ -2,9 +2,11 @@
 
 use super::INODE_CHARGE;
 use super::data::Data;
-use super::overlay::{Origin, each_piece};
+use super::overlay::Origin;
 use super::volume::{Meta, Volume};
 use crate::abi::{Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Timestamp, Whence};
+use crate::host::offset::{check_offset, sought};
+use crate::host::pieces::each_piece;
 use crate::host::{File, Result, SetTimes, Source};
 use crate::memory::Region;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -347,10 +349,6 @@ impl TreeFile {
     }
 }
 
-pub(super) fn check_offset(offset: Filesize) -> Result<()> {
-    if offset <= SIZE_LIMIT { Ok(()) } else { Err(Errno::Inval) }
-}
-
 impl File for TreeFile {
     fn filetype(&self) -> Filetype {
         Filetype::RegularFile
@@ -399,14 +397,7 @@ impl File for TreeFile {
 
     fn seek(&self, delta: i64, whence: Whence) -> Result<Filesize> {
         let mut position = self.position();
-        let from = match whence {
-            Whence::Set => 0,
-            Whence::Cur => *position,
-            Whence::End => self.body.size(),
-        };
-        let from = i64::try_from(from).map_err(|_| Errno::Overflow)?;
-        let to = from.checked_add(delta).ok_or(Errno::Overflow)?;
-        *position = u64::try_from(to).map_err(|_| Errno::Inval)?;
+        *position = sought(*position, (delta, whence), || Ok(self.body.size()))?;
         Ok(*position)
     }
 

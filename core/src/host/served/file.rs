@@ -4,6 +4,7 @@ use super::{Answer, NUMBER_LIMIT, Op, READ_MOST, Volume, done};
 use crate::abi::{
     Advice, Clockid, Errno, Fdflags, Filesize, Filestat, Filetype, Timestamp, Whence,
 };
+use crate::host::offset::{check_offset, sought};
 use crate::host::{self, File, Result, SetTime, SetTimes, Source};
 use crate::memory::Region;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -40,10 +41,6 @@ pub(super) fn times_of(
         SetTime::At(time) => Ok(time),
     };
     Ok((one(times.atim, old.0)?, one(times.mtim, old.1)?))
-}
-
-fn check_offset(offset: u64) -> Result<()> {
-    if i64::try_from(offset).is_ok() { Ok(()) } else { Err(Errno::Inval) }
 }
 
 impl ServedFile {
@@ -187,14 +184,7 @@ impl File for ServedFile {
 
     fn seek(&self, delta: i64, whence: Whence) -> Result<Filesize> {
         let mut position = self.position();
-        let from = match whence {
-            Whence::Set => 0,
-            Whence::Cur => *position,
-            Whence::End => self.filestat()?.size,
-        };
-        let from = i64::try_from(from).map_err(|_| Errno::Overflow)?;
-        let to = from.checked_add(delta).ok_or(Errno::Overflow)?;
-        *position = u64::try_from(to).map_err(|_| Errno::Inval)?;
+        *position = sought(*position, (delta, whence), || Ok(self.filestat()?.size))?;
         Ok(*position)
     }
 

@@ -186,8 +186,11 @@ impl Log {
 #[derive(Default)]
 struct State {
     log: Log,
-    /// Those of calls in whose middle the embedder makes others, the innermost last.
-    suspended: Vec<Log>,
+    /// Those of calls that wait for the embedder, each under its ticket. In the middle of one he
+    /// makes others, and one whose guest is suspended waits while others come and go.
+    suspended: Vec<(u64, Log)>,
+    /// The ticket given last.
+    ticket: u64,
     /// Files that nobody uses any more.
     closing: Vec<(u32, u64)>,
     /// Room that an earlier read had: to have it anew from the system takes longer than to copy.
@@ -195,6 +198,11 @@ struct State {
 }
 
 impl State {
+    fn take_suspended(&mut self, ticket: u64) -> Option<Log> {
+        let at = self.suspended.iter().rposition(|(one, _)| *one == ticket)?;
+        Some(self.suspended.remove(at).1)
+    }
+
     /// Ends a log. What it has room for serves the next.
     fn end(&mut self, mut log: Log) {
         self.closing.extend(log.orphans());
@@ -208,7 +216,7 @@ impl State {
         }
         log.request = None;
         log.given = 0;
-        if log.answered.capacity() <= LOG_KEPT {
+        if log.answered.capacity() <= LOG_KEPT && self.log.answered.is_empty() {
             self.log = log;
         }
     }
@@ -257,23 +265,27 @@ impl Exchange {
         Err(Errno::Ask)
     }
 
-    /// The request of the call that has come to its end by [`Errno::Ask`]. The embedder may make
-    /// other calls before he answers, or abandon the call.
-    pub fn take(&self) -> Option<Request> {
+    /// The request of the call that has come to its end by [`Errno::Ask`], and the ticket that it is
+    /// answered by. The embedder may make other calls before he answers, or abandon the call.
+    pub fn take(&self) -> Option<(u64, Request)> {
         let mut state = self.state();
         let request = state.log.request.take()?;
         let log = std::mem::take(&mut state.log);
-        state.suspended.push(log);
-        Some(request)
+        state.ticket = state.ticket.wrapping_add(1);
+        let ticket = state.ticket;
+        state.suspended.push((ticket, log));
+        Some((ticket, request))
     }
 
-    /// Answers the request taken last. The call is to be made again.
-    pub fn answer(&self, request: Request, answer: Answer) {
+    /// Answers a request. The call is to be made again, and no other before it. A ticket that is
+    /// not known is that of a call that was abandoned.
+    pub fn answer(&self, ticket: u64, request: Request, answer: Answer) {
         let mut state = self.state();
-        if let Some(mut log) = state.suspended.pop() {
+        if let Some(mut log) = state.take_suspended(ticket) {
             log.answered.push((request, answer));
             log.given = 0;
-            state.log = log;
+            let other = std::mem::replace(&mut state.log, log);
+            state.closing.extend(other.orphans());
         }
     }
 
@@ -286,10 +298,10 @@ impl Exchange {
         Answer::Bytes(copy)
     }
 
-    /// Gives the call up whose request was taken last.
-    pub fn abandon(&self) {
+    /// Gives up the call whose request has that ticket.
+    pub fn abandon(&self, ticket: u64) {
         let mut state = self.state();
-        if let Some(log) = state.suspended.pop() {
+        if let Some(log) = state.take_suspended(ticket) {
             state.end(log);
         }
     }

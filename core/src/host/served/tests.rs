@@ -34,9 +34,9 @@ fn run<T>(
             exchange.finish();
             return result;
         }
-        let request = exchange.take().unwrap();
+        let (ticket, request) = exchange.take().unwrap();
         let given = answer(&request);
-        exchange.answer(request, given);
+        exchange.answer(ticket, request, given);
     }
     panic!("the call has no end");
 }
@@ -117,20 +117,45 @@ fn a_failure_is_the_call_s_and_what_comes_later_is_not_asked() {
 fn calls_in_the_middle_of_others_have_answers_of_their_own() {
     let (exchange, directory) = top();
     let call = || directory.path_filestat(path("dir/file"), true);
+    let next = || exchange.take().map(|(_, request)| request.path);
     assert_eq!(call().err(), Some(Errno::Ask));
-    let outer = exchange.take().unwrap();
+    let (outer, request) = exchange.take().unwrap();
     // The embedder makes others before he answers, and one of them he gives up.
     assert_eq!(run(&exchange, || directory.remove_directory(path("dir")), files), Ok(()));
     assert_eq!(directory.unlink_file(path("file")), Err(Errno::Ask));
-    exchange.take().unwrap();
-    exchange.abandon();
-    exchange.answer(outer, stat(Filetype::Directory));
+    let (inner, _) = exchange.take().unwrap();
+    exchange.abandon(inner);
+    exchange.answer(outer, request, stat(Filetype::Directory));
     assert_eq!(call().err(), Some(Errno::Ask));
-    assert_eq!(exchange.take().map(|request| request.path), Some("/dir/file".into()));
-    exchange.abandon();
-    // Nothing of that is left for the next.
+    let (ticket, request) = exchange.take().unwrap();
+    assert_eq!(request.path, "/dir/file");
+    exchange.abandon(ticket);
+    // Nothing of that is left for the next, and an answer to it is nobody's.
+    exchange.answer(ticket, request, stat(Filetype::RegularFile));
     assert_eq!(call().err(), Some(Errno::Ask));
-    assert_eq!(exchange.take().map(|request| request.path), Some("/dir".into()));
+    assert_eq!(next(), Some("/dir".into()));
+}
+
+#[test]
+fn calls_are_answered_in_any_order() {
+    let (exchange, directory) = top();
+    let one = || directory.path_filestat(path("dir/file"), true);
+    let other = || directory.open(path("file"), OpenOptions::READ);
+    assert_eq!(one().err(), Some(Errno::Ask));
+    let (first, first_request) = exchange.take().unwrap();
+    assert_eq!(other().err(), Some(Errno::Ask));
+    let (second, second_request) = exchange.take().unwrap();
+    // The outer one goes on while the inner one waits, and each has its own answers.
+    exchange.answer(first, first_request, stat(Filetype::Directory));
+    assert_eq!(run(&exchange, one, files).map(|stat| stat.size), Ok(5));
+    exchange.answer(second, second_request, stat(Filetype::RegularFile));
+    assert_eq!(other().err(), Some(Errno::Ask));
+    let (third, request) = exchange.take().unwrap();
+    assert_eq!(request.op, Op::Open(Flags::Read));
+    exchange.answer(third, request, Answer::Number(9));
+    assert!(matches!(other(), Ok(Opened::File(_))));
+    exchange.finish();
+    assert_eq!(exchange.take_closing(), [(3, 9)]);
 }
 
 #[test]
@@ -142,19 +167,19 @@ fn files_are_closed_by_the_embedder_once() {
     assert_eq!(exchange.take_closing(), [(3, 9)]);
     // A file that was opened for a call that asks something else when it is made again.
     assert_eq!(directory.open(path("file"), OpenOptions::READ).err(), Some(Errno::Ask));
-    let request = exchange.take().unwrap();
-    exchange.answer(request, stat(Filetype::RegularFile));
+    let (ticket, request) = exchange.take().unwrap();
+    exchange.answer(ticket, request, stat(Filetype::RegularFile));
     assert_eq!(directory.open(path("file"), OpenOptions::READ).err(), Some(Errno::Ask));
-    let request = exchange.take().unwrap();
-    exchange.answer(request, Answer::Number(11));
+    let (ticket, request) = exchange.take().unwrap();
+    exchange.answer(ticket, request, Answer::Number(11));
     assert_eq!(directory.open(path("other"), OpenOptions::READ).err(), Some(Errno::Ask));
     assert_eq!(exchange.take_closing(), [(3, 11)]);
     // And for one that is not made again.
-    let request = exchange.take().unwrap();
-    exchange.answer(request, stat(Filetype::RegularFile));
+    let (ticket, request) = exchange.take().unwrap();
+    exchange.answer(ticket, request, stat(Filetype::RegularFile));
     assert_eq!(directory.open(path("other"), OpenOptions::READ).err(), Some(Errno::Ask));
-    let request = exchange.take().unwrap();
-    exchange.answer(request, Answer::Number(12));
+    let (ticket, request) = exchange.take().unwrap();
+    exchange.answer(ticket, request, Answer::Number(12));
     exchange.finish();
     assert_eq!(exchange.take_closing(), [(3, 12)]);
 }

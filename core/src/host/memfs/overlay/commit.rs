@@ -3,6 +3,10 @@
 //! New content is staged first: whole, beside the place where it is to be, under a name that
 //! nothing has. Whatever may be lacking, room or a right, is lacking then, and all that was staged
 //! is taken away again. Then each is renamed to its place, and what is gone is removed.
+//!
+//! A file with several names is written where it lies, so that they stay its own. What it holds is
+//! staged as a copy, and put back if a write fails; such files come first, so that nothing else was
+//! done then.
 
 use super::super::file::Body;
 use super::super::names::{Id, Inode, name_charge};
@@ -10,8 +14,9 @@ use super::super::{Change, Changed};
 use super::below::{DIRECTORY, Handle, LowerDir, Merged, Origin, identity, one, open_regular};
 use super::changes::{New, Step};
 use super::names::State;
-use super::{Dir, Overlay, each_piece};
-use crate::abi::{Errno, Fdflags, Filestat, Filetype};
+use super::{Dir, Overlay};
+use crate::abi::{Errno, Fdflags, Filestat, Filetype, Whence};
+use crate::host::pieces::each_piece;
 use crate::host::{File, OpenOptions, Opened, Result, SetTime, SetTimes};
 use crate::memory::Region;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +40,9 @@ pub struct CommitError {
     pub path: String,
     /// The changes that were written before. Mostly none, because the plan is checked first.
     pub done: Vec<Change>,
+    /// Copies of what files with several names held that could neither be written nor put back.
+    /// Mostly none.
+    pub kept: Vec<String>,
 }
 
 /// Something that is ready to be put in its place.
@@ -52,6 +60,12 @@ struct Staged {
 struct InPlace {
     step: usize,
     file: Box<dyn File>,
+    old: Filestat,
+    /// The copy of what it holds, unless its bytes stay.
+    copy: Option<Staged>,
+    /// How many of its bytes were written, and whether others were cut off.
+    written: u64,
+    is_cut: bool,
 }
 
 /// The steps of a commit, by their numbers.
@@ -94,7 +108,12 @@ impl Overlay {
     ) -> std::result::Result<Vec<Change>, CommitError> {
         let layers = self.inner.layers();
         let mut state = layers.state();
-        let refuse = |errno| CommitError { errno, path: within.to_owned(), done: Vec::new() };
+        let refuse = |errno| CommitError {
+            errno,
+            path: within.to_owned(),
+            done: Vec::new(),
+            kept: Vec::new(),
+        };
         let steps = state.steps(&self.inner.top, room).map_err(refuse)?;
         let chosen: Vec<bool> =
             steps.iter().map(|step| is_within(&step.path, within.as_bytes())).collect();
@@ -110,7 +129,8 @@ impl Overlay {
         let mut commit =
             Commit { state: &mut state, steps: &steps, chosen: &chosen, links, names: 0 };
         let mut done = BTreeSet::new();
-        let result = commit.run(&mut done);
+        let mut kept = Vec::new();
+        let result = commit.run(&mut done, &mut kept);
         let changes = || -> Vec<Change> {
             done.iter().filter_map(|at| steps.get(*at)).map(|step| step.change("")).collect()
         };
@@ -121,6 +141,7 @@ impl Overlay {
                 errno,
                 path: steps.get(at).map(|step| step.change("").path).unwrap_or_default(),
                 done: changes(),
+                kept,
             }),
         }
     }
@@ -161,11 +182,15 @@ impl<'a> Commit<'a> {
             .map(|(at, (step, _))| (at, step))
     }
 
-    fn run(&mut self, done: &mut BTreeSet<usize>) -> std::result::Result<(), Failed> {
+    fn run(
+        &mut self,
+        done: &mut BTreeSet<usize>,
+        kept: &mut Vec<String>,
+    ) -> std::result::Result<(), Failed> {
         let mut plan = Plan::default();
-        let result = self.plan(&mut plan).and_then(|()| self.act(&mut plan, done));
-        // Staged files that were not put in their places are removed.
-        for staged in &plan.staged {
+        let result = self.plan(&mut plan).and_then(|()| self.act(&mut plan, done, kept));
+        // Staged files that were not put in their places are removed, and copies that nobody needs.
+        for staged in plan.staged.iter().chain(plan.in_place.iter().filter_map(InPlace::copy)) {
             unstage(staged);
         }
         result
@@ -184,8 +209,8 @@ impl<'a> Commit<'a> {
                 }
                 continue;
             }
-            if let Some(file) = self.open_in_place(step, dir).map_err(failed)? {
-                plan.in_place.push(InPlace { step: at, file });
+            if let Some(file) = self.open_in_place(step, at, dir).map_err(failed)? {
+                plan.in_place.push(file);
                 continue;
             }
             tried.insert(Arc::as_ptr(dir));
@@ -249,18 +274,39 @@ impl<'a> Commit<'a> {
     }
 
     /// The file below, if it is to be written where it lies.
-    fn open_in_place(&self, step: &Step, dir: &Arc<LowerDir>) -> Result<Option<Box<dyn File>>> {
+    fn open_in_place(
+        &mut self,
+        step: &Step,
+        at: usize,
+        dir: &Arc<LowerDir>,
+    ) -> Result<Option<InPlace>> {
         let (Some(old), Some(New::Above(id))) = (&step.old, &step.new) else { return Ok(None) };
         let Inode::File(body) = self.state.names.inode(*id)? else { return Ok(None) };
         let is_own = body.with_origin(|origin| origin.identity) == Some(identity(old));
         if old.nlink < 2 || step.changed != Changed::Modified || !is_own {
             return Ok(None);
         }
+        // A file that only got new times has its bytes below.
+        let keeps_bytes = body.is_below();
+        let handle = dir.handle()?;
         let options = OpenOptions { read: false, write: true, ..OpenOptions::READ };
-        match dir.handle()?.open(one(step.name()), options)? {
-            Opened::File(file) if identity(&file.filestat()?) == identity(old) => Ok(Some(file)),
-            _ => Err(Errno::Stale),
+        let Opened::File(file) = handle.open(one(step.name()), options)? else {
+            return Err(Errno::Stale);
+        };
+        let now = file.filestat()?;
+        if identity(&now) != identity(old) {
+            return Err(Errno::Stale);
         }
+        let copy = if keeps_bytes {
+            None
+        } else {
+            let from = (dir, step.name());
+            let temporary =
+                self.make(|_, name| copy_lower(&handle, name, from, &now, |_| Ok(())))?;
+            let made = vec![(Vec::new(), Filetype::RegularFile)];
+            Some(Staged { dir: Arc::clone(dir), temporary, steps: Vec::new(), made })
+        };
+        Ok(Some(InPlace { step: at, file, old: now, copy, written: 0, is_cut: false }))
     }
 
     /// A name that nothing is to have.
@@ -364,7 +410,10 @@ impl<'a> Commit<'a> {
         &mut self,
         plan: &mut Plan,
         done: &mut BTreeSet<usize>,
+        kept: &mut Vec<String>,
     ) -> std::result::Result<(), Failed> {
+        self.write_all_in_place(plan, kept)?;
+        done.extend(plan.in_place.iter().map(|file| file.step));
         // A file in the place of one of another kind is removed first, with all that is in it.
         let replaced: BTreeSet<&[u8]> = self
             .chosen()
@@ -398,23 +447,118 @@ impl<'a> Commit<'a> {
             }
             done.extend(&staged.steps);
         }
-        for InPlace { step: at, file } in &plan.in_place {
-            let write = || {
-                let Some(New::Above(id)) = &self.step(*at)?.new else { return Err(Errno::Io) };
-                let Inode::File(body) = self.state.names.inode(*id)? else {
-                    return Err(Errno::Io);
-                };
-                // A file that only got new times has its bytes below.
-                if !body.is_below() {
-                    file.set_size(0)?;
-                    fill(&**file, body)?;
-                }
-                file.set_times(times(&body.filestat()))
-            };
-            write().map_err(|errno| (errno, *at))?;
-            done.insert(*at);
-        }
         remove(false, done)
+    }
+
+    /// Writes the files with several names. If that fails for one, all of them are what they were.
+    fn write_all_in_place(
+        &self,
+        plan: &mut Plan,
+        kept: &mut Vec<String>,
+    ) -> std::result::Result<(), Failed> {
+        // None is cut before all are written: what is cut off leaves its room to others.
+        let written = plan.in_place.iter_mut().try_for_each(|file| self.write_in_place(file));
+        let finished = written
+            .and_then(|()| plan.in_place.iter_mut().try_for_each(|file| self.cut_in_place(file)));
+        if finished.is_ok() {
+            return Ok(());
+        }
+        for file in plan.in_place.iter_mut().rev() {
+            if file.restore().is_ok() {
+                continue;
+            }
+            // The copy is all that there is of it.
+            if let (Some(copy), Ok(step)) = (file.copy.take(), self.step(file.step)) {
+                let dir = step.path.iter().rposition(|byte| *byte == b'/');
+                let dir = dir.and_then(|end| step.path.get(..=end)).unwrap_or_default();
+                let path = [dir, &copy.temporary].concat();
+                kept.push(String::from_utf8_lossy(&path).into_owned());
+            }
+        }
+        finished
+    }
+
+    fn body_of(&self, place: &InPlace) -> std::result::Result<&Arc<Body>, Failed> {
+        let failed = |errno| (errno, place.step);
+        let Some(New::Above(id)) = &self.step(place.step).map_err(failed)?.new else {
+            return Err(failed(Errno::Io));
+        };
+        match self.state.names.inode(*id).map_err(failed)? {
+            Inode::File(body) => Ok(body),
+            _ => Err(failed(Errno::Io)),
+        }
+    }
+
+    fn write_in_place(&self, place: &mut InPlace) -> std::result::Result<(), Failed> {
+        let body = self.body_of(place)?;
+        let InPlace { step, file, old, written, .. } = place;
+        let mut write = || {
+            let new = body.filestat();
+            if !body.is_below() {
+                // The room first: there is none to be found lacking when bytes have gone.
+                if let Some(more) = new.size.checked_sub(old.size) {
+                    file.allocate(old.size, more)?;
+                }
+                file.seek(0, Whence::Set)?;
+                copy(&**file, written, |bufs, offset| {
+                    body.read_above(bufs, offset).ok_or(Errno::Io)
+                })?;
+            }
+            // Whoever may write it need not be allowed to do that.
+            file.set_times(times(&new))
+        };
+        write().map_err(|errno| (errno, *step))
+    }
+
+    /// Gives a file that was written its size.
+    fn cut_in_place(&self, place: &mut InPlace) -> std::result::Result<(), Failed> {
+        let body = self.body_of(place)?;
+        let InPlace { step, file, is_cut, .. } = place;
+        let mut cut = || {
+            let new = body.filestat();
+            if body.is_below() || file.filestat()?.size == new.size {
+                return Ok(());
+            }
+            *is_cut = true;
+            file.set_size(new.size)?;
+            file.set_times(times(&new))
+        };
+        cut().map_err(|errno| (errno, *step))
+    }
+}
+
+impl InPlace {
+    fn copy(&self) -> Option<&Staged> {
+        self.copy.as_ref()
+    }
+
+    /// Puts back what the file held. What was overwritten has its room there, so only that is
+    /// written, unless more was cut off.
+    fn restore(&mut self) -> Result<()> {
+        if let Some(copied) = &self.copy {
+            let lost = if self.is_cut { self.old.size } else { self.written.min(self.old.size) };
+            if lost > 0 {
+                let opened =
+                    copied.dir.handle()?.open(one(&copied.temporary), OpenOptions::READ)?;
+                let Opened::File(from) = opened else { return Err(Errno::Isdir) };
+                self.file.seek(0, Whence::Set)?;
+                let mut restored = 0;
+                copy(&*self.file, &mut restored, |bufs, offset| {
+                    let rest = usize::try_from(lost.saturating_sub(offset)).unwrap_or(usize::MAX);
+                    let bufs: Vec<_> = bufs.iter().map(|buf| buf.start(rest)).collect();
+                    from.pread(&bufs, offset)
+                })?;
+                if restored < lost {
+                    return Err(Errno::Io);
+                }
+            }
+            if self.file.filestat()?.size != self.old.size {
+                self.file.set_size(self.old.size)?;
+            }
+        }
+        // Who may write a file need not be allowed to set its times.
+        let _ = self.file.set_times(times(&self.old));
+        Ok(())
     }
 }
 
@@ -557,7 +701,7 @@ fn copy_lower(
         if let Some(mode) = open.0.mode() {
             file.set_mode(mode & MODE)?;
         }
-        copy(file, |bufs, offset| open.0.pread(bufs, offset))?;
+        copy(file, &mut 0, |bufs, offset| open.0.pread(bufs, offset))?;
         file.set_times(times(&stat))?;
         finish(file)
     })
@@ -570,21 +714,26 @@ fn fill(file: &dyn File, body: &Body) -> Result<()> {
     } else {
         None
     };
-    copy(file, |bufs, offset| match (&lower, body.read_above(bufs, offset)) {
+    copy(file, &mut 0, |bufs, offset| match (&lower, body.read_above(bufs, offset)) {
         (_, Some(done)) => Ok(done),
         (Some(lower), None) => lower.0.pread(bufs, offset),
         (None, None) => Err(Errno::Io),
     })
 }
 
-/// Writes all that `read` gives.
-fn copy(file: &dyn File, read: impl FnMut(&[Region<'_>], u64) -> Result<usize>) -> Result<()> {
+/// Writes all that `read` gives, and counts the bytes, also of what was written before a failure.
+fn copy(
+    file: &dyn File,
+    written: &mut u64,
+    read: impl FnMut(&[Region<'_>], u64) -> Result<usize>,
+) -> Result<()> {
     each_piece(read, |mut rest| {
         while !rest.is_empty() {
             let done = file.write(&[rest], Fdflags::empty())?;
             if done == 0 {
                 return Err(Errno::Io);
             }
+            *written = written.saturating_add(done as u64);
             rest = rest.from(done);
         }
         Ok(())
@@ -698,3 +847,6 @@ impl State {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,12 @@
 //! Files that are read below.
 
 use super::super::directory::access;
-use super::super::file::{Body, TreeFile, check_offset};
+use super::super::file::{Body, TreeFile};
 use super::Inner;
 use super::below::LowerFile;
 use crate::abi::{Advice, Fdflags, Filesize, Filestat, Filetype, Whence};
 use crate::host::directory::Found;
+use crate::host::offset::check_offset;
 use crate::host::{File, OpenOptions, Result, SetTimes, Source};
 use crate::memory::Region;
 use std::sync::Arc;

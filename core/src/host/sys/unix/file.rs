@@ -13,6 +13,7 @@ use crate::abi::{
     Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Riflags, Roflags, Sdflags, Whence,
 };
 use crate::host::are_descriptors_shared;
+use crate::host::offset::sought;
 use crate::host::{File, Interest, Result, SetTimes, SocketNames, Source};
 use crate::memory::Region;
 use rustix::event::PollFlags;
@@ -585,18 +586,11 @@ impl File for HostFile {
             };
             return rustix::fs::seek(self.as_fd(), target).map_err(from_rustix);
         };
-        let from = match whence {
-            Whence::Set => 0,
-            Whence::Cur => position.get(),
-            Whence::End => {
-                // Cheaper than asking for all attributes. The position of the kernel's own offset
-                // means nothing.
-                rustix::fs::seek(self.as_fd(), SeekFrom::End(0)).map_err(from_rustix)?
-            }
-        };
-        let from = i64::try_from(from).map_err(|_| Errno::Overflow)?;
-        let to = from.checked_add(delta).ok_or(Errno::Overflow)?;
-        let to = u64::try_from(to).map_err(|_| Errno::Inval)?;
+        let to = sought(position.get(), (delta, whence), || {
+            // Cheaper than asking for all attributes. The position of the kernel's own offset means
+            // nothing.
+            rustix::fs::seek(self.as_fd(), SeekFrom::End(0)).map_err(from_rustix)
+        })?;
         if whence != Whence::Cur || delta != 0 {
             position.set(to);
         }
