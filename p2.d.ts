@@ -8,6 +8,11 @@ export { WASIExitError };
  *
  * `returnOnExit: false` lets the guest's exit end the process; otherwise it is an error with
  * `exitCode`.
+ *
+ * `suspend: true` (Node.js 24 and later, Deno, Bun) lets components wait without holding their
+ * thread. Their exports must be asynchronous (`jco transpile --async-mode jspi
+ * --async-wasi-exports`), and also the imports that wait (`--async-wasi-imports`) where values are
+ * used. `stdin`, `stdout` and `stderr` may then be asynchronous, as in preview1's class.
  */
 export interface WASIOptions extends Omit<Preview1Options, 'version'> {
   /** Any version of preview1's class, so that the same options serve both. */
@@ -49,6 +54,28 @@ export class WASI {
   start(component: Component): number | Promise<number>;
 
   /**
+   * The same for a WASI with the option `suspend`: the component may wait.
+   *
+   * @param options `signal`: ends the component at once if it waits, and else at its next call.
+   * @returns the exit code
+   * @throws {unknown} the signal's reason, or what a stream of yours threw, unchanged
+   * @throws {Error} `ERR_INVALID_STATE`: the WASI was made without `suspend`.
+   *   `ERR_WASI_WOULD_WAIT`: the component was not transpiled so that it can wait.
+   *   `ERR_WASI_BUSY`: it runs already. `ERR_WASI_CLOSED`: the WASI was closed meanwhile.
+   */
+  startAsync(component: Component, options?: { signal?: AbortSignal }): Promise<number>;
+
+  /**
+   * Gives an asynchronous export of a component as a function whose calls may wait, and fail with
+   * what has ended the component.
+   *
+   * @throws {Error} `ERR_INVALID_STATE`: the WASI was made without `suspend`.
+   */
+  promising<Args extends unknown[], Result>(
+    fn: (...args: Args) => Result,
+  ): (...args: Args) => Promise<Awaited<Result>>;
+
+  /**
    * Closes all descriptors and drops all resources of the guest, but for the host's standard
    * streams, which are borrowed. Can be called again.
    */
@@ -62,6 +89,8 @@ export class WASI {
   get stdoutTruncated(): boolean | undefined;
   /** Whether `limits.outputBytes` cut the standard error, if that is `'pipe'`. */
   get stderrTruncated(): boolean | undefined;
+  /** With `suspend`: what was not read of a standard input that takes nothing back. */
+  get unreadInput(): Uint8Array | undefined;
   /** How many resources (descriptors, streams, pollables, errors) the guest has now. */
   get resources(): number;
 
@@ -70,8 +99,8 @@ export class WASI {
   /** The paths of all files and links in directories in memory, sorted. */
   listFiles(options?: { withTypes?: false }): string[];
   listFiles(options: { withTypes: true }): { path: string; type: 'file' | 'symlink' }[];
-  /** Calls and nanoseconds by function, with the option `stats`. */
-  stats(): Record<string, { calls: number; ns: number }> | undefined;
+  /** Calls and nanoseconds by function, with the option `stats`. `waitedNs`: with `suspend`. */
+  stats(): Record<string, { calls: number; ns: number; waitedNs?: number }> | undefined;
 
   [Symbol.dispose](): void;
 }

@@ -1,6 +1,7 @@
 'use strict';
 
-// The imports that can wait, as functions of WebAssembly.
+// The imports that can wait, as functions of WebAssembly: preview1's by their names, and functions of
+// 0.2 one by one, which have no result.
 //
 // V8 suspends a guest at an import that is a `WebAssembly.Suspending`, and such an import costs 75
 // to 130 ns, whether it waits or not. So the import is a function of WebAssembly that calls the
@@ -36,47 +37,59 @@ const SIGNATURES = {
   sock_send: 'iiiii',
 };
 const NAMES = Object.keys(SIGNATURES);
+/** The name of a function that is made alone. */
+const ALONE = 'run';
 
 const I32 = 0x7f;
 const I64 = 0x7e;
 
-/** The bytes that `WebAssembly.Module` takes. No number in it but `WAITS` is 128 or more. */
-function moduleBytes() {
+/**
+ * The bytes that `WebAssembly.Module` takes. No number in it but `WAITS` is 128 or more.
+ *
+ * @param {Record<string, string>} parameters of functions by their names
+ * @param {boolean} gives whether they give what the plain ones do
+ */
+function moduleBytes(parameters, gives) {
   const text = (string) => [string.length, ...Buffer.from(string)];
   const vector = (items) => [items.length, ...items.flat()];
   const sized = (bytes) => [...leb(bytes.length), ...bytes];
   const section = (id, items) => [id, ...sized(vector(items))];
 
-  const signatures = [...new Set(Object.values(SIGNATURES))];
-  const types = [
-    ...signatures.map((types) => [
+  const names = Object.keys(parameters);
+  const signatures = [...new Set(Object.values(parameters))];
+  const typesWith = (results) =>
+    signatures.map((types) => [
       0x60,
       ...vector([...types].map((type) => [type === 'I' ? I64 : I32])),
-      ...vector([[I32]]),
-    ]),
+      ...vector(results),
+    ]);
+  const types = [
+    ...typesWith([[I32]]),
+    ...(gives ? [] : typesWith([])),
     [0x60, 0, 0],
     [0x60, 0, ...vector([[I32]])],
   ];
-  const typeOf = (name) => signatures.indexOf(SIGNATURES[name]);
-  const [nothing, number] = [signatures.length, signatures.length + 1];
+  const plainType = (name) => signatures.indexOf(parameters[name]);
+  const typeOf = (name) => plainType(name) + (gives ? 0 : signatures.length);
+  const [nothing, number] = [types.length - 2, types.length - 1];
 
   const imported = [
-    ...NAMES.map((name) => [name, typeOf(name)]),
+    ...names.map((name) => [name, plainType(name)]),
     ['wait', nothing],
     ['failed', nothing],
     ['resumed', number],
   ];
   const imports = imported.map(([name, type]) => [...text('host'), ...text(name), 0x00, type]);
   const indexOf = (wanted) => imported.findIndex(([name]) => name === wanted);
-  const exports = NAMES.map((name, at) => [...text(name), 0x00, imported.length + at]);
+  const exports = names.map((name, at) => [...text(name), 0x00, imported.length + at]);
 
   const body = (name, at) => {
-    const errno = SIGNATURES[name].length;
+    const errno = parameters[name].length;
     const waits = [0x22, errno, 0x41, 0x80, 0x80, 0x04, 0x46];
     return sized([
       // One local.
       ...vector([[1, I32]]),
-      ...[...SIGNATURES[name]].flatMap((_, parameter) => [0x20, parameter]),
+      ...[...parameters[name]].flatMap((_, parameter) => [0x20, parameter]),
       ...[0x10, at],
       ...waits,
       // if, loop, try
@@ -88,7 +101,8 @@ function moduleBytes() {
       ...waits,
       // br_if, end of loop and if
       ...[0x0d, 0, 0x0b, 0x0b],
-      ...[0x20, errno, 0x0b],
+      ...(gives ? [0x20, errno] : []),
+      0x0b,
     ]);
   };
   return new Uint8Array([
@@ -97,10 +111,10 @@ function moduleBytes() {
     ...section(2, imports),
     ...section(
       3,
-      NAMES.map((name) => [typeOf(name)]),
+      names.map((name) => [typeOf(name)]),
     ),
     ...section(7, exports),
-    ...section(10, NAMES.map(body)),
+    ...section(10, names.map(body)),
   ]);
 }
 
@@ -120,11 +134,32 @@ let compiled;
  *   goes on, and gives what the call returns, or `WAITS`
  */
 function wrap(wasiImport, host) {
-  compiled ??= new Module(moduleBytes());
+  compiled ??= new Module(moduleBytes(SIGNATURES, true));
   const plain = { __proto__: null, ...host };
   for (const name of NAMES) plain[name] = wasiImport[name];
   const { exports } = new Instance(compiled, { host: plain });
   for (const name of NAMES) wasiImport[name] = exports[name];
 }
 
-module.exports = { WAITS, wrap };
+/** By the parameters. */
+const alone = new Map();
+
+/**
+ * Makes one function of WebAssembly without a result.
+ *
+ * @param {string} parameters as in `SIGNATURES`
+ * @param {(...args: unknown[]) => number} plain gives `WAITS`, or anything else
+ * @param {{ wait: object, failed: () => never, resumed: () => number }} host as `wrap` takes it
+ * @returns {Function}
+ */
+function trampoline(parameters, plain, host) {
+  let module = alone.get(parameters);
+  if (module === undefined) {
+    module = new Module(moduleBytes({ [ALONE]: parameters }, false));
+    alone.set(parameters, module);
+  }
+  const { exports } = new Instance(module, { host: { __proto__: null, ...host, [ALONE]: plain } });
+  return exports[ALONE];
+}
+
+module.exports = { WAITS, trampoline, wrap };

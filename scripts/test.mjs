@@ -25,6 +25,7 @@ const SUSPENDING = [
   'suspend.test.mjs',
   'suspend-ends.test.mjs',
   'suspend-streams.test.mjs',
+  'p2-suspend.test.mjs',
   'docs.test.mjs',
   'examples.test.mjs',
 ];

@@ -9,7 +9,16 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { MAP, adapted, everything, jcoVersion, project, run, transpiled } from './prepare.mjs';
+import {
+  MAP,
+  SUSPENDING,
+  adapted,
+  everything,
+  jcoVersion,
+  project,
+  run,
+  transpiled,
+} from './prepare.mjs';
 
 const require = createRequire(import.meta.url);
 const { WASI, WASIExitError } = require('../../lib/p2/index.js');
@@ -46,14 +55,15 @@ beforeEach(() => {
 
 const instances = new Map();
 /** The `instantiate` of a component, as jco writes it. */
-async function instantiateOf(name, mode) {
-  const key = `${name}-${mode}`;
+async function instantiateOf(name, mode, more = {}) {
+  const key = `${name}-${mode}${Object.keys(more).length > 0 ? '-suspending' : ''}`;
   if (!instances.has(key)) {
     const place = path.join(folder, key);
     const file = await transpiled(components[name], place, name, {
       instantiation: 'async',
       importBindings: mode,
       wasiShim: false,
+      ...more,
     });
     const { instantiate } = await import(pathToFileURL(file));
     const load = (module) => new WebAssembly.Module(fs.readFileSync(path.join(place, module)));
@@ -186,6 +196,72 @@ for (const mode of MODES) {
       assert.equal(textOf(wasi.stdout), 'slept enough\nslept enough\n');
     });
   });
+}
+
+const noJspi = typeof WebAssembly.Suspending !== 'function' && 'JSPI is there from Node.js 24 on';
+
+for (const mode of MODES) {
+  describe(
+    `--async-mode jspi, --import-bindings ${mode}`,
+    { skip: noJspi, timeout: 120_000 },
+    () => {
+      const start = async (name, args, options, more) => {
+        const wasi = new WASI({ ...optionsFor(name, args), suspend: true, ...options });
+        const instantiate = await instantiateOf(name, mode, SUSPENDING);
+        const component = await instantiate(wasi.getImportObject());
+        return { wasi, running: wasi.startAsync(component, more) };
+      };
+
+      it('two components sleep, and a timer of the host ticks', async () => {
+        let ticks = 0;
+        const began = performance.now();
+        const both = ['300', '250'].map((time) => start('program-c', ['sleep', time]));
+        const timer = setInterval(() => ticks++, 10);
+        for (const { wasi, running } of await Promise.all(both)) {
+          assert.equal(await running, 0);
+          assert.equal(textOf(wasi.stdout), 'slept enough\n');
+        }
+        clearInterval(timer);
+        assert.ok(performance.now() - began >= 299);
+        assert.ok(ticks >= 5, `${ticks} ticks`);
+      });
+
+      for (const name of NAMES) {
+        it(`runs ${name} as preview1 does, with streams that take their time`, async () => {
+          const one = expected(name, ['one', 'two words']);
+          beforeEachData();
+          const written = [];
+          async function* input() {
+            for (let at = 0; at < INPUT.length; at += 1000) {
+              await new Promise((resolve) => setTimeout(resolve, 5));
+              yield INPUT.slice(at, at + 1000);
+            }
+          }
+          const { running } = await start(name, ['one', 'two words'], {
+            stdin: input(),
+            stdout: new WritableStream({ write: (chunk) => void written.push(chunk) }),
+          });
+          assert.equal(await running, one.code === 0 ? 0 : 1);
+          assert.equal(textOf(Buffer.concat(written)), one.stdout);
+        });
+      }
+
+      it('a signal ends one that waits', async () => {
+        const controller = new AbortController();
+        const { running } = await start('program-c', ['sleep', '900'], {}, controller);
+        const reason = new Error('enough');
+        setTimeout(() => controller.abort(reason), 30);
+        await assert.rejects(running, (error) => error === reason);
+      });
+
+      it('a component that was not told to wait ends', async () => {
+        const wasi = new WASI({ ...optionsFor('program-c', ['sleep', '900']), suspend: true });
+        const instantiate = await instantiateOf('program-c', mode);
+        const component = await instantiate(wasi.getImportObject());
+        assert.throws(() => wasi.start(component), { code: 'ERR_WASI_WOULD_WAIT' });
+      });
+    },
+  );
 }
 
 /** A program that runs the component in a process of its own. */

@@ -31,6 +31,27 @@ export const MAP = Object.fromEntries(
   ]),
 );
 
+/**
+ * What `--async-mode jspi --async-wasi-exports --async-wasi-imports` of jco's command stand for:
+ * its API takes the names.
+ */
+export const SUSPENDING = {
+  asyncMode: 'jspi',
+  asyncImports: [
+    'wasi:io/poll#poll',
+    'wasi:io/poll#[method]pollable.block',
+    ...[
+      'input-stream.blocking-read',
+      'input-stream.blocking-skip',
+      'output-stream.blocking-flush',
+      'output-stream.blocking-write-and-flush',
+      'output-stream.blocking-write-zeroes-and-flush',
+      'output-stream.blocking-splice',
+    ].map((method) => `wasi:io/streams#[method]${method}`),
+  ],
+  asyncExports: ['wasi:cli/run#run'],
+};
+
 /** Transpiles a component into a folder, and gives the path of its module. */
 export async function transpiled(component, folder, name, options = {}) {
   const { files } = await transpileBytes(component, { name, ...options });

@@ -327,6 +327,23 @@ export class WASI {
         look().setUint32(out, written, true);
         return 0;
       },
+      fd_pwrite(fd, iovs, count, offset, out) {
+        if (!has(fd)) return BADF;
+        const [buffer, length] = iovec(iovs);
+        hooks.write(handle(fd), buffer, length, offset, area);
+        const errno = ended(8);
+        if (errno === 0) look().setUint32(out, look().getUint32(area + 8, true), true);
+        return errno;
+      },
+      fd_pread(fd, iovs, count, offset, out) {
+        if (!has(fd)) return BADF;
+        const [buffer, length] = iovec(iovs);
+        given = () => buffer;
+        hooks.read(handle(fd), BigInt(length), offset, area);
+        const errno = ended(4);
+        if (errno === 0) look().setUint32(out, look().getUint32(area + 8, true), true);
+        return errno;
+      },
       fd_readdir(fd, buffer, length, cookie, out) {
         if (!has(fd)) return BADF;
         hooks.readDirectory(handle(fd), area);
