@@ -13,6 +13,7 @@ import {
   MAP,
   SUSPENDING,
   adapted,
+  embedded,
   everything,
   jcoVersion,
   project,
@@ -475,6 +476,17 @@ describe('the command line', () => {
     assert.match(trapped.stderr, /trapped/);
     const timed = cli(['--timeout', '300ms', 'program-c.component.wasm', 'sleep', '900']);
     assert.equal(timed.status, 124, timed.stderr);
+  });
+
+  it('refuses interfaces of a version that is not ours', async () => {
+    const foreign = await embedded(`world foreign {
+        import wasi:clocks/monotonic-clock@0.9.0;
+      }
+      package wasi:clocks@0.9.0 { interface monotonic-clock { now: func() -> u64; } }`);
+    fs.writeFileSync(path.join(folder, 'foreign.wasm'), foreign);
+    const { stderr, status } = cli(['foreign.wasm']);
+    assert.equal(status, 2);
+    assert.match(stderr, /^wasi-rs: foreign.wasm uses .*@0\.9\.0, and only WASI 0\.2 is here\n$/);
   });
 
   it('says in one line what to install', () => {

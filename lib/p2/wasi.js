@@ -35,6 +35,9 @@ const DISPOSE = Symbol.dispose ?? Symbol.for('nodejs.dispose');
 /** Versions that preview1's class takes: the same options make a WASI of 0.2. */
 const VERSIONS = ['preview1', 'unstable', 'preview2'];
 
+/** Versions of the interfaces: any patch. */
+const OURS = /^0\.2\.\d+$/;
+
 /** Preview1's methods find an instance and its preopens under these of its symbols. */
 const { kHandle, kPreopens, newInstance } = preview1[Symbol.for('wasi-rs.keys')];
 
@@ -73,6 +76,7 @@ class WASI {
     for (const [name, functions] of entries(interfaces ?? {})) {
       if (functions !== undefined) {
         validateObject(functions, `options.interfaces[${JSON.stringify(name)}]`);
+        unversioned(name);
       }
     }
     const checked = checkedOptions(options);
@@ -117,7 +121,7 @@ class WASI {
     const { refused } = require('./refused.js');
     this.#interfaces = assign({ __proto__: null }, refused(own), own);
     for (const [name, functions] of entries(interfaces ?? {})) {
-      if (functions !== undefined) this.#interfaces[name.replace(/@.*$/s, '')] = functions;
+      if (functions !== undefined) this.#interfaces[unversioned(name)] = functions;
     }
   }
 
@@ -129,6 +133,9 @@ class WASI {
   getImportObject(options = {}) {
     validateObject(options, 'options');
     const { asVersion } = options;
+    if (asVersion !== undefined && !(typeof asVersion === 'string' && OURS.test(asVersion))) {
+      throw wrongValue('options.asVersion', "must be a version of WASI 0.2, as '0.2.3'", asVersion);
+    }
     const suffix = asVersion === undefined ? '' : `@${asVersion}`;
     const imports = {};
     for (const name of keys(this.#interfaces)) imports[name + suffix] = this.#interfaces[name];
@@ -266,6 +273,16 @@ function runOf(component) {
     throw wrongValue('component', 'must export wasi:cli/run', component);
   }
   return run;
+}
+
+/** The name of an interface without its version, which must be ours if the interface is WASI's. */
+function unversioned(name) {
+  const [plain, version, ...more] = name.split('@');
+  const isWrong = version !== undefined && (more.length > 0 || !OURS.test(version));
+  if (isWrong && name.startsWith('wasi:')) {
+    throw wrongValue('options.interfaces', 'must name interfaces of WASI 0.2', name);
+  }
+  return plain;
 }
 
 /** The exit code of a component that ended by an error, if it is one that has a code. */
