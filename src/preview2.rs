@@ -22,7 +22,7 @@ use std::rc::Rc;
 use wasi_rs_core::ctx::StringArray;
 use wasi_rs_core::memory::GuestMemory;
 use wasi_rs_core::preview2::{
-    Call, CallError, Entry, Function, Kind, Left, SLOTS, State, Trap, Visitor, each, place,
+    CODES, Call, CallError, Entry, Function, Kind, Left, SLOTS, State, Trap, Visitor, each, place,
 };
 
 /// What an instance has of 0.2.
@@ -107,7 +107,7 @@ pub(super) fn export(
 }
 
 /// `{ calls, place, release, setMemory, live, setBusy, setStrings, setPreopens, functions, kinds,
-/// traps }`
+/// codes, traps }`
 fn object<'env>(env: &Env, environment: &Rc<AddonInstance>) -> Result<Object<'env>> {
     let mut object = Object::new(env)?;
     object.set_named_property("calls", object_of(env, environment, each::<Callbacks>())?)?;
@@ -198,6 +198,7 @@ fn object<'env>(env: &Env, environment: &Rc<AddonInstance>) -> Result<Object<'en
         kinds.set_named_property(name, kind as u32)?;
     }
     object.set_named_property("kinds", kinds)?;
+    object.set_named_property("codes", CODES.to_vec())?;
     object
         .set_named_property("traps", Trap::ALL.iter().map(|(_, text)| *text).collect::<Vec<_>>())?;
     Ok(object)

@@ -10,7 +10,7 @@ const { Buffer } = require('node:buffer');
 const { invalidReturn } = require('../errors.js');
 const { checkTaken, inThisRealm, inputOf } = require('../bytes.js');
 const { INSTANCE, NAMED_MEMORY, OUTCOME, WOULD_WAIT } = require('../frame.js');
-const { feedInput, inputWanted, takeOutput } = require('../../binding.js');
+const { feedInput, inputWanted, preview2, takeOutput } = require('../../binding.js');
 const FUNCTIONS = require('./functions.js');
 const {
   ALIGN,
@@ -31,6 +31,7 @@ const {
 } = require('./host.js');
 const { goOn, pollReps } = require('./lowering.js');
 
+const { codes: CODES } = preview2;
 const { apply } = Reflect;
 const { defineProperty, fromEntries } = Object;
 
@@ -48,45 +49,6 @@ const RANDOM_MOST = 64 << 20;
 /** The number of bytes that a function in the place of the standard input is asked for. */
 const INPUT_SIZE = 65536;
 
-const CODES = [
-  'access',
-  'would-block',
-  'already',
-  'bad-descriptor',
-  'busy',
-  'deadlock',
-  'quota',
-  'exist',
-  'file-too-large',
-  'illegal-byte-sequence',
-  'in-progress',
-  'interrupted',
-  'invalid',
-  'io',
-  'is-directory',
-  'loop',
-  'too-many-links',
-  'message-size',
-  'name-too-long',
-  'no-device',
-  'no-entry',
-  'no-lock',
-  'insufficient-memory',
-  'insufficient-space',
-  'not-directory',
-  'not-empty',
-  'not-recoverable',
-  'unsupported',
-  'no-tty',
-  'no-such-device',
-  'overflow',
-  'not-permitted',
-  'pipe',
-  'read-only',
-  'invalid-seek',
-  'text-file-busy',
-  'cross-device',
-];
 const TYPES = [
   'unknown',
   'block-device',

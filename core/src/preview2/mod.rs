@@ -26,7 +26,7 @@ mod random;
 mod resources;
 mod streams;
 
-pub use area::place;
+pub use area::{CODES, place};
 pub use glue::{Entry, Function, Left, Parameter, SLOTS, Visitor};
 pub use resources::{Kind, State};
 
