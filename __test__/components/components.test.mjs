@@ -15,8 +15,10 @@ import {
   adapted,
   embedded,
   everything,
+  javascript,
   jcoVersion,
   project,
+  python,
   run,
   transpiled,
 } from './prepare.mjs';
@@ -281,6 +283,98 @@ function beforeEachData() {
   fs.rmSync(path.join(data, 'box'), { recursive: true, force: true });
   fs.mkdirSync(path.join(data, 'box'));
   fs.symlinkSync('../outside', path.join(data, 'box/out'));
+}
+
+// --- Toolchains that have an engine in the component ---------------------------------------------
+
+/** What the adapter of the C library says of what JavaScript has the interface's words for. */
+const BLOCKED = {
+  'program-js': ['blocked: not-permitted', 'blocked: not-permitted', 'blocked: not-permitted'],
+  'program-py': [
+    'blocked: PermissionError',
+    'blocked: PermissionError',
+    'blocked: FileNotFoundError',
+  ],
+};
+
+for (const [name, make] of [
+  ['program-js', javascript],
+  ['program-py', python],
+]) {
+  describe(name, { timeout: 900_000 }, () => {
+    let unavailable;
+    before(async () => {
+      try {
+        components[name] = await make();
+      } catch (error) {
+        // The registry, or Python itself, is not to be had.
+        unavailable = `it could not be made: ${error.stderr || error.message}`.slice(0, 500);
+      }
+    });
+
+    const forms = [
+      ...MODES.map((mode) => [mode, mode, {}, { suspend: false }]),
+      ...(noJspi
+        ? []
+        : MODES.map((mode) => [`${mode}, JSPI`, mode, SUSPENDING, { suspend: true }])),
+    ];
+    for (const [title, mode, more, { suspend }] of forms) {
+      const start = async (args, options) => {
+        const wasi = new WASI({ ...optionsFor(name, args), suspend, ...options });
+        const instantiate = await instantiateOf(name, mode, more);
+        return { wasi, code: await wasi.start(await instantiate(wasi.getImportObject())) };
+      };
+
+      it(`${title}: works with files, directories, clocks and input`, async (t) => {
+        if (unavailable) return t.skip(unavailable);
+        beforeEachData();
+        const { wasi, code } = await start(['one', 'two words']);
+        assert.deepEqual(textOf(wasi.stdout).split('\n'), [
+          'arguments: one two words',
+          'VARIABLE=value',
+          'listed: link two',
+          ...BLOCKED[name],
+          `input: ${INPUT.length} bytes`,
+          '',
+        ]);
+        assert.equal(textOf(wasi.stderr), '');
+        assert.equal(code, 0);
+        assert.deepEqual(fs.readdirSync(path.join(data, 'box')), ['out']);
+        assert.deepEqual(fs.readdirSync(path.join(data, 'outside')), ['secret']);
+        const { resources } = wasi;
+        wasi.close();
+        assert.ok(resources < 200, `${resources} resources are left`);
+        assert.equal(wasi.resources, 0);
+      });
+
+      it(`${title}: exits, and sleeps`, async (t) => {
+        if (unavailable) return t.skip(unavailable);
+        assert.equal((await start(['exit', '0'])).code, 0);
+        assert.equal((await start(['exit', '7'])).code, 1);
+        let ticks = 0;
+        const timer = setInterval(() => ticks++, 10);
+        const { wasi, code } = await start(['sleep', '600']);
+        clearInterval(timer);
+        assert.equal(code, 0);
+        assert.match(textOf(wasi.stdout), /^slept enough$/m);
+        if (suspend) assert.ok(ticks >= 3, `${ticks} ticks`);
+      });
+
+      it(`${title}: reads what comes`, async (t) => {
+        if (unavailable || !suspend) return t.skip(unavailable ?? 'the input takes its time');
+        async function* input() {
+          for (const line of ['one\n', 'two\n', 'three\n']) {
+            await new Promise((resolve) => setTimeout(resolve, 20));
+            yield line;
+          }
+        }
+        const { wasi, code } = await start(['echo'], { stdin: input() });
+        assert.equal(code, 0, textOf(wasi.stderr));
+        const lines = textOf(wasi.stdout).split('\n').slice(2, -1);
+        assert.deepEqual(lines, ['line: one', 'line: two', 'line: three']);
+      });
+    }
+  });
 }
 
 describe('--map', () => {
