@@ -1,4 +1,8 @@
-import { WASIExitError, WASIOptions as Preview1Options } from './index.js';
+import {
+  EmbedderOptions,
+  SuspendingOptions as Preview1SuspendingOptions,
+  WASIExitError,
+} from './index.js';
 
 export { WASIExitError };
 
@@ -14,7 +18,14 @@ export { WASIExitError };
  * --async-wasi-exports`), and also the imports that wait (`--async-wasi-imports`) where values are
  * used. `stdin`, `stdout` and `stderr` may then be asynchronous, as in preview1's class.
  */
-export interface WASIOptions extends Omit<Preview1Options, 'version'> {
+export interface WASIOptions extends Omit<EmbedderOptions, 'version' | 'sockets'>, OwnOptions {}
+
+/** The same for components that suspend. */
+export interface SuspendingOptions
+  extends Omit<Preview1SuspendingOptions, 'version' | 'sockets'>, OwnOptions {}
+
+/** What preview1's class does not have. */
+export interface OwnOptions {
   /** Any version of preview1's class, so that the same options serve both. */
   version?: 'preview1' | 'unstable' | 'preview2';
   /**
@@ -34,7 +45,7 @@ export class WASI {
    * @throws {RangeError} `ERR_OUT_OF_RANGE`: a number is.
    * @throws {Error} `UVWASI_ENOENT` and so on: a directory or a stream cannot be used.
    */
-  constructor(options?: WASIOptions);
+  constructor(options?: WASIOptions | SuspendingOptions);
 
   /**
    * The interfaces by their names, as the `instantiate` of `jco transpile --instantiation` takes
@@ -111,4 +122,4 @@ export class WASI {
  *
  * @throws {Error} `ERR_WASI_ALREADY_STARTED`: they have been loaded
  */
-export function configure(options: WASIOptions): void;
+export function configure(options: WASIOptions | SuspendingOptions): void;

@@ -287,6 +287,11 @@ function beforeEachData() {
 
 // --- Toolchains that have an engine in the component ---------------------------------------------
 
+/** `(module (global i32 (i32.add (i32.const 1) (i32.const 2))))` */
+const ADDING = [0, 97, 115, 109, 1, 0, 0, 0, 6, 9, 1, 127, 0, 65, 1, 65, 2, 106, 11];
+/** componentize-py links with offsets that are sums, which Node.js 20 does not compile. */
+const pythonRuns = WebAssembly.validate(new Uint8Array(ADDING));
+
 /** What the adapter of the C library says of what JavaScript has the interface's words for. */
 const BLOCKED = {
   'program-js': ['blocked: not-permitted', 'blocked: not-permitted', 'blocked: not-permitted'],
@@ -304,6 +309,10 @@ for (const [name, make] of [
   describe(name, { timeout: 900_000 }, () => {
     let unavailable;
     before(async () => {
+      if (name === 'program-py' && !pythonRuns) {
+        unavailable = 'this Node.js has no extended constant expressions';
+        return;
+      }
       try {
         components[name] = await make();
       } catch (error) {

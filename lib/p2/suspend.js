@@ -45,6 +45,8 @@ const OUTPUT = 4;
 /** The standard streams that are written, as bits. */
 const STDOUT = 1 << 1;
 const STDERR = 1 << 2;
+/** How many memories are kept before it is looked which are still there. */
+const SOME = 64;
 /** What objects of resources have: see values.js. */
 const REP = Symbol.for('cabiRep');
 /** How many bytes one call of a guest moves through the scratch memory: see values.js. */
@@ -84,6 +86,8 @@ class Suspension {
   #begun = [];
   /** The memories of the components. */
   #bindings = new Set();
+  /** With how many of them it is looked which are still there. */
+  #most = SOME;
   /** The components that run, and how many calls run. */
   #components = new Set();
   #live = 0;
@@ -111,7 +115,17 @@ class Suspension {
 
   /** Notes a memory of a component. */
   note(binding) {
+    if (this.#bindings.size >= this.#most) {
+      this.#forgetCollected();
+      this.#most = 2 * this.#bindings.size + SOME;
+    }
     this.#bindings.add(new WeakRef(binding));
+  }
+
+  #forgetCollected() {
+    for (const reference of this.#bindings) {
+      if (reference.deref() === undefined) this.#bindings.delete(reference);
+    }
   }
 
   // --- Calls -------------------------------------------------------------------------------------
@@ -155,10 +169,10 @@ class Suspension {
     if (host.end !== undefined) return;
     host.end = end;
     this.#failure = { error };
+    this.#forgetCollected();
     for (const reference of this.#bindings) {
       const binding = reference.deref();
-      if (binding === undefined) this.#bindings.delete(reference);
-      else hide(binding);
+      if (binding !== undefined) hide(binding);
     }
     for (const call of [...this.#waiting]) {
       call.failure = end;
