@@ -6,15 +6,34 @@
  * @module wasi-rs/p2
  */
 
-import { EmbedderOptions, FunctionStats, WASIExitError } from './index.js';
+import {
+  EmbedderOptions,
+  FunctionStats,
+  SuspendingOptions as Preview1SuspendingOptions,
+  WASIExitError,
+} from './index.js';
 
 export { WASIExitError };
 
 /**
+/**
  * The options of preview1's class, with the same meanings and defaults. A preopen `{ fs }` and
  * `sockets` are not for components: a TypeError with `ERR_INVALID_ARG_VALUE`.
+ *
+ * `suspend: true` (Node.js 24 and later, Deno, Bun) lets components wait without holding their
+ * thread. Their exports must be asynchronous (`jco transpile --async-mode jspi
+ * --async-wasi-exports`), and also the imports that wait (`--async-wasi-imports`) where values are
+ * used. `stdin`, `stdout` and `stderr` may then be asynchronous, as in preview1's class.
  */
-export interface WASIOptions extends Omit<EmbedderOptions, 'version' | 'returnOnExit' | 'sockets'> {
+export interface WASIOptions
+  extends Omit<EmbedderOptions, 'version' | 'returnOnExit' | 'sockets'>, OwnOptions {}
+
+/** The same for components that suspend. */
+export interface SuspendingOptions
+  extends Omit<Preview1SuspendingOptions, 'version' | 'returnOnExit' | 'sockets'>, OwnOptions {}
+
+/** The options that preview1's class has otherwise, or does not have. */
+export interface OwnOptions {
   /** Any version of preview1's class, so that the same options serve both. Nothing depends on it. */
   version?: 'preview1' | 'unstable' | 'preview2' | undefined;
   /**
@@ -40,7 +59,7 @@ export class WASI {
    * @throws {RangeError} `ERR_OUT_OF_RANGE`: a number is.
    * @throws {Error} `UVWASI_ENOENT` and so on: a directory or a stream cannot be used.
    */
-  constructor(options?: WASIOptions);
+  constructor(options?: WASIOptions | SuspendingOptions);
 
   /**
    * The interfaces by their names, as the `instantiate` of `jco transpile --instantiation` takes
@@ -61,6 +80,28 @@ export class WASI {
   start(component: Component): number | Promise<number>;
 
   /**
+   * The same for a WASI with the option `suspend`: the component may wait.
+   *
+   * @param options `signal`: ends the component at once if it waits, and else at its next call.
+   * @returns the exit code
+   * @throws {unknown} the signal's reason, or what a stream of yours threw, unchanged
+   * @throws {Error} `ERR_INVALID_STATE`: the WASI was made without `suspend`.
+   *   `ERR_WASI_WOULD_WAIT`: the component was not transpiled so that it can wait.
+   *   `ERR_WASI_BUSY`: it runs already. `ERR_WASI_CLOSED`: the WASI was closed meanwhile.
+   */
+  startAsync(component: Component, options?: { signal?: AbortSignal }): Promise<number>;
+
+  /**
+   * Gives an asynchronous export of a component as a function whose calls may wait, and fail with
+   * what has ended the component.
+   *
+   * @throws {Error} `ERR_INVALID_STATE`: the WASI was made without `suspend`.
+   */
+  promising<Args extends unknown[], Result>(
+    fn: (...args: Args) => Result,
+  ): (...args: Args) => Promise<Awaited<Result>>;
+
+  /**
    * Closes all descriptors and drops all resources of the guest, but for the host's standard
    * streams, which are borrowed. Can be called again.
    */
@@ -74,6 +115,8 @@ export class WASI {
   get stdoutTruncated(): boolean | undefined;
   /** Whether `limits.outputBytes` cut the standard error, if that is `'pipe'`. */
   get stderrTruncated(): boolean | undefined;
+  /** With `suspend`: what was not read of a standard input that takes nothing back. */
+  get unreadInput(): Uint8Array | undefined;
   /** How many resources (descriptors, streams, pollables, errors) the guest has now. */
   get resources(): number;
 
@@ -91,7 +134,7 @@ export class WASI {
    */
   listFiles(options?: { withTypes?: false | undefined }): string[];
   listFiles(options: { withTypes: true }): { path: string; type: 'file' | 'symlink' }[];
-  /** Calls and nanoseconds by function, with the option `stats`. */
+  /** Calls and nanoseconds by function, with the option `stats`. `waitedNs`: with `suspend`. */
   stats(): { [name: string]: FunctionStats } | undefined;
 
   /** The same as {@link WASI.close}. */
@@ -104,4 +147,4 @@ export class WASI {
  *
  * @throws {Error} `ERR_WASI_ALREADY_STARTED`: they have been loaded.
  */
-export function configure(options: WASIOptions): void;
+export function configure(options: WASIOptions | SuspendingOptions): void;

@@ -41,3 +41,22 @@ const noJspi = typeof WebAssembly.Suspending !== 'function' && 'JSPI is there fr
 test('nor does one that suspends', { skip: skip || noJspi, timeout: LIMIT }, (t) =>
   attack(t, ['--impl', IMPLEMENTATION, '--filter', `^(${SUSPENDING.join('|')})`]),
 );
+
+// Components have other functions, which do the same by the same code. What attacks paths attacks
+// them through a bridge: every 41st case here, and all of them by
+// node __test__/sandbox/run.mjs --impl "$PWD/__test__/p2/bridge.mjs" --groups '^(paths|races|resolvers): '
+// What their functions have of their own, handles, lists and streams, is in p2-hostile.test.mjs.
+const BRIDGE = fileURLToPath(new URL('p2/bridge.mjs', import.meta.url));
+const OF_COMPONENTS = [
+  'paths: (?!in memory|an archive)',
+  'races: .*by process, the preopen called /sandbox',
+  'races: .*by worker',
+  'resolvers: .*(by other ways|(outside|magic links|read-only|directory|link|parent).*), openat2 enosys',
+];
+
+test('nor does a component', { skip, timeout: LIMIT }, (t) =>
+  attack(t, [
+    ...['--impl', BRIDGE, '--groups', `^(${OF_COMPONENTS.join('|')})`],
+    ...['--every', '41', '--seconds', '15'],
+  ]),
+);

@@ -73,4 +73,28 @@ function isStream(value, name, isInput, suspends) {
   return true;
 }
 
-module.exports = { checkSuspend, inputKind, isStream, outputKind };
+/** @returns {AbortSignal | undefined} */
+function checkedSignal(options) {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw wrongType('options', 'of type object', options);
+  }
+  require('./own-options.js').checkKeys(options, 'options', ['signal']);
+  const { signal } = options;
+  if (signal === undefined) return undefined;
+  if (typeof signal !== 'object' || signal === null || !('aborted' in signal)) {
+    throw wrongType('options.signal', 'an instance of AbortSignal', signal);
+  }
+  return signal;
+}
+
+/** @throws {Error} `ERR_INVALID_STATE`: the WASI was made without the option `suspend` */
+function checkSuspends(suspension, what) {
+  if (suspension !== undefined) return;
+  throw nodeError(
+    Error,
+    'ERR_INVALID_STATE',
+    `Invalid state: ${what}() takes a WASI that was made with the option suspend: true`,
+  );
+}
+
+module.exports = { checkSuspend, checkSuspends, checkedSignal, inputKind, isStream, outputKind };

@@ -15,11 +15,9 @@
 // it.
 
 const { setImmediate } = require('node:timers');
-const { suspension: native, inputWanted, takeOutput } = require('../binding.js');
-const { takeStreams } = require('./async-streams.js');
-const { inThisRealm } = require('./bytes.js');
+const { dropWait } = require('../binding.js').suspension;
 const { WASIExitError, endedBy, stoppedBy } = require('./ends.js');
-const { nodeError, wrongType } = require('./errors.js');
+const { wrongType } = require('./errors.js');
 const {
   AGAIN,
   CONTINUES,
@@ -43,9 +41,11 @@ const {
   stop,
   stopFor,
 } = require('./guest.js');
+const { StandardStreams } = require('./standard-streams.js');
+const { checkSuspends, checkedSignal } = require('./suspend-options.js');
 const { WAITS, wrap } = require('./trampolines.js');
+const { Wait, begin, cancel } = require('./waits.js');
 
-const { beginWait, dropWait, endWait, feedStdin, isStreamOpen, onWaitEnd, takeUnread } = native;
 const { Suspending, promising } = WebAssembly;
 const { addEventListener, removeEventListener } = EventTarget.prototype;
 const { apply } = Reflect;
@@ -56,10 +56,6 @@ const WORDS = 20;
 /** The conditions that a call waits for, as bits in the frame's `WAITS_FOR`. */
 const HOST = 1;
 const INPUT = 2;
-/** The number of bytes that a function in the place of the standard input is asked for. */
-const INPUT_SIZE = 65536;
-/** After how many milliseconds a call looks again where the host has no room for a wait. */
-const NAP = 10;
 /**
  * For how many milliseconds a guest that never has to wait keeps the event loop, as far as it makes
  * calls that could wait.
@@ -73,33 +69,11 @@ const NEVER = 0x7fff_ffff;
 const milliseconds = performance.now.bind(performance);
 /** Milliseconds as a whole number of nanoseconds. */
 const nanoseconds = (ms) => Math.round(ms * 1e6);
-const MANY = 0x1_0000_0000;
 
 const ignore = () => {};
 
-/** The waits that the native side knows, by token. */
-const waits = new Map();
-let lastToken = 0;
-let listens = false;
-
-/** The native side tells of the end of a wait. */
-function tell(token) {
-  const call = waits.get(token);
-  if (call === undefined) return;
-  waits.delete(token);
-  call.token = undefined;
-  call.wake();
-}
-
-function newToken() {
-  do {
-    lastToken = (lastToken + 1) % MANY;
-  } while (waits.has(lastToken));
-  return lastToken;
-}
-
 /** A call that waits, or is about to. */
-class Call {
+class Call extends Wait {
   /** The native function, if it is to be called again, with its arguments and `resume` in words. */
   native;
   words;
@@ -112,10 +86,6 @@ class Call {
   isTurn = false;
   /** The answer that it waits for, of a file system of the embedder. */
   asked;
-  /** Ends the wait. */
-  wake = ignore;
-  token;
-  timer;
   /** The error that has ended the guest meanwhile. */
   failure;
   /**
@@ -130,22 +100,13 @@ class Call {
 
 class Suspension {
   #guest;
-  #source;
-  #sinks = [];
+  #streams;
   /** A call that has said that it waits, before the guest is suspended. */
   #parked;
   /** The call that suspends the guest. */
   #waiting;
   /** How many promising calls have not ended. */
   #live = 0;
-  /** The promise of what the standard input gives next. */
-  #pulling;
-  /** The error that the standard input has thrown while nobody waited for it. */
-  #inputFailure;
-  /** The first error that the ends of streams have thrown before the guest's own end. */
-  #outputFailure;
-  #unread;
-  #areStreamsOver = false;
   /** Room for the words of a call: one waits at a time. */
   #room = [];
   /**
@@ -171,8 +132,16 @@ class Suspension {
   constructor(guest, streams, hasSockets) {
     this.#guest = guest;
     this.#takesTurns = hasSockets;
-    if (streams === undefined) return;
-    ({ source: this.#source, sinks: this.#sinks } = takeStreams(streams));
+    this.#streams = new StandardStreams(guest.instance, streams, {
+      ask: (embedders, argument) => ask(guest, embedders, argument),
+      stop: (error) => stopFor(guest, error),
+      fail: (error) => this.#endBy(stoppedBy(error), error),
+      isReading: () => this.#waiting !== undefined && (this.#waiting.kinds & INPUT) !== 0,
+      wake: () => {
+        if (this.#waiting !== undefined && (this.#waiting.kinds & INPUT) !== 0)
+          this.#waiting.wake();
+      },
+    });
   }
 
   // --- Imports -----------------------------------------------------------------------------------
@@ -180,7 +149,8 @@ class Suspension {
   /** Streams, before what watches the calls. */
   attachStreams(wasiImport) {
     const guest = this.#guest;
-    if (this.#sinks.some((sink) => sink !== undefined)) {
+    const streams = this.#streams;
+    if (streams.hasSinks) {
       const { fd_write: write } = wasiImport;
       assign(wasiImport, {
         fd_write: (...args) => {
@@ -190,18 +160,18 @@ class Suspension {
         },
       });
     }
-    if (this.#source === undefined && this.#sinks.length === 0) return;
+    if (!streams.hasSource && !streams.hasSinks) return;
     // Whoever reads what the guest writes learns of its end when the guest closes it.
     const { fd_close: close, fd_renumber: renumber } = wasiImport;
     assign(wasiImport, {
       fd_close: (...args) => {
         const errno = close(...args);
-        if (errno === 0) this.#endClosed();
+        if (errno === 0) streams.endClosed();
         return errno;
       },
       fd_renumber: (...args) => {
         const errno = renumber(...args);
-        if (errno === 0) this.#endClosed();
+        if (errno === 0) streams.endClosed();
         return errno;
       },
     });
@@ -238,7 +208,7 @@ class Suspension {
       words[WORDS] = u32[RESUME];
       words[WORDS + 1] = u32[RESUME + 1];
       call.kinds = u32[WAITS_FOR];
-      if ((call.kinds & INPUT) !== 0 && this.#pull()) {
+      if ((call.kinds & INPUT) !== 0 && this.#streams.pull()) {
         this.#makeAgain(call);
         if (u32[OUTCOME] === WOULD_WAIT) continue;
         return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(guest, native);
@@ -326,15 +296,8 @@ class Suspension {
         if (call.asked.isSettled) resolve();
       }
       if (call.isTurn || ((call.kinds & HOST) === 0 && deadline === Infinity)) return;
-      listens ||= (onWaitEnd(tell), true);
-      const token = newToken();
       const most = deadline === Infinity ? Infinity : Math.max(deadline - call.since, 0) + 1;
-      if (beginWait(this.#guest.instance, token, most)) {
-        waits.set(token, call);
-        call.token = token;
-      } else {
-        call.timer = setTimeout(resolve, NAP);
-      }
+      begin(call, this.#guest.instance, most);
     });
   }
 
@@ -377,17 +340,6 @@ class Suspension {
     this.#waiting = undefined;
   }
 
-  /** Gives up what a call waits for of the host. */
-  #cancel(call) {
-    if (call.token !== undefined) {
-      waits.delete(call.token);
-      endWait(call.token);
-      call.token = undefined;
-    }
-    if (call.timer !== undefined) clearTimeout(call.timer);
-    call.timer = undefined;
-  }
-
   /** The guest cannot be suspended where it is. */
   #failed() {
     const guest = this.#guest;
@@ -395,7 +347,7 @@ class Suspension {
     this.#waiting = undefined;
     this.#parked = undefined;
     if (call !== undefined) {
-      this.#cancel(call);
+      cancel(call);
       call.asked?.giveUp();
       dropWait(guest.instance);
       call.tell?.(undefined, nanoseconds(call.worked), nanoseconds(call.waited));
@@ -414,7 +366,7 @@ class Suspension {
     this.#waiting = undefined;
     // What a stream gives may come without one.
     if (call.isTurn || call.kinds === HOST) this.#hasTurned = true;
-    this.#cancel(call);
+    cancel(call);
     if (call.tell === undefined && guest.deadline === Infinity) return this.#goOn(call);
     const start = now();
     call.waited += start - call.since;
@@ -474,7 +426,7 @@ class Suspension {
     if (call === undefined) return;
     call.failure ??= end;
     // At once: what it waits for is held open until then.
-    this.#cancel(call);
+    cancel(call);
     call.wake();
   }
 
@@ -488,54 +440,11 @@ class Suspension {
 
   // --- Streams -----------------------------------------------------------------------------------
 
-  /** Asks the standard input for more. True if it has given it, or its end, at once. */
-  #pull() {
-    if (this.#pulling !== undefined || this.#source === undefined) return false;
-    const guest = this.#guest;
-    const failure = this.#inputFailure;
-    this.#inputFailure = undefined;
-    if (failure !== undefined) stopFor(guest, failure.error);
-    const source = this.#source;
-    const given = ask(guest, (size) => source.pull(size), INPUT_SIZE);
-    if (!(given instanceof Promise)) {
-      feedStdin(guest.instance, given);
-      return true;
-    }
-    const isWaitedFor = () => this.#waiting !== undefined && (this.#waiting.kinds & INPUT) !== 0;
-    const failed = (error) => {
-      this.#pulling = undefined;
-      if (this.#areStreamsOver) return;
-      if (isWaitedFor()) this.#endBy(stoppedBy(error), error);
-      else this.#inputFailure = { error };
-    };
-    this.#pulling = given.then((value) => {
-      this.#pulling = undefined;
-      let bytes;
-      try {
-        bytes = source.bytesOf(value);
-      } catch (error) {
-        failed(error);
-        return;
-      }
-      if (this.#areStreamsOver) {
-        this.#giveBack(bytes ?? undefined);
-        return;
-      }
-      feedStdin(guest.instance, bytes);
-      if (isWaitedFor()) this.#waiting.wake();
-    }, failed);
-    return false;
-  }
-
   /** Hands out what a write has left. */
   #handOut(errno) {
-    const guest = this.#guest;
     const promises = [];
-    for (let stream = 1; stream < this.#sinks.length; stream++) {
-      const sink = this.#sinks[stream];
-      const bytes = sink === undefined ? null : takeOutput(guest.instance, stream);
-      if (bytes === null) continue;
-      const promise = ask(guest, (chunk) => sink.write(chunk), inThisRealm(bytes));
+    for (const stream of [1, 2]) {
+      const promise = this.#streams.handOut(stream);
       if (promise !== undefined) promises.push(promise);
     }
     if (promises.length === 0) return errno;
@@ -543,7 +452,7 @@ class Suspension {
     const isBusy = this.#isBusy();
     call.errno = errno;
     call.promise = Promise.all(promises).catch((error) => {
-      if (isBusy) this.#outputFailure ??= { error };
+      if (isBusy) this.#streams.noteFailure(error);
       else if (this.#waiting === call) this.#endBy(stoppedBy(error), error);
     });
     if (isBusy) throw busy();
@@ -551,34 +460,9 @@ class Suspension {
     return WAITS;
   }
 
-  /** Ends the streams that no descriptor of the guest leads to any more. */
-  #endClosed() {
-    const { instance } = this.#guest;
-    if (this.#areStreamsOver) return;
-    for (let stream = 1; stream < this.#sinks.length; stream++) {
-      const sink = this.#sinks[stream];
-      const isUsed = (other) => this.#sinks[other] === sink && isStreamOpen(instance, other);
-      if (sink === undefined || isUsed(1) || isUsed(2)) continue;
-      Promise.resolve(sink.end()).catch((error) => (this.#outputFailure ??= { error }));
-    }
-    if (this.#source !== undefined && !isStreamOpen(instance, 0)) this.#giveBack();
-  }
-
-  /** Gives back what the guest has not read, and lets the standard input go. */
-  #giveBack(more, reason) {
-    const source = this.#source;
-    const parts = [this.#unread, takeUnread(this.#guest.instance) ?? undefined, more];
-    const given = parts.filter((part) => part !== undefined);
-    const rest = given.length > 0 ? inThisRealm(Buffer.concat(given)) : undefined;
-    this.#unread = rest;
-    if (source === undefined) return;
-    if (source.giveBack(rest, reason)) this.#unread = undefined;
-    if (this.#pulling === undefined) this.#source = undefined;
-  }
-
   /** @returns {Uint8Array | undefined} what the guest has not read and the stream has not taken */
   get unread() {
-    return this.#unread;
+    return this.#streams.unread;
   }
 
   /**
@@ -587,24 +471,13 @@ class Suspension {
    * @param {{ error: unknown } | undefined} failure why the guest has ended, if it failed
    * @returns {Promise<void>} that they have taken it
    */
-  async endStreams(failure) {
-    if (this.#areStreamsOver) return;
-    this.#areStreamsOver = true;
-    this.#giveBack(undefined, failure?.error);
-    const sinks = [...new Set(this.#sinks.filter((sink) => sink !== undefined))];
-    if (failure !== undefined) {
-      for (const sink of sinks) sink.abort(failure.error);
-      return;
-    }
-    const ended = await Promise.allSettled(sinks.map(async (sink) => sink.end()));
-    const rejected = ended.find(({ status }) => status === 'rejected');
-    if (this.#outputFailure !== undefined) throw this.#outputFailure.error;
-    if (rejected !== undefined) throw rejected.reason;
+  endStreams(failure) {
+    return this.#streams.end(failure);
   }
 
   /** Lets the streams go as they were: there is no guest. */
   letGo() {
-    for (const stream of new Set([this.#source, ...this.#sinks])) stream?.letGo();
+    this.#streams.letGo();
   }
 
   // --- Runs --------------------------------------------------------------------------------------
@@ -678,30 +551,6 @@ function busy() {
   return endedBy(
     'ERR_WASI_BUSY',
     'Another call of this guest waits: until it has returned, no second one can wait, as both would use one stack in the memory',
-  );
-}
-
-/** @returns {AbortSignal | undefined} */
-function checkedSignal(options) {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw wrongType('options', 'of type object', options);
-  }
-  require('./own-options.js').checkKeys(options, 'options', ['signal']);
-  const { signal } = options;
-  if (signal === undefined) return undefined;
-  if (typeof signal !== 'object' || signal === null || !('aborted' in signal)) {
-    throw wrongType('options.signal', 'an instance of AbortSignal', signal);
-  }
-  return signal;
-}
-
-/** @throws {Error} `ERR_INVALID_STATE`: the WASI was made without the option `suspend` */
-function checkSuspends(suspension, what) {
-  if (suspension !== undefined) return;
-  throw nodeError(
-    Error,
-    'ERR_INVALID_STATE',
-    `Invalid state: ${what}() takes a WASI that was made with the option suspend: true`,
   );
 }
 

@@ -1,6 +1,7 @@
 'use strict';
 
-// The imports that can wait, as functions of WebAssembly.
+// The imports that can wait, as functions of WebAssembly: preview1's by their names, and functions of
+// 0.2 one by one, which have no result.
 //
 // V8 suspends a guest at an import that is a `WebAssembly.Suspending`, and such an import costs 75
 // to 130 ns, whether it waits or not. So the import is a function of WebAssembly that calls the
@@ -80,41 +81,56 @@ const WITH_FILES = {
   path_symlink: 'iiiii',
   path_unlink_file: 'iii',
 };
+/** The name of a function that is made alone. */
+const ALONE = 'run';
+
+/** The functions by which the event loop has its turns, and whether they return a number. */
+const TURNS = [
+  ['turn', true],
+  ['kept', false],
+  ['returned', false],
+];
 
 const I32 = 0x7f;
 const I64 = 0x7e;
 
 /**
  * The bytes that `WebAssembly.Module` takes. No number in it but `WAITS` and sizes is 128 or more.
+ *
+ * @param {Record<string, string>} parameters of functions by their names
+ * @param {boolean} gives whether they return what the plain ones do, and let the event loop have its
+ *   turns
  */
-function moduleBytes(table) {
-  const names = Object.keys(table);
+function moduleBytes(parameters, gives) {
   const text = (string) => [string.length, ...Buffer.from(string)];
   const vector = (items) => [items.length, ...items.flat()];
   const sized = (bytes) => [...leb(bytes.length), ...bytes];
   const section = (id, items) => [id, ...sized(vector(items))];
 
-  const signatures = [...new Set(Object.values(table))];
-  const types = [
-    ...signatures.map((types) => [
+  const names = Object.keys(parameters);
+  const signatures = [...new Set(Object.values(parameters))];
+  const typesWith = (results) =>
+    signatures.map((types) => [
       0x60,
       ...vector([...types].map((type) => [type === 'I' ? I64 : I32])),
-      ...vector([[I32]]),
-    ]),
+      ...vector(results),
+    ]);
+  const types = [
+    ...typesWith([[I32]]),
+    ...(gives ? [] : typesWith([])),
     [0x60, 0, 0],
     [0x60, 0, ...vector([[I32]])],
   ];
-  const typeOf = (name) => signatures.indexOf(table[name]);
-  const [nothing, number] = [signatures.length, signatures.length + 1];
+  const plainType = (name) => signatures.indexOf(parameters[name]);
+  const typeOf = (name) => plainType(name) + (gives ? 0 : signatures.length);
+  const [nothing, number] = [types.length - 2, types.length - 1];
 
   const imported = [
-    ...names.map((name) => [name, typeOf(name)]),
+    ...names.map((name) => [name, plainType(name)]),
     ['wait', nothing],
     ['failed', nothing],
     ['resumed', number],
-    ['turn', number],
-    ['kept', nothing],
-    ['returned', nothing],
+    ...(gives ? TURNS.map(([name, isNumber]) => [name, isNumber ? number : nothing]) : []),
   ];
   const imports = imported.map(([name, type]) => [...text('host'), ...text(name), 0x00, type]);
   const indexOf = (wanted) => imported.findIndex(([name]) => name === wanted);
@@ -138,12 +154,12 @@ function moduleBytes(table) {
     ...[0x0b, 0x0b],
   ];
   const body = (name, at) => {
-    const errno = table[name].length;
+    const errno = parameters[name].length;
     const waits = [0x22, errno, 0x41, 0x80, 0x80, 0x04, 0x46];
     return sized([
       // One local.
       ...vector([[1, I32]]),
-      ...[...table[name]].flatMap((_, parameter) => [0x20, parameter]),
+      ...[...parameters[name]].flatMap((_, parameter) => [0x20, parameter]),
       ...[0x10, at],
       ...waits,
       // if, loop, try
@@ -155,10 +171,11 @@ function moduleBytes(table) {
       ...waits,
       // br_if, end of the loop
       ...[0x0d, 0, 0x0b],
-      ...takeTurns,
+      ...(gives ? takeTurns : []),
       // end of the if
       0x0b,
-      ...[0x20, errno, 0x0b],
+      ...(gives ? [0x20, errno] : []),
+      0x0b,
     ]);
   };
   return new Uint8Array([
@@ -200,11 +217,32 @@ const compiled = [undefined, undefined];
  */
 function wrap(wasiImport, host, withFiles) {
   const table = withFiles ? WITH_FILES : SIGNATURES;
-  const module = (compiled[Number(withFiles)] ??= new Module(moduleBytes(table)));
+  const module = (compiled[Number(withFiles)] ??= new Module(moduleBytes(table, true)));
   const plain = { __proto__: null, ...host };
   for (const name of Object.keys(table)) plain[name] = wasiImport[name];
   const { exports } = new Instance(module, { host: plain });
   for (const name of Object.keys(table)) wasiImport[name] = exports[name];
 }
 
-module.exports = { WAITS, wrap };
+/** By the parameters. */
+const alone = new Map();
+
+/**
+ * Makes one function of WebAssembly without a result.
+ *
+ * @param {string} parameters as in `SIGNATURES`
+ * @param {(...args: unknown[]) => number} plain gives `WAITS`, or anything else
+ * @param {{ wait: object, failed: () => never, resumed: () => number }} host as `wrap` takes them
+ * @returns {Function}
+ */
+function trampoline(parameters, plain, host) {
+  let module = alone.get(parameters);
+  if (module === undefined) {
+    module = new Module(moduleBytes({ [ALONE]: parameters }, false));
+    alone.set(parameters, module);
+  }
+  const { exports } = new Instance(module, { host: { __proto__: null, ...host, [ALONE]: plain } });
+  return exports[ALONE];
+}
+
+module.exports = { WAITS, trampoline, wrap };

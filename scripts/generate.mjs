@@ -186,8 +186,23 @@ function placeOf({ name }) {
   return [camel(`-${method[1]}`), camel(method[2])];
 }
 
-/** The function of the canonical ABI for one row of the table. */
-function hook(row) {
+/** What can wait, but for `poll`, whose handles are looked up in JavaScript. */
+const WAITING = [
+  'open_at',
+  'block',
+  'blocking_read',
+  'blocking_skip',
+  'blocking_write_and_flush',
+  'blocking_flush',
+  'blocking_write_zeroes_and_flush',
+  'blocking_splice',
+];
+
+/**
+ * The function of the canonical ABI for one row of the table, or the same for a component that
+ * suspends.
+ */
+function hook(row, suspends) {
   const { native, parameters, core, area, own, lists, error } = row;
   const handles = parameters.filter(([, types]) => types === 'h');
   const names = [];
@@ -233,15 +248,16 @@ function hook(row) {
   const isAlone =
     bounds.length === 0 || (own !== null && own !== undefined && native === 'open_at');
   const mine = isAlone ? 'tables[0]' : other;
+  const outcome = `u32[OUTCOME] !== 0 && settle(binding, ${native})`;
   const after = [];
   if (typeof error === 'number') {
     // A call that failed and one that succeeded later differ in what is left.
-    after[0] = `if (u32[OUTCOME] !== 0 && settle(binding, ${native}) === FAILED) {
+    after[0] = `if (${suspends ? 'outcome' : outcome} === FAILED) {
       fail(binding, ${other}, ret + ${error});
-      return;
+      return${suspends ? ' 0' : ''};
     }`;
-  } else {
-    after[0] = `if (u32[OUTCOME] !== 0) settle(binding, ${native});`;
+  } else if (!suspends) {
+    after[0] = `if (${outcome.replace(' && ', ') ')};`;
   }
   if (lists) {
     after.push(
@@ -263,19 +279,74 @@ function hook(row) {
   const takes = lists
     ? '{ memory, realloc, resourceTables: tables }'
     : '{ memory, resourceTables: tables }';
-  return `${native}: (${takes}) => {
-    const binding = bind(host, memory);
-    ${bounds.map((kind) => `let ${tableName(kind)} = NONE;`).join('\n')}
-    return (${names.join(', ')}) => {
-      ${finds.join('\n')}
+  const begin = `const binding = bind(host, memory);
+    ${bounds.map((kind) => `let ${tableName(kind)} = NONE;`).join('\n')}`;
+  const call = `${finds.join('\n')}
       ${needsMemory ? 'if (binding.view[0] === undefined) refresh(binding);' : ''}
       u32[INSTANCE] = instance;
       ${needsMemory ? 'u32[NAMED_MEMORY] = binding.index;' : ''}
       ${stores.join('\n')}
-      ${native}();
+      ${native}();`;
+  if (suspends) {
+    const types = parameters.map(([, types]) => types.replaceAll('h', 'i')).join('');
+    const ret = area > 0 ? 'ret' : '0';
+    return `${native}: (${takes}) => {
+      ${begin}
+      const done = (outcome, ret) => {
+        ${after.join('\n')}
+        return 0;
+      };
+      const lane = suspension.lane(memory, tables);
+      return suspension.trampoline('${types}${area > 0 ? 'i' : ''}', lane, (${names.join(', ')}) => {
+        ${call}
+        return u32[OUTCOME] === 0
+          ? done(0, ${ret})
+          : suspension.settle(lane, binding, ${native}, done, ${ret});
+      });
+    },`;
+  }
+  return `${native}: (${takes}) => {
+    ${begin}
+    return (${names.join(', ')}) => {
+      ${call}
       ${after.join('\n')}
     };
   },`;
+}
+
+/** Only those of a list's names that a text has. */
+function used(text, list) {
+  return list.filter((name) => new RegExp(`\\b${name}\\b`).test(text)).join(', ');
+}
+
+function suspending() {
+  const rows = preview2.functions.filter(({ native }) => WAITING.includes(native));
+  const hooks = rows.map((row) => hook(row, true)).join('\n');
+  const names = `ALIGN FAILED LEFT allocate bind calls i64 otherThan own refresh repOf tableOf u32`;
+  return `${GENERATED.replace('preview1/mod.rs', 'preview2/mod.rs')}
+// The functions of lowered.js that can wait, for a component that suspends: functions of
+// WebAssembly, see lib/trampolines.js.
+
+const { NAMED_MEMORY, INSTANCE, OUTCOME } = require('../frame.js');
+const { ${used(`${hooks} calls`, names.split(' '))} } = require('./host.js');
+const { NONE, fail, pollSuspending, put } = require('./lowering.js');
+
+const { ${rows.map(({ native }) => native).join(', ')} } = calls;
+
+/**
+ * @param {import('./host.js').Host} host
+ * @param {import('./suspend.js').Suspension} suspension
+ */
+function createSuspendingHooks(host, suspension) {
+  const { instance } = host;
+  return {
+    ${hooks}
+    poll_list: (context) => pollSuspending(host, suspension, context),
+  };
+}
+
+module.exports = { createSuspendingHooks };
+`;
 }
 
 function lowered() {
@@ -298,7 +369,7 @@ const { ${rows.map(({ native }) => native).join(', ')} } = calls;
 function createHooks(host) {
   const { instance } = host;
   return {
-    ${rows.map(hook).join('\n')}
+    ${rows.map((row) => hook(row)).join('\n')}
     poll_list: (context) => pollWith(host, context),
   };
 }
@@ -425,6 +496,7 @@ const generated = {
   'lib/names.js': names(),
   'lib/p2/functions.js': rows(),
   'lib/p2/lowered.js': lowered(),
+  'lib/p2/suspending.js': suspending(),
 };
 const stale = [];
 async function put(name, content) {

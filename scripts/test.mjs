@@ -31,6 +31,7 @@ const SUSPENDING = [
   'suspend-ends.test.mjs',
   'suspend-sockets.test.mjs',
   'suspend-streams.test.mjs',
+  'p2-suspend.test.mjs',
   'docs.test.mjs',
   'examples.test.mjs',
 ];
@@ -126,7 +127,12 @@ async function compat() {
 function components() {
   installInto(COMPONENTS);
   say(`running components under Node.js ${process.versions.node}`);
-  return nodeTests(process.execPath, root, [join(COMPONENTS, 'components.test.mjs')]);
+  const files = ['components.test.mjs', 'docs.test.mjs'].map((name) => join(COMPONENTS, name));
+  const passed = nodeTests(process.execPath, root, files);
+  const newer = nodeWithJspi();
+  if (newer === undefined || newer === process.execPath) return passed;
+  say('running components under Node.js 24');
+  return nodeTests(newer, root, files) && passed;
 }
 
 /**

@@ -52,9 +52,10 @@ impl Frame {
         self.continues.set(0);
     }
 
-    /// Tells JavaScript what the call would wait for, as bits: the host, the embedder's stream.
-    pub(super) fn set_waits(&self, host: bool, input: bool) {
-        self.waits.set(u32::from(host) | u32::from(input) << 1);
+    /// Tells JavaScript what the call would wait for, as bits: the host, what the embedder's stream
+    /// gives, and that it takes.
+    pub(super) fn set_waits(&self, host: bool, input: bool, output: bool) {
+        self.waits.set(u32::from(host) | u32::from(input) << 1 | u32::from(output) << 2);
     }
 
     /// Tells JavaScript of an instance that was made: its number, and the counts and sizes of

@@ -22,7 +22,7 @@ use std::rc::Rc;
 use wasi_rs_core::ctx::StringArray;
 use wasi_rs_core::memory::GuestMemory;
 use wasi_rs_core::preview2::{
-    Call, CallError, Entry, Function, Kind, Left, SLOTS, State, Trap, Visitor, each, place,
+    CODES, Call, CallError, Entry, Function, Kind, Left, SLOTS, State, Trap, Visitor, each, place,
 };
 
 /// The state of an instance for 0.2.
@@ -106,8 +106,8 @@ pub(super) fn export(
         .with_getter_closure(move |env: Env, _: This<'_>| object(&env, &environment))])
 }
 
-/// `{ calls, place, release, setMemory, close, live, setStrings, setPreopens, functions, kinds,
-/// traps }`
+/// `{ calls, place, release, setMemory, live, setBusy, setStrings, setPreopens, functions, kinds,
+/// codes, traps }`
 fn object<'env>(env: &Env, environment: &Rc<AddonInstance>) -> Result<Object<'env>> {
     let mut object = Object::new(env)?;
     object.set_named_property("calls", object_of(env, environment, each::<Callbacks>())?)?;
@@ -132,6 +132,15 @@ fn object<'env>(env: &Env, environment: &Rc<AddonInstance>) -> Result<Object<'en
         Ok(u32::try_from(live.unwrap_or(0)).unwrap_or(u32::MAX))
     };
     object.set_named_property("live", function(env, "live", live)?)?;
+
+    // (id, streams) => undefined: which standard streams have not taken what was written, as bits.
+    let here = Rc::clone(environment);
+    let set_busy = move |call: FunctionCallContext<'_>| {
+        let streams: u32 = call.get(1)?;
+        here.with_instance(call.get(0)?, |instance| instance.preview2().state.set_busy(streams));
+        Ok(())
+    };
+    object.set_named_property("setBusy", function(env, "setBusy", set_busy)?)?;
 
     // (id, which, text) => undefined: arguments (0) or an environment (1), each ending in NUL, or
     // the working directory (2).
@@ -189,6 +198,7 @@ fn object<'env>(env: &Env, environment: &Rc<AddonInstance>) -> Result<Object<'en
         kinds.set_named_property(name, kind as u32)?;
     }
     object.set_named_property("kinds", kinds)?;
+    object.set_named_property("codes", CODES.to_vec())?;
     object
         .set_named_property("traps", Trap::ALL.iter().map(|(_, text)| *text).collect::<Vec<_>>())?;
     Ok(object)
@@ -288,6 +298,10 @@ unsafe fn with_call(
         Ok(Some(Err(error))) => match error {
             CallError::OutOfBounds => outcome::MEMORY,
             CallError::Again => outcome::AGAIN,
+            CallError::WouldWait => {
+                environment.tell_waits(frame.instance, frame);
+                outcome::WOULD_WAIT
+            }
             CallError::Exit(code) => {
                 frame.set_left(&Left::value(code.into()));
                 outcome::EXIT

@@ -224,7 +224,7 @@ impl AddonInstance {
         self.with_instance(id, |instance| {
             let waiting = instance.ctx.waiting.take();
             if let Some(waiting) = &waiting {
-                frame.set_waits(waiting.is_for_host(), waiting.input);
+                frame.set_waits(waiting.is_for_host(), waiting.input, waiting.output);
             }
             instance.ctx.waiting.set(waiting);
         });

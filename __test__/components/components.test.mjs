@@ -9,7 +9,19 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { MAP, adapted, everything, jcoVersion, project, run, transpiled } from './prepare.mjs';
+import {
+  MAP,
+  SUSPENDING,
+  adapted,
+  embedded,
+  everything,
+  javascript,
+  jcoVersion,
+  project,
+  python,
+  run,
+  transpiled,
+} from './prepare.mjs';
 
 const require = createRequire(import.meta.url);
 const { WASI, WASIExitError } = require('../../lib/p2/index.js');
@@ -46,14 +58,15 @@ beforeEach(() => {
 
 const instances = new Map();
 /** The `instantiate` of a component, as jco writes it. */
-async function instantiateOf(name, mode) {
-  const key = `${name}-${mode}`;
+async function instantiateOf(name, mode, more = {}) {
+  const key = `${name}-${mode}${Object.keys(more).length > 0 ? '-suspending' : ''}`;
   if (!instances.has(key)) {
     const place = path.join(folder, key);
     const file = await transpiled(components[name], place, name, {
       instantiation: 'async',
       importBindings: mode,
       wasiShim: false,
+      ...more,
     });
     const { instantiate } = await import(pathToFileURL(file));
     const load = (module) => new WebAssembly.Module(fs.readFileSync(path.join(place, module)));
@@ -188,6 +201,72 @@ for (const mode of MODES) {
   });
 }
 
+const noJspi = typeof WebAssembly.Suspending !== 'function' && 'JSPI is there from Node.js 24 on';
+
+for (const mode of MODES) {
+  describe(
+    `--async-mode jspi, --import-bindings ${mode}`,
+    { skip: noJspi, timeout: 120_000 },
+    () => {
+      const start = async (name, args, options, more) => {
+        const wasi = new WASI({ ...optionsFor(name, args), suspend: true, ...options });
+        const instantiate = await instantiateOf(name, mode, SUSPENDING);
+        const component = await instantiate(wasi.getImportObject());
+        return { wasi, running: wasi.startAsync(component, more) };
+      };
+
+      it('two components sleep, and a timer of the host ticks', async () => {
+        let ticks = 0;
+        const began = performance.now();
+        const both = ['300', '250'].map((time) => start('program-c', ['sleep', time]));
+        const timer = setInterval(() => ticks++, 10);
+        for (const { wasi, running } of await Promise.all(both)) {
+          assert.equal(await running, 0);
+          assert.equal(textOf(wasi.stdout), 'slept enough\n');
+        }
+        clearInterval(timer);
+        assert.ok(performance.now() - began >= 299);
+        assert.ok(ticks >= 5, `${ticks} ticks`);
+      });
+
+      for (const name of NAMES) {
+        it(`runs ${name} as preview1 does, with streams that take their time`, async () => {
+          const one = expected(name, ['one', 'two words']);
+          beforeEachData();
+          const written = [];
+          async function* input() {
+            for (let at = 0; at < INPUT.length; at += 1000) {
+              await new Promise((resolve) => setTimeout(resolve, 5));
+              yield INPUT.slice(at, at + 1000);
+            }
+          }
+          const { running } = await start(name, ['one', 'two words'], {
+            stdin: input(),
+            stdout: new WritableStream({ write: (chunk) => void written.push(chunk) }),
+          });
+          assert.equal(await running, one.code === 0 ? 0 : 1);
+          assert.equal(textOf(Buffer.concat(written)), one.stdout);
+        });
+      }
+
+      it('a signal ends one that waits', async () => {
+        const controller = new AbortController();
+        const { running } = await start('program-c', ['sleep', '900'], {}, controller);
+        const reason = new Error('enough');
+        setTimeout(() => controller.abort(reason), 30);
+        await assert.rejects(running, (error) => error === reason);
+      });
+
+      it('a component that was not told to wait ends', async () => {
+        const wasi = new WASI({ ...optionsFor('program-c', ['sleep', '900']), suspend: true });
+        const instantiate = await instantiateOf('program-c', mode);
+        const component = await instantiate(wasi.getImportObject());
+        assert.throws(() => wasi.start(component), { code: 'ERR_WASI_WOULD_WAIT' });
+      });
+    },
+  );
+}
+
 /** A program that runs the component in a process of its own. */
 function runnerOf(mode) {
   const place = path.join(folder, `program-c-${mode}`);
@@ -204,6 +283,107 @@ function beforeEachData() {
   fs.rmSync(path.join(data, 'box'), { recursive: true, force: true });
   fs.mkdirSync(path.join(data, 'box'));
   fs.symlinkSync('../outside', path.join(data, 'box/out'));
+}
+
+// --- Toolchains that have an engine in the component ---------------------------------------------
+
+/** `(module (global i32 (i32.add (i32.const 1) (i32.const 2))))` */
+const ADDING = [0, 97, 115, 109, 1, 0, 0, 0, 6, 9, 1, 127, 0, 65, 1, 65, 2, 106, 11];
+/** componentize-py links with offsets that are sums, which Node.js 20 does not compile. */
+const pythonRuns = WebAssembly.validate(new Uint8Array(ADDING));
+
+/** What the adapter of the C library says of what JavaScript has the interface's words for. */
+const BLOCKED = {
+  'program-js': ['blocked: not-permitted', 'blocked: not-permitted', 'blocked: not-permitted'],
+  'program-py': [
+    'blocked: PermissionError',
+    'blocked: PermissionError',
+    'blocked: FileNotFoundError',
+  ],
+};
+
+for (const [name, make] of [
+  ['program-js', javascript],
+  ['program-py', python],
+]) {
+  describe(name, { timeout: 900_000 }, () => {
+    let unavailable;
+    before(async () => {
+      if (name === 'program-py' && !pythonRuns) {
+        unavailable = 'this Node.js has no extended constant expressions';
+        return;
+      }
+      try {
+        components[name] = await make();
+      } catch (error) {
+        // The registry, or Python itself, is not to be had.
+        unavailable = `it could not be made: ${error.stderr || error.message}`.slice(0, 500);
+      }
+    });
+
+    const forms = [
+      ...MODES.map((mode) => [mode, mode, {}, { suspend: false }]),
+      ...(noJspi
+        ? []
+        : MODES.map((mode) => [`${mode}, JSPI`, mode, SUSPENDING, { suspend: true }])),
+    ];
+    for (const [title, mode, more, { suspend }] of forms) {
+      const start = async (args, options) => {
+        const wasi = new WASI({ ...optionsFor(name, args), suspend, ...options });
+        const instantiate = await instantiateOf(name, mode, more);
+        return { wasi, code: await wasi.start(await instantiate(wasi.getImportObject())) };
+      };
+
+      it(`${title}: works with files, directories, clocks and input`, async (t) => {
+        if (unavailable) return t.skip(unavailable);
+        beforeEachData();
+        const { wasi, code } = await start(['one', 'two words']);
+        assert.deepEqual(textOf(wasi.stdout).split('\n'), [
+          'arguments: one two words',
+          'VARIABLE=value',
+          'listed: link two',
+          ...BLOCKED[name],
+          `input: ${INPUT.length} bytes`,
+          '',
+        ]);
+        assert.equal(textOf(wasi.stderr), '');
+        assert.equal(code, 0);
+        assert.deepEqual(fs.readdirSync(path.join(data, 'box')), ['out']);
+        assert.deepEqual(fs.readdirSync(path.join(data, 'outside')), ['secret']);
+        const { resources } = wasi;
+        wasi.close();
+        assert.ok(resources < 200, `${resources} resources are left`);
+        assert.equal(wasi.resources, 0);
+      });
+
+      it(`${title}: exits, and sleeps`, async (t) => {
+        if (unavailable) return t.skip(unavailable);
+        assert.equal((await start(['exit', '0'])).code, 0);
+        assert.equal((await start(['exit', '7'])).code, 1);
+        let ticks = 0;
+        const timer = setInterval(() => ticks++, 10);
+        const { wasi, code } = await start(['sleep', '600']);
+        clearInterval(timer);
+        assert.equal(code, 0);
+        assert.match(textOf(wasi.stdout), /^slept enough$/m);
+        if (suspend) assert.ok(ticks >= 3, `${ticks} ticks`);
+      });
+
+      it(`${title}: reads what comes`, async (t) => {
+        if (unavailable || !suspend) return t.skip(unavailable ?? 'the input takes its time');
+        async function* input() {
+          for (const line of ['one\n', 'two\n', 'three\n']) {
+            await new Promise((resolve) => setTimeout(resolve, 20));
+            yield line;
+          }
+        }
+        const { wasi, code } = await start(['echo'], { stdin: input() });
+        assert.equal(code, 0, textOf(wasi.stderr));
+        const lines = textOf(wasi.stdout).split('\n').slice(2, -1);
+        assert.deepEqual(lines, ['line: one', 'line: two', 'line: three']);
+      });
+    }
+  });
 }
 
 describe('--map', () => {
@@ -399,6 +579,17 @@ describe('the command line', () => {
     assert.match(trapped.stderr, /trapped/);
     const timed = cli(['--timeout', '300ms', 'program-c.component.wasm', 'sleep', '900']);
     assert.equal(timed.status, 124, timed.stderr);
+  });
+
+  it('refuses interfaces of a version that is not ours', async () => {
+    const foreign = await embedded(`world foreign {
+        import wasi:clocks/monotonic-clock@0.9.0;
+      }
+      package wasi:clocks@0.9.0 { interface monotonic-clock { now: func() -> u64; } }`);
+    fs.writeFileSync(path.join(folder, 'foreign.wasm'), foreign);
+    const { stderr, status } = cli(['foreign.wasm']);
+    assert.equal(status, 2);
+    assert.match(stderr, /^wasi-rs: foreign.wasm uses .*@0\.9\.0, and only WASI 0\.2 is here\n$/);
   });
 
   it('says in one line what to install', () => {

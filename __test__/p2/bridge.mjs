@@ -53,6 +53,7 @@ const ERRNO = {
 };
 const CODES = Object.values(ERRNO);
 const BADF = 8;
+const NOSYS = 52;
 const PERM = 63;
 /** From the numbers of `descriptor-type` to preview1's. */
 const TYPES = [0, 1, 2, 3, 6, 7, 4, 6];
@@ -130,8 +131,6 @@ export class WASI {
       const { OutputStream } = streams;
       hooks.blockingWrite = method(OutputStream, 'blockingWriteAndFlush', [errors, outputs]);
       given = () => room;
-      const names = new Uint8Array(memory.buffer).slice(0, 0);
-      void names;
       const stdio = (name, get, table) =>
         imports[`wasi:cli/${name}`][get][LOWER]({ resourceTables: [table] })();
       open.push({ input: stdio('stdin', 'getStdin', inputs), position: 0n });
@@ -327,6 +326,23 @@ export class WASI {
         look().setUint32(out, written, true);
         return 0;
       },
+      fd_pwrite(fd, iovs, count, offset, out) {
+        if (!has(fd)) return BADF;
+        const [buffer, length] = iovec(iovs);
+        hooks.write(handle(fd), buffer, length, offset, area);
+        const errno = ended(8);
+        if (errno === 0) look().setUint32(out, look().getUint32(area + 8, true), true);
+        return errno;
+      },
+      fd_pread(fd, iovs, count, offset, out) {
+        if (!has(fd)) return BADF;
+        const [buffer, length] = iovec(iovs);
+        given = () => buffer;
+        hooks.read(handle(fd), BigInt(length), offset, area);
+        const errno = ended(4);
+        if (errno === 0) look().setUint32(out, look().getUint32(area + 8, true), true);
+        return errno;
+      },
       fd_readdir(fd, buffer, length, cookie, out) {
         if (!has(fd)) return BADF;
         hooks.readDirectory(handle(fd), area);
@@ -346,11 +362,15 @@ export class WASI {
           errno = ended(4);
           if (errno !== 0 || look().getUint8(area + 4) === 0) break;
           if (next <= cookie) continue;
-          const name = bytes.slice(room, room + look().getUint32(area + 16, true));
+          const size = look().getUint32(area + 16, true);
+          const name = bytes.slice(room, room + size);
           const head = new DataView(new ArrayBuffer(24));
           head.setBigUint64(0, next, true);
           head.setUint32(16, name.length, true);
           head.setUint8(20, TYPES[look().getUint8(area + 8)]);
+          // An entry of 0.2 has no serial number, so it is asked for.
+          hooks.metadataHashAt(handle(fd), 0, room, size, area);
+          if (ended(8) === 0) head.setBigUint64(8, look().getBigUint64(area + 8, true), true);
           put(new Uint8Array(head.buffer));
           put(name);
         }
@@ -405,6 +425,19 @@ export class WASI {
         look().setBigUint64(out, offset, true);
         return 0;
       },
+      fd_renumber(fd, to) {
+        const found = open[fd >>> 0];
+        if (found === undefined || !has(to)) return BADF;
+        if (fd === to) return 0;
+        wasiImport.fd_close(to);
+        open[to >>> 0] = found;
+        open[fd >>> 0] = undefined;
+        return 0;
+      },
+      // What 0.2 does not have.
+      fd_fdstat_set_rights: () => NOSYS,
+      fd_fdstat_set_flags: () => NOSYS,
+      fd_allocate: () => NOSYS,
       fd_prestat_get: () => BADF,
       sched_yield: () => 0,
     };

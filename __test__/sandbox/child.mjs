@@ -42,7 +42,7 @@ const context = {
 let index = 0;
 for await (const [name, run] of group.cases(context)) {
   index += 1;
-  if (index <= spec.skip) continue;
+  if (index <= spec.skip || (index - 1) % spec.every !== 0) continue;
   if (spec.filter && !new RegExp(spec.filter).test(`${spec.prefix}: ${name}`)) continue;
   tell({ begin: index, name });
   try {

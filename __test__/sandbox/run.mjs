@@ -1,9 +1,11 @@
 // The adversarial suite: what a hostile guest can try, and whether it gets anywhere.
 //
-//   node __test__/sandbox/run.mjs [--impl node:wasi|PATH] [--filter RE] [--seconds N] [--verbose]
+//   node __test__/sandbox/run.mjs [--impl node:wasi|PATH] [--groups RE] [--filter RE] [--every N]
+//     [--seconds N] [--verbose]
 //
-// `--impl` names the implementation to attack, by default this package; `--filter` picks cases by
-// "class: group: case"; `--seconds` is how long all races together may take, by default 30. Groups
+// `--impl` names the implementation to attack, by default this package; `--groups` picks groups by
+// "class: group", and `--filter` cases by "class: group: case"; `--every` takes only each N-th case of
+// a group; `--seconds` is how long all races together may take, by default 30. Groups
 // of cases run in processes of their own: a crash, a hang or an unexpected end is a case that
 // failed. One table at the end, and what failed below it; the exit code is 1 if anything did.
 
@@ -31,7 +33,9 @@ const SHOWN = 12;
 const { values: options } = parseArgs({
   options: {
     impl: { type: 'string', default: IMPLEMENTATION },
+    groups: { type: 'string' },
     filter: { type: 'string' },
+    every: { type: 'string', default: '1' },
     seconds: { type: 'string', default: '30' },
     verbose: { type: 'boolean', default: false },
   },
@@ -123,7 +127,8 @@ async function groupsOf({ name, modules, without, overlay }) {
       }
     }
   }
-  return groups;
+  const wanted = new RegExp(options.groups ?? '');
+  return groups.filter(({ label }) => wanted.test(`${name}: ${label}`));
 }
 
 // --- Groups --------------------------------------------------------------------------------------
@@ -176,6 +181,7 @@ function runChild(group, { launcher, skip, folder }, tally) {
     module: group.module,
     group: group.name,
     filter: options.filter,
+    every: Number(options.every),
     prefix: `${group.class}: ${group.label}`,
     without: group.without,
     overlay: group.overlay,

@@ -5,6 +5,7 @@ import * as ours from '../../index.js';
 import * as p2 from '../../p2.js';
 import { runThreads } from '../../threads.js';
 import type {} from '../../register.js';
+import * as p2 from '../../p2.js';
 import * as hostFs from 'node:fs';
 import { createWriteStream } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
@@ -173,6 +174,15 @@ const addLater: (a: number, b: number) => Promise<number> = suspending.promising
   (a: number, b: number) => a + b,
 );
 const unread: Uint8Array | undefined = suspending.unreadInput;
+const components = new p2.WASI({ suspend: true, stdin: process.stdin, interfaces: {} });
+new p2.WASI({ preopens: { '/': { memory: {} } }, stdout: 'pipe', limits: { hostCalls: 5 } });
+// @ts-expect-error: components have no sockets of preview1
+new p2.WASI({ sockets: [{ port: 0 }] });
+const codeLater: Promise<number> = components.startAsync({ run: { run() {} } }, { signal });
+const exportLater: (a: bigint) => Promise<string> = components.promising(
+  async (a: bigint) => `${a}`,
+);
+const unreadOfComponent: Uint8Array | undefined = components.unreadInput;
 // @ts-expect-error: a key of no preopen
 new ours.WASI({ preopens: { '/': { path: '.', readonly: true } } });
 // @ts-expect-error: no such limit

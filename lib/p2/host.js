@@ -17,6 +17,7 @@ const {
   NAMED_MEMORY,
   OUTCOME,
   TRAPS,
+  WOULD_WAIT,
   i64,
   u32,
 } = require('../frame.js');
@@ -73,10 +74,17 @@ class Host {
     this.endsProcess = false;
     /** The guest's end, which each later call meets again. */
     this.end = undefined;
-    /** Streams that are functions of the embedder. */
+    /** Streams that are functions of the embedder, and the reps of the standard input then. */
     this.functions = undefined;
+    this.inputs = undefined;
     /** Objects that must not be collected before the WASI. */
     this.lent = undefined;
+    /** What suspends the components, if they may be suspended: see `suspend.js`. */
+    this.suspension = undefined;
+    /** Calls of a component that wait and have not let the event loop have its turn yet. */
+    this.unclaimed = undefined;
+    /** How many functions of the embedder run that a call asked. */
+    this.asking = 0;
   }
 }
 
@@ -105,6 +113,7 @@ function bind(host, memory) {
     const index = host.freePlaces.pop() ?? host.places++;
     binding = new Binding(host, memory, index);
     host.bindings.set(memory, binding);
+    host.suspension?.note(binding);
     collected.register(memory, { freePlaces: host.freePlaces, index });
   }
   return binding;
@@ -135,6 +144,7 @@ let scratchEnd = SCRATCH_FIRST;
 /** Begins a call that travels by the scratch memory. */
 function beginScratch(host) {
   if (host.end !== undefined) throw host.end;
+  if (host.unclaimed !== undefined) host.suspension.cannotWait();
   if (host.isAllocating) trap('a function was called from realloc');
   if (scratchBytes.length !== SCRATCH_SIZE) scratchBytes = new ViewOfBytes(SCRATCH_SIZE);
   scratchEnd = SCRATCH_FIRST;
@@ -169,10 +179,14 @@ function trap(what) {
   throw error;
 }
 
-/** Completes a call whose outcome is not 0. @returns {number} 0, or `FAILED` */
+/**
+ * Completes a call whose outcome is not 0.
+ *
+ * @returns {number} 0, `FAILED`, or `WOULD_WAIT` of a component that suspends
+ */
 function settle(binding, call) {
   for (let outcome = u32[OUTCOME]; ; outcome = u32[OUTCOME]) {
-    if (outcome === 0 || outcome === FAILED) return outcome;
+    if (outcome === 0 || outcome === FAILED || outcome === WOULD_WAIT) return outcome;
     if (outcome === AGAIN) {
       const { host } = binding;
       if (host.deadline !== Infinity && now() > host.deadline) {
@@ -226,10 +240,14 @@ function exceed(host, limit, message) {
 
 /** Calls a function of the embedder: what it throws ends the guest. */
 function ask(host, embedders, argument) {
+  host.asking++;
   try {
     return embedders(argument);
   } catch (error) {
+    if (host.suspension !== undefined) host.suspension.stop(error);
     throw stoppedBy(error);
+  } finally {
+    host.asking--;
   }
 }
 
@@ -296,8 +314,7 @@ function allocate(binding, realloc) {
 /** Calls a guest's realloc. Meanwhile every import of this memory meets `refresh`. */
 function reallocOf(binding, realloc, pointer, oldSize, align, size) {
   const { host, view, words } = binding;
-  binding.view = NO_MEMORY;
-  binding.words = NO_WORDS;
+  hide(binding);
   host.isAllocating = true;
   try {
     return realloc(pointer, oldSize, align, size);
@@ -308,8 +325,15 @@ function reallocOf(binding, realloc, pointer, oldSize, align, size) {
   }
 }
 
+/** Takes a view away, so that the next call with it meets `refresh`. */
+function hide(binding) {
+  binding.view = NO_MEMORY;
+  binding.words = NO_WORDS;
+}
+
 /** Drops what a rep stands for. */
 function drop(host, rep) {
+  host.inputs?.delete(rep);
   u32[INSTANCE] = host.instance;
   u32[0] = rep;
   release();
@@ -331,6 +355,7 @@ module.exports = {
   drop,
   exceed,
   exitOf,
+  hide,
   i64,
   kinds,
   now,

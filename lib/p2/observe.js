@@ -23,6 +23,7 @@ function observer(host, { hostCalls, timeoutMs, trace, stats }, { now, exceed })
   const isTimed = stats === true || report !== undefined;
   const parameters = report && parametersByName();
   const table = { __proto__: null };
+  const suspends = host.suspension !== undefined;
   let left = hostCalls ?? Infinity;
   let deadline;
 
@@ -39,27 +40,43 @@ function observer(host, { hostCalls, timeoutMs, trace, stats }, { now, exceed })
 
   function watch(interfaceName, functionName, call) {
     const name = `${interfaceName}#${functionName}`;
-    const entry = { calls: 0, ns: 0 };
+    const entry = suspends ? { calls: 0, ns: 0, waitedNs: 0 } : { calls: 0, ns: 0 };
     return {
       [call.name](...args) {
         check();
         if (!isTimed) return call.apply(this, args);
         const start = hrtime.bigint();
-        let errno;
-        try {
-          const value = call.apply(this, args);
-          errno = 'success';
-          return value;
-        } catch (error) {
-          errno = wordOf(error);
-          throw error;
-        } finally {
-          const ns = Number(hrtime.bigint() - start);
+        const since = (time) => Number(hrtime.bigint() - time);
+        const tell = (errno, ns, waitedNs) => {
           entry.calls++;
           entry.ns += ns;
           table[name] = entry;
-          if (report) report({ name, args: named(parameters.get(name), args), errno, ns });
+          const event = { name, args: named(parameters.get(name), args), errno, ns };
+          if (suspends) {
+            entry.waitedNs += waitedNs;
+            event.waitedNs = waitedNs;
+          }
+          if (report) report(event);
+        };
+        let value;
+        try {
+          value = call.apply(this, args);
+        } catch (error) {
+          tell(wordOf(error), since(start), 0);
+          throw error;
         }
+        const ns = since(start);
+        if (!suspends || !(value instanceof Promise)) {
+          tell('success', ns, 0);
+          return value;
+        }
+        // It waits.
+        const then = hrtime.bigint();
+        value.then(
+          () => tell('success', ns, since(then)),
+          (error) => tell(wordOf(error), ns, since(then)),
+        );
+        return value;
       },
     }[call.name];
   }

@@ -9,8 +9,8 @@
 const { Buffer } = require('node:buffer');
 const { invalidReturn } = require('../errors.js');
 const { checkTaken, inThisRealm, inputOf } = require('../bytes.js');
-const { INSTANCE, NAMED_MEMORY, OUTCOME } = require('../frame.js');
-const { feedInput, inputWanted, takeOutput } = require('../../binding.js');
+const { INSTANCE, NAMED_MEMORY, OUTCOME, WOULD_WAIT } = require('../frame.js');
+const { feedInput, inputWanted, preview2, takeOutput } = require('../../binding.js');
 const FUNCTIONS = require('./functions.js');
 const {
   ALIGN,
@@ -29,8 +29,9 @@ const {
   trap,
   u32,
 } = require('./host.js');
-const { pollReps } = require('./lowering.js');
+const { goOn, pollReps } = require('./lowering.js');
 
+const { codes: CODES } = preview2;
 const { apply } = Reflect;
 const { defineProperty, fromEntries } = Object;
 
@@ -48,45 +49,6 @@ const RANDOM_MOST = 64 << 20;
 /** The number of bytes that a function in the place of the standard input is asked for. */
 const INPUT_SIZE = 65536;
 
-const CODES = [
-  'access',
-  'would-block',
-  'already',
-  'bad-descriptor',
-  'busy',
-  'deadlock',
-  'quota',
-  'exist',
-  'file-too-large',
-  'illegal-byte-sequence',
-  'in-progress',
-  'interrupted',
-  'invalid',
-  'io',
-  'is-directory',
-  'loop',
-  'too-many-links',
-  'message-size',
-  'name-too-long',
-  'no-device',
-  'no-entry',
-  'no-lock',
-  'insufficient-memory',
-  'insufficient-space',
-  'not-directory',
-  'not-empty',
-  'not-recoverable',
-  'unsupported',
-  'no-tty',
-  'no-such-device',
-  'overflow',
-  'not-permitted',
-  'pipe',
-  'read-only',
-  'invalid-seek',
-  'text-file-busy',
-  'cross-device',
-];
 const TYPES = [
   'unknown',
   'block-device',
@@ -430,8 +392,20 @@ function repOf(object, Class, name) {
 }
 
 function pollOf(host, classes) {
+  const { suspension } = host;
+  const repsOf = (list) => Array.from(list, (one) => repOf(one, classes.Pollable, 'Pollable'));
+  if (suspension === undefined) {
+    return function poll(list) {
+      return pollReps(host, repsOf(list));
+    };
+  }
+  const wait = suspension.around('poll_list', (self, [list]) => {
+    const reps = repsOf(list);
+    const once = (call) => pollReps(host, reps, call?.resume) ?? suspension.wait(once, call);
+    return once();
+  });
   return function poll(list) {
-    return pollReps(host, list.length, (index) => repOf(list[index], classes.Pollable, 'Pollable'));
+    return wait(undefined, [list]);
   };
 }
 
@@ -454,7 +428,8 @@ function functionOf(host, native, method, classes, make) {
   const hasArea =
     errors !== '' || (!['', 'u64', 'bool'].includes(payload) && !(isOwn && errors === ''));
 
-  function once(self, args) {
+  /** `waiting` is the call, if it goes on after it has waited. */
+  function once(self, args, waiting) {
     const scratch = beginScratch(host);
     let slot = 0;
     let index = 0;
@@ -466,8 +441,13 @@ function functionOf(host, native, method, classes, make) {
     if (hasArea) u32[2 * slot] = 0;
     u32[INSTANCE] = host.instance;
     u32[NAMED_MEMORY] = SCRATCH;
+    if (waiting !== undefined) goOn(waiting.resume);
     call();
-    let failed = u32[OUTCOME] !== 0 && settle(scratch, call) === FAILED;
+    const outcome = u32[OUTCOME] === 0 ? 0 : settle(scratch, call);
+    if (outcome === WOULD_WAIT) {
+      return host.suspension.wait((waiting) => once(self, args, waiting), waiting);
+    }
+    let failed = outcome === FAILED;
     // The rep that a call left: placing lists leaves something else.
     const rep = u32[LEFT];
     if (!failed && u32[ALIGN] !== 0) {
@@ -497,7 +477,9 @@ function functionOf(host, native, method, classes, make) {
     return get(host, at);
   }
 
-  const run = around(host, native, once);
+  const { suspension } = host;
+  const run =
+    suspension === undefined ? around(host, native, once) : suspension.around(native, once);
   return {
     [method](...args) {
       return run(this, args);

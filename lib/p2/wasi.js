@@ -12,7 +12,13 @@ const {
 const { inThisRealm } = require('../bytes.js');
 const { WASIExitError } = require('../ends.js');
 const { wrongValue } = require('../errors.js');
-const { checkedOptions, validateBoolean, validateObject } = require('../options.js');
+const { checkSuspends, checkedSignal } = require('../suspend-options.js');
+const {
+  checkedOptions,
+  validateBoolean,
+  validateFunction,
+  validateObject,
+} = require('../options.js');
 const preview1 = require('../../index.js');
 const { createHooks } = require('./lowered.js');
 const FUNCTIONS = require('./functions.js');
@@ -29,14 +35,14 @@ const DISPOSE = Symbol.dispose ?? Symbol.for('nodejs.dispose');
 /** Versions that preview1's class takes: the same options make a WASI of 0.2. */
 const VERSIONS = ['preview1', 'unstable', 'preview2'];
 
+/** Versions of the interfaces: any patch. */
+const OURS = /^0\.2\.\d+$/;
+
 /** Preview1's methods find an instance and its preopens under these of its symbols. */
 const { kHandle, kPreopens, newInstance } = preview1[Symbol.for('wasi-rs.keys')];
 
 /** Options of preview1's class that a component's host does not have. */
-function refuse({ served, sockets, suspends }, options) {
-  if (suspends) {
-    throw wrongValue('options.suspend', 'cannot be used with components', options.suspend);
-  }
+function refuse({ served, sockets }, options) {
   if (sockets !== undefined) {
     throw wrongValue('options.sockets', 'cannot be used with components', options.sockets);
   }
@@ -67,6 +73,12 @@ class WASI {
       throw wrongValue('options.version', `must be one of ${VERSIONS.join(', ')}`, version);
     }
     if (interfaces !== undefined) validateObject(interfaces, 'options.interfaces');
+    for (const [name, functions] of entries(interfaces ?? {})) {
+      if (functions !== undefined) {
+        validateObject(functions, `options.interfaces[${JSON.stringify(name)}]`);
+        unversioned(name);
+      }
+    }
     const checked = checkedOptions(options);
     refuse(checked, options);
     let endsProcess = false;
@@ -81,10 +93,16 @@ class WASI {
     this.#host = host;
     this[kHandle] = handle;
     this[kPreopens] = checked.names;
-    const { functions, observers } = checked;
+    const { functions, observers, suspends } = checked;
     if (functions !== undefined) {
-      host.functions = { stdin: undefined, stdout: undefined, stderr: undefined, ...functions };
+      if (!suspends) {
+        host.functions = { stdin: undefined, stdout: undefined, stderr: undefined, ...functions };
+      }
       host.inputs = new Set();
+    }
+    if (suspends) {
+      const { Suspension } = require('./suspend.js');
+      host.suspension = new Suspension(host, functions);
     }
     const watch =
       observers === undefined
@@ -93,13 +111,17 @@ class WASI {
             .watch;
     const own = createValues(host, watch);
     // A WASI that calls the embedder in the middle of a call takes the way of values.
-    if (functions === undefined && observers === undefined) lower(own, createHooks(host));
+    if (functions === undefined && observers === undefined) {
+      lower(own, createHooks(host));
+      if (suspends) {
+        const { createSuspendingHooks } = require('./suspending.js');
+        lower(own, createSuspendingHooks(host, host.suspension));
+      }
+    }
     const { refused } = require('./refused.js');
     this.#interfaces = assign({ __proto__: null }, refused(own), own);
     for (const [name, functions] of entries(interfaces ?? {})) {
-      if (functions === undefined) continue;
-      validateObject(functions, `options.interfaces[${JSON.stringify(name)}]`);
-      this.#interfaces[name.replace(/@.*$/s, '')] = functions;
+      if (functions !== undefined) this.#interfaces[unversioned(name)] = functions;
     }
   }
 
@@ -111,6 +133,9 @@ class WASI {
   getImportObject(options = {}) {
     validateObject(options, 'options');
     const { asVersion } = options;
+    if (asVersion !== undefined && !(typeof asVersion === 'string' && OURS.test(asVersion))) {
+      throw wrongValue('options.asVersion', "must be a version of WASI 0.2, as '0.2.3'", asVersion);
+    }
     const suffix = asVersion === undefined ? '' : `@${asVersion}`;
     const imports = {};
     for (const name of keys(this.#interfaces)) imports[name + suffix] = this.#interfaces[name];
@@ -128,19 +153,44 @@ class WASI {
   start(component) {
     validateObject(component, 'component');
     const run = runOf(component);
-    const ended = (error) => {
-      if (error instanceof WASIExitError) return error.exitCode;
-      // A result that is an error: jco throws what stands in it.
-      if (isRunError(error)) return 1;
-      throw error;
-    };
+    const { suspension } = this.#host;
+    if (suspension !== undefined) return suspension.start(component, run, codeOf);
     let result;
     try {
       result = run();
     } catch (error) {
-      return ended(error);
+      return codeOf(error);
     }
-    return typeof result?.then === 'function' ? result.then(() => 0, ended) : 0;
+    return typeof result?.then === 'function' ? result.then(() => 0, codeOf) : 0;
+  }
+
+  /**
+   * The same for a WASI with the option `suspend`: the component may wait.
+   *
+   * @param {object} component
+   * @param {{ signal?: AbortSignal }} [options] `signal` ends it
+   * @returns {Promise<number>} the exit code
+   * @throws {unknown} the signal's reason; what a stream of the embedder threw
+   */
+  async startAsync(component, options = {}) {
+    const { suspension } = this.#host;
+    checkSuspends(suspension, 'startAsync');
+    const signal = checkedSignal(options);
+    validateObject(component, 'component');
+    const run = runOf(component);
+    if (signal?.aborted) throw signal.reason;
+    return suspension.start(component, run, codeOf, signal);
+  }
+
+  /**
+   * @param {Function} fn an asynchronous export of a component
+   * @returns {(...args: unknown[]) => Promise<unknown>} the same, which may wait
+   */
+  promising(fn) {
+    const { suspension } = this.#host;
+    checkSuspends(suspension, 'promising');
+    validateFunction(fn, 'fn');
+    return suspension.promising(fn);
   }
 
   /**
@@ -149,6 +199,7 @@ class WASI {
    */
   close() {
     closeInstance(this.#host.instance);
+    this.#host.suspension?.close();
   }
 
   [DISPOSE]() {
@@ -185,6 +236,11 @@ class WASI {
     return preview2.live(this.#host.instance);
   }
 
+  /** @returns {Uint8Array | undefined} as preview1's class */
+  get unreadInput() {
+    return this.#host.suspension?.unread;
+  }
+
   /** The host, for the modules beside this one. */
   static hostOf(wasi) {
     return wasi.#host;
@@ -203,8 +259,9 @@ for (const method of [readFile, listFiles]) {
 /** Puts the functions of the canonical ABI beside those for values. */
 function lower(interfaces, hooks) {
   for (const [native, name, , Class, method] of FUNCTIONS) {
+    if (hooks[native] === undefined) continue;
     const place = Class === '' ? interfaces[name] : interfaces[name][Class].prototype;
-    defineProperty(place[method], CABI_LOWER, { value: hooks[native] });
+    defineProperty(place[method], CABI_LOWER, { value: hooks[native], configurable: true });
   }
 }
 
@@ -216,6 +273,24 @@ function runOf(component) {
     throw wrongValue('component', 'must export wasi:cli/run', component);
   }
   return run;
+}
+
+/** The name of an interface without its version, which must be ours if the interface is WASI's. */
+function unversioned(name) {
+  const [plain, version, ...more] = name.split('@');
+  const isWrong = version !== undefined && (more.length > 0 || !OURS.test(version));
+  if (isWrong && name.startsWith('wasi:')) {
+    throw wrongValue('options.interfaces', 'must name interfaces of WASI 0.2', name);
+  }
+  return plain;
+}
+
+/** The exit code of a component that ended by an error, if it is one that has a code. */
+function codeOf(error) {
+  if (error instanceof WASIExitError) return error.exitCode;
+  // A result that is an error: jco throws what stands in it.
+  if (isRunError(error)) return 1;
+  throw error;
 }
 
 /** Whether an error is a result of `run`, which has nothing in it. */

@@ -46,6 +46,8 @@ pub struct Waiting {
     ready: bool,
     /// Whether it also waits for what the embedder's stream gives.
     pub input: bool,
+    /// Whether it also waits until the embedder's stream has taken what was written.
+    pub output: bool,
 }
 
 impl Waiting {

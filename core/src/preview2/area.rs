@@ -220,7 +220,7 @@ impl Stat {
 pub(super) struct Code(pub(super) u8);
 
 /// The names of `error-code`, in the order of their numbers.
-pub(super) const CODES: [&str; 37] = [
+pub const CODES: [&str; 37] = [
     "access",
     "would-block",
     "already",

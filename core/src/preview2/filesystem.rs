@@ -8,11 +8,12 @@ use super::glue::{Bytes, Text, Times};
 use super::resources::{DescriptorRep, ErrorRep, Listing, ListingRep, OpenFile, Resource, State};
 use super::streams::{Input, Output, left_of};
 use super::{Call, Result, Trap};
-use crate::abi::{Errno, Fdflags, Filesize, Filestat, Filetype, Fstflags, Oflags, Rights};
+use crate::abi::{Errno, Fd, Fdflags, Filesize, Filestat, Filetype, Fstflags, Oflags, Rights};
 use crate::ctx::Ctx;
 use crate::descriptor::DescriptorRef;
 use crate::host::{Directory, DirectoryEntry, File, Opened, PATH_LIMIT};
 use crate::memory::{GuestMemory, Region};
+use crate::preview1;
 use crate::preview1::operations::{self, Open, Path};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -145,12 +146,24 @@ pub(super) fn read_via_stream(
     offset: Filesize,
 ) -> Answer<Owned> {
     fallible(call.file(descriptor).and_then(|open| {
-        let positions = {
-            let descriptor = call.ctx.table.get(open.fd)?;
-            has_positions(file_to_read(&descriptor)?)
-        };
+        let positions = has_positions(file_to_read(&call.ctx.table.get(open.fd)?)?);
         let stream = if positions { Input::of_file(open, offset) } else { Input::of_stream(open) };
         Ok(Owned(Resource::Input(Rc::new(stream))))
+    }))
+}
+
+/// A stream that writes to a file: in a file with positions, where `place` says.
+fn writing(
+    call: &Call<'_>,
+    descriptor: DescriptorRep,
+    place: impl FnOnce(Rc<OpenFile>) -> Output,
+) -> Answer<Owned> {
+    fallible(call.file(descriptor).and_then(|open| {
+        let descriptor = call.ctx.table.get(open.fd)?;
+        let positions = has_positions(file_of(&descriptor, Rights::FD_WRITE)?);
+        drop(descriptor);
+        let stream = if positions { place(open) } else { Output::of_stream(open) };
+        Ok(Owned(Resource::Output(Rc::new(stream))))
     }))
 }
 
@@ -159,26 +172,11 @@ pub(super) fn write_via_stream(
     descriptor: DescriptorRep,
     offset: Filesize,
 ) -> Answer<Owned> {
-    fallible(call.file(descriptor).and_then(|open| {
-        let positions = {
-            let descriptor = call.ctx.table.get(open.fd)?;
-            has_positions(file_of(&descriptor, Rights::FD_WRITE)?)
-        };
-        let stream =
-            if positions { Output::of_file(open, offset) } else { Output::of_stream(open) };
-        Ok(Owned(Resource::Output(Rc::new(stream))))
-    }))
+    writing(call, descriptor, |open| Output::of_file(open, offset))
 }
 
 pub(super) fn append_via_stream(call: &Call<'_>, descriptor: DescriptorRep) -> Answer<Owned> {
-    fallible(call.file(descriptor).and_then(|open| {
-        let positions = {
-            let descriptor = call.ctx.table.get(open.fd)?;
-            has_positions(file_of(&descriptor, Rights::FD_WRITE)?)
-        };
-        let stream = if positions { Output::of_end(open) } else { Output::of_stream(open) };
-        Ok(Owned(Resource::Output(Rc::new(stream))))
-    }))
+    writing(call, descriptor, Output::of_end)
 }
 
 pub(super) fn advise(
@@ -333,11 +331,13 @@ pub(super) fn write(
     }))
 }
 
+fn stat_of(call: &Call<'_>, descriptor: DescriptorRep) -> Result<Filestat> {
+    let file = call.file(descriptor)?;
+    Ok(operations::stat(&call.preview1(), file.fd)?)
+}
+
 pub(super) fn stat(call: &Call<'_>, descriptor: DescriptorRep) -> Answer<Stat> {
-    fallible(
-        call.file(descriptor)
-            .and_then(|file| Ok(Stat(operations::stat(&call.preview1(), file.fd)?))),
-    )
+    fallible(stat_of(call, descriptor).map(Stat))
 }
 
 /// A file that has the same number on the same device is the same.
@@ -346,10 +346,7 @@ fn hash(stat: Filestat) -> HashValue {
 }
 
 pub(super) fn metadata_hash(call: &Call<'_>, descriptor: DescriptorRep) -> Answer<HashValue> {
-    fallible(
-        call.file(descriptor)
-            .and_then(|file| Ok(hash(operations::stat(&call.preview1(), file.fd)?))),
-    )
+    fallible(stat_of(call, descriptor).map(hash))
 }
 
 pub(super) fn is_same_object(
@@ -420,14 +417,25 @@ pub(super) fn read_directory_entry(call: &Call<'_>, stream: ListingRep) -> Answe
 
 // --- Paths below a descriptor --------------------------------------------------------------------
 
+/// Does to a path below a directory what takes nothing else.
+fn on_path(
+    call: &Call<'_>,
+    descriptor: DescriptorRep,
+    path: Text<'_>,
+    act: fn(&preview1::Call<'_>, Fd, Path<'_>) -> preview1::Result<()>,
+) -> Answer<()> {
+    fallible(
+        directory(call, descriptor)
+            .and_then(|file| Ok(act(&call.preview1(), file.fd, Path::new(path.0))?)),
+    )
+}
+
 pub(super) fn create_directory_at(
     call: &Call<'_>,
     descriptor: DescriptorRep,
     path: Text<'_>,
 ) -> Answer<()> {
-    fallible(directory(call, descriptor).and_then(|file| {
-        Ok(operations::create_directory(&call.preview1(), file.fd, Path::new(path.0))?)
-    }))
+    on_path(call, descriptor, path, operations::create_directory)
 }
 
 pub(super) fn remove_directory_at(
@@ -435,9 +443,7 @@ pub(super) fn remove_directory_at(
     descriptor: DescriptorRep,
     path: Text<'_>,
 ) -> Answer<()> {
-    fallible(directory(call, descriptor).and_then(|file| {
-        Ok(operations::remove_directory(&call.preview1(), file.fd, Path::new(path.0))?)
-    }))
+    on_path(call, descriptor, path, operations::remove_directory)
 }
 
 pub(super) fn unlink_file_at(
@@ -445,10 +451,18 @@ pub(super) fn unlink_file_at(
     descriptor: DescriptorRep,
     path: Text<'_>,
 ) -> Answer<()> {
-    fallible(
-        directory(call, descriptor)
-            .and_then(|file| Ok(operations::unlink(&call.preview1(), file.fd, Path::new(path.0))?)),
-    )
+    on_path(call, descriptor, path, operations::unlink)
+}
+
+fn stat_of_path(
+    call: &Call<'_>,
+    descriptor: DescriptorRep,
+    path_flags: u32,
+    path: Text<'_>,
+) -> Result<Filestat> {
+    let file = directory(call, descriptor)?;
+    let path = Path::new(path.0);
+    Ok(operations::stat_at(&call.preview1(), file.fd, follows(path_flags), path)?)
 }
 
 pub(super) fn stat_at(
@@ -457,10 +471,7 @@ pub(super) fn stat_at(
     path_flags: u32,
     path: Text<'_>,
 ) -> Answer<Stat> {
-    fallible(directory(call, descriptor).and_then(|file| {
-        let (call, path) = (call.preview1(), Path::new(path.0));
-        Ok(Stat(operations::stat_at(&call, file.fd, follows(path_flags), path)?))
-    }))
+    fallible(stat_of_path(call, descriptor, path_flags, path).map(Stat))
 }
 
 pub(super) fn metadata_hash_at(
@@ -469,10 +480,7 @@ pub(super) fn metadata_hash_at(
     path_flags: u32,
     path: Text<'_>,
 ) -> Answer<HashValue> {
-    fallible(directory(call, descriptor).and_then(|file| {
-        let (call, path) = (call.preview1(), Path::new(path.0));
-        Ok(hash(operations::stat_at(&call, file.fd, follows(path_flags), path)?))
-    }))
+    fallible(stat_of_path(call, descriptor, path_flags, path).map(hash))
 }
 
 pub(super) fn set_times_at(

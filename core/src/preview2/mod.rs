@@ -26,7 +26,7 @@ mod random;
 mod resources;
 mod streams;
 
-pub use area::place;
+pub use area::{CODES, place};
 pub use glue::{Entry, Function, Left, Parameter, SLOTS, Visitor};
 pub use resources::{Kind, State};
 
@@ -68,6 +68,9 @@ pub enum CallError {
     /// It has waited for a slice of time without result: call again with the same arguments and
     /// `resume`.
     Again,
+    /// It would have to wait, and the instance suspends: [`Ctx::waiting`] says what for. Call again
+    /// with the same arguments and `resume` when that has come.
+    WouldWait,
     /// The guest wants to end with this code.
     Exit(u32),
     /// The guest broke the interface's contract.
@@ -129,8 +132,8 @@ impl From<preview1::CallError> for CallError {
         match error {
             preview1::CallError::Errno(errno) => Self::Errno(errno),
             preview1::CallError::OutOfBounds => Self::OutOfBounds,
-            // No instance of 0.2 suspends: see `Ctx::suspends`.
-            preview1::CallError::Again | preview1::CallError::WouldWait => Self::Again,
+            preview1::CallError::Again => Self::Again,
+            preview1::CallError::WouldWait => Self::WouldWait,
             preview1::CallError::Exit(code) => Self::Exit(code),
         }
     }

@@ -1,5 +1,10 @@
-//! Waiting. Everything that waits does so in [`wait_for`], in slices: between two of them, whoever
-//! drives the call can stop it, or put the guest aside.
+//! Waiting. Everything that waits does so in [`wait_for`] and [`wait_on`], in slices: between two of
+//! them, whoever drives the call can stop it.
+//!
+//! A call of an instance that suspends does not wait: it leaves in [`Ctx::waiting`] what for, and
+//! answers [`CallError::WouldWait`].
+//!
+//! [`Ctx::waiting`]: crate::ctx::Ctx::waiting
 
 use super::area::Lists;
 use super::glue::Bytes;
@@ -8,6 +13,7 @@ use super::streams::{Input, Output};
 use super::{Call, CallError, Result, Trap};
 use crate::abi::{Fd, Timestamp};
 use crate::descriptor::Descriptor;
+use crate::host::readiness::Waiting;
 use crate::host::{self, Interest, Opened, Readiness, Source, Wait};
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -50,6 +56,18 @@ impl Pollable {
         }
     }
 
+    /// Whether the pollable's stream is ready, by what the host's poll has found.
+    fn is_stream_ready(&self, call: &Call<'_>, found: &Found) -> bool {
+        let Some((file, interest)) = self.source() else { return true };
+        match telling(call, file, interest) {
+            Telling::Ready => true,
+            Telling::Embedder => false,
+            Telling::Host => found.get(&file.fd).is_none_or(|(readable, writable)| {
+                if interest == Interest::Read { *readable } else { *writable }
+            }),
+        }
+    }
+
     /// Lets a clock that the embedder sets go on, once.
     fn pass(&self, call: &Call<'_>) {
         let Self::Virtual { until, relative, passed } = self else { return };
@@ -71,6 +89,31 @@ fn is_polled(descriptor: &Descriptor) -> bool {
     match descriptor.object() {
         Opened::File(file) => matches!(file.source(), Source::Host(_)),
         Opened::Directory(_) => false,
+    }
+}
+
+/// Whose word says when a stream's file can be read or written.
+enum Telling {
+    /// It can be done now.
+    Ready,
+    /// The host's poll.
+    Host,
+    /// The embedder, whose stream has nothing to give yet, or has not taken what was written.
+    Embedder,
+}
+
+fn telling(call: &Call<'_>, file: &OpenFile, interest: Interest) -> Telling {
+    if interest == Interest::Write && call.state.is_busy(file.fd) {
+        return Telling::Embedder;
+    }
+    let Ok(descriptor) = call.ctx.table.get(file.fd) else { return Telling::Ready };
+    let Opened::File(opened) = descriptor.object() else { return Telling::Ready };
+    match opened.source() {
+        Source::Host(_) => Telling::Host,
+        Source::Input(input) if interest == Interest::Read && input.is_wanted() => {
+            Telling::Embedder
+        }
+        Source::Input(_) | Source::Ready => Telling::Ready,
     }
 }
 
@@ -126,11 +169,15 @@ fn ready_of(call: &Call<'_>, pollables: &[Rc<Pollable>], longest: Timestamp) -> 
             Pollable::Instant(instant) => timeout = timeout.min(instant.saturating_sub(now)),
             Pollable::Virtual { .. } => timeout = 0,
             Pollable::Readable(_) | Pollable::Writable(_) => match pollable.source() {
-                Some((file, interest)) => {
-                    let (read, write) = asked.entry(file.fd).or_default();
-                    *read |= interest == Interest::Read;
-                    *write |= interest == Interest::Write;
-                }
+                Some((file, interest)) => match telling(call, file, interest) {
+                    Telling::Host => {
+                        let (read, write) = asked.entry(file.fd).or_default();
+                        *read |= interest == Interest::Read;
+                        *write |= interest == Interest::Write;
+                    }
+                    Telling::Ready => timeout = 0,
+                    Telling::Embedder => {}
+                },
                 None => timeout = 0,
             },
         }
@@ -142,14 +189,9 @@ fn ready_of(call: &Call<'_>, pollables: &[Rc<Pollable>], longest: Timestamp) -> 
         let is_ready = match &**pollable {
             Pollable::Instant(instant) => *instant <= now,
             Pollable::Virtual { .. } => true,
-            Pollable::Readable(_) => pollable
-                .source()
-                .is_none_or(|(file, _)| found.get(&file.fd).is_none_or(|(readable, _)| *readable)),
+            Pollable::Readable(_) => pollable.is_stream_ready(call, &found),
             Pollable::Writable(stream) => {
-                let has_room = pollable.source().is_none_or(|(file, _)| {
-                    found.get(&file.fd).is_none_or(|(_, writable)| *writable)
-                });
-                has_room && stream.is_drained(call)
+                pollable.is_stream_ready(call, &found) && stream.is_drained(call)
             }
         };
         if is_ready {
@@ -162,7 +204,20 @@ fn ready_of(call: &Call<'_>, pollables: &[Rc<Pollable>], longest: Timestamp) -> 
 
 /// Waits until one of them is ready. The only place where a guest of 0.2 waits.
 fn wait_for(call: &Call<'_>, pollables: &[Rc<Pollable>]) -> Result<Vec<u32>> {
-    let ready = ready_of(call, pollables, SLICE)?;
+    let ready = ready_of(call, pollables, if call.ctx.suspends { 0 } else { SLICE })?;
+    if ready.is_empty() && call.ctx.suspends {
+        let mut waiting = Waiting::default();
+        for pollable in pollables {
+            match (&**pollable, pollable.source()) {
+                (Pollable::Instant(instant), _) if *instant < Timestamp::MAX => {
+                    waiting.until(*instant);
+                }
+                (_, Some((file, interest))) => note(call, &mut waiting, file, interest),
+                _ => {}
+            }
+        }
+        return Err(would_wait(call, waiting));
+    }
     if ready.is_empty() {
         // Where the host takes bytes one by one, a stream that is not drained is found ready to be
         // written: a wait that did not wait must not spin.
@@ -172,10 +227,43 @@ fn wait_for(call: &Call<'_>, pollables: &[Rc<Pollable>]) -> Result<Vec<u32>> {
     Ok(ready)
 }
 
-/// Waits until something can be done with a stream's file, or a slice of time has passed.
-pub(super) fn wait_on(call: &Call<'_>, file: &OpenFile, interest: Interest) -> Result<()> {
+/// Adds to what a call waits for that something can be done with a stream's file.
+fn note(call: &Call<'_>, waiting: &mut Waiting, file: &OpenFile, interest: Interest) {
+    let is_read = interest == Interest::Read;
+    match telling(call, file, interest) {
+        Telling::Embedder => {
+            waiting.input |= is_read;
+            waiting.output |= !is_read;
+        }
+        Telling::Host => {
+            if let Ok(descriptor) = call.ctx.table.get(file.fd)
+                && let Opened::File(opened) = descriptor.object()
+                && let Source::Host(handle) = opened.source()
+            {
+                waiting.watch(handle, is_read, !is_read);
+            }
+        }
+        // Nothing tells when it goes on.
+        Telling::Ready => waiting.nap(),
+    }
+}
+
+/// What a call of an instance that suspends answers instead of waiting.
+fn would_wait(call: &Call<'_>, waiting: Waiting) -> CallError {
+    call.ctx.waiting.set(Some(Box::new(waiting)));
+    CallError::WouldWait
+}
+
+/// Waits until something can be done with a stream's file, or a slice of time has passed; and what
+/// the call answers then.
+pub(super) fn wait_on(call: &Call<'_>, file: &OpenFile, interest: Interest) -> CallError {
+    if call.ctx.suspends {
+        let mut waiting = Waiting::default();
+        note(call, &mut waiting, file, interest);
+        return would_wait(call, waiting);
+    }
     let asked = [(file.fd, (interest == Interest::Read, interest == Interest::Write))];
-    look(call, &asked.into(), SLICE).map(drop)
+    look(call, &asked.into(), SLICE).err().unwrap_or(CallError::Again)
 }
 
 /// Whether a stream's file has room now.

@@ -123,6 +123,8 @@ pub struct State {
     closed: Rc<RefCell<Vec<Fd>>>,
     /// The results of the last call for which the guest is being asked for memory.
     pub(super) pending: RefCell<Option<Pending>>,
+    /// Standard streams whose embedder has not taken what was written, as bits by their numbers.
+    busy: Cell<u32>,
     /// The buffer that streams read into.
     pub(super) buffer: RefCell<Vec<u8>>,
     /// Instead of the instance's own.
@@ -270,6 +272,16 @@ impl State {
     /// stays open.
     pub fn set_preopens(&self, numbers: Vec<Fd>) {
         *self.preopens.borrow_mut() = Some(numbers);
+    }
+
+    /// Says which standard streams have not taken what was written, as bits by their numbers. Until
+    /// they have, nothing may be written to them.
+    pub fn set_busy(&self, streams: u32) {
+        self.busy.set(streams);
+    }
+
+    pub(super) fn is_busy(&self, fd: Fd) -> bool {
+        self.busy.get().checked_shr(fd).is_some_and(|streams| streams & 1 != 0)
     }
 
     /// The numbers of the preopened directories.

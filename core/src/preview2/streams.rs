@@ -189,6 +189,9 @@ impl Output {
         if !matches!(self.place, Place::Stream) {
             return Ok(PERMIT);
         }
+        if call.state.is_busy(self.file.fd) {
+            return Ok(0);
+        }
         if !self.drain(call.ctx)? {
             return Ok(0);
         }
@@ -230,11 +233,15 @@ impl Output {
     }
 
     /// Checks a write that does not wait against what was permitted, and takes the permission.
-    fn take_permit(&self, len: u64) -> Result<()> {
+    fn take_permit(&self, call: &Call<'_>, len: u64) -> Result<()> {
         if self.closed.get() {
             return Err(CallError::Closed);
         }
-        let most = if matches!(self.place, Place::Stream) { HELD as u64 } else { PERMIT };
+        let most = match self.place {
+            Place::Stream if call.state.is_busy(self.file.fd) => 0,
+            Place::Stream => HELD as u64,
+            Place::At(_) | Place::End => PERMIT,
+        };
         // Without a question before, a write may have what an answer would have said at best.
         let permit = self.permit.replace(None).unwrap_or(most);
         if len > permit { Err(Trap::Permit.into()) } else { Ok(()) }
@@ -315,8 +322,7 @@ fn read_as(call: &Call<'_>, rep: InputRep, len: u64, waits: bool) -> Result<List
         Ok(0) => Err(CallError::Closed),
         Ok(count) => Lists::bytes(Block::Buffered(count)),
         Err(CallError::Errno(Errno::Again)) if waits => {
-            wait_on(call, &stream.file, Interest::Read)?;
-            Err(CallError::Again)
+            Err(wait_on(call, &stream.file, Interest::Read))
         }
         Err(CallError::Errno(Errno::Again)) => Lists::bytes(Block::Bytes(Vec::new())),
         Err(error) => Err(stream.failed(error)),
@@ -351,8 +357,7 @@ fn skip_as(call: &Call<'_>, rep: InputRep, len: u64, waits: bool) -> Result<u64>
         Ok(0) => Err(CallError::Closed),
         Ok(count) => Ok(count as u64),
         Err(CallError::Errno(Errno::Again)) if waits => {
-            wait_on(call, &stream.file, Interest::Read)?;
-            Err(CallError::Again)
+            Err(wait_on(call, &stream.file, Interest::Read))
         }
         Err(CallError::Errno(Errno::Again)) => Ok(0),
         Err(error) => Err(stream.failed(error)),
@@ -387,21 +392,21 @@ pub(super) fn check_write(call: &Call<'_>, stream: OutputRep) -> Streamed<u64> {
 /// Writes what was permitted. It does not wait.
 pub(super) fn write(call: &Call<'_>, stream: OutputRep, contents: Bytes<'_>) -> Streamed<()> {
     streamed(call.output(stream).and_then(|stream| {
-        stream.take_permit(contents.0.len() as u64)?;
+        stream.take_permit(call, contents.0.len() as u64)?;
         stream.write(call.ctx, contents.0)
     }))
 }
 
-/// Waits until what is held has been written.
+/// Waits until what is held has been written, and what was written has been taken.
 fn wait_until_drained(call: &Call<'_>, stream: &Output) -> Result<()> {
     if stream.closed.get() {
         return Err(CallError::Closed);
     }
-    if stream.drain(call.ctx)? {
+    let is_busy = stream.may_wait() && call.state.is_busy(stream.file.fd);
+    if !is_busy && stream.drain(call.ctx)? {
         return Ok(());
     }
-    wait_on(call, &stream.file, Interest::Write)?;
-    Err(CallError::Again)
+    Err(wait_on(call, &stream.file, Interest::Write))
 }
 
 /// Writes all of it, in as many slices as that takes.
@@ -414,8 +419,7 @@ fn write_all(call: &Call<'_>, stream: &Output, bytes: Region<'_>) -> Result<()> 
             Ok(count) => done = done.saturating_add(count),
             Err(CallError::Errno(Errno::Again)) => {
                 call.resume.set(done as u64);
-                wait_on(call, &stream.file, Interest::Write)?;
-                return Err(CallError::Again);
+                return Err(wait_on(call, &stream.file, Interest::Write));
             }
             Err(error) => return Err(stream.failed(error)),
         }
@@ -472,7 +476,7 @@ fn with_zeroes(
 
 pub(super) fn write_zeroes(call: &Call<'_>, stream: OutputRep, len: u64) -> Streamed<()> {
     streamed(call.output(stream).and_then(|stream| {
-        stream.take_permit(len)?;
+        stream.take_permit(call, len)?;
         with_zeroes(len, 0, |region, _| stream.write(call.ctx, region).map(|()| region.len()))
     }))
 }
@@ -492,8 +496,7 @@ pub(super) fn blocking_write_zeroes_and_flush(
             }
             match stream.attempt(call.ctx, region) {
                 Err(CallError::Errno(Errno::Again)) => {
-                    wait_on(call, &stream.file, Interest::Write)?;
-                    Err(CallError::Again)
+                    Err(wait_on(call, &stream.file, Interest::Write))
                 }
                 result => result.map_err(|error| stream.failed(error)),
             }
@@ -513,8 +516,7 @@ fn splice_as(call: &Call<'_>, to: OutputRep, from: InputRep, len: u64, waits: bo
     }
     if room == 0 {
         if waits {
-            wait_on(call, &to.file, Interest::Write)?;
-            return Err(CallError::Again);
+            return Err(wait_on(call, &to.file, Interest::Write));
         }
         return Ok(0);
     }
@@ -522,8 +524,7 @@ fn splice_as(call: &Call<'_>, to: OutputRep, from: InputRep, len: u64, waits: bo
         Ok(0) => return Err(CallError::Closed),
         Ok(count) => count,
         Err(CallError::Errno(Errno::Again)) if waits => {
-            wait_on(call, &from.file, Interest::Read)?;
-            return Err(CallError::Again);
+            return Err(wait_on(call, &from.file, Interest::Read));
         }
         Err(CallError::Errno(Errno::Again)) => return Ok(0),
         Err(error) => return Err(from.failed(error)),

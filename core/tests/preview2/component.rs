@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use wasi_rs_core::memory::GuestMemory;
 use wasi_rs_core::preview2::{
-    Call, CallError, FUNCTIONS, Function, Left, Result, SLOTS, State, place,
+    CODES, Call, CallError, FUNCTIONS, Function, Left, Result, SLOTS, State, place,
 };
 
 /// The value of every byte of the memory that nobody has written.
@@ -334,43 +334,3 @@ pub const TRUNCATE: u64 = 8;
 pub const READ: u64 = 1;
 pub const WRITE: u64 = 2;
 pub const MUTATE_DIRECTORY: u64 = 32;
-
-pub const CODES: [&str; 37] = [
-    "access",
-    "would-block",
-    "already",
-    "bad-descriptor",
-    "busy",
-    "deadlock",
-    "quota",
-    "exist",
-    "file-too-large",
-    "illegal-byte-sequence",
-    "in-progress",
-    "interrupted",
-    "invalid",
-    "io",
-    "is-directory",
-    "loop",
-    "too-many-links",
-    "message-size",
-    "name-too-long",
-    "no-device",
-    "no-entry",
-    "no-lock",
-    "insufficient-memory",
-    "insufficient-space",
-    "not-directory",
-    "not-empty",
-    "not-recoverable",
-    "unsupported",
-    "no-tty",
-    "no-such-device",
-    "overflow",
-    "not-permitted",
-    "pipe",
-    "read-only",
-    "invalid-seek",
-    "text-file-busy",
-    "cross-device",
-];

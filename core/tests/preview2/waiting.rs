@@ -2,6 +2,7 @@
 
 use crate::component::{CREATE, Component, READ};
 use crate::support::Setup;
+use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wasi_rs_core::host::{SteppingClock, VirtualClocks};
@@ -77,4 +78,65 @@ fn nothing_waits_for_a_clock_that_is_set() {
     assert_eq!(component.poll(&[pollable]), Ok(vec![0]));
     assert_eq!(component.call("monotonic_now", &[]).unwrap().value, 2 * day);
     assert!(start.elapsed() < Duration::from_mins(1));
+}
+
+#[test]
+fn what_suspends_says_what_it_would_wait_for() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let mut component = Component::of(Setup { stdin: Some(reader.into()), ..Setup::default() });
+    component.guest.ctx.suspends = true;
+    let start = Instant::now();
+    let pollable = component.call("subscribe_duration", &[200_000_000]).unwrap().value;
+    let stdin = component.call("get_stdin", &[]).unwrap().value;
+    let readable = component.call("input_subscribe", &[stdin]).unwrap().value;
+    let waiting = |component: &Component| {
+        let waiting = component.guest.ctx.waiting.take().expect("nothing is left to wait for");
+        (waiting.is_for_host(), waiting.input, waiting.output)
+    };
+    assert_eq!(component.call("block", &[pollable]), Err(CallError::WouldWait));
+    assert_eq!(waiting(&component), (true, false, false));
+    assert_eq!(component.poll(&[readable, pollable]), Err(CallError::WouldWait));
+    assert_eq!(waiting(&component), (true, false, false));
+    for native in ["blocking_read", "blocking_skip"] {
+        assert_eq!(component.call(native, &[stdin, 10]), Err(CallError::WouldWait));
+        assert_eq!(waiting(&component), (true, false, false), "{native}");
+    }
+    assert!(start.elapsed() < Duration::from_millis(200), "it has waited");
+    writer.write_all(b"hello").unwrap();
+    assert_eq!(component.poll(&[pollable, readable]), Ok(vec![1]));
+    assert_eq!(component.stream_read("blocking_read", stdin, 10), Ok(b"hello".to_vec()));
+    std::thread::sleep(Duration::from_millis(200));
+    component.call("block", &[pollable]).unwrap();
+    let never = component.call("subscribe_duration", &[u64::MAX]).unwrap().value;
+    assert_eq!(component.call("block", &[never]), Err(CallError::WouldWait));
+    assert_eq!(waiting(&component), (false, false, false), "nothing ends this wait");
+}
+
+#[test]
+fn a_stream_that_has_not_taken_what_was_written_is_waited_for() {
+    let mut component = Component::of(Setup::default());
+    component.guest.ctx.suspends = true;
+    let stdout = component.call("get_stdout", &[]).unwrap().value;
+    let writable = component.call("output_subscribe", &[stdout]).unwrap().value;
+    component.state.set_busy(1 << 1);
+    assert_eq!(component.call("ready", &[writable]).unwrap().value, 0);
+    assert_eq!(component.streamed("check_write", &[stdout]), Ok(0));
+    let [at, len] = component.bytes(b"x");
+    let refused = Err(CallError::Trap(Trap::Permit));
+    assert_eq!(component.call("output_write", &[stdout, at, len]), refused);
+    let waits = |component: &mut Component, native, args: &[u64]| {
+        assert_eq!(component.call(native, args), Err(CallError::WouldWait), "{native}");
+        let waiting = component.guest.ctx.waiting.take().expect("nothing is left to wait for");
+        assert!(waiting.output && !waiting.input && !waiting.is_for_host(), "{native}");
+    };
+    waits(&mut component, "block", &[writable]);
+    waits(&mut component, "blocking_flush", &[stdout]);
+    waits(&mut component, "blocking_write_and_flush", &[stdout, at, len]);
+    waits(&mut component, "blocking_write_zeroes_and_flush", &[stdout, 9]);
+    // The other stream has.
+    let stderr = component.call("get_stderr", &[]).unwrap().value;
+    assert!(component.streamed("check_write", &[stderr]).unwrap() > 0);
+    component.state.set_busy(0);
+    assert_eq!(component.call("ready", &[writable]).unwrap().value, 1);
+    assert!(component.streamed("check_write", &[stdout]).unwrap() > 0);
 }
