@@ -565,7 +565,8 @@ export interface EmbedderOptions extends Omit<
   /**
    * Whether calls that wait suspend the guest instead of blocking the thread: see {@link
    * WASI.startAsync}. It takes JSPI, which Node.js 24 and later, Deno and Bun have; elsewhere the
-   * constructor throws `ERR_FEATURE_UNAVAILABLE_ON_PLATFORM`.
+   * constructor throws `ERR_FEATURE_UNAVAILABLE_ON_PLATFORM`. A command, and a guest with sockets,
+   * that makes such calls and never has to wait gives the event loop a turn every 5 ms.
    *
    * @default false
    */

@@ -144,8 +144,8 @@ console.log('\na sleep of 1 ms and more: how late it ends');
 console.log(`\n${guests} guests that sleep for a second at once`);
 print('', 'measured', 'aim');
 {
-  // Apart from the times, because to collect garbage takes a good part of a second; and before them,
-  // because what they leave would be used again.
+  // Apart from the times, because to collect garbage takes a good part of a second; and before
+  // them, because what they leave would be used again.
   if (globalThis.gc === undefined) console.log('without --expose-gc, garbage counts as memory');
   const rss = async () => {
     for (let at = 0; at < 3 && globalThis.gc; at++) {

@@ -18,8 +18,8 @@
 //
 // A guest that always finds something to do would keep the event loop waiting: a server under load,
 // or one whose listener is ready while it has no descriptor left. So the calls ask now and then,
-// where they need not wait, whether the loop is to have a turn. The answer says in how many calls to
-// ask again; it is negative if the loop is to have one now:
+// where they need not wait, whether the loop is to have a turn. The answer says in how many calls
+// to ask again; it is negative if the loop is to have one now:
 //
 //     (else
 //       (global.set $left (i32.sub (global.get $left) (i32.const 1)))
