@@ -343,9 +343,9 @@ export interface ServedFileSystem {
 }
 
 /**
- * The functions of `node:fs/promises` that a preopen `{ fs }` is served by with the option `suspend`:
- * the guest waits for what they give, a promise or a value. What is said of {@link ServedFileSystem}
- * holds for them, with `startAsync()` for `start()`.
+ * The functions of `node:fs/promises` that a preopen `{ fs }` is served by with the option
+ * `suspend`: the guest waits for what they give, a promise or a value. What is said of
+ * {@link ServedFileSystem} holds for them, with `startAsync()` for `start()`.
  */
 export interface ServedPromises {
   /** With `{ bigint: true }`, which may be passed over. Without it `stat`, and no links. */

@@ -157,7 +157,7 @@ class PromiseShape extends Buffered {
   }
 
   hasOf(file, name) {
-    return typeof this.#files.get(file)[name] === 'function';
+    return typeof this.#files.get(file)?.[name] === 'function';
   }
 
   callOf(file, name, ...args) {
@@ -387,8 +387,12 @@ class Asked {
     this.#request.isOver = true;
     giveUp(guest, this.#request);
     if (this.#isSettled) this.#closeUnused();
-    // Those of requests before this one.
-    startClosing(guest)?.catch(ignore);
+    // Those of requests before this one. What has ended the call is what counts.
+    try {
+      startClosing(guest)?.catch(ignore);
+    } catch {
+      // As below.
+    }
   }
 
   #closeUnused() {

@@ -296,8 +296,8 @@ export function directoryTests(check, { volume, begin, isOther }) {
 }
 
 /**
- * What memfs does otherwise than POSIX, and so a guest sees otherwise than in a tree. It also counts
- * names where a directory's subdirectories count, and goes on counting a name that `renameSync` has
+ * What memfs does otherwise than POSIX, and so a guest sees otherwise than in a tree. It also
+ * counts names where a directory's subdirectories count, and goes on counting a name that `renameSync` has
  * replaced, so numbers of links are not compared.
  */
 export function isOtherInMemfs(tree, what, path) {

@@ -1591,18 +1591,35 @@ mod beside_the_host {
         }
     }
 
-    /// A million of each kind, which takes minutes: `cargo test --release -- --ignored a_million`.
-    /// `WASI_RS_SEED` is where the seeds begin.
+    /// A million of one kind, which takes minutes: `cargo test --release -- --ignored a_million`.
+    /// `WASI_RS_SEED` is where the seeds begin, and `WASI_RS_RANDOM_CALLS` how many it shall be.
+    fn a_million_of(kind: Kind) {
+        const RUN: usize = 2500;
+        let given =
+            |name, usual: u64| std::env::var(name).map_or(usual, |number| number.parse().unwrap());
+        let first = given("WASI_RS_SEED", 1001);
+        let runs = given("WASI_RS_RANDOM_CALLS", 1_000_000).div_ceil(RUN as u64);
+        for seed in first..first.saturating_add(runs) {
+            random_run(kind, seed, RUN);
+        }
+    }
+
     #[test]
     #[ignore = "takes minutes"]
-    fn a_million_random_operations_have_the_same_outcomes() {
-        let first = std::env::var("WASI_RS_SEED").ok().and_then(|seed| seed.parse().ok());
-        let first: u64 = first.unwrap_or(1001);
-        for kind in KINDS {
-            for seed in first..first.saturating_add(400) {
-                random_run(kind, seed, 2500);
-            }
-        }
+    fn a_million_random_operations_have_the_same_outcomes_in_a_tree() {
+        a_million_of(Kind::Tree);
+    }
+
+    #[test]
+    #[ignore = "takes minutes"]
+    fn a_million_random_operations_have_the_same_outcomes_over_nothing() {
+        a_million_of(Kind::OverEmpty);
+    }
+
+    #[test]
+    #[ignore = "takes minutes"]
+    fn a_million_random_operations_have_the_same_outcomes_over_a_directory() {
+        a_million_of(Kind::Over);
     }
 
     /// The contents of a folder: types, bytes and texts of links by path.

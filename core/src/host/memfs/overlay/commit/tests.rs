@@ -58,7 +58,7 @@ impl Directory for Host {
                 directory: Arc::from(directory),
                 ..self.clone()
             })),
-            file => file,
+            file @ Opened::File(_) => file,
         })
     }
 
