@@ -53,13 +53,20 @@ const backlog = [];
 let runsInTurn = 0;
 let isTurning = false;
 
-parentPort.on('message', (message) => {
+parentPort.on('message', receive);
+parentPort.on('messageerror', receive);
+
+/** @param {unknown[] | Error} message a job, or why it cannot be read */
+function receive(message) {
   if (isTurning) backlog.push(message);
   else take(message);
-});
+}
 
 function take(message) {
-  run(message);
+  if (Array.isArray(message)) run(message);
+  else {
+    parentPort.postMessage({ outcome: { failure: plainError(message), phase: 'start' } });
+  }
   if (++runsInTurn < MOST_IN_A_TURN) return;
   isTurning = true;
   setImmediate(() => {
@@ -82,7 +89,3 @@ function run([run, which, kept, number, forget, made, job]) {
   Atomics.store(states, STATE, ENDED);
   parentPort.postMessage(outcome.exitCode === undefined ? { run, outcome } : run);
 }
-
-parentPort.on('messageerror', (error) => {
-  parentPort.postMessage({ outcome: { failure: plainError(error), phase: 'start' } });
-});

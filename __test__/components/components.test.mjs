@@ -560,6 +560,22 @@ describe('the command line', () => {
     }
   });
 
+  it('tells what a component has changed, and refuses what only modules have', () => {
+    const flags = (program) => [
+      ...['--overlay', `${path.join(data, 'box')}::/data`, '--changes'],
+      ...['--env', 'VARIABLE=value', '--argv0', 'program-c', program, 'one', 'two words'],
+    ];
+    beforeEachData();
+    fs.writeFileSync(path.join(data, 'box/file'), 'which the program removes');
+    const module = cli(flags(path.join(here, 'guests', 'program-c.wasm')));
+    const component = cli(flags('program-c.component.wasm'));
+    assert.match(module.stderr, /^D \/data\/file$/m);
+    assert.equal(component.stderr, module.stderr);
+    const refused = cli(['--listen', '127.0.0.1:0', 'program-c.component.wasm']);
+    assert.equal(refused.status, 2);
+    assert.match(refused.stderr, /^wasi-rs: --listen is for core modules.*\n$/);
+  });
+
   it('is fast the second time', () => {
     const time = () => {
       const start = performance.now();
