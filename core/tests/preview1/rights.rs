@@ -258,6 +258,9 @@ fn a_child_has_at_most_what_its_directory_passes_on() {
             ..Open::default()
         };
         assert_eq!(guest.open(dir, "new", inheriting), fails(Errno::Notcapable), "{asked:?}");
+        let both =
+            Open { oflags: Oflags::CREAT, base: asked, inheriting: asked, ..Open::default() };
+        assert_eq!(guest.open(dir, "new", both), fails(Errno::Notcapable), "{asked:?}");
     }
     assert!(!guest.temp.there("box/dir/new"));
     let fd = guest
