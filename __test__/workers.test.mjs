@@ -226,8 +226,9 @@ test(
       return new Promise(() => {});
     });
     const start = performance.now();
-    const { exitCode } = await run(command(''));
-    await run(command('unreachable'));
+    const thread = { isolation: 'thread' };
+    const { exitCode } = await run(command(''), thread);
+    await run(command('unreachable'), thread);
     // To end a Worker is given up after a second, and there are two.
     assert.ok(isAsked && exitCode === 0);
     assert.ok(performance.now() - start < 1900, `${performance.now() - start} ms`);

@@ -17,6 +17,8 @@ const NODES_OWN = {
   'spawn.test.mjs': 'pipes to threads: process.test.mjs has those to processes',
   'compat/compat.test.mjs': 'programs with packages of their own: npm run test:compat',
   'components/components.test.mjs': 'likewise: npm run test:components',
+  'release.test.mjs': 'npm and git, for whoever makes a release',
+  'wasi-testsuite.test.mjs': 'compares with node:wasi',
 };
 
 const runtimes = {
@@ -43,6 +45,9 @@ const runtimes = {
       "the process's own output is no guest's to shut down, though it may be a socket":
         'no output can be the input of a child',
       'guests > stdio-large': 'a net.Socket does not make its descriptor non-blocking',
+      'guests whose memories and tables were given maxima > stdio-large': 'likewise',
+      'what the embedder did wrong rejects with the class of the error':
+        'an error of WebAssembly.compile() has no stack',
       'what is no core module, or one for something else, is named in one line':
         'jco is installed as soon as it is asked for, where there is no node_modules',
       'help and version need no addon, and help fits a screen': 'likewise',
