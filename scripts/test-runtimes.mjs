@@ -87,8 +87,23 @@ const runtimes = {
       'changes to globals and prototypes do not reach the imports':
         'they reach node:fs, with which the test prints',
       'docs/migration.md: block 2 (console)': 'built-in modules cannot be replaced for `import`',
+      'a program comes from stdin, and stdin from where it shall':
+        'spawnSync() gives a child no descriptor as its input',
+      'the process ends with exit handlers of what was loaded before, and what they print':
+        '--require is passed over',
+      'changes are written below, and are changes no more': 'times of statSync() are cut',
+      ...Object.fromEntries(
+        ['poll-forever', 'read-forever', 'memory-shared-read'].map((name) => [
+          `guests whose memories and tables were given maxima > ${name}`,
+          "a Worker has not the descriptors that the process has, which is the test's way to tell",
+        ]),
+      ),
     },
-    sometimes: {},
+    sometimes: {
+      'server.mjs answers each request with a run of its own, under load':
+        'beside other work, a process for each of many runs takes longer than the test waits',
+      'a process that crashes is the end of its guest': 'likewise, as what it wrote before is read',
+    },
   },
 };
 
