@@ -6,7 +6,7 @@ import { delimiter, join } from 'node:path';
 import { checkGlibc, OLDEST_GLIBC } from './glibc.mjs';
 import { describeTarget, fail, npm, own, python, requireCargo, root, run } from './process.mjs';
 
-const ZIGBUILD = 'cargo-zigbuild==0.24.0';
+const ZIGBUILD = 'cargo-zigbuild==0.24.1';
 const ZIG = 'ziglang==0.15.2';
 
 const [target] = process.argv.slice(2);
