@@ -11,6 +11,8 @@ const NODES_OWN = {
   'spawn.test.mjs': 'pipes to threads: process.test.mjs has those to processes',
   'compat/compat.test.mjs': 'programs with packages of their own: npm run test:compat',
   'components/components.test.mjs': 'likewise: npm run test:components',
+  'release.test.mjs': 'npm and git, for whoever makes a release',
+  'wasi-testsuite.test.mjs': 'compares with node:wasi',
 };
 
 export const RUNTIMES = {
@@ -37,6 +39,9 @@ export const RUNTIMES = {
       "the process's own output is no guest's to shut down, though it may be a socket":
         'no output can be the input of a child',
       'guests > stdio-large': 'a net.Socket does not make its descriptor non-blocking',
+      'guests whose memories and tables were given maxima > stdio-large': 'likewise',
+      'what the embedder did wrong rejects with the class of the error':
+        'an error of WebAssembly.compile() has no stack',
       'what is no core module, or one for something else, is named in one line':
         'jco is installed as soon as it is asked for, where there is no node_modules',
       'help and version need no addon, and help fits a screen': 'likewise',
@@ -76,7 +81,22 @@ export const RUNTIMES = {
       'changes to globals and prototypes do not reach the imports':
         'they reach node:fs, with which the test prints',
       'docs/migration.md: block 2 (console)': 'built-in modules cannot be replaced for `import`',
+      'a program comes from stdin, and stdin from where it shall':
+        'spawnSync() gives a child no descriptor as its input',
+      'the process ends with exit handlers of what was loaded before, and what they print':
+        '--require is passed over',
+      'changes are written below, and are changes no more': 'times of statSync() are cut',
+      ...Object.fromEntries(
+        ['poll-forever', 'read-forever', 'memory-shared-read'].map((name) => [
+          `guests whose memories and tables were given maxima > ${name}`,
+          "a Worker has not the descriptors that the process has, which is the test's way to tell",
+        ]),
+      ),
     },
-    sometimes: {},
+    sometimes: {
+      'server.mjs answers each request with a run of its own, under load':
+        'beside other work, a process for each of many runs takes longer than the test waits',
+      'a process that crashes is the end of its guest': 'likewise, as what it wrote before is read',
+    },
   },
 };

@@ -273,11 +273,12 @@ function callAgain(call) {
   return u32[OUTCOME];
 }
 
-/** Bun and Deno let `hrtime` begin anew in each thread. */
-const ownClock =
+/** Bun and Deno let `hrtime` begin anew in each thread. A context of `vm` has no `performance`. */
+const timer =
   process.versions.bun || process.versions.deno
-    ? { timer: performance, read: performance.now, origin: performance.timeOrigin }
+    ? require('node:perf_hooks').performance
     : undefined;
+const ownClock = timer && { timer, read: timer.now, origin: timer.timeOrigin };
 
 /**
  * Milliseconds that only go forward, and are those of all threads and processes. `performance`

@@ -11,7 +11,7 @@ import { describeTarget, fail, isMain, npm, own, python, root, run, say } from '
 import { requireCargo, tool } from './process.mjs';
 
 const OLDEST_NODE = 20;
-const ZIGBUILD = 'cargo-zigbuild==0.24.0';
+const ZIGBUILD = 'cargo-zigbuild==0.24.1';
 const ZIG = 'ziglang==0.15.2';
 const OF_THE_LOADER =
   /^(-o|--(output-dir|cwd|js|js-binding|no-js|js-package-name|dts|format|esm|package-json-path)(=|$))/;

@@ -307,6 +307,9 @@ async function runClass(kind) {
   if (kind.without && !linux) {
     return { ...row, skipped: [`${kind.name}: only Linux has openat2 and seccomp`] };
   }
+  if (kind.without && spawnSync('cargo', ['--version']).error) {
+    return { ...row, skipped: [`${kind.name}: no cargo builds what takes openat2 away`] };
+  }
   let launcher;
   if (kind.without) {
     try {
