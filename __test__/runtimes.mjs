@@ -97,6 +97,11 @@ export const RUNTIMES = {
       'server.mjs answers each request with a run of its own, under load':
         'beside other work, a process for each of many runs takes longer than the test waits',
       'a process that crashes is the end of its guest': 'likewise, as what it wrote before is read',
+      'a hostile guest gets nothing and takes nothing down': 'likewise',
+      'nor does one that suspends':
+        'fstatSync() knows no descriptor that a process was given, by which the suite looks',
+      'one thread waits for all, and is not there when nobody waits':
+        'the threads of the process are counted, and it has some that come and go',
     },
   },
 };
