@@ -440,7 +440,7 @@ test('an exit in the start section gives its code', async (t) => {
     exitCode: 5,
   });
   await assert.rejects(WebAssembly.instantiate(module, wasi.getImportObject()), { exitCode: 5 });
-  const { exitCode } = await run(module);
+  const { exitCode } = await run(bytesOf(IN_START_SECTION));
   assert.equal(exitCode, 5);
 
   const dir = mkdtempSync(join(tmpdir(), 'wasi-rs-ends-'));
