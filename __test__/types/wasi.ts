@@ -5,7 +5,6 @@ import * as ours from '../../index.js';
 import * as p2 from '../../p2.js';
 import { runThreads } from '../../threads.js';
 import type {} from '../../register.js';
-import * as p2 from '../../p2.js';
 import * as hostFs from 'node:fs';
 import { createWriteStream } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
