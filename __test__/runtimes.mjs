@@ -99,7 +99,7 @@ export const RUNTIMES = {
       'a process that crashes is the end of its guest': 'likewise, as what it wrote before is read',
       'a hostile guest gets nothing and takes nothing down': 'likewise',
       'nor does one that suspends':
-        'fstatSync() knows no descriptor that a process was given, by which the suite looks',
+        'the process aborts where an import is called at the end of the stack of a Worker; and fstatSync() knows no descriptor that a process was given, by which the suite looks',
       'one thread waits for all, and is not there when nobody waits':
         'the threads of the process are counted, and it has some that come and go',
     },
