@@ -522,9 +522,9 @@ describe('the command line', { skip: onWindows, timeout: 120_000 }, () => {
     await once(server, 'listening');
     const where = `127.0.0.1:${server.address().port}`;
     const { status, stderr } = cli('--listen', where, BLOCKING);
+    server.close();
     assert.equal(status, 2);
     assert.equal(stderr, `wasi-rs: listen EADDRINUSE: address already in use ${where}\n`);
-    server.close();
   });
 });
 

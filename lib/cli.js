@@ -304,11 +304,7 @@ function checkArchive(file, option) {
 }
 
 /** The error of a WASI that cannot be made, in the words of the command line. */
-function refusal({ syscall, message }) {
-  if (syscall === 'listen') {
-    const why = message.replace(/^listen \w+: /, '');
-    return new UsageError(`${why}: --listen 127.0.0.1:8080, [::1]:80 or /path`);
-  }
+function refusal({ message }) {
   const archive = /preopen "(.*)" cannot hold the archive: (.*)$/s.exec(message);
   if (archive !== null) {
     const [, guest, why] = archive;

@@ -200,10 +200,6 @@ async function bundle(folder, entry, { graph, main, apart }) {
     target: 'node18',
     external: ['*.node', 'wasi-rs-*', 'node:*', 'worker_threads', '@bytecodealliance/*'],
     treeShaking: false,
-    // A third of the time to load a file is V8's for its characters. Names stay, for stacks.
-    minifyWhitespace: true,
-    minifySyntax: true,
-    lineLimit: 120,
     legalComments: 'none',
     logLevel: 'warning',
     plugins: [plugin],
