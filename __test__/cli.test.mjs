@@ -407,7 +407,10 @@ test('each wrong usage is one line with the right form and code 2, and nothing i
     [['--tar', 'data::/t', 'hello.wasm'], /data: is a directory: --tar FILE::GUEST/],
     [['--tar', 'hello.wasm::/t', 'hello.wasm'], /--tar FILE::\/t: it is no tar archive/],
     [['--listen', 'data/none/x', 'hello.wasm'], /is no address: --listen 127.0.0.1:8080/],
-    [['--listen', './none/x', 'hello.wasm'], /listen ENOENT: no such file or directory \.\/none\/x$/m],
+    [
+      ['--listen', './none/x', 'hello.wasm'],
+      /listen ENOENT: no such file or directory \.\/none\/x$/m,
+    ],
     [['--changes', 'hello.wasm'], /--overlay HOST\[::GUEST\] --changes/],
     [['--dir', 'data', '--changes', 'hello.wasm'], /--overlay HOST\[::GUEST\] --changes/],
     [['--dir', 'data::/x', '--mem-dir', '//x', 'hello.wasm'], /two directories/],
