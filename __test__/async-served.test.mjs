@@ -228,7 +228,7 @@ const READS = compile(`(module
 const run = (fs, signal, options) =>
   start(READS, { preopens: { '/x': { fs } }, ...options }, signal);
 
-/** What `open` gives with some functions of the file replaced. */
+/** A file system whose open files have some functions replaced. */
 const opening = (functions) => ({
   async open(...args) {
     const file = await volume({ '/file': 'text' }).promises.open(...args);

@@ -1,5 +1,5 @@
 // Commits of overlays that fail: for lack of room or rights, and because another process changes
-// the directory. Nothing is done then, or it is said what.
+// the directory. Then nothing is written, or the error lists the written changes.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -135,11 +135,11 @@ function onSmallDevice(t, prepare, edits) {
 
 test('a device that is full is left as it was', { skip: skip || !canMount }, (t) => {
   for (const [prepare, write, path] of [
-    // What is to be new does not fit.
+    // The new file does not fit.
     ['echo old > a; ln a b', { a: 'short', c: 2_000_000 }, '/w/c'],
     // The copy of what a file of two names holds does not fit.
     ['head -c 700000 /dev/urandom > a; ln a b', { a: 10 }, '/w/a'],
-    // What it is to hold does not fit.
+    // The new bytes do not fit.
     ['head -c 1000 /dev/urandom > a; ln a b', { a: 2_000_000 }, '/w/a'],
     // It is found lacking in the middle of its holes.
     ['head -c 9000 /dev/urandom > a; truncate -s 600000 a; ln a b', { a: 600_000 }, '/w/a'],
@@ -237,7 +237,7 @@ test('what another process has put there leads nowhere else', { skip }, (t) => {
       wasi.close();
       assert.deepEqual(look(out), { 'd/f': 'old' }, String(swap));
       assert.ok(!Object.keys(look(dir)).some((name) => name.includes('.wasi-rs')), String(swap));
-      // What it was stays whole wherever it is.
+      // The old bytes stay whole, in the file or in its copy.
       if (names > 1) assert.match(readFileSync(join(dir, 'other'), 'utf8'), /^(old|by the guest)$/);
     }
   }

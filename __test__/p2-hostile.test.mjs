@@ -1,4 +1,4 @@
-// What a hostile component can do with the functions of 0.2 that preview1 has not: handles that are
+// Attacks by the functions of 0.2 that preview1 does not have: handles that are
 // no handles, lists that no memory holds, numbers that lead nowhere. Each is the interface's error
 // or a trap. Paths and races are attacked in sandbox.test.mjs.
 import assert from 'node:assert/strict';

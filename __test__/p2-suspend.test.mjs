@@ -27,7 +27,7 @@ const code = (code) => (error) => {
   assert.equal(error?.code, code, error?.stack ?? String(error));
   return true;
 };
-/** What holds when nothing waits for ever: the runner ends a test that does. */
+/** A time limit for tests: the runner ends one that waits for ever. */
 const timeout = 30_000;
 
 test('what suspends is refused where that is not possible, as in preview1', () => {

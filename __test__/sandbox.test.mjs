@@ -45,7 +45,7 @@ test('nor does one that suspends', { skip: skip || noJspi, timeout: LIMIT }, (t)
 // Components have other functions, which do the same by the same code. What attacks paths attacks
 // them through a bridge: every 41st case here, and all of them by
 // node __test__/sandbox/run.mjs --impl "$PWD/__test__/p2/bridge.mjs" --groups '^(paths|races|resolvers): '
-// What their functions have of their own, handles, lists and streams, is in p2-hostile.test.mjs.
+// Attacks by handles, lists and streams, which only they have, are in p2-hostile.test.mjs.
 const BRIDGE = fileURLToPath(new URL('p2/bridge.mjs', import.meta.url));
 const OF_COMPONENTS = [
   'paths: (?!in memory|an archive)',

@@ -381,7 +381,7 @@ test('a second call may not wait for a socket either', { skip }, async (t) => {
   assert.throws(() => one.exports.sock_accept(3, 0, 64), code('ERR_WASI_BUSY'));
   peer.write('first');
   assert.equal(await first, 'first');
-  // What was refused has taken no connection.
+  // The refused options have taken no connection.
   await connect(t, one);
   assert.ok((await one.accept(3)) > fd);
 });

@@ -11,7 +11,7 @@ const TICKS = [0, 0.25, 0.5, 0.75, 1, 1.25, LONGEST];
 /** The same text in all browsers, on a light and on a dark page. */
 const FONT = 'system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif';
 
-/** What both drawings have. */
+/** The parts that both drawings share. */
 function frame({ rows, heading, subtitle }) {
   return {
     $schema: 'https://vega.github.io/schema/vega/v6.json',

@@ -1,4 +1,4 @@
-// What a run does, in this thread, in a Worker of one's own (programs.mjs) or in one of piscina's.
+// One run: in this thread, in a Worker of one's own (programs.mjs), or in one of piscina's.
 'use strict';
 
 const { isMainThread, parentPort, workerData } = require('node:worker_threads');

@@ -197,7 +197,7 @@ const [ours, bare, theirs, served, servedByThem, servedEmpty] = Object.keys(ways
 rows.push(['Pool of 2 against bare messages', against(ours, bare), '>= 0.93']);
 rows.push(['Pool of 2 against piscina', against(ours, theirs), '>= 1.4']);
 rows.push(['Pool of 2 against piscina, behind HTTP', against(served, servedByThem), '>= 1.2']);
-// What HTTP itself leaves to gain.
+// HTTP alone, which bounds the gain.
 rows.push(['nothing run against piscina, behind HTTP', against(servedEmpty, servedByThem), '']);
 rows.push(['60 runs at once in another Pool of 2, MiB more', (most - rss) / MIB, '<= 150']);
 for (const [name, figure, aim] of rows) {

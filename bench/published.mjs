@@ -11,7 +11,7 @@ const PACKAGES = {
   '@esbuild/wasi-preview1': '0.27.2',
   ripgrep: '0.3.1',
 };
-/** What they work on. */
+/** The packages that the programs read. */
 const FILES = { vega: '6.4.0' };
 const GO = '1.27.3';
 /** Another host, for comparison: from PyPI. */

@@ -42,7 +42,7 @@ const LOOKS = 32;
 
 const ignore = () => {};
 
-/** What files are asked for, as `node:fs` calls it. */
+/** The functions of `node:fs` for open files, by those of `node:fs/promises`. */
 const SYNC_FILE = {
   __proto__: null,
   read: 'readSync',

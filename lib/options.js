@@ -173,7 +173,7 @@ function outputStream(value, name, inherited, cap, used) {
   return own().outputStream(value, name, { inherited, cap, used });
 }
 
-/** What checks the options that `node:wasi` does not have, loaded when the first one is used. */
+/** The checks of options that `node:wasi` does not have, loaded when the first one is used. */
 function own() {
   return require('./own-options.js');
 }

@@ -100,7 +100,7 @@ function isPlain(value) {
   return prototype === null || getPrototypeOf(prototype) === null;
 }
 
-/** What the native side takes of these options. */
+/** These options in the form that the native side takes. */
 function extendedOptions({ limits, clock, random, sockets, sorted }) {
   const native = { __proto__: null };
   if (limits !== undefined) {

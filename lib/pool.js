@@ -54,7 +54,7 @@ class Waiting {
 }
 
 /**
- * What waits, in its order. A `Set` would leave tables behind that hold on to what was in it until
+ * The runs that wait, in their order. A `Set` would leave tables behind that hold its members until
  * all of the heap is collected.
  */
 class Queue {
@@ -96,7 +96,7 @@ class Pool {
   /** Those of them that have nothing to do, the one that had last at the end. */
   #idle = [];
   #queue = new Queue();
-  /** What Workers have begun ahead of its turn, which is the next. */
+  /** Runs that Workers have begun ahead of their turn: they get the next turns. */
   #begun = [];
   /** Whether the run that ended last was a short one. */
   #isQuick = false;
@@ -163,7 +163,7 @@ class Pool {
         resolve(ahead);
       });
       const onAbort = () => {
-        // What a Worker has begun has its turn in a moment, and is ended then.
+        // A run that a Worker has begun gets its turn in a moment, and is ended then.
         if (!waiting.takeBack()) return;
         this.#queue.delete(waiting);
         reject(signal.reason);
@@ -200,7 +200,7 @@ class Pool {
     const { first } = this.#queue;
     for (let waiting = first; waiting !== undefined; waiting = waiting.next) {
       const isAhead = waiting.ahead !== undefined && !waiting.ahead.run.isGivenUp;
-      // What another Worker is to run is late, as its run before takes long.
+      // A run that was given to another Worker is late if that Worker's present run takes long.
       const isLate = waiting === first && isAhead && ++waiting.passed > MOST_PASSED;
       if (isAhead && !(isLate && waiting.takeBack())) continue;
       const run = this.#runAhead(worker, waiting);
@@ -208,7 +208,7 @@ class Pool {
         waiting.ahead = { worker, run, facts };
         facts.ahead = waiting;
       }
-      // What must be compiled first, or is wrong, keeps its place.
+      // A run that must be compiled first, or is wrong, keeps its place.
       return;
     }
   }

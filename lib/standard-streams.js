@@ -19,9 +19,9 @@ class StandardStreams {
   #guest;
   /** The promise of what the standard input gives next. */
   #pulling;
-  /** What the standard input has thrown while nobody waited for it. */
+  /** The error that the standard input has thrown while nobody waited for it. */
   #inputFailure;
-  /** What has been thrown by the ends of streams before the guest's own. */
+  /** The first error that the ends of streams have thrown before the guest's own end. */
   #outputFailure;
   #unread;
   #isOver = false;

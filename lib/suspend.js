@@ -65,7 +65,7 @@ const TURN = 5;
 const MOST_CALLS = 128;
 /** After more calls than any guest makes. */
 const NEVER = 0x7fff_ffff;
-/** What costs least to look at. Captured at load, as tests replace it. */
+/** The clock that is cheapest to read. Captured at load, as tests replace it. */
 const milliseconds = performance.now.bind(performance);
 /** Milliseconds as a whole number of nanoseconds. */
 const nanoseconds = (ms) => Math.round(ms * 1e6);
@@ -364,7 +364,7 @@ class Suspension {
     const guest = this.#guest;
     const call = this.#waiting;
     this.#waiting = undefined;
-    // What a stream gives may come without one.
+    // A stream may give its bytes without a turn of the event loop.
     if (call.isTurn || call.kinds === HOST) this.#hasTurned = true;
     cancel(call);
     if (call.tell === undefined && guest.deadline === Infinity) return this.#goOn(call);
@@ -505,7 +505,7 @@ class Suspension {
     const waiting = this.#waiting;
     try {
       const promise = entry(...args);
-      // What has not been suspended has returned, and its stack is gone.
+      // A call that was not suspended has returned, and its stack is gone.
       hasReturned = this.#waiting === waiting;
       if (hasReturned) this.#live--;
       value = await promise;

@@ -50,7 +50,7 @@ const SIGNATURES = {
   sock_recv: 'iiiiii',
   sock_send: 'iiiii',
 };
-/** What can wait, too, where files may be those of a file system of the embedder. */
+/** All imports that can wait if the guest has a file system of the embedder. */
 const WITH_FILES = {
   __proto__: null,
   ...SIGNATURES,

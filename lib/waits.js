@@ -14,7 +14,7 @@ const waits = new Map();
 let lastToken = 0;
 let listens = false;
 
-/** What a call that waits has of its wait. */
+/** The wait of a suspended call. */
 class Wait {
   /** Ends the wait. */
   wake = ignore;

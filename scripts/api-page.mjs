@@ -14,7 +14,7 @@ const OPTIONS = /Options$|Limits$|^(Preopen|GuestSocket|Clock|WASI|Pool|compile|
 const MAY_BE_ABSENT = ' It may be absent.';
 /** The text for an optional member of the declaration that is being written. */
 let absent = MAY_BE_ABSENT;
-/** What stands before the dot in the titles of members. */
+/** The name before the dot in the titles of members. */
 /** The entries of the package that have declarations here, and what they are required by. */
 const ENTRIES = {
   'wasi-rs': 'index.d.ts',
@@ -22,7 +22,7 @@ const ENTRIES = {
   'wasi-rs/threads': 'threads.d.ts',
   'wasi-rs/p2': 'p2.d.ts',
 };
-/** What an object of a class or interface is called in headings; an error is `error`. */
+/** The name of an object of a class or interface in headings; an error is `error`. */
 const RECEIVERS = {
   WASI: 'wasi',
   ServedFileSystem: 'fs',
@@ -100,7 +100,7 @@ function typeLines(source) {
   if (bodies.length === 0) return [wrap(`Is ${code(type)}.`), ''];
   const lines = [];
   const plain = unionOf(type).filter((part) => !part.includes('{'));
-  // What has a `&` at its top has all of its parts.
+  // An intersection (`&`) has the members of all of its parts.
   const isAll = isIntersection(type);
   if (plain.length > 0) {
     const all = `all of ${plain.map((part) => code(part)).join(' and ')}`;

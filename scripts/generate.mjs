@@ -186,7 +186,7 @@ function placeOf({ name }) {
   return [camel(`-${method[1]}`), camel(method[2])];
 }
 
-/** What can wait, but for `poll`, whose handles are looked up in JavaScript. */
+/** The functions that can wait, but for `poll`, whose handles are looked up in JavaScript. */
 const WAITING = [
   'open_at',
   'block',

@@ -130,7 +130,7 @@ impl Serving {
         self.pending.borrow_mut().push(Pending { ticket, request, offset });
     }
 
-    /// What the request says that was taken last.
+    /// Looks at the request that was taken last.
     fn with_pending<T>(&self, act: impl FnOnce(&Request) -> T) -> Option<T> {
         self.pending.borrow().last().map(|pending| act(&pending.request))
     }

@@ -292,7 +292,7 @@ const ADDING = [0, 97, 115, 109, 1, 0, 0, 0, 6, 9, 1, 127, 0, 65, 1, 65, 2, 106,
 /** componentize-py links with offsets that are sums, which Node.js 20 does not compile. */
 const pythonRuns = WebAssembly.validate(new Uint8Array(ADDING));
 
-/** What the adapter of the C library says of what JavaScript has the interface's words for. */
+/** The three refusals as each toolchain's program prints them. */
 const BLOCKED = {
   'program-js': ['blocked: not-permitted', 'blocked: not-permitted', 'blocked: not-permitted'],
   'program-py': [

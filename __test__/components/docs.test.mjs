@@ -12,7 +12,7 @@ import { adapted, jcoCommand, project } from './prepare.mjs';
 const here = path.dirname(fileURLToPath(import.meta.url));
 const root = path.join(here, '../..');
 const page = fs.readFileSync(path.join(root, 'docs/components.md'), 'utf8');
-/** What `npx` stands for. */
+/** The programs that the page calls by `npx`. */
 const COMMANDS = { 'wasi-rs': path.join(root, 'bin/wasi-rs.js'), jco: jcoCommand };
 
 let folder;

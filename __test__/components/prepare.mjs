@@ -34,8 +34,8 @@ export const MAP = Object.fromEntries(
 );
 
 /**
- * What `--async-mode jspi --async-wasi-exports --async-wasi-imports` of jco's command stand for:
- * its API takes the names.
+ * The options of jco's API that stand for `--async-mode jspi --async-wasi-exports
+ * --async-wasi-imports` of its command: the API takes the names.
  */
 export const SUSPENDING = {
   asyncMode: 'jspi',

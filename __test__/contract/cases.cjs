@@ -22,7 +22,7 @@ const temp = () => process.env.WASI_CONF_TMP;
 const load = () => require('node:wasi').WASI;
 const make = (options) => new (load())({ version: 'preview1', ...options });
 const memoryOf = (pages = 1) => new WebAssembly.Memory({ initial: pages });
-// What start() takes need not be an instance: an object with `exports` will do.
+// An object with `exports` is enough for start(): it need not be an instance.
 const fake = (exports) => ({ exports });
 const command = (exports = {}) => fake({ memory: memoryOf(), _start() {}, ...exports });
 

@@ -434,7 +434,7 @@ export class WASI {
         open[fd >>> 0] = undefined;
         return 0;
       },
-      // What 0.2 does not have.
+      // 0.2 has no such call.
       fd_fdstat_set_rights: () => NOSYS,
       fd_fdstat_set_flags: () => NOSYS,
       fd_allocate: () => NOSYS,

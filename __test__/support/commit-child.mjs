@@ -20,7 +20,7 @@ for (let i = 0; i < times; i++) {
   const guest = direct(wasi);
   for (const [name, content] of Object.entries(write)) {
     const text = typeof content === 'number' ? 'n'.repeat(content) : content;
-    // What the memory of the guest has room for.
+    // As many bytes as the guest's memory has room for.
     const fd = guest.open(name, { oflags: 1 | 8, rights: (1n << 28n) - 1n });
     for (let at = 0; fd >= 0 && at < text.length; at += 60_000) {
       const part = text.slice(at, at + 60_000);

@@ -25,7 +25,7 @@ const LIMITS = [
 const CHANGED = [2, 4, 5];
 
 const counts = { refused: 0, refusedOfV8: 0, valid: 0, invalid: 0, rewritten: 0 };
-/** What V8 takes and the reader refuses: by the reader's words, one input. */
+/** Inputs that V8 takes and the reader refuses: one for each of the reader's messages. */
 const reasons = new Map();
 
 function one(bytes, limits) {
@@ -40,7 +40,7 @@ function one(bytes, limits) {
     result = limited(bytes, limits);
   } catch (error) {
     assert.ok(CODES.includes(error.code), error.stack);
-    // What is not read is not passed on.
+    // A module that the reader refuses is not passed on.
     assert.equal(error.code === 'ERR_WASI_MODULE', read === undefined, error.stack);
     counts.refused++;
     if (read === undefined && WebAssembly.validate(bytes)) {

@@ -117,7 +117,7 @@ export const MODULES = {
 
 const NONE = name('a');
 const imported = (...type) => binary(section(2, [1, NONE, NONE, ...type]));
-/** What the reader does not know, whatever a V8 may know of it: all of it must be refused. */
+/** Forms that the reader does not know and must refuse, whether or not V8 knows them. */
 export const UNKNOWN = {
   'a string': imported(3, 0x67, 0),
   'a view of a string': imported(3, 0x66, 0),

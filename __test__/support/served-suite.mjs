@@ -1,4 +1,4 @@
-// What a preopen `{ fs }` is to a guest, for every kind of object that can serve one. Guests give
+// A preopen `{ fs }` as a guest sees it, for every kind of object that can serve one. Guests give
 // values or promises: `await` takes both.
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
@@ -296,7 +296,7 @@ export function directoryTests(check, { volume, begin, isOther }) {
 }
 
 /**
- * What memfs does otherwise than POSIX, and so a guest sees otherwise than in a tree. It also
+ * Cases in which memfs differs from POSIX, so that a guest sees another outcome. memfs also
  * counts names where a directory's subdirectories count, and goes on counting a name that `renameSync` has
  * replaced, so numbers of links are not compared.
  */

@@ -161,7 +161,7 @@ function servers(served, { suspend }) {
     'waits for more connections than there is room to watch',
     { skip: onWindows || !suspend || !onNode },
     async (t) => {
-      // What is watched is duplicated: of 200 connections, the process has room for some twice.
+      // Watched descriptors are duplicated: the process has room for some of 200 connections twice.
       const { sockets, end } = await served(t, POLLING, [LOCAL], ['#0'], {}, 300);
       const { port } = sockets[0];
       const agents = Array.from({ length: 200 }, () => new http.Agent({ keepAlive: true }));

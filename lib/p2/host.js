@@ -79,7 +79,7 @@ class Host {
     this.inputs = undefined;
     /** Objects that must not be collected before the WASI. */
     this.lent = undefined;
-    /** What suspends the components, if they may be suspended: see `suspend.js`. */
+    /** The suspension of the components, if they may be suspended: see `suspend.js`. */
     this.suspension = undefined;
     /** Calls of a component that wait and have not let the event loop have its turn yet. */
     this.unclaimed = undefined;

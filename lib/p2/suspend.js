@@ -38,7 +38,7 @@ const { assign, getOwnPropertyDescriptor } = Object;
 
 /** How many words the arguments of a call take. */
 const WORDS = 20;
-/** What a call waits for, as bits in the frame's `WAITS_FOR`. */
+/** The conditions that a call waits for, as bits in the frame's `WAITS_FOR`. */
 const HOST = 1;
 const INPUT = 2;
 const OUTPUT = 4;
@@ -47,7 +47,7 @@ const STDOUT = 1 << 1;
 const STDERR = 1 << 2;
 /** How many memories are kept before it is looked which are still there. */
 const SOME = 64;
-/** What objects of resources have: see values.js. */
+/** The key of a resource's number in its object: see values.js. */
 const REP = Symbol.for('cabiRep');
 /** How many bytes one call of a guest moves through the scratch memory: see values.js. */
 const PIECE = 1 << 20;
@@ -57,13 +57,13 @@ const isThenable = (value) => typeof value?.then === 'function';
 
 /** A call that waits. */
 class Call extends Wait {
-  /** What it waits for, as bits. */
+  /** The conditions that it waits for, as bits. */
   kinds = 0;
-  /** What Rust knows of it. */
+  /** The call's progress in Rust, as the frame's `resume`. */
   resume;
   /** Makes it again. */
   again;
-  /** What has ended the component meanwhile. */
+  /** The error that has ended the component meanwhile. */
   failure;
   /** By the canonical ABI: which stack of a component it stands on. */
   lane;
@@ -343,7 +343,7 @@ class Suspension {
     };
   }
 
-  /** What a function gives to a component, or to whoever else calls it. */
+  /** The result of a function for a component, or for another caller. */
   given(value) {
     // Of several, another one may be the next to go on.
     const isAlone = this.#live === 1 && this.#waiting.size === this.#begun.length;
@@ -428,7 +428,7 @@ class Suspension {
           return stream;
         };
       case 'ready':
-        // What is never asked for never comes.
+        // A stream that nobody asks gives nothing.
         return (self, args) => once(self, args) || (this.#ask() && once(self, args));
       case 'open_at':
       case 'block':
@@ -635,7 +635,7 @@ class Suspension {
   promising(fn) {
     return async (...args) => {
       const leave = this.#enter();
-      // What it throws at once is no other than what its promise is rejected with.
+      // An error that it throws at once counts as a rejection of its promise.
       const result = (async () => fn(...args))();
       const { value, thrown } = await this.#outcome(result, leave);
       if (thrown !== undefined) throw thrown.error;

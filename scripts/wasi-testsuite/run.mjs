@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util';
 import { fail, own, root, run } from '../process.mjs';
 
 const PAGE = join(root, 'docs', 'platforms.md');
-/** What `--write` replaces in the page. */
+/** The part of the page that `--write` replaces. */
 const PLACE = /(<!-- wasi-testsuite: .* -->\n)[^]*?(<!-- \/wasi-testsuite -->)/;
 const HOSTS = { 'wasi-rs': 'wasi-rs.py', 'node:wasi': 'node-wasi.py' };
 const python = process.env.PYTHON ?? (process.platform === 'win32' ? 'python' : 'python3');

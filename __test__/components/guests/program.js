@@ -1,4 +1,4 @@
-// What a program does with the world, in JavaScript: `program.c` has the same in C.
+// A program that uses each kind of interface, in JavaScript: `program.c` is the same in C.
 import { getArguments, getEnvironment } from 'wasi:cli/environment@0.2.12';
 import { exit } from 'wasi:cli/exit@0.2.12';
 import { getStdin } from 'wasi:cli/stdin@0.2.12';

@@ -18,7 +18,7 @@ const SECRET = 'SECRET-FILE';
 
 const later = (ms, value) => new Promise((resolve) => setTimeout(resolve, ms, value));
 
-/** What waits, and whether it reads. */
+/** The calls that wait, and whether each reads. */
 const WAITS = {
   sock_accept: { begin: ({ one }) => one.accept(LISTENER) },
   sock_recv: { begin: ({ one, fd }) => one.recv(fd) },
@@ -72,7 +72,7 @@ const refused = (act, ...codes) => {
   }
 };
 
-/** What the guest does meanwhile, and which results of a call that then goes on are right. */
+/** The guest's acts meanwhile, and the right results of the call that then goes on. */
 const ACTS = {
   'closes it': {
     act: ({ one, target }) => one.exports.fd_close(target),
@@ -159,7 +159,7 @@ async function* waiting(context) {
             'it does not wait',
           );
           act(all);
-          // What it waits for comes.
+          // The condition that it waits for comes true.
           peer.resume().write('come');
           // The listener may be no more.
           const other = name === 'sock_accept' ? await connect().catch(() => {}) : undefined;

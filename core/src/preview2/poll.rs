@@ -248,7 +248,7 @@ fn note(call: &Call<'_>, waiting: &mut Waiting, file: &OpenFile, interest: Inter
     }
 }
 
-/// What a call of an instance that suspends answers instead of waiting.
+/// The error of a call that would wait, in an instance that suspends.
 fn would_wait(call: &Call<'_>, waiting: Waiting) -> CallError {
     call.ctx.waiting.set(Some(Box::new(waiting)));
     CallError::WouldWait

@@ -812,7 +812,7 @@ mod tests {
                 Err(error) => assert_eq!(error.errno, Errno::Inval, "{size:?}: {error}"),
             }
         }
-        // What is skipped is bounded by the size that is said there, too.
+        // Skipped bytes are bounded by the size in the header, too.
         let device = raw(b"d", EntryType::Char, b"", b"");
         let endless = [pax("size", "1099511627776"), device].concat();
         let zeros = vec![0; 4 << 20];
