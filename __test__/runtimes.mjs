@@ -40,6 +40,8 @@ export const RUNTIMES = {
         'no output can be the input of a child',
       'guests > stdio-large': 'a net.Socket does not make its descriptor non-blocking',
       'guests whose memories and tables were given maxima > stdio-large': 'likewise',
+      'values alone > a component that does not await what it is given ends':
+        'its stacks do not name code of WebAssembly',
       'what the embedder did wrong rejects with the class of the error':
         'an error of WebAssembly.compile() has no stack',
       'what is no core module, or one for something else, is named in one line':
