@@ -6,9 +6,11 @@
 // Nothing else can take the addon's place: no environment variable is read, and there is no
 // fallback to WebAssembly, which would contain nothing.
 
+const { existsSync, readFileSync } = require('node:fs');
+
 /**
- * By platform: the addon of a build, and that of the platform's package with its description. Each
- * `require` stands in a `try`, by which bundlers know that it may find nothing.
+ * By platform: the addon of a build, and that of the platform's package. Each `require` stands in a
+ * `try`, by which bundlers know that it may find nothing.
  */
 const PLATFORMS = {
   __proto__: null,
@@ -22,7 +24,7 @@ const PLATFORMS = {
     },
     () => {
       try {
-        return [require('wasi-rs-darwin-arm64'), require('wasi-rs-darwin-arm64/package.json')];
+        return require('wasi-rs-darwin-arm64');
       } catch (error) {
         throw error;
       }
@@ -38,7 +40,7 @@ const PLATFORMS = {
     },
     () => {
       try {
-        return [require('wasi-rs-darwin-x64'), require('wasi-rs-darwin-x64/package.json')];
+        return require('wasi-rs-darwin-x64');
       } catch (error) {
         throw error;
       }
@@ -54,10 +56,7 @@ const PLATFORMS = {
     },
     () => {
       try {
-        return [
-          require('wasi-rs-linux-arm64-gnu'),
-          require('wasi-rs-linux-arm64-gnu/package.json'),
-        ];
+        return require('wasi-rs-linux-arm64-gnu');
       } catch (error) {
         throw error;
       }
@@ -73,10 +72,7 @@ const PLATFORMS = {
     },
     () => {
       try {
-        return [
-          require('wasi-rs-linux-arm64-musl'),
-          require('wasi-rs-linux-arm64-musl/package.json'),
-        ];
+        return require('wasi-rs-linux-arm64-musl');
       } catch (error) {
         throw error;
       }
@@ -92,7 +88,7 @@ const PLATFORMS = {
     },
     () => {
       try {
-        return [require('wasi-rs-linux-x64-gnu'), require('wasi-rs-linux-x64-gnu/package.json')];
+        return require('wasi-rs-linux-x64-gnu');
       } catch (error) {
         throw error;
       }
@@ -108,7 +104,7 @@ const PLATFORMS = {
     },
     () => {
       try {
-        return [require('wasi-rs-linux-x64-musl'), require('wasi-rs-linux-x64-musl/package.json')];
+        return require('wasi-rs-linux-x64-musl');
       } catch (error) {
         throw error;
       }
@@ -124,10 +120,7 @@ const PLATFORMS = {
     },
     () => {
       try {
-        return [
-          require('wasi-rs-win32-arm64-msvc'),
-          require('wasi-rs-win32-arm64-msvc/package.json'),
-        ];
+        return require('wasi-rs-win32-arm64-msvc');
       } catch (error) {
         throw error;
       }
@@ -143,7 +136,7 @@ const PLATFORMS = {
     },
     () => {
       try {
-        return [require('wasi-rs-win32-x64-msvc'), require('wasi-rs-win32-x64-msvc/package.json')];
+        return require('wasi-rs-win32-x64-msvc');
       } catch (error) {
         throw error;
       }
@@ -156,27 +149,34 @@ function load() {
   // On a platform without a package, a build lies here all the same. A bundler takes no part in it.
   const addon = `./wasi-rs.${platform}.node`;
   const [built, installed] = PLATFORMS[platform] ?? [() => require(addon), undefined];
+  const places = [built];
+  if (installed !== undefined) places.unshift(() => ofThisVersion(installed(), platform));
+  // A `require` that finds nothing takes half a millisecond. In a bundle the addon may have another
+  // name, so a build is looked for, if later, also where it does not seem to be.
+  if (isBesideThis(addon)) places.reverse();
   const errors = [];
-  try {
-    return built();
-  } catch (error) {
-    errors.push(error);
-  }
-  try {
-    if (installed !== undefined) return ofThisVersion(installed());
-  } catch (error) {
-    errors.push(error);
+  for (const place of places) {
+    try {
+      return place();
+    } catch (error) {
+      errors.push(error);
+    }
   }
   const { addonNotLoaded } = require('./lib/not-loaded.js');
   throw addonNotLoaded(platform, Object.keys(PLATFORMS), errors);
 }
 
-function ofThisVersion([addon, { name, version }]) {
-  const { version: expected } = require('./package.json');
-  if (version !== expected) {
-    throw new Error(`${name} is of another version: expected ${expected} but got ${version}`);
-  }
-  return addon;
+function isBesideThis(path) {
+  // There is no `__dirname` in a bundle of ECMAScript.
+  return typeof __dirname === 'string' && existsSync(`${__dirname}/${path}`);
+}
+
+/** The addon tells its version: to find and read its description would take longer. */
+function ofThisVersion(addon, platform) {
+  const { version } = require('./package.json');
+  if (addon.version === version) return addon;
+  const name = `wasi-rs-${platform}`;
+  throw new Error(`${name} is of another version: expected ${version} but got ${addon.version}`);
 }
 
 /** The name of this platform, as napi-rs has it. */
@@ -190,7 +190,7 @@ function thisPlatform() {
 /** Whether this system's C library is musl. Its `ldd` tells faster than Node's report does. */
 function isMusl() {
   try {
-    return require('node:fs').readFileSync('/usr/bin/ldd', 'utf8').includes('musl');
+    return readFileSync('/usr/bin/ldd', 'utf8').includes('musl');
   } catch {
     const report = process.report?.getReport();
     return report !== undefined && report.header.glibcVersionRuntime === undefined;

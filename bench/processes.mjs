@@ -1,6 +1,6 @@
 // The processes that measure.
 import { spawn, spawnSync } from 'node:child_process';
-import { copyFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -172,14 +172,18 @@ module.exports = { WASI };
 
 let published;
 
-/** @returns {Promise<string>} the folder of the package as it is published, with the addon in it */
+/** @returns {Promise<string>} the folder of the package, installed with that of the platform */
 export function publishedPackage() {
   published ??= (async () => {
-    const folder = join(root, 'target', 'bench', 'package');
-    const name = addonName();
+    const modules = join(root, 'target', 'bench', 'node_modules');
+    const folder = join(modules, 'wasi-rs');
+    const main = addonName();
     await makePackage(folder);
-    copyFileSync(join(root, name), join(folder, name));
-    writeFloor(folder, name);
+    const name = `wasi-rs-${main.split('.')[1]}`;
+    mkdirSync(join(modules, name), { recursive: true });
+    writeFileSync(join(modules, name, 'package.json'), JSON.stringify({ name, main }));
+    copyFileSync(join(root, main), join(modules, name, main));
+    writeFloor(folder, join('..', name, main));
     return folder;
   })();
   return published;

@@ -12,7 +12,7 @@
  */
 function addonNotLoaded(platform, prebuilt, attempts) {
   // An addon that was there and did not work tells more than one that was not there.
-  const cause = attempts.find(({ code }) => code !== 'MODULE_NOT_FOUND') ?? attempts.at(-1);
+  const cause = attempts.find(({ code }) => code !== 'MODULE_NOT_FOUND') ?? attempts[0];
   const reason = cause.message.split(/\r?\n/, 1)[0].replace(/\.$/, '');
   if (cause.code === 'ERR_DLOPEN_DISABLED')
     return notLoaded(`${reason}: ${ADDONS_DISABLED}`, cause);

@@ -236,7 +236,11 @@ function asModule(name, { graph, entry, main, apart, fromMain }) {
     text = `import '${NOTHING}';\n${text}`;
     return name === MAIN ? text + internals(graph) : text;
   }
-  if (!isPlain(graph, name)) return text;
+  // To read the description takes longer than to know what it says.
+  text = text.replace(/\brequire\('\.\/package\.json'\)/, `{ version: '${own.version}' }`);
+  if (!isPlain(graph, name)) {
+    return text.replace(/^module\.exports = (.*);$/m, 'const whole = $1;\nexport default whole;');
+  }
   const exported = exportsOf(text);
   const { names, values, whole } = exported;
   return text.replace(whole, `${values}\nexport { ${names.join(', ')} };`);

@@ -42,6 +42,7 @@ use wasi_rs_core::host::sys::{self, end_process, library_path};
 #[allow(clippy::needless_pass_by_value, reason = "the macro's signature")]
 pub(crate) fn exports(mut exports: Object<'_>, env: Env) -> Result<()> {
     let environment = AddonInstance::new(&env)?;
+    exports.set_named_property("version", env!("CARGO_PKG_VERSION"))?;
     exports.set_named_property("frame", environment.frame_buffer(&env)?)?;
     exports.set_named_property("calls", imports::functions(&env, &environment)?)?;
 
