@@ -142,6 +142,14 @@ export function measureNative(native, folder, budget, names) {
   return new Map(lines.map((line) => line.split('\t')).map(([name, ns]) => [name, Number(ns)]));
 }
 
+/** @returns {number} the ms that bare system calls take in so many threads */
+export function measureThreads(native, folder, count, turns) {
+  const args = ['threads', folder, String(count), String(turns)];
+  const { stdout, stderr, status } = spawnSync(native, args, { encoding: 'utf8' });
+  if (status !== 0) fail(`the bare system calls failed: ${stderr}`);
+  return Number(stdout);
+}
+
 /** @returns {string | undefined} the name of the addon in the checkout */
 function addonName() {
   return readdirSync(root).find((name) => name.endsWith('.node'));

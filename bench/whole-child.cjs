@@ -3,7 +3,13 @@
 // One turn of a series of whole.mjs. Prints a number.
 
 const [, , mode, kind, published, folder, wasm, extra] = process.argv;
-const load = () => (kind === 'wasi-rs' ? require(published) : require('node:wasi'));
+const MODULES = {
+  'node:wasi': 'node:wasi',
+  'wasi-rs': published,
+  // The addon, and closures that call functions of it: see processes.mjs.
+  floor: `${published}/floor.cjs`,
+};
+const load = () => require(MODULES[kind]);
 const compiled = () => new WebAssembly.Module(require('node:fs').readFileSync(wasm));
 
 const INSTANCES = 2000;

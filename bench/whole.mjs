@@ -16,7 +16,8 @@ import { parseArgs } from 'node:util';
 import { fail, python, say } from '../scripts/process.mjs';
 import { prepareFolder } from './folder.mjs';
 import { assemble } from './measurement.mjs';
-import { machine, nodeFlags, publishedPackage, requireAddon, versionOf } from './processes.mjs';
+import { buildNative, machine, measureThreads, nodeFlags } from './processes.mjs';
+import { publishedPackage, requireAddon, versionOf } from './processes.mjs';
 import { publishedPrograms, WASMTIME } from './published.mjs';
 import { rows } from './rows.mjs';
 
@@ -32,7 +33,8 @@ const HELLO = `(module
   (func (export "_start")
     (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 32)))))`;
 
-const TURNS = 100_000;
+/** So many that the start of the threads is no part of the time. */
+const TURNS = 1_000_000;
 
 /** A guest of wasi-threads whose threads write and read 4 KiB of a file each, again and again. */
 const threaded = (count) => `(module
@@ -106,7 +108,7 @@ function options() {
 async function start() {
   const row = rows.find(({ fixture }) => fixture === 'start');
   const { wasm } = await assemble(folder, [row], 'start.wasm');
-  const kinds = ['nothing', 'wasi-rs', 'node:wasi'];
+  const kinds = ['nothing', 'floor', 'wasi-rs', 'node:wasi'];
   const times = turns(kinds, (kind) => {
     const before = performance.now();
     child('start', kind, wasm, row.name);
@@ -131,10 +133,21 @@ async function threads() {
   for (const count of [1, 2]) {
     modules[count] = await module(`threads-${count}.wasm`, threaded(count), { threads: true });
   }
-  const times = turns(['1', '2'], (count) => child('threads', 'wasi-rs', modules[count]));
-  // Of twice the work in the same time each has done as much as one alone.
-  const ratio = (2 * median(times['1'])) / median(times['2']);
-  console.log(`two threads do ${ratio.toFixed(2)} times the work of one`);
+  const native = buildNative();
+  const kinds = native === undefined ? ['wasi-rs'] : ['wasi-rs', 'bare'];
+  const series = kinds.flatMap((kind) => [`${kind} 1`, `${kind} 2`]);
+  const times = turns(series, (one) => {
+    const [kind, count] = one.split(' ');
+    return kind === 'bare'
+      ? measureThreads(native, folder, count, TURNS)
+      : child('threads', kind, modules[count]);
+  });
+  const texts = kinds.map((kind) => {
+    // Of twice the work in the same time each has done as much as one alone.
+    const ratio = (2 * median(times[`${kind} 1`])) / median(times[`${kind} 2`]);
+    return `${kind} ${ratio.toFixed(2)}`;
+  });
+  console.log(`two threads, times the work of one: ${texts.join(', ')}`);
 }
 
 async function programs() {
