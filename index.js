@@ -51,10 +51,6 @@ const {
   kOverlays,
   kOwnThread,
   kObservation,
-  kClose,
-  kSuspension,
-  kRun,
-  kCheck,
   kPeerName,
   kShare,
   kAttach,
@@ -119,7 +115,6 @@ class WASI {
     }
 
     this[kBindingName] = bindingName;
-    this[kClose] = guest.served?.close;
     this[kSetMemory] = (memory) => useMemory(guest, memory);
     this[kHandle] = handle;
     this[kGuest] = guest;
@@ -130,10 +125,7 @@ class WASI {
     this.wasiImport = wasiImport;
     this[kStarted] = false;
     this[kInstance] = undefined;
-    this[kRun] = (entry) => runGuest(guest, entry);
-    this[kCheck] = () => checkRunning(guest);
     this[kObservation] = undefined;
-    this[kSuspension] = guest.suspension;
 
     try {
       let peers;
@@ -201,8 +193,9 @@ class WASI {
    */
   start(instance) {
     const entry = commandOf(this, instance);
-    const suspension = this[kSuspension];
-    const run = () => this[kRun](entry);
+    const guest = this[kGuest];
+    const { suspension } = guest;
+    const run = () => runGuest(guest, entry);
     this[kObservation]?.begin();
     const ended = suspension === undefined ? run() : suspension.runNow(run);
     return ended === undefined ? 0 : ended.exitCode;
@@ -222,7 +215,7 @@ class WASI {
     const entry = reactorOf(this, instance);
     if (entry === undefined) return undefined;
     this[kObservation]?.begin();
-    return this[kRun](entry)?.exitCode;
+    return runGuest(this[kGuest], entry)?.exitCode;
   }
 
   /**
@@ -239,8 +232,9 @@ class WASI {
    */
   close() {
     closeInstance(instanceId(this[kHandle]));
-    this[kSuspension]?.close();
-    this[kClose]?.();
+    const { served, suspension } = this[kGuest];
+    suspension?.close();
+    served?.close();
   }
 
   [DISPOSE]() {
@@ -301,7 +295,7 @@ class WASI {
       this[kObservation]?.begin();
       return entry;
     };
-    return (await runAsync(this[kSuspension], 'startAsync', options, begin)) ?? 0;
+    return (await runAsync(this[kGuest].suspension, 'startAsync', options, begin)) ?? 0;
   }
 
   async initializeAsync(instance, options = {}) {
@@ -311,16 +305,16 @@ class WASI {
       this[kObservation]?.begin();
       return entry;
     };
-    return runAsync(this[kSuspension], 'initializeAsync', options, begin);
+    return runAsync(this[kGuest].suspension, 'initializeAsync', options, begin);
   }
 
   promising(fn) {
     const { makePromising } = require('./lib/suspend.js');
-    return makePromising(this[kSuspension], fn);
+    return makePromising(this[kGuest].suspension, fn);
   }
 
   get unreadInput() {
-    return this[kSuspension]?.unread;
+    return this[kGuest].suspension?.unread;
   }
 
   /**
@@ -369,16 +363,15 @@ module.exports = { Pool, WASI, WASIExitError, WASILimitError, compile, run, spaw
 defineProperty(module.exports, Symbol.for('wasi-rs.keys'), {
   value: {
     kAttach,
-    kCheck,
     kChecked,
     kGuest,
     kHandle,
     kOwnThread,
     kPeerName,
     kPreopens,
-    kRun,
-    kSetMemory,
     kShare,
+    checkRunning,
     newInstance,
+    runGuest,
   },
 });

@@ -78,7 +78,7 @@ function runJob(job, progress) {
     let instance;
     if (hasStart) progress.started();
     // A guest may end in its start section already.
-    const ended = wasi[keys.kRun](() => {
+    const ended = keys.runGuest(guest, () => {
       instance = new WebAssembly.Instance(module, imports);
     });
     if (ended !== undefined) return { exitCode: ended.exitCode };

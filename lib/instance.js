@@ -9,6 +9,7 @@ const { TRACED_BY_ENVIRONMENT, validateFunction, validateUndefined } = require('
 
 const { apply } = Reflect;
 const { hasOwnProperty: hasOwn } = Object.prototype;
+const { indexOf } = String.prototype;
 
 /** The options of a WASI that attaches to another thread's, which has all else. */
 const ATTACHED = {
@@ -25,7 +26,8 @@ const ATTACHED = {
 };
 
 function newInstance({ args, env, stdin, stdout, stderr, preopens, extended }) {
-  const made = createInstance(args, env, stdin, stdout, stderr, preopens, extended);
+  const given = packed(preopens);
+  const made = createInstance(args, env, stdin, stdout, stderr, given, extended);
   // The addon hands over why there is none: its errors would be of the realm that Node began with.
   if (!apply(hasOwn, made, ['code'])) return made;
   const { directory, preopen, socket } = made;
@@ -36,6 +38,21 @@ function newInstance({ args, env, stdin, stdout, stderr, preopens, extended }) {
     throw require('./sockets.js').socketFailed(made, extended.sockets[socket]);
   }
   throw constructionFailed(made, preopens[preopen]);
+}
+
+/** @returns {string | object[]} a text of the names and paths, if that is all that there is */
+function packed(preopens) {
+  let text = '';
+  for (let i = 0; i < preopens.length; i++) {
+    const { guest, path, readOnly, extended } = preopens[i];
+    if (readOnly || extended !== undefined || hasNul(guest) || hasNul(path)) return preopens;
+    text += `${guest}\0${path}\0`;
+  }
+  return text;
+}
+
+function hasNul(text) {
+  return apply(indexOf, text, ['\0']) >= 0;
 }
 
 /** Takes an instance for a run. @returns {Function} the export that begins a command */

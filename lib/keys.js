@@ -15,19 +15,6 @@ const kOverlays = Symbol('kOverlays');
  */
 const kOwnThread = Symbol('kOwnThread');
 const kObservation = Symbol('kObservation');
-/** `wasi[kClose]()` closes files of the embedder's file systems that the guest has closed. */
-const kClose = Symbol('kClose');
-const kSuspension = Symbol('kSuspension');
-/**
- * `wasi[kRun](entry)` calls a function that runs the guest, and says how the guest ended: see
- * `runGuest`.
- */
-const kRun = Symbol('kRun');
-/**
- * `wasi[kCheck]()` throws the guest's end, if the guest has ended: for imports that are made
- * elsewhere.
- */
-const kCheck = Symbol('kCheck');
 /** `wasi[kPeerName](fd)` says as text who is at the other end of a connection. */
 const kPeerName = Symbol('kPeerName');
 /** `wasi[kShare]()` gives the number under which other threads can attach to the instance. */
@@ -52,10 +39,6 @@ module.exports = {
   kOverlays,
   kOwnThread,
   kObservation,
-  kClose,
-  kSuspension,
-  kRun,
-  kCheck,
   kPeerName,
   kShare,
   kAttach,

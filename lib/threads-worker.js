@@ -65,7 +65,7 @@ function stand() {
         ? own
         : require(watched.code).watchThread(own, watched, memory, thread?.id);
     // A guest may end in its start section already.
-    ended = wasi[keys.kRun](() => {
+    ended = keys.runGuest(wasi[keys.kGuest], () => {
       instance = new WebAssembly.Instance(wasm, imports);
     });
   } catch (error) {
@@ -103,7 +103,7 @@ function arrive(state) {
 
 /** @returns {number} the id of the new thread, or a negative errno */
 function spawn(argument) {
-  wasi[keys.kCheck]();
+  keys.checkRunning(wasi[keys.kGuest]);
   if (Atomics.add(counts, RUNNING, 1) >= maxThreads) {
     Atomics.sub(counts, RUNNING, 1);
     return AGAIN;

@@ -227,14 +227,29 @@ fn count(number: f64) -> u64 {
     number as u64
 }
 
+/// The preopens of a text that has for each its guest's name and its path, both ended by NUL. Of
+/// objects, four properties would be read each, which takes longer than all else here together.
+fn plain_preopens(text: &str) -> Vec<PreopenOptions> {
+    let mut parts = text.split_terminator('\0').map(str::to_owned);
+    let mut preopens = Vec::new();
+    while let (Some(guest), Some(path)) = (parts.next(), parts.next()) {
+        preopens.push(PreopenOptions { guest, path, read_only: false, extended: None });
+    }
+    preopens
+}
+
 impl InstanceOptions {
+    /// `preopens` is a list, or the text of those that are nothing but a name and a path:
     /// `createInstance(args, env, stdin, stdout, stderr, preopens, extended)`
     pub(super) fn of_call(call: &FunctionCallContext<'_>) -> napi::Result<Self> {
         Ok(Self {
             args: call.get(0)?,
             env: call.get(1)?,
             stdio: [call.get(2)?, call.get(3)?, call.get(4)?],
-            preopens: call.get(5)?,
+            preopens: match call.get::<Either<String, _>>(5)? {
+                Either::A(text) => plain_preopens(&text),
+                Either::B(list) => list,
+            },
             extended: call.get::<Option<_>>(6)?.unwrap_or_default(),
         })
     }
