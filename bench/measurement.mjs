@@ -15,7 +15,9 @@ const ONCE_ABOVE = 1e9;
  */
 const TIMES = { warm: 60, budget: 60, sample: 0.5 };
 
-/** How many processes a round has for rows that one process can measure only once. */
+/** Fixtures that a process can measure only once. */
+const ONCE = /^(cold|linked|require|start)/;
+/** How many processes a round has for these. */
 const PROCESSES = 5;
 
 /**
@@ -47,7 +49,7 @@ async function measureIn(folder, rows, { node, major, native, rounds, growing = 
   // A module that imports nothing but what it calls.
   const start = await assemble(
     folder,
-    rows.filter((row) => row.fixture === 'start'),
+    rows.filter((row) => /^(start|linked)/.test(row.fixture)),
     'start.wasm',
   );
   const figures = new Map(rows.map((row) => [row, { bare: row.bare, errors: {} }]));
@@ -64,16 +66,16 @@ async function measureIn(folder, rows, { node, major, native, rounds, growing = 
     }
     for (const implementation of [...IMPLEMENTATIONS, FLOOR]) {
       for (const fixture of fixtures) {
-        if (implementation === FLOOR && !/^(cold|require)/.test(fixture)) continue;
+        if (implementation === FLOOR && !ONCE.test(fixture)) continue;
         const turn = rows.filter((row) => {
           const { [implementation]: ns, errors } = figures.get(row);
           return row.fixture === fixture && !errors[implementation] && !(ns > ONCE_ABOVE);
         });
         const names = turn.map((row) => row.name);
         const how = { node, flags: nodeFlags(major), native };
-        const module = fixture === 'start' ? start : guest;
+        const module = /^(start|linked)/.test(fixture) ? start : guest;
         const job = { implementation, folder, fixture, names, growing, ...module, ...TIMES };
-        const processes = /^(cold|require|start)/.test(fixture) ? PROCESSES : 1;
+        const processes = ONCE.test(fixture) ? PROCESSES : 1;
         for (let i = 0; i < processes; i++) {
           const found = await measure(how, job);
           for (const row of turn) {
