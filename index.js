@@ -373,6 +373,7 @@ defineProperty(module.exports, Symbol.for('wasi-rs.keys'), {
     kChecked,
     kGuest,
     kHandle,
+    kOverlays,
     kOwnThread,
     kPeerName,
     kPreopens,

@@ -64,9 +64,7 @@ async function runComponent(bytes, asked, name, tools) {
     throw new UsageError(`${name} exports no wasi:cli/run: use the API, docs/components.md`);
   }
   const end = ending(asked, [], undefined);
-  // The trees of a component are those of a module.
-  const { changes } = require('../index.js').WASI.prototype;
-  end.wasi = { changes: () => Reflect.apply(changes, wasi, []) };
+  end.wasi = wasi;
   let code;
   try {
     code = (await wasi.start(component)) & 0xff;

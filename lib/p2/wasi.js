@@ -26,7 +26,7 @@ const { Host, now, exceed } = require('./host.js');
 const { createValues } = require('./values.js');
 
 const { assign, defineProperty, entries, keys } = Object;
-const { readFile, listFiles } = preview1.WASI.prototype;
+const { readFile, listFiles, changes, commit } = preview1.WASI.prototype;
 
 /** The member of a function that jco looks for: it makes the function of the canonical ABI. */
 const CABI_LOWER = Symbol.for('cabiLower');
@@ -39,7 +39,7 @@ const VERSIONS = ['preview1', 'unstable', 'preview2'];
 const OURS = /^0\.2\.\d+$/;
 
 /** Preview1's methods find an instance and its preopens under these of its symbols. */
-const { kHandle, kPreopens, newInstance } = preview1[Symbol.for('wasi-rs.keys')];
+const { kHandle, kOverlays, kPreopens, newInstance } = preview1[Symbol.for('wasi-rs.keys')];
 
 /** Options of preview1's class that a component's host does not have. */
 function refuse({ served, sockets }, options) {
@@ -93,6 +93,7 @@ class WASI {
     this.#host = host;
     this[kHandle] = handle;
     this[kPreopens] = checked.names;
+    this[kOverlays] = checked.overlays;
     const { functions, observers, suspends } = checked;
     if (functions !== undefined) {
       if (!suspends) {
@@ -248,7 +249,7 @@ class WASI {
 }
 
 // The same functions as preview1's: they find the instance under its symbols.
-for (const method of [readFile, listFiles]) {
+for (const method of [readFile, listFiles, changes, commit]) {
   defineProperty(WASI.prototype, method.name, {
     value: method,
     writable: true,
