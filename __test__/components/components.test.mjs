@@ -9,6 +9,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fetchedIfPossible } from '../../scripts/process.mjs';
+import { RUNTIMES } from '../runtimes.mjs';
 import {
   MAP,
   SUSPENDING,
@@ -515,6 +517,104 @@ describe('the preload', () => {
     );
   });
 });
+
+// What jco generates is JavaScript, which Bun and Deno run, too.
+for (const [name, { args, preload }] of Object.entries({
+  bun: { args: [], preload: ['--preload', 'wasi-rs/p2/register'] },
+  deno: {
+    args: ['run', '--allow-all', '--no-check', '--quiet'],
+    // It takes addresses.
+    preload: ['--preload', './node_modules/wasi-rs/lib/p2/register.js'],
+  },
+})) {
+  describe(name, () => {
+    let runtime;
+    before(async () => {
+      const { version, package: packages, binary } = RUNTIMES[name];
+      const packageName = packages[`${process.platform}-${process.arch}`];
+      const extension = process.platform === 'win32' ? '.exe' : '';
+      if (packageName !== undefined) {
+        runtime = fetchedIfPossible(packageName, version, binary + extension);
+      }
+      for (const guest of NAMES) {
+        for (const mode of MODES) await instantiateOf(guest, mode);
+        await transpiled(components[guest], path.join(folder, 'map'), guest, { map: MAP });
+        await transpiled(components[guest], path.join(folder, 'plain'), guest);
+      }
+      fs.writeFileSync(
+        path.join(folder, 'ends.mjs'),
+        `export function ends(run) {
+          try {
+            run();
+          } catch (error) {
+            if (typeof error.exitCode !== 'number') throw error;
+            process.exitCode = error.exitCode;
+          }
+        }`,
+      );
+    });
+    const options = (guest) => `{
+      args: [${JSON.stringify(guest)}, 'one', 'two words'],
+      env: { VARIABLE: 'value' },
+      preopens: { '/data': process.argv[2] },
+    }`;
+    const instantiated = (mode) => (guest) => `
+      import fs from 'node:fs';
+      import { WASI } from 'wasi-rs/p2';
+      import { instantiate } from './${guest}-${mode}/${guest}.js';
+      const wasi = new WASI(${options(guest)});
+      const load = (name) => new WebAssembly.Module(fs.readFileSync('./${guest}-${mode}/' + name));
+      process.exitCode = wasi.start(await instantiate(load, wasi.getImportObject()));`;
+    const ways = {
+      ...Object.fromEntries(
+        MODES.map((mode) => [`--instantiation, ${mode}`, { script: instantiated(mode) }]),
+      ),
+      '--map': {
+        script: (guest) => `
+          import { configure } from 'wasi-rs/p2';
+          import { ends } from './ends.mjs';
+          configure(${options(guest)});
+          const { run } = await import('./map/${guest}.js');
+          ends(run.run);`,
+      },
+      'the preload': {
+        preloads: true,
+        script: (guest) => `
+          import assert from 'node:assert';
+          import { _setArgs, _setEnv, _setStdin } from '@bytecodealliance/preview2-shim/cli';
+          import { _setPreopens } from '@bytecodealliance/preview2-shim/filesystem';
+          import { ends } from './ends.mjs';
+          assert.throws(() => _setStdin({}), { code: 'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM' });
+          const { args, env, preopens } = ${options(guest)};
+          _setArgs(args);
+          _setEnv(env);
+          _setPreopens(preopens);
+          const { run } = await import('./plain/${guest}.js');
+          ends(run.run);`,
+      },
+    };
+    for (const [way, { script, preloads }] of Object.entries(ways)) {
+      for (const guest of NAMES) {
+        it(`${way}: runs ${guest} as preview1 does`, (t) => {
+          if (runtime === undefined) return t.skip(`${name} cannot be had here`);
+          const one = expected(guest, ['one', 'two words']);
+          beforeEachData();
+          const file = `${name}-${guest}.mjs`;
+          fs.writeFileSync(path.join(folder, file), script(guest));
+          const words = [...args, ...(preloads ? preload : []), file, path.join(data, 'box')];
+          const { stdout, stderr, status } = spawnSync(runtime, words, {
+            cwd: folder,
+            encoding: 'utf8',
+            input: INPUT,
+            timeout: 120_000,
+          });
+          assert.equal(stdout, one.stdout, stderr);
+          assert.equal(status, one.code === 0 ? 0 : 1, stderr);
+        });
+      }
+    }
+  });
+}
 
 describe('the command line', () => {
   const cli = (args, options = {}) =>

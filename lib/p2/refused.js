@@ -112,8 +112,25 @@ function sockets() {
   };
 }
 
+// Guests choose when these are called, also at the end of the stack. V8 ends the process if it has no
+// stack left to compile a regular expression, so there is none.
+
 /** The characters of a header's name: RFC 9110, `token`. */
-const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+const TOKEN_CHARACTERS =
+  "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+function isToken(text) {
+  if (typeof text !== 'string' || text === '') return false;
+  for (let i = 0; i < text.length; i++) {
+    if (!TOKEN_CHARACTERS.includes(text[i])) return false;
+  }
+  return true;
+}
+
+/** Whether bytes may be a header's value, which is one line. */
+function isLine(bytes) {
+  return !bytes.includes(0) && !bytes.includes(10) && !bytes.includes(13);
+}
 
 /** `fields`: names and values in their order. A name is the same in capitals. */
 class Fields {
@@ -133,12 +150,7 @@ class Fields {
   }
 
   #check(name, values) {
-    if (
-      !TOKEN.test(name) ||
-      values.some((value) => /[\0\r\n]/.test(Buffer.from(value).toString('latin1')))
-    ) {
-      throw { tag: 'invalid-syntax' };
-    }
+    if (!isToken(name) || !values.every(isLine)) throw { tag: 'invalid-syntax' };
     if (this.#isImmutable) throw { tag: 'immutable' };
   }
 
@@ -237,7 +249,7 @@ function http() {
   const OutgoingRequest = holding(
     'OutgoingRequest',
     [
-      ['method', { tag: 'get' }, ({ tag, val }) => tag !== 'other' || TOKEN.test(val)],
+      ['method', { tag: 'get' }, ({ tag, val }) => tag !== 'other' || isToken(val)],
       ['pathWithQuery', undefined],
       ['scheme', undefined],
       ['authority', undefined],
