@@ -671,6 +671,23 @@ describe('the command line', () => {
     const component = cli(flags('program-c.component.wasm'));
     assert.match(module.stderr, /^D \/data\/file$/m);
     assert.equal(component.stderr, module.stderr);
+    const traced = (...names) =>
+      cli([`--trace=${names}`, 'program-c.component.wasm', 'exit', '0'])
+        .stderr.trim()
+        .split('\n')
+        .map((line) => line.replace(/^wasi: (.*)\(.*$/, '$1'));
+    const types = new Set(traced('descriptor.get-type', 'wasi:cli'));
+    assert.ok(types.has('wasi:cli/environment#get-arguments'), [...types].join());
+    for (const one of types) assert.match(one, /^wasi:cli\/|#\[method\]descriptor\.get-type$/);
+    assert.match(
+      cli(['--trace=open-at', 'program-c.component.wasm']).stderr,
+      /^wasi: .*open-at\(/m,
+    );
+    const unknown = cli(['--trace=path_open', 'program-c.component.wasm']);
+    assert.equal(unknown.status, 2);
+    assert.match(unknown.stderr, /^wasi-rs: --trace: .* no function 'path_open'.*\n$/);
+    const ofModule = cli(['--trace=open-at', path.join(here, 'guests/program-c.wasm')]);
+    assert.match(ofModule.stderr, /^wasi-rs: --trace knows no function 'open-at'.*\n$/);
     const refused = cli(['--listen', '127.0.0.1:0', 'program-c.component.wasm']);
     assert.equal(refused.status, 2);
     assert.match(refused.stderr, /^wasi-rs: --listen is for core modules.*\n$/);
