@@ -67,7 +67,7 @@ export class WASI {
    * them.
    *
    * @param options `asVersion`: what stands behind the names, such as `'0.2.3'`; by default
-   *   nothing, as jco writes it
+   *   nothing, as jco writes it, and the interfaces are found with any version of 0.2 as well
    */
   getImportObject(options?: { asVersion?: string | undefined }): Record<string, object>;
 

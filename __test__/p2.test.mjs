@@ -885,6 +885,21 @@ describe('the class', () => {
     assert.ok(names.includes('wasi:cli/environment') && names.includes('wasi:sockets/tcp'));
     const versioned = wasi.getImportObject({ asVersion: '0.2.3' });
     assert.ok('wasi:cli/environment@0.2.3' in versioned);
+    assert.ok(!('wasi:cli/environment@0.2.4' in versioned));
+    const imports = wasi.getImportObject();
+    for (const version of ['0.2.0', '0.2.12', '0.2.99']) {
+      const name = `wasi:cli/environment@${version}`;
+      assert.ok(name in imports);
+      assert.equal(imports[name], imports['wasi:cli/environment']);
+      assert.equal({ ...imports }[name], undefined);
+    }
+    for (const other of ['0.3.0', '0.1.0', '0.2', '0.2.0-rc', '0.2.0@0.2.0', '']) {
+      assert.ok(!(`wasi:cli/environment@${other}` in imports), other);
+    }
+    assert.ok(!('wasi:cli/other@0.2.0' in imports));
+    imports['my:own/thing'] = names;
+    assert.equal(imports['my:own/thing'], names);
+    assert.ok(imports instanceof Object && `${imports}` === '[object Object]');
   });
 
   it('starts a component and gives its exit code', async () => {

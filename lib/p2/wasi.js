@@ -25,7 +25,7 @@ const FUNCTIONS = require('./functions.js');
 const { Host, now, exceed } = require('./host.js');
 const { createValues } = require('./values.js');
 
-const { assign, defineProperty, entries, keys } = Object;
+const { assign, create, defineProperty, entries, keys } = Object;
 const { readFile, listFiles, changes, commit } = preview1.WASI.prototype;
 
 /** The member of a function that jco looks for: it makes the function of the canonical ABI. */
@@ -127,9 +127,11 @@ class WASI {
   }
 
   /**
+   * @param {{ asVersion?: string }} [options] what stands behind the names, as `'0.2.3'`
    * @returns {Record<string, object>} a new object with the interfaces by their names, as the
-   *   `instantiate` of `jco transpile --instantiation` takes it. Each is there with and without the
-   *   versions that components name.
+   *   `instantiate` of `jco transpile --instantiation` takes it. Without `asVersion` the names have
+   *   no version, and with any version of 0.2 they are found as well.
+   * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`
    */
   getImportObject(options = {}) {
     validateObject(options, 'options');
@@ -138,7 +140,7 @@ class WASI {
       throw wrongValue('options.asVersion', "must be a version of WASI 0.2, as '0.2.3'", asVersion);
     }
     const suffix = asVersion === undefined ? '' : `@${asVersion}`;
-    const imports = {};
+    const imports = asVersion === undefined ? create(anyVersion(this.#interfaces)) : {};
     for (const name of keys(this.#interfaces)) imports[name + suffix] = this.#interfaces[name];
     return imports;
   }
@@ -274,6 +276,19 @@ function runOf(component) {
     throw wrongValue('component', 'must export wasi:cli/run', component);
   }
   return run;
+}
+
+/** A prototype in which interfaces are found by their names with any version that is served. */
+function anyVersion(interfaces) {
+  const named = (name) => {
+    if (typeof name !== 'string') return undefined;
+    const [plain, version, ...more] = name.split('@');
+    return more.length === 0 && OURS.test(version) ? interfaces[plain] : undefined;
+  };
+  return new Proxy({}, {
+    get: (target, name, receiver) => named(name) ?? Reflect.get(target, name, receiver),
+    has: (target, name) => named(name) !== undefined || Reflect.has(target, name),
+  });
 }
 
 /** The name of an interface without its version, which must be ours if the interface is WASI's. */
