@@ -680,7 +680,7 @@ describe('the command line', () => {
     assert.ok(types.has('wasi:cli/environment#get-arguments'), [...types].join());
     for (const one of types) assert.match(one, /^wasi:cli\/|#\[method\]descriptor\.get-type$/);
     assert.match(
-      cli(['--trace=open-at', 'program-c.component.wasm']).stderr,
+      cli(['--trace=open-at', '--dir', `${data}::/data`, 'program-c.component.wasm']).stderr,
       /^wasi: .*open-at\(/m,
     );
     const unknown = cli(['--trace=path_open', 'program-c.component.wasm']);

@@ -95,6 +95,7 @@ impl Area {
 }
 
 /// The step that a payload needs before its area can be written.
+#[allow(clippy::large_enum_variant, reason = "it is taken apart at once, and a box is allocated")]
 pub(super) enum Stored {
     /// Nothing.
     Now(Left),
