@@ -88,6 +88,8 @@ export const RUNTIMES = {
       'the process ends with exit handlers of what was loaded before, and what they print':
         '--require is passed over',
       'changes are written below, and are changes no more': 'times of statSync() are cut',
+      'lists and pointers > that are no UTF-8 are no names':
+        'writeFileSync() makes text of the bytes of a path',
       ...Object.fromEntries(
         ['poll-forever', 'read-forever', 'memory-shared-read'].map((name) => [
           `guests whose memories and tables were given maxima > ${name}`,
