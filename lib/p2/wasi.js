@@ -285,10 +285,13 @@ function anyVersion(interfaces) {
     const [plain, version, ...more] = name.split('@');
     return more.length === 0 && OURS.test(version) ? interfaces[plain] : undefined;
   };
-  return new Proxy({}, {
-    get: (target, name, receiver) => named(name) ?? Reflect.get(target, name, receiver),
-    has: (target, name) => named(name) !== undefined || Reflect.has(target, name),
-  });
+  return new Proxy(
+    {},
+    {
+      get: (target, name, receiver) => named(name) ?? Reflect.get(target, name, receiver),
+      has: (target, name) => named(name) !== undefined || Reflect.has(target, name),
+    },
+  );
 }
 
 /** The name of an interface without its version, which must be ours if the interface is WASI's. */
