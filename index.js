@@ -366,6 +366,7 @@ defineProperty(module.exports, Symbol.for('wasi-rs.keys'), {
     kChecked,
     kGuest,
     kHandle,
+    kOverlays,
     kOwnThread,
     kPeerName,
     kPreopens,

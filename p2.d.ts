@@ -7,6 +7,7 @@
  */
 
 import {
+  Change,
   EmbedderOptions,
   FunctionStats,
   SuspendingOptions as Preview1SuspendingOptions,
@@ -66,7 +67,7 @@ export class WASI {
    * them.
    *
    * @param options `asVersion`: what stands behind the names, such as `'0.2.3'`; by default
-   *   nothing, as jco writes it
+   *   nothing, as jco writes it, and the interfaces are found with any version of 0.2 as well
    */
   getImportObject(options?: { asVersion?: string | undefined }): Record<string, object>;
 
@@ -134,6 +135,16 @@ export class WASI {
    */
   listFiles(options?: { withTypes?: false | undefined }): string[];
   listFiles(options: { withTypes: true }): { path: string; type: 'file' | 'symlink' }[];
+  /** What the guest has changed in overlays and in memory, sorted, as preview1's class tells it. */
+  changes(): Change[];
+  /**
+   * Writes the guest's changes in overlays to the directories below them, as preview1's class does.
+   *
+   * @param guestPath the name of an overlay, or a path in one; by default all of them
+   * @returns what was written
+   * @throws `ERR_INVALID_ARG_VALUE`, `ERR_ACCESS_DENIED`, `ERR_WASI_COMMIT`: as preview1's class.
+   */
+  commit(guestPath?: string): Change[];
   /** Calls and nanoseconds by function, with the option `stats`. `waitedNs`: with `suspend`. */
   stats(): { [name: string]: FunctionStats } | undefined;
 

@@ -453,6 +453,59 @@ describe('files that are none', { skip: process.platform === 'win32' && 'there a
   });
 });
 
+describe('headers and requests', () => {
+  const MOST = 16 << 20;
+  const types = () => new WASI(NOTHING).getImportObject()['wasi:http/types'];
+  /** How often a guest can do something before it is a trap. */
+  const times = (act) => {
+    for (let count = 0; ; count++) {
+      assert.ok(count < 100_000, 'there is no end to it');
+      const { trap } = ends(act, [count], 'a header');
+      if (trap === undefined) continue;
+      assert.match(trap.message, /too much memory/);
+      return count;
+    }
+  };
+
+  it('take no more memory than they may, and give it back', () => {
+    const MIB = new Uint8Array(1 << 20);
+    MIB.fill(120);
+    const { Fields, OutgoingRequest, RequestOptions } = types();
+    const fields = new Fields();
+    assert.equal(
+      times((count) => fields.append(`name-${count}`, MIB)),
+      15,
+    );
+    fields.delete('name-3');
+    fields.append('again', MIB);
+    assert.throws(() => fields.clone(), /too much memory/);
+    fields.set('again', [bytes('x')]);
+    fields[dispose]();
+    const kept = [];
+    const most = times(() => kept.push(new Fields()));
+    assert.ok(most > 1000 && most < MOST / 100, `${most} objects`);
+    for (const one of kept) one[dispose]();
+    assert.equal(
+      times(() => kept.push(new RequestOptions())),
+      most,
+    );
+    for (const one of kept) one[dispose]();
+    const request = new OutgoingRequest(Fields.fromList([['a', bytes('b')]]));
+    assert.throws(() => request.setAuthority('x'.repeat(MOST)), /too much memory/);
+    for (let round = 0; round < 100; round++) request.setAuthority('x'.repeat(1 << 20));
+    request.headers()[dispose]();
+    assert.equal(request.headers().entries().length, 1);
+    request[dispose]();
+    // Another guest's are its own.
+    assert.equal(
+      types()
+        .Fields.fromList([['a', MIB]])
+        .entries().length,
+      1,
+    );
+  });
+});
+
 describe('ends', () => {
   it('cannot be caught', async () => {
     const { parseWat } = await loadWabt();

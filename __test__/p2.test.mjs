@@ -295,6 +295,51 @@ for (const [name, form] of Object.entries(FORMS)) {
       );
     });
 
+    it('lays overlays over directories, tells their changes and commits them', () => {
+      for (const name of ['kept', 'changed', 'gone']) fs.writeFileSync(box(name), 'below');
+      const preopens = { '/box': { path: box(), overlay: true } };
+      const { wasi, root } = opened({ preopens });
+      const file = root.openAt({}, 'changed', {}, BOTH);
+      const before = file.metadataHash();
+      file.write(bytes('above'), 0n);
+      assert.deepEqual(file.metadataHash(), before);
+      root.unlinkFileAt('gone');
+      root.openAt({}, 'made', CREATE, WRITE).write(bytes('new'), 0n);
+      assert.deepEqual(
+        wasi.changes().map(({ type, path }) => `${type} ${path}`),
+        ['modified /box/changed', 'removed /box/gone', 'added /box/made'],
+      );
+      assert.equal(text(wasi.readFile('/box/changed')), 'above');
+      assert.deepEqual(fs.readdirSync(box()).sort(), ['changed', 'gone', 'kept']);
+      assert.equal(fs.readFileSync(box('changed'), 'utf8'), 'below');
+      assert.throws(() => wasi.commit('/other'), { code: 'ERR_INVALID_ARG_VALUE' });
+      assert.equal(wasi.commit('/box/made').length, 1);
+      assert.equal(wasi.commit().length, 2);
+      assert.deepEqual(fs.readdirSync(box()).sort(), ['changed', 'kept', 'made']);
+      assert.equal(fs.readFileSync(box('changed'), 'utf8'), 'above');
+      assert.deepEqual(wasi.changes(), []);
+      // Both ways to ask for what is committed tell the same file.
+      assert.deepEqual(file.metadataHash(), root.metadataHashAt({}, 'changed'));
+    });
+
+    it('tells what a file is, however it is asked', () => {
+      fs.writeFileSync(box('file'), 'text');
+      const { root } = opened();
+      const file = root.openAt({}, 'file', {}, BOTH);
+      const hash = root.metadataHashAt({}, 'file');
+      assert.deepEqual(file.metadataHash(), hash);
+      fs.renameSync(box('file'), box('moved'));
+      fs.writeFileSync(box('file'), 'other');
+      for (let time = 0; time < 2; time++) {
+        assert.deepEqual(file.metadataHash(), hash);
+        assert.equal(file.stat().size, 4n);
+        assert.notDeepEqual(root.metadataHashAt({}, 'file'), hash);
+      }
+      fs.appendFileSync(box('moved'), 'more');
+      assert.equal(file.stat().size, 8n);
+      assert.deepEqual(root.metadataHashAt({}, 'moved'), hash);
+    });
+
     it('keeps limits', () => {
       for (const name of ['one', 'two', 'three']) fs.writeFileSync(box(name), '');
       const { root } = opened({
@@ -840,6 +885,21 @@ describe('the class', () => {
     assert.ok(names.includes('wasi:cli/environment') && names.includes('wasi:sockets/tcp'));
     const versioned = wasi.getImportObject({ asVersion: '0.2.3' });
     assert.ok('wasi:cli/environment@0.2.3' in versioned);
+    assert.ok(!('wasi:cli/environment@0.2.4' in versioned));
+    const imports = wasi.getImportObject();
+    for (const version of ['0.2.0', '0.2.12', '0.2.99']) {
+      const name = `wasi:cli/environment@${version}`;
+      assert.ok(name in imports);
+      assert.equal(imports[name], imports['wasi:cli/environment']);
+      assert.equal({ ...imports }[name], undefined);
+    }
+    for (const other of ['0.3.0', '0.1.0', '0.2', '0.2.0-rc', '0.2.0@0.2.0', '']) {
+      assert.ok(!(`wasi:cli/environment@${other}` in imports), other);
+    }
+    assert.ok(!('wasi:cli/other@0.2.0' in imports));
+    imports['my:own/thing'] = names;
+    assert.equal(imports['my:own/thing'], names);
+    assert.ok(imports instanceof Object && `${imports}` === '[object Object]');
   });
 
   it('starts a component and gives its exit code', async () => {

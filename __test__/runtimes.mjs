@@ -61,6 +61,7 @@ export const RUNTIMES = {
         'the collector is conservative: what may still be on the stack is kept',
       'a hostile guest gets nothing and takes nothing down':
         'beside other work, calls at the end of the stack take longer than the suite waits',
+      'nor one that attacks the process': 'likewise',
     },
   },
   deno: {
@@ -88,6 +89,8 @@ export const RUNTIMES = {
       'the process ends with exit handlers of what was loaded before, and what they print':
         '--require is passed over',
       'changes are written below, and are changes no more': 'times of statSync() are cut',
+      'lists and pointers > that are no UTF-8 are no names':
+        'writeFileSync() makes text of the bytes of a path',
       ...Object.fromEntries(
         ['poll-forever', 'read-forever', 'memory-shared-read'].map((name) => [
           `guests whose memories and tables were given maxima > ${name}`,
@@ -100,6 +103,8 @@ export const RUNTIMES = {
         'beside other work, a process for each of many runs takes longer than the test waits',
       'a process that crashes is the end of its guest': 'likewise, as what it wrote before is read',
       'a hostile guest gets nothing and takes nothing down': 'likewise',
+      'nor one that attacks the process':
+        'fstatSync() knows no descriptor that a process was given, and no limit is laid on the size of files without a signal that ends the process',
       'nor does one that suspends':
         'the process aborts where an import is called at the end of the stack of a Worker; and fstatSync() knows no descriptor that a process was given, by which the suite looks',
       'one thread waits for all, and is not there when nobody waits':

@@ -42,10 +42,11 @@ test('nor does one that suspends', { skip: skip || noJspi, timeout: LIMIT }, (t)
   attack(t, ['--impl', IMPLEMENTATION, '--filter', `^(${SUSPENDING.join('|')})`]),
 );
 
-// Components have other functions, which do the same by the same code. What attacks paths attacks
-// them through a bridge: every 41st case here, and all of them by
+// Components have other functions, which do the same by the same code, so what attacks a module
+// attacks a component through a bridge: every 41st attack on paths here, and all of them by
 // node __test__/sandbox/run.mjs --impl "$PWD/__test__/p2/bridge.mjs" --groups '^(paths|races|resolvers): '
-// Attacks by handles, lists and streams, which only they have, are in p2-hostile.test.mjs.
+// Attacks by handles, pointers, lists and streams, which only they have, are in
+// p2-hostile.test.mjs. 0.2 has no rights, and the descriptors' numbers are the bridge's own.
 const BRIDGE = fileURLToPath(new URL('p2/bridge.mjs', import.meta.url));
 const OF_COMPONENTS = [
   'paths: (?!in memory|an archive)',
@@ -58,5 +59,29 @@ test('nor does a component', { skip, timeout: LIMIT }, (t) =>
   attack(t, [
     ...['--impl', BRIDGE, '--groups', `^(${OF_COMPONENTS.join('|')})`],
     ...['--every', '41', '--seconds', '15'],
+  ]),
+);
+
+// Every fifth attack on the process and on the directories below overlays; all without --every.
+// To open a FIFO that nobody reads waits, and no call of 0.2 says that it shall not. What preview1
+// has beside it: other clocks to wait for, signals, room for files in advance, sockets.
+const NO_CALL = [
+  'special files: opening a fifo to write(,|$)',
+  'waiting and signals: (clock .*cannot be waited|proc_raise)',
+  'sizes with a limit: fd_allocate',
+  'Workers: sock_',
+];
+const IN_PROCESSES = [
+  'descriptors: exhaustion',
+  'process: (?!a large directory)',
+  'overlays: (what lies below|directories that others|quotas)',
+  'javascript: (stack|Workers)',
+];
+
+test('nor one that attacks the process', { skip, timeout: LIMIT }, (t) =>
+  attack(t, [
+    ...['--impl', BRIDGE, '--groups', `^(${IN_PROCESSES.join('|')})`],
+    ...['--filter', `^\\w+: (?!${NO_CALL.join('|')})`],
+    ...['--every', '5'],
   ]),
 );

@@ -1,6 +1,7 @@
 // `npm run bench -- --components`: the same C program as a module of preview1 here, and as a
-// component here (over values, and by the canonical ABI) and with jco's usual host. Side by side,
-// in turns, each run in a process of its own. It needs what `npm run test:components` installs.
+// component here (over values, and by the canonical ABI) and with jco's usual host. Beside them, the
+// component without a host, and one that calls 0.2 itself, without the adapter of preview1. Side by
+// side, in turns, each run in a process of its own. It needs what `npm run test:components` installs.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -11,7 +12,13 @@ import { fail, say } from '../scripts/process.mjs';
 const here = path.dirname(fileURLToPath(import.meta.url));
 const guests = path.join(here, '../__test__/components/guests');
 const prepare = path.join(here, '../__test__/components/prepare.mjs');
-const FORMS = ['preview1', 'values', 'lowered', 'usual host'];
+const FORMS = ['preview1', 'values', 'lowered', 'no host', '0.2 itself', 'usual host'];
+/** Forms that measure calls only. */
+const ROWS_ONLY = ['no host'];
+/** Forms whose calls pass values of JavaScript. */
+const OVER_VALUES = ['values', 'usual host'];
+/** Forms that have no program of files: it is the adapter's. */
+const NO_PROGRAM = ['0.2 itself'];
 /** Rows that are no times. */
 const NO_TIMES = ['start: RSS in MB', 'program: context switches'];
 /** How long one run may take in milliseconds. */
@@ -39,7 +46,13 @@ export async function measureComponents({ node, rounds, filter }) {
     const lowered = { ...instantiation, importBindings };
     await tools.transpiled(component, path.join(folder, 'lowered'), 'rows', lowered);
     await tools.transpiled(component, path.join(folder, 'usual host'), 'rows');
+    const itself = await tools.embedded(
+      'world command { include wasi:cli/command@0.2.12; }',
+      fs.readFileSync(path.join(guests, 'rows-0.2.wasm')),
+    );
+    await tools.transpiled(itself, path.join(folder, '0.2 itself'), 'rows', lowered);
     fs.copyFileSync(path.join(guests, 'rows.wasm'), path.join(folder, 'rows.wasm'));
+    fs.copyFileSync(path.join(here, 'no-host.mjs'), path.join(folder, 'no-host.mjs'));
     for (const form of FORMS) {
       fs.writeFileSync(path.join(folder, `${form}.mjs`), RUNNERS[form]);
     }
@@ -78,29 +91,34 @@ function compare({ node, rounds, filter, folder, place }) {
   };
   for (let round = 0; round < rounds; round++) {
     for (const form of FORMS) {
-      // The usual host takes long for most of this.
-      const divisor = form === 'usual host' ? '20' : '1';
+      // jco's JavaScript takes long over values, and longer the more calls it has made.
+      const divisor = OVER_VALUES.includes(form) ? '20' : '1';
       for (const line of run(form, 'all', divisor).lines) {
         const [, row, value] = /^(.*) ([\d.]+)$/.exec(line) ?? fail(line);
         least(row, form, Number(value));
       }
+      if (ROWS_ONLY.includes(form)) continue;
       const start = run(form, 'none');
       least('start: ms', form, start.start);
       least('start: RSS in MB', form, start.rss);
+      if (NO_PROGRAM.includes(form)) continue;
       const program = run(form, 'program', '1');
       least('program: CPU ms', form, program.cpu - start.cpu);
       least('program: context switches', form, program.switches);
     }
     say(`round ${round + 1} of ${rounds}`);
   }
-  const columns = ['ns a call', ...FORMS, 'values : preview1', 'lowered : preview1'];
+  const compared = ['values', 'lowered', '0.2 itself'];
+  const columns = ['ns a call', ...FORMS, ...compared.map((form) => `${form} : preview1`)];
   const table = [columns];
   for (const [row, figures] of rows) {
     if (!filter.test(row)) continue;
-    const [one, values, lowered] = FORMS.map((form) => figures[form]);
-    const ratio = (value) => (one > 0 ? (value / one).toFixed(2) : '-');
+    const ratio = (form) => {
+      const value = figures[form] / figures.preview1;
+      return Number.isFinite(value) ? value.toFixed(2) : '-';
+    };
     const cells = FORMS.map((form) => rounded(figures[form]));
-    table.push([row, ...cells, ratio(values), ratio(lowered)]);
+    table.push([row, ...cells, ...compared.map(ratio)]);
   }
   const widths = columns.map((_, column) => Math.max(...table.map((line) => line[column].length)));
   for (const line of table) {
@@ -131,14 +149,14 @@ const REPORT = `
     process.stderr.write(JSON.stringify(figures) + '\\n');
   }`;
 const OPTIONS = `{ args: ['rows', ...process.argv.slice(3)], preopens: { '/data': process.argv[2] } }`;
-const instantiating = (form) => `
+const instantiating = (form, { folder = form, imports = 'wasi.getImportObject()' } = {}) => `
   const begun = performance.now();
   const fs = await import('node:fs');
   const { WASI } = await import('wasi-rs/p2');
-  const { instantiate } = await import('./${form}/rows.js');
+  const { instantiate } = await import('./${folder}/rows.js');
   const wasi = new WASI(${OPTIONS});
-  const load = (name) => new WebAssembly.Module(fs.readFileSync('./${form}/' + name));
-  const component = await instantiate(load, wasi.getImportObject());
+  const load = (name) => new WebAssembly.Module(fs.readFileSync('./${folder}/' + name));
+  const component = await instantiate(load, ${imports});
   const start = performance.now() - begun;
   if (wasi.start(component) !== 0) throw new Error('the program failed');
   report(start);
@@ -157,6 +175,11 @@ const RUNNERS = {
     ${REPORT}`,
   values: instantiating('values'),
   lowered: instantiating('lowered'),
+  'no host': instantiating('no host', {
+    folder: 'lowered',
+    imports: "(await import('./no-host.mjs')).withoutHost(wasi.getImportObject())",
+  }),
+  '0.2 itself': instantiating('0.2 itself'),
   'usual host': `
     const begun = performance.now();
     const { _setArgs } = await import('@bytecodealliance/preview2-shim/cli');

@@ -9,7 +9,7 @@ const { createRequire } = require('node:module');
 const { homedir, tmpdir } = require('node:os');
 const path = require('node:path');
 const { pathToFileURL } = require('node:url');
-const { UsageError } = require('./cli-options.js');
+const { UsageError, functionsOfComponents } = require('./cli-options.js');
 
 const JCO = '@bytecodealliance/jco';
 const MODULE = 'component.mjs';
@@ -28,7 +28,12 @@ async function runComponent(bytes, asked, name, tools) {
   const { ending, openedTrace, refusal, say, trapped, wasiOptions, watchdog } = tools;
   const { version, ...options } = wasiOptions(asked, { version: undefined });
   let traceFile;
-  if (asked.trace !== undefined) options.trace = (event) => say(traceFile, `${lineOf(event)}\n`);
+  if (asked.trace !== undefined) {
+    const chosen = chosenOf(asked);
+    options.trace = (event) => {
+      if (chosen === undefined || chosen.has(event.name)) say(traceFile, `${lineOf(event)}\n`);
+    };
+  }
   if (asked.stats) options.stats = true;
 
   const { folder, isTemporary } = await transpiled(bytes, name);
@@ -64,9 +69,7 @@ async function runComponent(bytes, asked, name, tools) {
     throw new UsageError(`${name} exports no wasi:cli/run: use the API, docs/components.md`);
   }
   const end = ending(asked, [], undefined);
-  // The trees of a component are those of a module.
-  const { changes } = require('../index.js').WASI.prototype;
-  end.wasi = { changes: () => Reflect.apply(changes, wasi, []) };
+  end.wasi = wasi;
   let code;
   try {
     code = (await wasi.start(component)) & 0xff;
@@ -78,7 +81,7 @@ async function runComponent(bytes, asked, name, tools) {
 }
 
 /** Flags that are of core modules. */
-function refuseOptions({ invoke, sockets, trace, trapsUnknown }) {
+function refuseOptions({ invoke, sockets, trapsUnknown }) {
   if (invoke !== undefined) {
     throw new UsageError('--invoke calls a function of a core module, and this is a component');
   }
@@ -88,10 +91,22 @@ function refuseOptions({ invoke, sockets, trace, trapsUnknown }) {
   if (sockets.length > 0) {
     throw new UsageError('--listen is for core modules, and this is a component');
   }
-  const { FUNCTIONS } = require('./cli-look.js');
-  if (trace !== undefined && trace.size < FUNCTIONS.length) {
-    throw new UsageError('--trace of a component takes no names: --trace');
+}
+
+/** @returns {Set<string> | undefined} the functions that are to be traced; undefined for all */
+function chosenOf({ traceNames }) {
+  if (traceNames === undefined) return undefined;
+  const chosen = new Set();
+  for (const name of traceNames) {
+    const matching = functionsOfComponents(name);
+    if (matching.length === 0) {
+      throw new UsageError(
+        `--trace: a component has no function '${name}': --trace=open-at,filesystem, by a name or how it begins`,
+      );
+    }
+    for (const one of matching) chosen.add(one);
   }
+  return chosen;
 }
 
 function hasRun(component) {

@@ -219,6 +219,7 @@ function asked(values, program, args, functions, environment) {
     maxFds: values['max-fds'] === undefined ? undefined : number(values['max-fds']),
     trapsUnknown: values['unknown-imports'] !== undefined,
     trace: values.trace === undefined ? undefined : traced(values.trace, functions),
+    traceNames: typeof values.trace === 'string' ? values.trace.split(',') : undefined,
     traceFile: values['trace-file'],
     stats: values.stats === true,
   };
@@ -341,14 +342,48 @@ function traced(value, functions) {
   const chosen = new Set();
   for (const name of value.split(',')) {
     const matching = functions.filter((known) => known === name || known.startsWith(`${name}_`));
-    if (name === '' || matching.length === 0) {
-      throw new UsageError(
-        `--trace knows no function '${name}': --trace=path,fd_read, by a name or how it begins`,
-      );
+    // A component has other functions. What the program is turns out when it is read.
+    if (name === '' || (matching.length === 0 && functionsOfComponents(name).length === 0)) {
+      throw unknownFunction(name);
     }
     for (const one of matching) chosen.add(one);
   }
   return chosen;
 }
 
-module.exports = { HELP, parse, UsageError };
+function unknownFunction(name) {
+  return new UsageError(
+    `--trace knows no function '${name}': --trace=path,fd_read, by a name or how it begins`,
+  );
+}
+
+/** Checks that a core module has functions of all names. */
+function checkTraceOfModule({ traceNames = [] }, functions) {
+  for (const name of traceNames) {
+    const isThere = functions.some((known) => known === name || known.startsWith(`${name}_`));
+    if (!isThere) throw unknownFunction(name);
+  }
+}
+
+/**
+ * The functions of WASI 0.2 that a name of `--trace` stands for, as traces call them: by the
+ * function (`open-at`), with its class (`descriptor.open-at`), or how the name, the interface or the
+ * package begins (`read`, `wasi:filesystem`, `filesystem/types`).
+ */
+function functionsOfComponents(name) {
+  return require('./p2/functions.js')
+    .map(([, from, one]) => ({ full: `${from}#${one}`, from, one }))
+    .filter(({ full, from, one }) => {
+      const method = one.replace('[method]', '');
+      const forms = [full, from, from.replace('wasi:', ''), method, method.replace(/^.*\./, '')];
+      return forms.some(
+        (form) =>
+          form === name || (BOUNDARY.test(form.slice(name.length)) && form.startsWith(name)),
+      );
+    })
+    .map(({ full }) => full);
+}
+/** Where a part of a name may end. */
+const BOUNDARY = /^[-./#]/;
+
+module.exports = { HELP, UsageError, checkTraceOfModule, functionsOfComponents, parse };

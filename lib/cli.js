@@ -15,7 +15,7 @@ const {
 } = require('node:fs');
 const { resolve } = require('node:path');
 const { addTraps, endWithReader } = require('./cli-imports.js');
-const { HELP, parse, UsageError } = require('./cli-options.js');
+const { HELP, UsageError, checkTraceOfModule, parse } = require('./cli-options.js');
 const { printable } = require('./printable.js');
 
 const TIMED_OUT = 124;
@@ -136,6 +136,7 @@ async function run(bytes, asked) {
     const tools = { ending, openedTrace, refusal, say, trapped, wasiOptions, watchdog };
     return require('./cli-component.js').runComponent(bytes, asked, name, tools);
   }
+  checkTraceOfModule(asked, FUNCTIONS);
   const module = look(bytes, name);
   const what = classify(module);
   check(what, module, asked, name);

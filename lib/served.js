@@ -353,7 +353,8 @@ function checkedNames(names, name) {
   const checked = [];
   for (let i = 0; i < names.length; i++) {
     const one = names[i];
-    if (typeof one !== 'string' || !/^[^/\0]+$/.test(one)) {
+    // No regular expression: at the end of a guest's stack V8 would end the process.
+    if (typeof one !== 'string' || one === '' || one.includes('/') || one.includes('\0')) {
       throw invalidReturn('names without a slash', name, one);
     }
     if (one !== '.' && one !== '..') checked.push(one);

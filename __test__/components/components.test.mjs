@@ -9,6 +9,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fetchedIfPossible } from '../../scripts/process.mjs';
+import { RUNTIMES } from '../runtimes.mjs';
 import {
   MAP,
   SUSPENDING,
@@ -516,6 +518,104 @@ describe('the preload', () => {
   });
 });
 
+// What jco generates is JavaScript, which Bun and Deno run, too.
+for (const [name, { args, preload }] of Object.entries({
+  bun: { args: [], preload: ['--preload', 'wasi-rs/p2/register'] },
+  deno: {
+    args: ['run', '--allow-all', '--no-check', '--quiet'],
+    // It takes addresses.
+    preload: ['--preload', './node_modules/wasi-rs/lib/p2/register.js'],
+  },
+})) {
+  describe(name, () => {
+    let runtime;
+    before(async () => {
+      const { version, package: packages, binary } = RUNTIMES[name];
+      const packageName = packages[`${process.platform}-${process.arch}`];
+      const extension = process.platform === 'win32' ? '.exe' : '';
+      if (packageName !== undefined) {
+        runtime = fetchedIfPossible(packageName, version, binary + extension);
+      }
+      for (const guest of NAMES) {
+        for (const mode of MODES) await instantiateOf(guest, mode);
+        await transpiled(components[guest], path.join(folder, 'map'), guest, { map: MAP });
+        await transpiled(components[guest], path.join(folder, 'plain'), guest);
+      }
+      fs.writeFileSync(
+        path.join(folder, 'ends.mjs'),
+        `export function ends(run) {
+          try {
+            run();
+          } catch (error) {
+            if (typeof error.exitCode !== 'number') throw error;
+            process.exitCode = error.exitCode;
+          }
+        }`,
+      );
+    });
+    const options = (guest) => `{
+      args: [${JSON.stringify(guest)}, 'one', 'two words'],
+      env: { VARIABLE: 'value' },
+      preopens: { '/data': process.argv[2] },
+    }`;
+    const instantiated = (mode) => (guest) => `
+      import fs from 'node:fs';
+      import { WASI } from 'wasi-rs/p2';
+      import { instantiate } from './${guest}-${mode}/${guest}.js';
+      const wasi = new WASI(${options(guest)});
+      const load = (name) => new WebAssembly.Module(fs.readFileSync('./${guest}-${mode}/' + name));
+      process.exitCode = wasi.start(await instantiate(load, wasi.getImportObject()));`;
+    const ways = {
+      ...Object.fromEntries(
+        MODES.map((mode) => [`--instantiation, ${mode}`, { script: instantiated(mode) }]),
+      ),
+      '--map': {
+        script: (guest) => `
+          import { configure } from 'wasi-rs/p2';
+          import { ends } from './ends.mjs';
+          configure(${options(guest)});
+          const { run } = await import('./map/${guest}.js');
+          ends(run.run);`,
+      },
+      'the preload': {
+        preloads: true,
+        script: (guest) => `
+          import assert from 'node:assert';
+          import { _setArgs, _setEnv, _setStdin } from '@bytecodealliance/preview2-shim/cli';
+          import { _setPreopens } from '@bytecodealliance/preview2-shim/filesystem';
+          import { ends } from './ends.mjs';
+          assert.throws(() => _setStdin({}), { code: 'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM' });
+          const { args, env, preopens } = ${options(guest)};
+          _setArgs(args);
+          _setEnv(env);
+          _setPreopens(preopens);
+          const { run } = await import('./plain/${guest}.js');
+          ends(run.run);`,
+      },
+    };
+    for (const [way, { script, preloads }] of Object.entries(ways)) {
+      for (const guest of NAMES) {
+        it(`${way}: runs ${guest} as preview1 does`, (t) => {
+          if (runtime === undefined) return t.skip(`${name} cannot be had here`);
+          const one = expected(guest, ['one', 'two words']);
+          beforeEachData();
+          const file = `${name}-${guest}.mjs`;
+          fs.writeFileSync(path.join(folder, file), script(guest));
+          const words = [...args, ...(preloads ? preload : []), file, path.join(data, 'box')];
+          const { stdout, stderr, status } = spawnSync(runtime, words, {
+            cwd: folder,
+            encoding: 'utf8',
+            input: INPUT,
+            timeout: 120_000,
+          });
+          assert.equal(stdout, one.stdout, stderr);
+          assert.equal(status, one.code === 0 ? 0 : 1, stderr);
+        });
+      }
+    }
+  });
+}
+
 describe('the command line', () => {
   const cli = (args, options = {}) =>
     spawnSync(process.execPath, [command, ...args], {
@@ -571,6 +671,23 @@ describe('the command line', () => {
     const component = cli(flags('program-c.component.wasm'));
     assert.match(module.stderr, /^D \/data\/file$/m);
     assert.equal(component.stderr, module.stderr);
+    const traced = (...names) =>
+      cli([`--trace=${names}`, 'program-c.component.wasm', 'exit', '0'])
+        .stderr.trim()
+        .split('\n')
+        .map((line) => line.replace(/^wasi: (.*)\(.*$/, '$1'));
+    const types = new Set(traced('descriptor.get-type', 'wasi:cli'));
+    assert.ok(types.has('wasi:cli/environment#get-arguments'), [...types].join());
+    for (const one of types) assert.match(one, /^wasi:cli\/|#\[method\]descriptor\.get-type$/);
+    assert.match(
+      cli(['--trace=open-at', '--dir', `${data}::/data`, 'program-c.component.wasm']).stderr,
+      /^wasi: .*open-at\(/m,
+    );
+    const unknown = cli(['--trace=path_open', 'program-c.component.wasm']);
+    assert.equal(unknown.status, 2);
+    assert.match(unknown.stderr, /^wasi-rs: --trace: .* no function 'path_open'.*\n$/);
+    const ofModule = cli(['--trace=open-at', path.join(here, 'guests/program-c.wasm')]);
+    assert.match(ofModule.stderr, /^wasi-rs: --trace knows no function 'open-at'.*\n$/);
     const refused = cli(['--listen', '127.0.0.1:0', 'program-c.component.wasm']);
     assert.equal(refused.status, 2);
     assert.match(refused.stderr, /^wasi-rs: --listen is for core modules.*\n$/);

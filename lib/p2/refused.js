@@ -5,10 +5,12 @@
 // words. An embedder who wants a guest to reach something passes the interface himself, by the
 // option `interfaces`. What only holds values, as the headers of a request do, works.
 
-const { Buffer } = require('node:buffer');
+const { trap } = require('./host.js');
 
 const { defineProperty, freeze } = Object;
 
+/** As jco calls it. */
+const DISPOSE = Symbol.dispose ?? Symbol.for('dispose');
 const ACCESS_DENIED = 'access-denied';
 const REQUEST_DENIED = freeze({ tag: 'HTTP-request-denied' });
 
@@ -112,92 +114,174 @@ function sockets() {
   };
 }
 
+// Guests choose when these are called, also at the end of the stack. V8 ends the process if it has no
+// stack left to compile a regular expression, so there is none.
+
 /** The characters of a header's name: RFC 9110, `token`. */
-const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+const TOKEN_CHARACTERS =
+  "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+function isToken(text) {
+  if (typeof text !== 'string' || text === '') return false;
+  for (let i = 0; i < text.length; i++) {
+    if (!TOKEN_CHARACTERS.includes(text[i])) return false;
+  }
+  return true;
+}
+
+/** Whether bytes may be a header's value, which is one line. */
+function isLine(bytes) {
+  return !bytes.includes(0) && !bytes.includes(10) && !bytes.includes(13);
+}
+
+/** How many bytes all headers and requests of one WASI's components take together. */
+const HELD = 16 << 20;
+/** What an object, or an entry of one, takes beside its bytes. */
+const EACH = 256;
+
+/** The memory of the host that a guest's headers and requests take: as much as there may be. */
+class Budget {
+  #left = HELD;
+  /** Gives back what an object took that nobody has disposed of. */
+  #collected = new FinalizationRegistry((share) => share.release());
+
+  /** @returns {Share} that of a new object */
+  share(object) {
+    const share = new Share((bytes) => this.#take(bytes));
+    share.take(EACH);
+    this.#collected.register(object, share);
+    return share;
+  }
+
+  #take(bytes) {
+    if (bytes > this.#left) trap('headers and requests take too much memory');
+    this.#left -= bytes;
+  }
+}
+
+class Share {
+  #taken = 0;
+  #take;
+
+  constructor(take) {
+    this.#take = take;
+  }
+
+  take(bytes) {
+    this.#take(bytes);
+    this.#taken += bytes;
+  }
+
+  release() {
+    const taken = this.#taken;
+    this.#taken = 0;
+    this.#take(-taken);
+  }
+}
+
+const sizeOf = ([name, value]) => EACH + 2 * name.length + value.length;
+const sum = (entries) => entries.reduce((all, entry) => all + sizeOf(entry), 0);
 
 /** `fields`: names and values in their order. A name is the same in capitals. */
-class Fields {
-  #entries = [];
-  #isImmutable = false;
+function fieldsWithin(budget) {
+  return class Fields {
+    #entries = [];
+    #isImmutable = false;
+    #share = budget.share(this);
 
-  static fromList(list) {
-    const fields = new Fields();
-    for (const [name, value] of list) fields.append(name, value);
-    return fields;
-  }
-
-  static immutable(fields) {
-    const copy = fields.clone();
-    copy.#isImmutable = true;
-    return copy;
-  }
-
-  #check(name, values) {
-    if (
-      !TOKEN.test(name) ||
-      values.some((value) => /[\0\r\n]/.test(Buffer.from(value).toString('latin1')))
-    ) {
-      throw { tag: 'invalid-syntax' };
+    static fromList(list) {
+      const fields = new Fields();
+      for (const [name, value] of list) fields.append(name, value);
+      return fields;
     }
-    if (this.#isImmutable) throw { tag: 'immutable' };
-  }
 
-  #is(name) {
-    const lower = name.toLowerCase();
-    return ([one]) => one.toLowerCase() === lower;
-  }
+    static immutable(fields) {
+      const copy = fields.clone();
+      copy.#isImmutable = true;
+      return copy;
+    }
 
-  get(name) {
-    return this.#entries.filter(this.#is(name)).map(([, value]) => value);
-  }
+    #check(name, values) {
+      if (!isToken(name) || !values.every(isLine)) throw { tag: 'invalid-syntax' };
+      if (this.#isImmutable) throw { tag: 'immutable' };
+    }
 
-  has(name) {
-    return this.#entries.some(this.#is(name));
-  }
+    #is(name) {
+      const lower = name.toLowerCase();
+      return ([one]) => one.toLowerCase() === lower;
+    }
 
-  set(name, values) {
-    this.#check(name, values);
-    this.#remove(name);
-    for (const value of values) this.#entries.push([name, value]);
-  }
+    get(name) {
+      return this.#entries.filter(this.#is(name)).map(([, value]) => value);
+    }
 
-  delete(name) {
-    this.#check(name, []);
-    this.#remove(name);
-  }
+    has(name) {
+      return this.#entries.some(this.#is(name));
+    }
 
-  #remove(name) {
-    const is = this.#is(name);
-    this.#entries = this.#entries.filter((entry) => !is(entry));
-  }
+    set(name, values) {
+      this.#check(name, values);
+      this.#remove(name);
+      this.#add(values.map((value) => [name, value]));
+    }
 
-  append(name, value) {
-    this.#check(name, [value]);
-    this.#entries.push([name, value]);
-  }
+    delete(name) {
+      this.#check(name, []);
+      this.#remove(name);
+    }
 
-  entries() {
-    return this.#entries.map(([name, value]) => [name, value]);
-  }
+    #remove(name) {
+      const is = this.#is(name);
+      const removed = this.#entries.filter(is);
+      this.#entries = this.#entries.filter((entry) => !is(entry));
+      this.#share.take(-sum(removed));
+    }
 
-  clone() {
-    const copy = new Fields();
-    copy.#entries = this.entries();
-    return copy;
-  }
+    #add(entries) {
+      this.#share.take(sum(entries));
+      for (const entry of entries) this.#entries.push(entry);
+    }
+
+    append(name, value) {
+      this.#check(name, [value]);
+      this.#add([[name, value]]);
+    }
+
+    entries() {
+      return this.#entries.map(([name, value]) => [name, value]);
+    }
+
+    clone() {
+      const copy = new Fields();
+      copy.#add(this.entries());
+      return copy;
+    }
+
+    [DISPOSE]() {
+      this.#entries = [];
+      this.#share.release();
+    }
+  };
 }
 
 /**
  * A class with values that can be set: of each, the name, the first value, and what is accepted.
  */
-function holding(name, values, base = class {}) {
+function holding(budget, name, values, base = class {}) {
+  const shares = new WeakMap();
   const Class = {
     [name]: class extends base {
       constructor(...args) {
         super(...args);
+        shares.set(this, budget.share(this));
         for (const [value, first] of values) {
           defineProperty(this, `_${value}`, { value: first, writable: true });
         }
+      }
+
+      [DISPOSE]() {
+        super[DISPOSE]?.();
+        shares.get(this).release();
       }
     },
   }[name];
@@ -212,6 +296,7 @@ function holding(name, values, base = class {}) {
     defineProperty(Class.prototype, setter, {
       value(given) {
         if (!accepts(given)) throw undefined;
+        shares.get(this).take(lengthOf(given) - lengthOf(this[`_${value}`]));
         this[`_${value}`] = given;
       },
       configurable: true,
@@ -220,14 +305,27 @@ function holding(name, values, base = class {}) {
   return Class;
 }
 
+/** The bytes of a value that a guest sets: a string, or a variant with one. */
+function lengthOf(value) {
+  const text = typeof value?.val === 'string' ? value.val : value;
+  return typeof text === 'string' ? 2 * text.length : 0;
+}
+
 function http() {
+  const budget = new Budget();
+  const Fields = fieldsWithin(budget);
   class WithHeaders {
     #headers;
+    /** It takes the headers, which are nobody else's any more. */
     constructor(headers) {
       this.#headers = Fields.immutable(headers);
+      headers[DISPOSE]();
     }
     headers() {
-      return this.#headers;
+      return Fields.immutable(this.#headers);
+    }
+    [DISPOSE]() {
+      this.#headers[DISPOSE]();
     }
     /** There is no body to write to: what would be sent is refused. */
     body() {
@@ -235,17 +333,18 @@ function http() {
     }
   }
   const OutgoingRequest = holding(
+    budget,
     'OutgoingRequest',
     [
-      ['method', { tag: 'get' }, ({ tag, val }) => tag !== 'other' || TOKEN.test(val)],
+      ['method', { tag: 'get' }, ({ tag, val }) => tag !== 'other' || isToken(val)],
       ['pathWithQuery', undefined],
       ['scheme', undefined],
       ['authority', undefined],
     ],
     WithHeaders,
   );
-  const OutgoingResponse = holding('OutgoingResponse', [['statusCode', 200]], WithHeaders);
-  const RequestOptions = holding('RequestOptions', [
+  const OutgoingResponse = holding(budget, 'OutgoingResponse', [['statusCode', 200]], WithHeaders);
+  const RequestOptions = holding(budget, 'RequestOptions', [
     ['connectTimeout', undefined],
     ['firstByteTimeout', undefined],
     ['betweenBytesTimeout', undefined],

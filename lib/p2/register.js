@@ -1,6 +1,6 @@
 'use strict';
 
-// `node --import wasi-rs/p2/register app.js`: packages that were transpiled already and import the
+// `node --import wasi-rs/p2/register app.js` (`--preload` of Bun and Deno): packages that were transpiled already and import the
 // usual host, `@bytecodealliance/preview2-shim`, get this one instead.
 
 const module_ = require('node:module');
@@ -11,14 +11,28 @@ const { nodeError } = require('../errors.js');
 const SHIM = '@bytecodealliance/preview2-shim';
 const PARTS = ['cli', 'clocks', 'filesystem', 'http', 'io', 'random', 'sockets', 'instantiation'];
 
-const urls = Object.fromEntries(
+const files = Object.fromEntries(
   [[SHIM, 'shim'], ...PARTS.map((part) => [`${SHIM}/${part}`, part])].map(([specifier, file]) => [
     specifier,
-    pathToFileURL(join(__dirname, `${file}.js`)).href,
+    join(__dirname, `${file}.js`),
   ]),
 );
+const urls = Object.fromEntries(
+  Object.entries(files).map(([specifier, file]) => [specifier, pathToFileURL(file).href]),
+);
 
-if (typeof module_.registerHooks === 'function') {
+if (process.versions.bun !== undefined) {
+  // Its `module.register` does nothing.
+  globalThis.Bun.plugin({
+    name: 'wasi-rs/p2/register',
+    setup(build) {
+      for (const [specifier, file] of Object.entries(files)) {
+        const exports = () => ({ ...require(file) });
+        build.module(specifier, () => ({ loader: 'object', exports: exports() }));
+      }
+    },
+  });
+} else if (typeof module_.registerHooks === 'function') {
   module_.registerHooks({
     resolve(specifier, context, next) {
       const url = Object.hasOwn(urls, specifier) ? urls[specifier] : undefined;

@@ -25,8 +25,8 @@ const FUNCTIONS = require('./functions.js');
 const { Host, now, exceed } = require('./host.js');
 const { createValues } = require('./values.js');
 
-const { assign, defineProperty, entries, keys } = Object;
-const { readFile, listFiles } = preview1.WASI.prototype;
+const { assign, create, defineProperty, entries, keys } = Object;
+const { readFile, listFiles, changes, commit } = preview1.WASI.prototype;
 
 /** The member of a function that jco looks for: it makes the function of the canonical ABI. */
 const CABI_LOWER = Symbol.for('cabiLower');
@@ -39,7 +39,7 @@ const VERSIONS = ['preview1', 'unstable', 'preview2'];
 const OURS = /^0\.2\.\d+$/;
 
 /** Preview1's methods find an instance and its preopens under these of its symbols. */
-const { kHandle, kPreopens, newInstance } = preview1[Symbol.for('wasi-rs.keys')];
+const { kHandle, kOverlays, kPreopens, newInstance } = preview1[Symbol.for('wasi-rs.keys')];
 
 /** Options of preview1's class that a component's host does not have. */
 function refuse({ served, sockets }, options) {
@@ -93,6 +93,7 @@ class WASI {
     this.#host = host;
     this[kHandle] = handle;
     this[kPreopens] = checked.names;
+    this[kOverlays] = checked.overlays;
     const { functions, observers, suspends } = checked;
     if (functions !== undefined) {
       if (!suspends) {
@@ -126,9 +127,11 @@ class WASI {
   }
 
   /**
+   * @param {{ asVersion?: string }} [options] what stands behind the names, as `'0.2.3'`
    * @returns {Record<string, object>} a new object with the interfaces by their names, as the
-   *   `instantiate` of `jco transpile --instantiation` takes it. Each is there with and without the
-   *   versions that components name.
+   *   `instantiate` of `jco transpile --instantiation` takes it. Without `asVersion` the names have
+   *   no version, and with any version of 0.2 they are found as well.
+   * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`
    */
   getImportObject(options = {}) {
     validateObject(options, 'options');
@@ -137,7 +140,7 @@ class WASI {
       throw wrongValue('options.asVersion', "must be a version of WASI 0.2, as '0.2.3'", asVersion);
     }
     const suffix = asVersion === undefined ? '' : `@${asVersion}`;
-    const imports = {};
+    const imports = asVersion === undefined ? create(anyVersion(this.#interfaces)) : {};
     for (const name of keys(this.#interfaces)) imports[name + suffix] = this.#interfaces[name];
     return imports;
   }
@@ -248,7 +251,7 @@ class WASI {
 }
 
 // The same functions as preview1's: they find the instance under its symbols.
-for (const method of [readFile, listFiles]) {
+for (const method of [readFile, listFiles, changes, commit]) {
   defineProperty(WASI.prototype, method.name, {
     value: method,
     writable: true,
@@ -273,6 +276,22 @@ function runOf(component) {
     throw wrongValue('component', 'must export wasi:cli/run', component);
   }
   return run;
+}
+
+/** A prototype in which interfaces are found by their names with any version that is served. */
+function anyVersion(interfaces) {
+  const named = (name) => {
+    if (typeof name !== 'string') return undefined;
+    const [plain, version, ...more] = name.split('@');
+    return more.length === 0 && OURS.test(version) ? interfaces[plain] : undefined;
+  };
+  return new Proxy(
+    {},
+    {
+      get: (target, name, receiver) => named(name) ?? Reflect.get(target, name, receiver),
+      has: (target, name) => named(name) !== undefined || Reflect.has(target, name),
+    },
+  );
 }
 
 /** The name of an interface without its version, which must be ours if the interface is WASI's. */

@@ -1,6 +1,6 @@
 // Measures the calls of a program. The first argument names a row, or `program`, or `none`; the
 // second divides the counts. Prints "ROW NANOSECONDS" a call to its standard error: the least of
-// five rounds.
+// five rounds. Built by zig cc -target wasm32-wasi -O2 -s.
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -35,6 +35,14 @@ static void move(int fd, size_t size, int is_write) {
                              : read(fd, buffer + done, size - done);
     must(count > 0, is_write ? "write" : "read");
     done += count;
+  }
+}
+
+/** As much as the adapter of preview1 cuts off a write. */
+static void writeParts(int fd) {
+  must(lseek(fd, 0, SEEK_SET) == 0, "lseek");
+  for (size_t done = 0; done < sizeof buffer; done += 4096) {
+    must(write(fd, buffer + done, 4096) == 4096, "write");
   }
 }
 
@@ -95,6 +103,7 @@ int main(int argc, char **argv) {
   ROW("write 64 B", 2000, move(fd, 64, 1));
   ROW("write 4 KiB", 1000, move(fd, 4096, 1));
   ROW("write 1 MiB", 10, move(fd, 1 << 20, 1));
+  ROW("write 1 MiB in parts", 10, writeParts(fd));
   ROW("read 64 B", 2000, move(fd, 64, 0));
   ROW("read 4 KiB", 2000, move(fd, 4096, 0));
   ROW("read 1 MiB", 20, move(fd, 1 << 20, 0));

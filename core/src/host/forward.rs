@@ -85,6 +85,10 @@ macro_rules! forward_reading {
             self.inner.source()
         }
 
+        fn keeps_identity(&self) -> bool {
+            self.inner.keeps_identity()
+        }
+
         fn available(&self) -> $crate::abi::Filesize {
             self.inner.available()
         }

@@ -308,6 +308,12 @@ pub trait File: Send + Sync {
     /// How it tells that it is ready.
     fn source(&self) -> Source<'_>;
 
+    /// Whether its device and its serial number stay what they are as long as it is open, and take
+    /// a question to the host.
+    fn keeps_identity(&self) -> bool {
+        false
+    }
+
     /// How many bytes can be read at once, as far as the host knows.
     fn available(&self) -> Filesize;
 

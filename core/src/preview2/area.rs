@@ -95,6 +95,7 @@ impl Area {
 }
 
 /// The step that a payload needs before its area can be written.
+#[allow(clippy::large_enum_variant, reason = "it is taken apart at once, and a box is allocated")]
 pub(super) enum Stored {
     /// Nothing.
     Now(Left),
@@ -475,11 +476,38 @@ impl Block {
     }
 }
 
+/// The blocks of a result. Most results have one, which takes no memory of its own.
+enum Blocks {
+    One(Block),
+    Many(Vec<Block>),
+}
+
+impl Blocks {
+    fn all(&self) -> &[Block] {
+        match self {
+            Self::One(block) => std::slice::from_ref(block),
+            Self::Many(blocks) => blocks,
+        }
+    }
+
+    fn get_mut(&mut self, index: usize) -> Option<&mut Block> {
+        match self {
+            Self::One(block) => std::slice::from_mut(block),
+            Self::Many(blocks) => blocks,
+        }
+        .get_mut(index)
+    }
+}
+
 /// A result that waits for memory of the guest.
 pub(super) struct Pending {
-    blocks: Vec<Block>,
-    /// Where those before `pointers.len()` lie.
+    blocks: Blocks,
+    /// How many of the blocks lie in the guest's memory.
+    placed: usize,
+    /// Where those lie that the last block may have the addresses of: all but the last.
     pointers: Vec<u32>,
+    /// Where the one lies that was placed last.
+    last: u32,
     area: Option<Area>,
     /// Where the area has the address of the last block, and behind it the count.
     pointer_at: usize,
@@ -494,21 +522,20 @@ impl Pending {
     /// The arguments of the next call of `realloc`. The guest is asked for nothing, too: adapters
     /// compare the pointer with one of their own.
     fn request(&self) -> Left {
-        let Some(block) = self.blocks.get(self.pointers.len()) else { return Left::default() };
+        let Some(block) = self.blocks.all().get(self.placed) else { return Left::default() };
         let len = u32::try_from(block.len()).unwrap_or(u32::MAX);
         let (pointer, size) = self.old.unwrap_or_default();
         Left { realloc: [pointer, size, block.align(), len], ..Left::default() }
     }
 
     fn is_placed(&self) -> bool {
-        self.pointers.len() >= self.blocks.len()
+        self.placed >= self.blocks.all().len()
     }
 
     /// Writes the area: all blocks lie in the memory.
     fn finish(&self, call: &Call<'_>) -> Result<Left> {
         let Some(mut area) = self.area else { return Err(Trap::Realloc.into()) };
-        let pointer = self.pointers.last().copied().unwrap_or(1);
-        area.put(self.pointer_at, pointer.to_le_bytes());
+        area.put(self.pointer_at, self.last.to_le_bytes());
         area.put(self.pointer_at.saturating_add(4), self.count.to_le_bytes());
         area.write(call)?;
         Ok(Left::default())
@@ -517,7 +544,7 @@ impl Pending {
 
 /// A payload with lists. `SIZE` is its size in bytes.
 pub(super) struct Lists<const SIZE: u32> {
-    blocks: Vec<Block>,
+    blocks: Blocks,
     pointer_at: usize,
     count: u32,
     /// A discriminant, and what stands behind it.
@@ -534,13 +561,14 @@ impl Lists<8> {
     /// One list of bytes, or a string.
     pub(super) fn bytes(block: Block) -> Result<Self> {
         let count = number(block.len())?;
-        Ok(Self { blocks: vec![block], pointer_at: 0, count, head: None, also: None, end_at: None })
+        let blocks = Blocks::One(block);
+        Ok(Self { blocks, pointer_at: 0, count, head: None, also: None, end_at: None })
     }
 
     /// A list of numbers.
     pub(super) fn numbers(numbers: &[u32]) -> Result<Self> {
         let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
-        let blocks = vec![Block::Words { align: 4, bytes, links: Vec::new() }];
+        let blocks = Blocks::One(Block::Words { align: 4, bytes, links: Vec::new() });
         let count = number(numbers.len())?;
         Ok(Self { blocks, pointer_at: 0, count, head: None, also: None, end_at: None })
     }
@@ -566,6 +594,7 @@ impl Lists<8> {
         }
         let count = number(blocks.len().checked_div(fields).unwrap_or(0))?;
         blocks.push(Block::Words { align: 4, bytes, links });
+        let blocks = Blocks::Many(blocks);
         Ok(Self { blocks, pointer_at: 0, count, head: None, also: None, end_at: None })
     }
 }
@@ -581,7 +610,7 @@ impl Lists<12> {
     /// `option<string>`
     pub(super) fn option(text: Option<Box<str>>) -> Result<Self> {
         let Some(text) = text else {
-            let blocks = Vec::new();
+            let blocks = Blocks::Many(Vec::new());
             return Ok(Self {
                 blocks,
                 pointer_at: 4,
@@ -602,7 +631,7 @@ impl Lists<16> {
     /// `option<directory-entry>`
     pub(super) fn entry(entry: Option<(u8, Box<[u8]>)>) -> Result<Self> {
         let Some((kind, name)) = entry else {
-            let blocks = Vec::new();
+            let blocks = Blocks::Many(Vec::new());
             return Ok(Self {
                 blocks,
                 pointer_at: 8,
@@ -632,11 +661,13 @@ impl<const SIZE: u32> Payload for Lists<SIZE> {
         for (offset, byte) in self.head.into_iter().chain(self.also) {
             area.put(at.saturating_add(offset), [byte]);
         }
-        if self.blocks.is_empty() {
+        if self.blocks.all().is_empty() {
             return Ok(Stored::Now(Left::default()));
         }
         let pending = Pending {
+            placed: 0,
             pointers: Vec::new(),
+            last: 1,
             area: None,
             pointer_at: at.saturating_add(self.pointer_at),
             count: self.count,
@@ -674,34 +705,28 @@ impl Output for DirectorySeed {
 /// - [`CallError::Again`]: a part is filled.
 /// - [`Trap::Realloc`]: the pointer is not aligned, or nothing was asked for.
 pub fn place(call: &Call<'_>, pointer: u32) -> Result<Left> {
-    let Some(mut pending) = call.state.pending.borrow_mut().take() else {
-        return Err(Trap::Realloc.into());
+    let mut waiting = call.state.pending.borrow_mut();
+    let Some(pending) = &mut *waiting else { return Err(Trap::Realloc.into()) };
+    let placed = place_block(call, pending, pointer);
+    if matches!(placed, Err(CallError::OutOfBounds | CallError::Again)) {
+        return placed.map(|()| Left::default());
+    }
+    if placed.is_ok() && !pending.is_placed() {
+        return Ok(pending.request());
+    }
+    let result = match (placed, pending.area) {
+        (Ok(()), _) => pending.finish(call),
+        (Err(error @ CallError::Trap(_)), _) | (Err(error), None) => Err(error),
+        (Err(error), Some(area)) => area.fail(call, error),
     };
-    match place_block(call, &mut pending, pointer) {
-        Ok(()) => {}
-        Err(error @ (CallError::OutOfBounds | CallError::Again)) => {
-            *call.state.pending.borrow_mut() = Some(pending);
-            return Err(error);
-        }
-        Err(error @ CallError::Trap(_)) => return Err(error),
-        Err(error) => {
-            return match pending.area {
-                Some(area) => area.fail(call, error),
-                None => Err(error),
-            };
-        }
-    }
-    let left = pending.request();
-    if pending.is_placed() {
-        return pending.finish(call);
-    }
-    *call.state.pending.borrow_mut() = Some(pending);
-    Ok(left)
+    *waiting = None;
+    result
 }
 
 fn place_block(call: &Call<'_>, pending: &mut Pending, pointer: u32) -> Result<()> {
-    let index = pending.pointers.len();
-    let Some(block) = pending.blocks.get_mut(index) else { return Err(Trap::Realloc.into()) };
+    let Some(block) = pending.blocks.get_mut(pending.placed) else {
+        return Err(Trap::Realloc.into());
+    };
     if !pointer.is_multiple_of(block.align()) {
         return Err(Trap::Realloc.into());
     }
@@ -750,7 +775,11 @@ fn place_block(call: &Call<'_>, pending: &mut Pending, pointer: u32) -> Result<(
         }
     }
     pending.old = None;
-    pending.pointers.push(pointer);
+    pending.last = pointer;
+    pending.placed = pending.placed.saturating_add(1);
+    if !pending.is_placed() {
+        pending.pointers.push(pointer);
+    }
     Ok(())
 }
 

@@ -331,13 +331,23 @@ pub(super) fn write(
     }))
 }
 
-fn stat_of(call: &Call<'_>, descriptor: DescriptorRep) -> Result<Filestat> {
-    let file = call.file(descriptor)?;
-    Ok(operations::stat(&call.preview1(), file.fd)?)
+/// Asks for what a file is, and remembers what of it cannot change while the file is open: programs
+/// of preview1 ask for both at once, because there it is one record.
+fn stat_of(call: &Call<'_>, file: &OpenFile) -> Result<Filestat> {
+    let stat = operations::stat(&call.preview1(), file.fd)?;
+    if file.identity.get().is_none()
+        && matches!(
+            call.ctx.table.get(file.fd)?.object(),
+            Opened::File(opened) if opened.keeps_identity()
+        )
+    {
+        file.identity.set(Some(hash(stat)));
+    }
+    Ok(stat)
 }
 
 pub(super) fn stat(call: &Call<'_>, descriptor: DescriptorRep) -> Answer<Stat> {
-    fallible(stat_of(call, descriptor).map(Stat))
+    fallible(call.file(descriptor).and_then(|file| stat_of(call, &file)).map(Stat))
 }
 
 /// A file that has the same number on the same device is the same.
@@ -346,7 +356,10 @@ fn hash(stat: Filestat) -> HashValue {
 }
 
 pub(super) fn metadata_hash(call: &Call<'_>, descriptor: DescriptorRep) -> Answer<HashValue> {
-    fallible(stat_of(call, descriptor).map(hash))
+    fallible(call.file(descriptor).and_then(|file| match file.identity.get() {
+        Some(known) => Ok(known),
+        None => stat_of(call, &file).map(hash),
+    }))
 }
 
 pub(super) fn is_same_object(

@@ -12,7 +12,7 @@
 //! Resources hold what they came from: a stream its file, a pollable its stream. So they can be
 //! dropped in any order.
 
-use super::area::Pending;
+use super::area::{HashValue, Pending};
 use super::glue::{CoreParams, Param};
 use super::poll::Pollable;
 use super::streams::{Input, Output};
@@ -57,6 +57,8 @@ pub(super) struct OpenFile {
     pub(super) fd: Fd,
     /// Whether the host's descriptor appends now: see `streams`.
     pub(super) appends: Cell<bool>,
+    /// The serial number and the device, once they were told, of a file that keeps them.
+    pub(super) identity: Cell<Option<HashValue>>,
     /// Where the number goes to be closed, unless it stays open as long as the instance.
     closed: Option<Rc<RefCell<Vec<Fd>>>>,
 }
@@ -233,12 +235,12 @@ impl State {
     /// A descriptor that was opened, to be closed when nothing holds it any more.
     pub(super) fn opened(&self, fd: Fd) -> Rc<OpenFile> {
         let closed = Some(Rc::clone(&self.closed));
-        Rc::new(OpenFile { fd, appends: Cell::new(false), closed })
+        Rc::new(OpenFile { fd, appends: Cell::new(false), identity: Cell::new(None), closed })
     }
 
     /// A descriptor that stays open as long as the instance.
     pub(super) fn lent(fd: Fd) -> Rc<OpenFile> {
-        Rc::new(OpenFile { fd, appends: Cell::new(false), closed: None })
+        Rc::new(OpenFile { fd, appends: Cell::new(false), identity: Cell::new(None), closed: None })
     }
 
     pub(super) fn args(&self, ctx: &Ctx) -> Arc<StringArray> {

@@ -693,6 +693,10 @@ impl File for HostFile {
         set_mode(self, new)
     }
 
+    fn keeps_identity(&self) -> bool {
+        true
+    }
+
     fn source(&self) -> Source<'_> {
         match self.kind {
             Kind::Regular(_) | Kind::SharedRegular => Source::Ready,
