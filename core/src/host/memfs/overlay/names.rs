@@ -17,7 +17,7 @@ use crate::host::directory::{Found, Names};
 use crate::host::walk::{Base, Entered, Link, Lookup, Name, Walk};
 use crate::host::{OpenOptions, Result, SetTimes};
 use std::cell::{RefCell, RefMut};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 
 /// Serial numbers of what is made above begin here. No file below that has a greater one, or is on
@@ -232,6 +232,21 @@ impl State {
 
     pub(super) fn set_alias(&mut self, identity: Identity, id: Id) {
         self.aliases.insert(identity, id);
+    }
+
+    /// The files with several names below whose bytes or times were changed.
+    pub(super) fn changed_aliases(&self) -> BTreeSet<usize> {
+        let is_changed =
+            |id: &&Id| matches!(self.names.inode(**id), Ok(Inode::File(body)) if body.is_changed());
+        self.aliases.values().filter(is_changed).map(|id| id.0).collect()
+    }
+
+    /// The regular file of several names below that has a place above.
+    pub(super) fn alias_body(&self, identity: Identity) -> Option<Arc<Body>> {
+        match self.names.inode(*self.aliases.get(&identity)?) {
+            Ok(Inode::File(body)) => Some(Arc::clone(body)),
+            _ => None,
+        }
     }
 
     pub(super) fn forget_alias(&mut self, identity: Identity) {
