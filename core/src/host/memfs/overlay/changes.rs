@@ -319,7 +319,15 @@ impl Comparison<'_> {
     fn is_same(&self, parent: &Pending, name: &[u8], was: &Filestat, is: &New) -> Result<bool> {
         let id = match is {
             New::Directory(_) => return Ok(true),
-            New::Below(_, stat) => return Ok(identity(stat) == identity(was)),
+            New::Below(_, stat) if identity(stat) == identity(was) => return Ok(true),
+            // One that was written below is another with the same text.
+            New::Below(lower, stat) if stat.filetype == Filetype::SymbolicLink => {
+                return match &parent.old {
+                    Some(dir) => Ok(dir.link_text(name)? == lower.link_text(name)?),
+                    None => Ok(false),
+                };
+            }
+            New::Below(..) => return Ok(false),
             New::Above(id) => *id,
         };
         match self.state.names.inode(id)? {

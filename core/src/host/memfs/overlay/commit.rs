@@ -692,7 +692,7 @@ fn write_body(dir: &Handle, path: &[u8], body: &Body, replaces: Option<&Step>) -
             // The file that it was before has the same bytes, so another name is enough. A copy
             // that is above needs nothing of what may have gone.
             match put_lower(dir, path, (lower, name), &was, |_| Ok(())) {
-                Err(Errno::Stale | Errno::Noent) if !body.is_below() => {}
+                Err(errno) if errno != Errno::Exist && !body.is_below() => {}
                 put => return put,
             }
         } else if body.is_below() {
@@ -849,14 +849,13 @@ impl State {
             }
             let parent = step.path.iter().rposition(|byte| *byte == b'/');
             let parent = parent.and_then(|end| step.path.get(..end)).unwrap_or_default();
-            let Some(dir) = step.dir.as_ref().or_else(|| made.get(parent)).cloned() else {
-                continue;
-            };
+            // What was in a directory's place is of another now.
+            let Some(dir) = made.get(parent).or(step.dir.as_ref()).cloned() else { continue };
             let name = step.name();
+            removed.extend(step.old.filter(|old| old.nlink > 1).map(|old| identity(&old)));
             if step.changed == Changed::Removed {
                 dir.forget_child(name);
                 self.uncover(&dir, name)?;
-                removed.extend(step.old.filter(|old| old.nlink > 1).map(|old| identity(&old)));
                 continue;
             }
             match step.new.as_ref().ok_or(Errno::Io)? {
@@ -887,8 +886,8 @@ impl State {
         self.find_again(top, removed)
     }
 
-    /// Looks for other names of the files that were found by names that were removed.
-    fn find_again(&self, top: &Arc<LowerDir>, removed: BTreeSet<Identity>) -> Result<()> {
+    /// Looks for other names of the files that were found by names that are theirs no more.
+    fn find_again(&mut self, top: &Arc<LowerDir>, removed: BTreeSet<Identity>) -> Result<()> {
         let mut lost: BTreeMap<Identity, Arc<Body>> = removed
             .into_iter()
             .filter_map(|identity| Some((identity, self.alias_body(identity)?)))
@@ -915,6 +914,10 @@ impl State {
                     body.move_origin(origin);
                 }
             }
+        }
+        // Another file may get their serial numbers.
+        for identity in lost.keys() {
+            self.forget_alias(*identity);
         }
         Ok(())
     }

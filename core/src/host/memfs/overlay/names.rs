@@ -105,13 +105,19 @@ impl State {
     }
 
     fn met_below(&self, lower: Arc<LowerDir>, stat: Filestat) -> Met {
-        if stat.nlink > 1
-            && stat.filetype != Filetype::Directory
+        // A commit may have left one of several names.
+        if stat.filetype != Filetype::Directory
             && let Some(id) = self.aliases.get(&identity(&stat))
         {
             return Met::Alias(*id);
         }
         Met::Below(lower, stat)
+    }
+
+    /// Whether a file below may have a place above by another of its names.
+    fn may_be_alias(&self, stat: &Filestat) -> bool {
+        stat.filetype != Filetype::Directory
+            && (stat.nlink > 1 || self.aliases.contains_key(&identity(stat)))
     }
 
     /// The object that is known above under a name, or the directory below to ask.
@@ -127,7 +133,10 @@ impl State {
         let node = self.names.directory(id)?;
         Ok(match (node.entries.get(name), &node.merged) {
             (Some(id), _) => Above::Known(Met::Above(id)),
-            (None, Some(merged)) if !merged.covers(name) => Above::Ask(Arc::clone(&merged.lower)),
+            // A directory that was removed stays empty, whatever is put in its place below.
+            (None, Some(merged)) if !node.is_removed() && !merged.covers(name) => {
+                Above::Ask(Arc::clone(&merged.lower))
+            }
             (None, _) => Above::Known(Met::Nothing),
         })
     }
@@ -164,7 +173,7 @@ impl State {
             // A symbolic link on the way or at the end, or a file with several names.
             Err(Errno::Loop | Errno::Notsup) => None,
             Ok(stat) if follow && stat.filetype == Filetype::SymbolicLink => None,
-            Ok(stat) if stat.nlink > 1 && stat.filetype != Filetype::Directory => None,
+            Ok(stat) if self.may_be_alias(&stat) => None,
             stat => Some(stat.map(|stat| self.seen_open(stat))),
         }
     }
@@ -183,7 +192,7 @@ impl State {
         match lower.open_path(path) {
             // As above; and a directory, which is found by its names.
             Err(Errno::Loop | Errno::Notsup | Errno::Isdir) => None,
-            Ok((_, stat)) if stat.nlink > 1 => None,
+            Ok((_, stat)) if self.may_be_alias(&stat) => None,
             Ok((open, stat)) => Some(self.opened(inner, (&lower, path), (open, &stat), options)),
             Err(errno) => Some(Err(errno)),
         }
