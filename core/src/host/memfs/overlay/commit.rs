@@ -849,14 +849,20 @@ impl State {
             }
             let parent = step.path.iter().rposition(|byte| *byte == b'/');
             let parent = parent.and_then(|end| step.path.get(..end)).unwrap_or_default();
-            // What was in a directory's place is of another now.
+            // What was in a directory's place may stand for another now, which is to stay as it is.
             let Some(dir) = made.get(parent).or(step.dir.as_ref()).cloned() else { continue };
+            let other = step.dir.as_ref().filter(|other| !Arc::ptr_eq(other, &dir));
             let name = step.name();
             removed.extend(step.old.filter(|old| old.nlink > 1).map(|old| identity(&old)));
             if step.changed == Changed::Removed {
-                dir.forget_child(name);
-                self.uncover(&dir, name)?;
+                for dir in [Some(&dir), other].into_iter().flatten() {
+                    dir.forget_child(name);
+                    self.uncover(dir, name)?;
+                }
                 continue;
+            }
+            if let Some(other) = other {
+                self.cover_taken(other, name)?;
             }
             match step.new.as_ref().ok_or(Errno::Io)? {
                 New::Directory(now) => {
@@ -968,15 +974,22 @@ impl State {
         Ok(())
     }
 
+    /// The node that stands for a directory and for no other since.
+    fn stands_for(&self, dir: &Arc<LowerDir>) -> Option<Id> {
+        let id = dir.node()?;
+        let merged = self.names.directory(id).ok()?.merged.as_ref()?;
+        Arc::ptr_eq(&merged.lower, dir).then_some(id)
+    }
+
     /// Whether a name has no place above in the node that stands for a directory.
-    fn has_from_below(&self, dir: &LowerDir, name: &[u8]) -> Result<bool> {
-        let Some(id) = dir.node() else { return Ok(true) };
+    fn has_from_below(&self, dir: &Arc<LowerDir>, name: &[u8]) -> Result<bool> {
+        let Some(id) = self.stands_for(dir) else { return Ok(true) };
         Ok(self.names.directory(id)?.entries.get(name).is_none())
     }
 
     /// Takes a name over that has a place above. There is room for it whatever the guest has taken.
     fn cover_taken(&mut self, dir: &Arc<LowerDir>, name: &[u8]) -> Result<()> {
-        if let Some(id) = dir.node() {
+        if let Some(id) = self.stands_for(dir) {
             self.volume.take(name_charge(name));
             self.cover(id, name)?;
         }
@@ -984,7 +997,7 @@ impl State {
     }
 
     fn uncover(&mut self, dir: &Arc<LowerDir>, name: &[u8]) -> Result<()> {
-        if let Some(id) = dir.node() {
+        if let Some(id) = self.stands_for(dir) {
             let node = self.names.directory_mut(id)?;
             if node.entries.get(name).is_none()
                 && let Some(merged) = &mut node.merged
