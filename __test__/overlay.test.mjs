@@ -347,6 +347,58 @@ test('hard links stay links', { skip: onWindows }, (t) => {
   assert.equal(third, fourth);
 });
 
+test('names of one file stay that when it is written and gets others', { skip: onWindows }, (t) => {
+  // What the guest does, which names are one file's at the end, and what the file holds.
+  const cases = [
+    [
+      (guest) => guest.save('a/two', 'new') || guest.link('one', 'other'),
+      ['a/two', 'one', 'other'],
+    ],
+    [(guest) => guest.link('one', 'other') || guest.save('one', 'new'), ['a/two', 'one', 'other']],
+    [(guest) => guest.save('one', 'new') || guest.rename('a/two', 'other'), ['one', 'other']],
+    [(guest) => guest.save('a/two', 'new') || guest.rename('a', 'b'), ['b/two', 'one']],
+    [(guest) => guest.save('a/two', 'new') || guest.unlink('a/two'), ['one']],
+    [
+      (guest) =>
+        guest.save('a/two', 'new') || guest.save('x', 'x') || guest.rename('x', 'a/two', 3),
+      ['one'],
+    ],
+    // The name by which the file was found is another's after the commit.
+    [
+      (guest) => {
+        assert.equal(guest.unlink('a/two'), OK);
+        assert.equal(guest.mkdir('a/two'), OK);
+        guest.wasi.commit();
+        return guest.save('one', 'new');
+      },
+      ['one'],
+    ],
+  ];
+  for (const [act, names] of cases) {
+    const dir = join(folder(t), 'dir');
+    mkdirSync(join(dir, 'a'), { recursive: true });
+    writeFileSync(join(dir, 'one'), 'old');
+    linkSync(join(dir, 'one'), join(dir, 'a/two'));
+    const guest = started(overlaid(dir));
+    assert.equal(act(guest), OK);
+    const kept = guest.wasi.changes();
+    assert.deepEqual(guest.wasi.commit(), kept);
+    assert.deepEqual(guest.wasi.changes(), []);
+    const { ino, nlink } = lstatSync(join(dir, 'one'));
+    assert.equal(nlink, names.length, names.join());
+    for (const name of names) {
+      assert.equal(readFileSync(join(dir, name), 'utf8'), 'new');
+      assert.equal(lstatSync(join(dir, name)).ino, ino);
+      assert.equal(guest.load(name), 'new');
+    }
+    assert.deepEqual(
+      readdirSync(dir).filter((name) => name.startsWith('.')),
+      [],
+    );
+    guest.wasi.close();
+  }
+});
+
 test('a listing gives each name once, however it is cut', (t) => {
   const dir = folder(t);
   const expected = ['.', '..'];

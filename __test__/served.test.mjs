@@ -147,7 +147,7 @@ test('rubbish is a typed error that stops the guest', (t) => {
   for (const [name, values, act] of [
     [
       'lstatSync',
-      [...RUBBISH, stat({ size: -1 }), stat({ size: 'x' }), { size: 1 }],
+      [...RUBBISH, ...[-1, 'x', -1n, 2n ** 64n].map((size) => stat({ size })), { size: 1 }],
       (guest) => guest.stat('file'),
     ],
     [
@@ -317,6 +317,11 @@ test('lies lead nowhere', (t) => {
   });
   const listed = started(t, many);
   assert.equal(listed.list('.').split(' ').length, 20_000);
+});
+
+test('a file system that reads less than it says gives nothing of the process', (t) => {
+  const lying = changed(volume({ '/file': 'x' }), { readSync: (_, buffer, at, length) => length });
+  assert.equal(started(t, lying).read('file'), '\0'.repeat(4000));
 });
 
 test('functions that are missing are not supported, and the rest works', (t) => {

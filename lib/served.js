@@ -66,8 +66,9 @@ class FileSystem {
   }
 }
 
+/** Filled with zeros: who reads less than they say must not give the guest the process's memory. */
 function newRoom(length) {
-  return Buffer.allocUnsafeSlow(length > POOLED ? length : POOLED);
+  return Buffer.alloc(length > POOLED ? length : POOLED);
 }
 
 const isObject = (value) =>
@@ -327,7 +328,7 @@ function typeOf(stat) {
 
 /** A whole number as a BigInt of 64 bits. */
 function whole(value) {
-  if (typeof value === 'bigint') return value >= 0n ? asUintN(64, value) : undefined;
+  if (typeof value === 'bigint') return value === asUintN(64, value) ? value : undefined;
   return isSafeInteger(value) && value >= 0 ? BigInt(value) : undefined;
 }
 

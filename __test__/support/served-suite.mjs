@@ -270,6 +270,18 @@ export function directoryTests(check, { volume, begin, isOther }) {
           }
         };
         const [got, expected] = [await act(served, 0), await act(tree, 1)];
+        if (
+          isOther === isOtherInMemfs &&
+          what === 1 &&
+          got === NOTEMPTY &&
+          expected === 0 &&
+          (await served.list(path)) === ''
+        ) {
+          // memfs counts the names in a directory, and counts one too many for each name that
+          // `renameSync` has replaced there: such a directory is empty and cannot be removed.
+          assert.equal(tree.mkdir(path), 0);
+          continue;
+        }
         const isOpen = what === 8 || what === 9;
         if (isOpen && got >= 0 && expected >= 0) {
           files.push([got, expected]);

@@ -22,7 +22,7 @@ const HEADER_LIMIT: u64 = 1 << 20;
 /// How many bytes an archive may unpack to for each byte that the tree may hold, its headers and
 /// what later entries replace included. A small file takes 660 bytes of the tree or more, and with
 /// extended headers 2560 of the archive.
-const STREAM_FACTOR: u64 = 8;
+const STREAM_FACTOR: u64 = 4;
 
 /// How many bytes are moved at once. A file in memory has pieces of this size, and those of nothing
 /// but zeros take no memory.
@@ -167,7 +167,7 @@ impl Tree {
     /// the beginning of a name mean nothing.
     ///
     /// The tree holds at most [`TreeOptions::max_bytes`], holes included; the headers of one entry
-    /// take at most 1 MiB, and the archive unpacks to at most 8 times `max_bytes` and 1 MiB.
+    /// take at most 1 MiB, and the archive unpacks to at most 4 times `max_bytes` and 1 MiB.
     ///
     /// # Errors
     /// - `inval`: it is no archive, or a broken one, or a sparse file is in a format that is not

@@ -89,6 +89,11 @@ impl Body {
         state.changed = false;
     }
 
+    /// The same for a file that has lost the name that it was found by.
+    pub(super) fn move_origin(&self, origin: Origin) {
+        self.state_mut().origin = Some(Box::new(origin));
+    }
+
     /// Notes that [`INODE_CHARGE`] was taken for it. `false`: it was already.
     pub(super) fn charge(&self) -> bool {
         !std::mem::replace(&mut self.state_mut().charged, true)

@@ -88,6 +88,18 @@ impl LowerDir {
         self.from.as_ref().map(|(parent, name)| (parent, &**name))
     }
 
+    /// The path of a name in it, from the top.
+    pub(super) fn path_of(&self, name: &[u8]) -> String {
+        let mut names = vec![name];
+        let mut here = self;
+        while let Some((dir, name)) = &here.from {
+            names.push(name);
+            here = dir;
+        }
+        names.reverse();
+        String::from_utf8_lossy(&names.join(&b'/')).into_owned()
+    }
+
     /// The node that stands for it above.
     pub(super) fn node(&self) -> Option<Id> {
         Some(self.node.load(Relaxed)).filter(|node| *node != NOWHERE).map(Id)
@@ -307,6 +319,17 @@ impl Origin {
             rest = behind.get(1..).unwrap_or_default();
         }
         Ok((dir, rest))
+    }
+
+    /// Whether the file is still where it was found.
+    pub(super) fn is_there(&self) -> bool {
+        let stat = self.place().and_then(|(dir, name)| dir.stat(name));
+        stat.is_ok_and(|stat| stat.is_some_and(|stat| identity(&stat) == self.identity))
+    }
+
+    /// The same file by another of its names.
+    pub(super) fn at(&self, dir: &Arc<LowerDir>, name: &[u8]) -> Self {
+        Self::new(self.identity, dir, name, lock(&self.file).clone())
     }
 
     /// The file, opened if no descriptor has it open.

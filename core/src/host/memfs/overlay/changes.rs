@@ -85,6 +85,7 @@ impl State {
         while let Some(pending) = comparison.pending.pop() {
             comparison.compare(&pending)?;
         }
+        comparison.find_other_names(top)?;
         let mut steps = comparison.steps;
         steps.sort_by(|one, other| {
             (&one.path, one.changed != Changed::Removed)
@@ -132,6 +133,17 @@ impl State {
         })
     }
 
+    /// Whether a directory lies below where it is now.
+    fn is_in_place(&self, id: Id, lower: &Arc<LowerDir>, name: &[u8]) -> bool {
+        self.names.is_directory(id)
+            && matches!(
+                self.directory_at(id),
+                Ok(Dir::Below(below)) if below.parent().is_some_and(|(parent, at)| {
+                    Arc::ptr_eq(parent, lower) && at == name
+                })
+            )
+    }
+
     fn filetype(&self, new: &New) -> Result<Filetype> {
         Ok(match new {
             New::Directory(_) => Filetype::Directory,
@@ -175,6 +187,55 @@ impl Comparison<'_> {
                 None => None,
             };
             self.compare_one(pending, &name, was, is.as_ref())?;
+        }
+        Ok(())
+    }
+
+    /// Files with several names below that were written under names that they have no more: looks
+    /// for the others, which nobody has asked for yet. They lie in directories in their places,
+    /// because of all others each name was compared.
+    fn find_other_names(&mut self, top: &Arc<LowerDir>) -> Result<()> {
+        let mut missing = self.state.changed_aliases();
+        for step in &self.steps {
+            if let Some(New::Above(id)) = &step.new {
+                missing.remove(&id.0);
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        // A directory is opened when it is looked at: there may be more of them than descriptors.
+        let mut pending = vec![(Vec::new(), Arc::clone(top), None)];
+        while let Some((path, parent, name)) = pending.pop() {
+            let entered = name.map(|name: Vec<u8>| parent.enter(&name));
+            // What cannot be looked at has nothing that the guest finds.
+            let Ok(lower) = entered.unwrap_or(Ok(parent)) else { continue };
+            let dir = Dir::Below(Arc::clone(&lower));
+            for name in self.state.all_names(&dir).unwrap_or_default() {
+                match self.state.meet(&dir, &name)? {
+                    Met::Below(_, stat) if stat.filetype == Filetype::Directory => {
+                        let path = [&*path, &*name, b"/"].concat();
+                        pending.push((path, Arc::clone(&lower), Some(name)));
+                    }
+                    Met::Above(id) if self.state.is_in_place(id, &lower, &name) => {
+                        let path = [&*path, &*name, b"/"].concat();
+                        pending.push((path, Arc::clone(&lower), Some(name)));
+                    }
+                    Met::Alias(id) if missing.contains(&id.0) => {
+                        let path = self.path(&path, &name)?;
+                        self.steps.push(Step {
+                            changed: Changed::Modified,
+                            is_replaced: false,
+                            path,
+                            filetype: Filetype::RegularFile,
+                            dir: Some(Arc::clone(&lower)),
+                            old: lower.stat(&name)?,
+                            new: Some(New::Above(id)),
+                        });
+                    }
+                    _ => {}
+                }
+            }
         }
         Ok(())
     }
@@ -258,7 +319,15 @@ impl Comparison<'_> {
     fn is_same(&self, parent: &Pending, name: &[u8], was: &Filestat, is: &New) -> Result<bool> {
         let id = match is {
             New::Directory(_) => return Ok(true),
-            New::Below(_, stat) => return Ok(identity(stat) == identity(was)),
+            New::Below(_, stat) if identity(stat) == identity(was) => return Ok(true),
+            // One that was written below is another with the same text.
+            New::Below(lower, stat) if stat.filetype == Filetype::SymbolicLink => {
+                return match &parent.old {
+                    Some(dir) => Ok(dir.link_text(name)? == lower.link_text(name)?),
+                    None => Ok(false),
+                };
+            }
+            New::Below(..) => return Ok(false),
             New::Above(id) => *id,
         };
         match self.state.names.inode(id)? {

@@ -11,7 +11,9 @@
 use super::super::file::Body;
 use super::super::names::{Id, Inode, name_charge};
 use super::super::{Change, Changed};
-use super::below::{DIRECTORY, Handle, LowerDir, Merged, Origin, identity, one, open_regular};
+use super::below::{
+    DIRECTORY, Handle, Identity, LowerDir, Merged, Origin, identity, one, open_regular,
+};
 use super::changes::{New, Step};
 use super::names::State;
 use super::{Dir, Overlay};
@@ -58,7 +60,13 @@ struct Staged {
 
 /// A file with several names below, which is written where it lies so that they stay its own.
 struct InPlace {
+    /// The step that it is written for.
     step: usize,
+    /// The steps that are done with it: those about names that the file has below.
+    own: Vec<usize>,
+    /// Where the file lies below, which need not be where it is now.
+    dir: Arc<LowerDir>,
+    name: Box<[u8]>,
     file: Box<dyn File>,
     old: Filestat,
     /// The copy of what it holds, unless its bytes stay.
@@ -75,6 +83,15 @@ struct Plan {
     in_place: Vec<InPlace>,
 }
 
+/// What a commit that fails leaves below, beside the steps that are done.
+#[derive(Default)]
+struct Undone {
+    /// The files that were written under names that they have no more.
+    moved: Vec<Change>,
+    /// Copies of files that could not be put back.
+    kept: Vec<String>,
+}
+
 type Failed = (Errno, usize);
 
 /// Steps being taken.
@@ -83,8 +100,9 @@ struct Commit<'a> {
     steps: &'a [Step],
     /// Which of them are to be taken.
     chosen: &'a [bool],
-    /// The staged files of bodies that have several names.
-    links: BTreeMap<usize, (Handle, Vec<u8>)>,
+    /// The files of bodies that have several names: staged ones, and those that are written where
+    /// they lie.
+    links: BTreeMap<usize, (Handle, Vec<u8>, Option<Identity>)>,
     names: u32,
 }
 
@@ -129,19 +147,19 @@ impl Overlay {
         let mut commit =
             Commit { state: &mut state, steps: &steps, chosen: &chosen, links, names: 0 };
         let mut done = BTreeSet::new();
-        let mut kept = Vec::new();
-        let result = commit.run(&mut done, &mut kept);
+        let mut undone = Undone::default();
+        let result = commit.run(&mut done, &mut undone);
         let changes = || -> Vec<Change> {
             done.iter().filter_map(|at| steps.get(*at)).map(|step| step.change("")).collect()
         };
-        let settled = state.settle(&steps, &chosen, &done);
+        let settled = state.settle(&self.inner.top, (&steps, &chosen), &done);
         match result.and(settled.map_err(|errno| (errno, 0))) {
             Ok(()) => Ok(changes()),
             Err((errno, at)) => Err(CommitError {
                 errno,
                 path: steps.get(at).map(|step| step.change("").path).unwrap_or_default(),
-                done: changes(),
-                kept,
+                done: [changes(), undone.moved].concat(),
+                kept: undone.kept,
             }),
         }
     }
@@ -185,10 +203,10 @@ impl<'a> Commit<'a> {
     fn run(
         &mut self,
         done: &mut BTreeSet<usize>,
-        kept: &mut Vec<String>,
+        undone: &mut Undone,
     ) -> std::result::Result<(), Failed> {
         let mut plan = Plan::default();
-        let result = self.plan(&mut plan).and_then(|()| self.act(&mut plan, done, kept));
+        let result = self.plan(&mut plan).and_then(|()| self.act(&mut plan, done, undone));
         // Staged files that were not put in their places are removed, and copies that nobody needs.
         for staged in plan.staged.iter().chain(plan.in_place.iter().filter_map(InPlace::copy)) {
             unstage(staged);
@@ -198,8 +216,15 @@ impl<'a> Commit<'a> {
 
     fn plan(&mut self, plan: &mut Plan) -> std::result::Result<(), Failed> {
         self.check_sources()?;
-        let mut tried = BTreeSet::new();
+        // First, because other steps may be about further names of these files.
+        let mut bodies = BTreeMap::new();
         for (at, step) in self.chosen() {
+            self.plan_in_place(step, at, plan, &mut bodies).map_err(|errno| (errno, at))?;
+        }
+        let is_written: BTreeSet<usize> =
+            plan.in_place.iter().flat_map(|file| &file.own).copied().collect();
+        let mut tried = BTreeSet::new();
+        for (at, step) in self.chosen().filter(|(at, _)| !is_written.contains(at)) {
             let failed = |errno| (errno, at);
             // Entries of a new directory are staged with the directory.
             let Some(dir) = &step.dir else { continue };
@@ -207,10 +232,6 @@ impl<'a> Commit<'a> {
                 if tried.insert(Arc::as_ptr(dir)) {
                     self.try_directory(dir).map_err(failed)?;
                 }
-                continue;
-            }
-            if let Some(file) = self.open_in_place(step, at, dir).map_err(failed)? {
-                plan.in_place.push(file);
                 continue;
             }
             tried.insert(Arc::as_ptr(dir));
@@ -273,40 +294,88 @@ impl<'a> Commit<'a> {
         Ok(())
     }
 
-    /// The file below, if it is to be written where it lies.
-    fn open_in_place(
+    /// Plans to write the file of a step where it lies, if it has several names below.
+    fn plan_in_place(
         &mut self,
         step: &Step,
         at: usize,
-        dir: &Arc<LowerDir>,
+        plan: &mut Plan,
+        bodies: &mut BTreeMap<usize, usize>,
+    ) -> Result<()> {
+        let Some(New::Above(id)) = &step.new else { return Ok(()) };
+        let Inode::File(body) = self.state.names.inode(*id)? else { return Ok(()) };
+        let body = Arc::clone(body);
+        let Some(known) = body.with_origin(|origin| origin.identity) else { return Ok(()) };
+        let is_own = step.changed == Changed::Modified
+            && step.old.as_ref().is_some_and(|old| identity(old) == known);
+        let key = Arc::as_ptr(&body).addr();
+        if let Some(planned) = bodies.get(&key) {
+            if is_own && let Some(file) = plan.in_place.get_mut(*planned) {
+                file.own.push(at);
+            }
+            return Ok(());
+        }
+        let place = match &step.dir {
+            Some(dir) if is_own => Some((Arc::clone(dir), step.name().into())),
+            // The file has another name now, but those that it had below are to show the same.
+            _ if body.is_changed() => body
+                .with_origin(|origin| origin.place().ok().map(|(dir, name)| (dir, name.into())))
+                .flatten(),
+            _ => None,
+        };
+        let Some((dir, name)) = place else { return Ok(()) };
+        let Some(mut file) = self.open_in_place(&body, known, (dir, name), at, is_own)? else {
+            return Ok(());
+        };
+        if is_own {
+            file.own.push(at);
+        }
+        self.links.insert(key, (file.dir.handle()?, file.name.to_vec(), Some(known)));
+        bodies.insert(key, plan.in_place.len());
+        plan.in_place.push(file);
+        Ok(())
+    }
+
+    /// The file below, if it has several names there. `is_own`: it must be there.
+    fn open_in_place(
+        &mut self,
+        body: &Body,
+        known: Identity,
+        (dir, name): (Arc<LowerDir>, Box<[u8]>),
+        step: usize,
+        is_own: bool,
     ) -> Result<Option<InPlace>> {
-        let (Some(old), Some(New::Above(id))) = (&step.old, &step.new) else { return Ok(None) };
-        let Inode::File(body) = self.state.names.inode(*id)? else { return Ok(None) };
-        let is_own = body.with_origin(|origin| origin.identity) == Some(identity(old));
-        if old.nlink < 2 || step.changed != Changed::Modified || !is_own {
-            return Ok(None);
+        match dir.stat(&name) {
+            Ok(Some(stat)) if identity(&stat) == known && stat.nlink < 2 => return Ok(None),
+            Ok(Some(stat)) if identity(&stat) == known => {}
+            // What is above is all that there is of it.
+            _ if !is_own => return Ok(None),
+            Ok(None) => return Err(Errno::Noent),
+            Ok(Some(_)) => return Err(Errno::Stale),
+            Err(errno) => return Err(errno),
         }
         // A file that only got new times has its bytes below.
         let keeps_bytes = body.is_below();
         let handle = dir.handle()?;
         let options = OpenOptions { read: false, write: true, ..OpenOptions::READ };
-        let Opened::File(file) = handle.open(one(step.name()), options)? else {
+        let Opened::File(file) = handle.open(one(&name), options)? else {
             return Err(Errno::Stale);
         };
-        let now = file.filestat()?;
-        if identity(&now) != identity(old) {
+        let old = file.filestat()?;
+        if identity(&old) != known {
             return Err(Errno::Stale);
         }
         let copy = if keeps_bytes {
             None
         } else {
-            let from = (dir, step.name());
+            let from = (&dir, &*name);
             let temporary =
-                self.make(|_, name| copy_lower(&handle, name, from, &now, |_| Ok(())))?;
+                self.make(|_, name| copy_lower(&handle, name, from, &old, |_| Ok(())))?;
             let made = vec![(Vec::new(), Filetype::RegularFile)];
-            Some(Staged { dir: Arc::clone(dir), temporary, steps: Vec::new(), made })
+            Some(Staged { dir: Arc::clone(&dir), temporary, steps: Vec::new(), made })
         };
-        Ok(Some(InPlace { step: at, file, old: now, copy, written: 0, is_cut: false }))
+        let own = Vec::new();
+        Ok(Some(InPlace { step, own, dir, name, file, old, copy, written: 0, is_cut: false }))
     }
 
     /// A name that nothing is to have.
@@ -392,14 +461,14 @@ impl<'a> Commit<'a> {
                     Inode::File(body) => Arc::clone(body),
                 };
                 let key = Arc::as_ptr(&body).addr();
-                if let Some((first, name)) = self.links.get(&key)
-                    && first.link(one(name), false, &**dir, one(path)).is_ok()
+                if let Some((first, name, known)) = self.links.get(&key)
+                    && link_same(dir, path, (first, name), *known) == Ok(true)
                 {
                     return Ok(());
                 }
                 write_body(dir, path, &body, step.old.is_some().then_some(step))?;
                 if body.filestat().nlink > 1 {
-                    self.links.insert(key, (Arc::clone(dir), path.to_vec()));
+                    self.links.insert(key, (Arc::clone(dir), path.to_vec(), None));
                 }
                 Ok(())
             }
@@ -410,10 +479,24 @@ impl<'a> Commit<'a> {
         &mut self,
         plan: &mut Plan,
         done: &mut BTreeSet<usize>,
-        kept: &mut Vec<String>,
+        undone: &mut Undone,
     ) -> std::result::Result<(), Failed> {
-        self.write_all_in_place(plan, kept)?;
-        done.extend(plan.in_place.iter().map(|file| file.step));
+        self.write_all_in_place(plan, &mut undone.kept)?;
+        // The directory that holds a copy may be removed now.
+        plan.in_place.iter_mut().filter_map(|file| file.copy.take()).for_each(|copy| {
+            unstage(&copy);
+        });
+        done.extend(plan.in_place.iter().flat_map(|file| &file.own));
+        undone.moved = plan
+            .in_place
+            .iter()
+            .filter(|file| file.own.is_empty())
+            .map(|file| Change {
+                changed: Changed::Modified,
+                path: file.dir.path_of(&file.name),
+                filetype: Filetype::RegularFile,
+            })
+            .collect();
         // A file in the place of one of another kind is removed first, with all that is in it.
         let replaced: BTreeSet<&[u8]> = self
             .chosen()
@@ -468,11 +551,8 @@ impl<'a> Commit<'a> {
                 continue;
             }
             // The copy is all that there is of it.
-            if let (Some(copy), Ok(step)) = (file.copy.take(), self.step(file.step)) {
-                let dir = step.path.iter().rposition(|byte| *byte == b'/');
-                let dir = dir.and_then(|end| step.path.get(..=end)).unwrap_or_default();
-                let path = [dir, &copy.temporary].concat();
-                kept.push(String::from_utf8_lossy(&path).into_owned());
+            if let Some(copy) = file.copy.take() {
+                kept.push(copy.dir.path_of(&copy.temporary));
             }
         }
         finished
@@ -612,7 +692,7 @@ fn write_body(dir: &Handle, path: &[u8], body: &Body, replaces: Option<&Step>) -
             // The file that it was before has the same bytes, so another name is enough. A copy
             // that is above needs nothing of what may have gone.
             match put_lower(dir, path, (lower, name), &was, |_| Ok(())) {
-                Err(Errno::Stale | Errno::Noent) if !body.is_below() => {}
+                Err(errno) if errno != Errno::Exist && !body.is_below() => {}
                 put => return put,
             }
         } else if body.is_below() {
@@ -662,6 +742,22 @@ fn create(dir: &Handle, path: &[u8], fill: impl FnOnce(&dyn File) -> Result<()>)
     filled
 }
 
+/// A second name for a file. `false`: the name that it had was another file's than the `known` one.
+fn link_same(
+    dir: &Handle,
+    path: &[u8],
+    (from, name): (&Handle, &[u8]),
+    known: Option<Identity>,
+) -> Result<bool> {
+    from.link(one(name), false, &**dir, one(path))?;
+    let Some(known) = known else { return Ok(true) };
+    if dir.path_filestat(one(path), false).map(|stat| identity(&stat)) == Ok(known) {
+        return Ok(true);
+    }
+    dir.unlink_file(one(path))?;
+    Ok(false)
+}
+
 /// A second name for a file that lies below, or a copy of it where it can have none.
 fn put_lower(
     dir: &Handle,
@@ -671,16 +767,9 @@ fn put_lower(
     finish: impl FnOnce(&dyn File) -> Result<()>,
 ) -> Result<()> {
     let (lower, name) = from;
-    match lower.handle()?.link(one(name), false, &**dir, one(path)) {
-        Ok(()) => {
-            let is_same = dir.path_filestat(one(path), false).map(|stat| identity(&stat))
-                == Ok(identity(known));
-            if is_same {
-                return Ok(());
-            }
-            dir.unlink_file(one(path))?;
-            Err(Errno::Stale)
-        }
+    match link_same(dir, path, (&lower.handle()?, name), Some(identity(known))) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Errno::Stale),
         Err(Errno::Exist) => Err(Errno::Exist),
         Err(_) => copy_lower(dir, path, from, known, finish),
     }
@@ -742,9 +831,17 @@ fn copy(
 
 impl State {
     /// Notes that steps were taken: what they were about lies below now.
-    fn settle(&mut self, steps: &[Step], chosen: &[bool], done: &BTreeSet<usize>) -> Result<()> {
+    fn settle(
+        &mut self,
+        top: &Arc<LowerDir>,
+        (steps, chosen): (&[Step], &[bool]),
+        done: &BTreeSet<usize>,
+    ) -> Result<()> {
         // Directories that were made, by their paths.
         let mut made: BTreeMap<&[u8], Arc<LowerDir>> = BTreeMap::new();
+        let mut removed = BTreeSet::new();
+        // The nodes of directories that are not in their places, by their paths.
+        let mut nodes: BTreeMap<&[u8], Option<Id>> = BTreeMap::new();
         for ((at, step), chosen) in steps.iter().enumerate().zip(chosen) {
             let is_taken = done.contains(&at) || (step.is_replaced && *chosen);
             if !is_taken {
@@ -752,17 +849,24 @@ impl State {
             }
             let parent = step.path.iter().rposition(|byte| *byte == b'/');
             let parent = parent.and_then(|end| step.path.get(..end)).unwrap_or_default();
-            let Some(dir) = step.dir.as_ref().or_else(|| made.get(parent)).cloned() else {
-                continue;
-            };
+            // What was in a directory's place may stand for another now, which is to stay as it is.
+            let Some(dir) = made.get(parent).or(step.dir.as_ref()).cloned() else { continue };
+            let other = step.dir.as_ref().filter(|other| !Arc::ptr_eq(other, &dir));
             let name = step.name();
+            removed.extend(step.old.filter(|old| old.nlink > 1).map(|old| identity(&old)));
             if step.changed == Changed::Removed {
-                dir.forget_child(name);
-                self.uncover(&dir, name)?;
+                for dir in [Some(&dir), other].into_iter().flatten() {
+                    dir.forget_child(name);
+                    self.uncover(dir, name)?;
+                }
                 continue;
+            }
+            if let Some(other) = other {
+                self.cover_taken(other, name)?;
             }
             match step.new.as_ref().ok_or(Errno::Io)? {
                 New::Directory(now) => {
+                    nodes.insert(&step.path, self.node(now));
                     let below = Self::enter_anew(&dir, name, self.node(now))?;
                     if let Some(id) = self.node(now) {
                         self.cover_taken(&dir, name)?;
@@ -773,9 +877,53 @@ impl State {
                     }
                     made.insert(&step.path, below);
                 }
-                New::Above(id) => self.settle_file(*id, &dir, name)?,
+                New::Above(id) => {
+                    self.settle_file(*id, &dir, name)?;
+                    // The node that stands for the directory below may be another's, or may have
+                    // the name from below.
+                    let is_own = nodes.get(parent).is_none_or(|node| *node == dir.node());
+                    if !(is_own && self.has_from_below(&dir, name)?) {
+                        self.cover_taken(&dir, name)?;
+                    }
+                }
                 New::Below(..) => {}
             }
+        }
+        self.find_again(top, removed)
+    }
+
+    /// Looks for other names of the files that were found by names that are theirs no more.
+    fn find_again(&mut self, top: &Arc<LowerDir>, removed: BTreeSet<Identity>) -> Result<()> {
+        let mut lost: BTreeMap<Identity, Arc<Body>> = removed
+            .into_iter()
+            .filter_map(|identity| Some((identity, self.alias_body(identity)?)))
+            .filter(|(_, body)| body.with_origin(Origin::is_there) == Some(false))
+            .collect();
+        // A directory is opened when it is listed: there may be more of them than descriptors.
+        let mut pending = vec![(Arc::clone(top), None)];
+        while let Some((parent, name)) = pending.pop().filter(|_| !lost.is_empty()) {
+            let entered = name.map(|name: Vec<u8>| parent.enter(&name));
+            // A directory that cannot be entered has nothing that the guest finds.
+            let Ok(dir) = entered.unwrap_or(Ok(parent)) else { continue };
+            let mut names = Vec::new();
+            dir.list(|name, filetype| {
+                names.push((name.to_vec(), filetype));
+                true
+            })?;
+            for (name, filetype) in names {
+                if filetype == Filetype::Directory {
+                    pending.push((Arc::clone(&dir), Some(name)));
+                } else if let Ok(Some(stat)) = dir.stat(&name)
+                    && let Some(body) = lost.remove(&identity(&stat))
+                    && let Some(origin) = body.with_origin(|origin| origin.at(&dir, &name))
+                {
+                    body.move_origin(origin);
+                }
+            }
+        }
+        // Another file may get their serial numbers.
+        for identity in lost.keys() {
+            self.forget_alias(*identity);
         }
         Ok(())
     }
@@ -823,12 +971,25 @@ impl State {
                 self.set_alias(new, id);
             }
         }
-        self.cover_taken(dir, name)
+        Ok(())
+    }
+
+    /// The node that stands for a directory and for no other since.
+    fn stands_for(&self, dir: &Arc<LowerDir>) -> Option<Id> {
+        let id = dir.node()?;
+        let merged = self.names.directory(id).ok()?.merged.as_ref()?;
+        Arc::ptr_eq(&merged.lower, dir).then_some(id)
+    }
+
+    /// Whether a name has no place above in the node that stands for a directory.
+    fn has_from_below(&self, dir: &Arc<LowerDir>, name: &[u8]) -> Result<bool> {
+        let Some(id) = self.stands_for(dir) else { return Ok(true) };
+        Ok(self.names.directory(id)?.entries.get(name).is_none())
     }
 
     /// Takes a name over that has a place above. There is room for it whatever the guest has taken.
     fn cover_taken(&mut self, dir: &Arc<LowerDir>, name: &[u8]) -> Result<()> {
-        if let Some(id) = dir.node() {
+        if let Some(id) = self.stands_for(dir) {
             self.volume.take(name_charge(name));
             self.cover(id, name)?;
         }
@@ -836,7 +997,7 @@ impl State {
     }
 
     fn uncover(&mut self, dir: &Arc<LowerDir>, name: &[u8]) -> Result<()> {
-        if let Some(id) = dir.node() {
+        if let Some(id) = self.stands_for(dir) {
             let node = self.names.directory_mut(id)?;
             if node.entries.get(name).is_none()
                 && let Some(merged) = &mut node.merged

@@ -17,7 +17,7 @@ use crate::host::directory::{Found, Names};
 use crate::host::walk::{Base, Entered, Link, Lookup, Name, Walk};
 use crate::host::{OpenOptions, Result, SetTimes};
 use std::cell::{RefCell, RefMut};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 
 /// Serial numbers of what is made above begin here. No file below that has a greater one, or is on
@@ -105,13 +105,19 @@ impl State {
     }
 
     fn met_below(&self, lower: Arc<LowerDir>, stat: Filestat) -> Met {
-        if stat.nlink > 1
-            && stat.filetype != Filetype::Directory
+        // A commit may have left one of several names.
+        if stat.filetype != Filetype::Directory
             && let Some(id) = self.aliases.get(&identity(&stat))
         {
             return Met::Alias(*id);
         }
         Met::Below(lower, stat)
+    }
+
+    /// Whether a file below may have a place above by another of its names.
+    fn may_be_alias(&self, stat: &Filestat) -> bool {
+        stat.filetype != Filetype::Directory
+            && (stat.nlink > 1 || self.aliases.contains_key(&identity(stat)))
     }
 
     /// The object that is known above under a name, or the directory below to ask.
@@ -127,7 +133,10 @@ impl State {
         let node = self.names.directory(id)?;
         Ok(match (node.entries.get(name), &node.merged) {
             (Some(id), _) => Above::Known(Met::Above(id)),
-            (None, Some(merged)) if !merged.covers(name) => Above::Ask(Arc::clone(&merged.lower)),
+            // A directory that was removed stays empty, whatever is put in its place below.
+            (None, Some(merged)) if !node.is_removed() && !merged.covers(name) => {
+                Above::Ask(Arc::clone(&merged.lower))
+            }
             (None, _) => Above::Known(Met::Nothing),
         })
     }
@@ -164,7 +173,7 @@ impl State {
             // A symbolic link on the way or at the end, or a file with several names.
             Err(Errno::Loop | Errno::Notsup) => None,
             Ok(stat) if follow && stat.filetype == Filetype::SymbolicLink => None,
-            Ok(stat) if stat.nlink > 1 && stat.filetype != Filetype::Directory => None,
+            Ok(stat) if self.may_be_alias(&stat) => None,
             stat => Some(stat.map(|stat| self.seen_open(stat))),
         }
     }
@@ -183,7 +192,7 @@ impl State {
         match lower.open_path(path) {
             // As above; and a directory, which is found by its names.
             Err(Errno::Loop | Errno::Notsup | Errno::Isdir) => None,
-            Ok((_, stat)) if stat.nlink > 1 => None,
+            Ok((_, stat)) if self.may_be_alias(&stat) => None,
             Ok((open, stat)) => Some(self.opened(inner, (&lower, path), (open, &stat), options)),
             Err(errno) => Some(Err(errno)),
         }
@@ -232,6 +241,21 @@ impl State {
 
     pub(super) fn set_alias(&mut self, identity: Identity, id: Id) {
         self.aliases.insert(identity, id);
+    }
+
+    /// The files with several names below whose bytes or times were changed.
+    pub(super) fn changed_aliases(&self) -> BTreeSet<usize> {
+        let is_changed =
+            |id: &&Id| matches!(self.names.inode(**id), Ok(Inode::File(body)) if body.is_changed());
+        self.aliases.values().filter(is_changed).map(|id| id.0).collect()
+    }
+
+    /// The regular file of several names below that has a place above.
+    pub(super) fn alias_body(&self, identity: Identity) -> Option<Arc<Body>> {
+        match self.names.inode(*self.aliases.get(&identity)?) {
+            Ok(Inode::File(body)) => Some(Arc::clone(body)),
+            _ => None,
+        }
     }
 
     pub(super) fn forget_alias(&mut self, identity: Identity) {
