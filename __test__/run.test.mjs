@@ -461,6 +461,29 @@ test('output beyond outputBytes ends the guest', async () => {
   assert.deepEqual([exact.reason, exact.truncated.stdout], ['exit', false]);
 });
 
+test('one write beyond outputBytes ends the guest, wherever it runs', async () => {
+  const expected = ['output', null, 'outputBytes', 'hello', { stdout: true, stderr: false }];
+  for (const isolation of ['thread', 'process']) {
+    const limited = { isolation, limits: { outputBytes: 5 } };
+    const { reason, exitCode, error, stdout, truncated } = await run(HELLO, limited);
+    assert.deepEqual([reason, exitCode, error?.limit, stdout, truncated], expected, isolation);
+  }
+});
+
+test('output beyond outputBytes ends a guest that starts threads', { skip }, async () => {
+  const wasm = bytesOf(`(module (import "env" "memory" (memory 1 1 shared))
+    (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write"
+      (func $write (param i32 i32 i32 i32) (result i32)))
+    (func (export "wasi_thread_start") (param i32 i32) (loop ${writing(1, 300)} (br 0)))
+    (func (export "_start") (drop (call $spawn (i32.const 0))) (loop (br 0))))`);
+  const { reason, error, stdout } = await run(wasm, {
+    limits: { outputBytes: 1000 },
+    timeoutMs: 10_000,
+  });
+  assert.deepEqual([reason, error?.limit, stdout.length], ['output', 'outputBytes', 1000]);
+});
+
 test('calls beyond hostCalls end the guest', async () => {
   const wasm = command('(loop (drop (call $yield)) (br 0))');
   const { reason, error } = await run(wasm, { limits: { hostCalls: 1000 } });
