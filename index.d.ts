@@ -855,6 +855,7 @@ export class WASI {
    * @param fn an export of the guest's instance
    * @returns a function with the same arguments, and a promise of its result. It rejects with what
    *   the export throws: a {@link WASIExitError} if the guest exits.
+   * @throws {TypeError} `ERR_INVALID_ARG_TYPE`: it is no function that an instance exports.
    */
   promising<A extends any[], R>(fn: (...args: A) => R): (...args: A) => Promise<R>;
 

@@ -323,7 +323,9 @@ class WASI {
    */
   [kShare]() {
     if (this[kOwnThread]) {
-      throw new TypeError(
+      throw nodeError(
+        TypeError,
+        'ERR_INVALID_ARG_VALUE',
         'Guests that suspend, streams that are functions, file systems that are objects, call limits, traces and statistics belong to one thread',
       );
     }

@@ -27,6 +27,11 @@ export interface ThreadsOptions {
  *   and the promise settles when they have ended. A thread that does not end in 10 seconds (on Bun
  *   and Deno, which cannot end one that computes: in 1 second) is left behind; it keeps no process
  *   from ending.
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE`: an argument or option is of the wrong type.
+ *   `ERR_INVALID_ARG_VALUE`: the module was not built for wasi-threads, is compiled and there is no
+ *   `memory`, or the WASI has what belongs to one thread: it suspends, or has streams that are
+ *   functions, a trace, statistics, `hostCalls`.
+ * @throws {RangeError} `ERR_OUT_OF_RANGE`: `maxThreads`.
  */
 export function runThreads(
   wasi: WASI,

@@ -17,6 +17,8 @@
 // what the thread does. So each thread asks for one Worker at a time, and knows when there can be
 // none.
 
+const { WASI } = require('./index.js');
+const { nodeError, outOfRange, wrongType } = require('./lib/errors.js');
 const { validateObject } = require('./lib/options.js');
 const { checkKeys } = require('./lib/own-options.js');
 
@@ -38,24 +40,31 @@ const DEFAULT_MAX_THREADS = 64;
  *   `proc_exit`. It rejects with the error of a trap in any thread. Either ends all threads.
  */
 async function runThreads(wasi, wasm, options = {}, watched = undefined) {
+  if (!(wasi instanceof WASI)) throw wrongType('wasi', 'an instance of WASI', wasi);
   validateObject(options, 'options');
   checkKeys(options, 'options', ['maxThreads', 'memory']);
   const { maxThreads = DEFAULT_MAX_THREADS } = options;
   let { memory } = options;
+  if (typeof maxThreads !== 'number') {
+    throw wrongType('options.maxThreads', 'of type number', maxThreads);
+  }
   if (!Number.isInteger(maxThreads) || maxThreads < 0) {
-    throw new RangeError('The option "maxThreads" must be an integer of at least 0');
+    throw outOfRange('options.maxThreads', 'an integer >= 0', maxThreads);
+  }
+  if (memory !== undefined && !(memory instanceof WebAssembly.Memory)) {
+    throw wrongType('options.memory', 'an instance of WebAssembly.Memory', memory);
   }
   const module = wasm instanceof WebAssembly.Module ? wasm : await WebAssembly.compile(wasm);
   const memoryImport = WebAssembly.Module.imports(module).find(({ kind }) => kind === 'memory');
   if (memoryImport !== undefined && memory === undefined) {
-    if (wasm === module) throw new TypeError('A compiled module needs the option "memory"');
+    if (wasm === module) throw notThreads('A compiled module needs the option "memory"');
     // Loaded when it is first asked for. JavaScript does not tell the limits of a memory.
     const { memoryDescriptor, readModule } = require('./lib/wasm-module.js');
     const { type } = readModule(wasm).imports.find(({ kind }) => kind === 'memory');
     memory = new WebAssembly.Memory(memoryDescriptor(type));
   }
   if (memoryImport === undefined || !(memory.buffer instanceof SharedArrayBuffer)) {
-    throw new TypeError('The module imports no shared memory: it was not built for wasi-threads');
+    throw notThreads('The module imports no shared memory: it was not built for wasi-threads');
   }
 
   const { startThreads } = require('./lib/thread-group.js');
@@ -65,6 +74,10 @@ async function runThreads(wasi, wasm, options = {}, watched = undefined) {
   } finally {
     await threads.stop();
   }
+}
+
+function notThreads(message) {
+  return nodeError(TypeError, 'ERR_INVALID_ARG_VALUE', message);
 }
 
 module.exports = { runThreads };

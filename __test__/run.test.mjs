@@ -461,6 +461,29 @@ test('output beyond outputBytes ends the guest', async () => {
   assert.deepEqual([exact.reason, exact.truncated.stdout], ['exit', false]);
 });
 
+test('one write beyond outputBytes ends the guest, wherever it runs', async () => {
+  const expected = ['output', null, 'outputBytes', 'hello', { stdout: true, stderr: false }];
+  for (const isolation of ['thread', 'process']) {
+    const limited = { isolation, limits: { outputBytes: 5 } };
+    const { reason, exitCode, error, stdout, truncated } = await run(HELLO, limited);
+    assert.deepEqual([reason, exitCode, error?.limit, stdout, truncated], expected, isolation);
+  }
+});
+
+test('output beyond outputBytes ends a guest that starts threads', { skip }, async () => {
+  const wasm = bytesOf(`(module (import "env" "memory" (memory 1 1 shared))
+    (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write"
+      (func $write (param i32 i32 i32 i32) (result i32)))
+    (func (export "wasi_thread_start") (param i32 i32) (loop ${writing(1, 300)} (br 0)))
+    (func (export "_start") (drop (call $spawn (i32.const 0))) (loop (br 0))))`);
+  const { reason, error, stdout } = await run(wasm, {
+    limits: { outputBytes: 1000 },
+    timeoutMs: 10_000,
+  });
+  assert.deepEqual([reason, error?.limit, stdout.length], ['output', 'outputBytes', 1000]);
+});
+
 test('calls beyond hostCalls end the guest', async () => {
   const wasm = command('(loop (drop (call $yield)) (br 0))');
   const { reason, error } = await run(wasm, { limits: { hostCalls: 1000 } });
@@ -490,14 +513,42 @@ test('shared memory is bounded', async () => {
   assert.equal((await run(wasm, { limits: { memoryBytes: 50 * PAGE } })).exitCode, 99);
 });
 
+/** Two threads that compute. */
+const THREADS_ENDLESS = bytesOf(`(module (import "env" "memory" (memory 1 1 shared))
+  (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+  (func (export "wasi_thread_start") (param i32 i32) (loop (br 0)))
+  (func (export "_start") (drop (call $spawn (i32.const 0))) (loop (br 0))))`);
+
 test('threads that compute are ended', { skip }, async () => {
-  const wasm = bytesOf(`(module (import "env" "memory" (memory 1 1 shared))
-    (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
-    (func (export "wasi_thread_start") (param i32 i32) (loop (br 0)))
-    (func (export "_start") (drop (call $spawn (i32.const 0))) (loop (br 0))))`);
-  const { reason, startMs } = await run(wasm, { timeoutMs: 200 });
+  const { reason, startMs } = await run(THREADS_ENDLESS, { timeoutMs: 200 });
   assert.equal(reason, 'timeout');
   assert.ok(startMs > 0);
+});
+
+test('a thread that is lost is a crash', { skip }, () => {
+  const script = `
+    const workers = require('node:worker_threads');
+    let first;
+    workers.Worker = class extends workers.Worker {
+      constructor(...args) {
+        super(...args);
+        first ??= this;
+      }
+    };
+    const { run } = require(${JSON.stringify(fileURLToPath(new URL('../index.js', import.meta.url)))});
+    const wasms = ${JSON.stringify([ENDLESS, THREADS_ENDLESS].map((wasm) => Buffer.from(wasm).toString('base64')))};
+    (async () => {
+      for (const wasm of wasms) {
+        first = undefined;
+        const ending = run(Buffer.from(wasm, 'base64'));
+        setTimeout(() => first.terminate(), 500);
+        const { reason, exitCode, error } = await ending;
+        console.log(reason, exitCode, error.code);
+      }
+    })();`;
+  const limited = { encoding: 'utf8', timeout: 60_000 };
+  const { stdout, stderr } = spawnSync(process.execPath, ['-e', script], limited);
+  assert.deepEqual([stdout, stderr], ['crash null ERR_WASI_CRASH\n'.repeat(2), '']);
 });
 
 test('nothing is left behind: no Worker, no descriptor', { skip }, () => {

@@ -408,6 +408,18 @@ test('a Writable that is closed while a write waits', { skip }, async () => {
   await assert.rejects(run, /Premature close|destroyed/);
 });
 
+test('a Writable that has been ended meanwhile, as a socket is by its peer', { skip }, async () => {
+  const stream = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const run = start(command('(call $sleep (i32.const 50))'), { stdout: stream });
+  await new Promise((resolve) => stream.end(resolve));
+  assert.equal(await run, 0);
+  const late = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const program = command('(call $sleep (i32.const 50)) (call $write (i32.const 1))');
+  const failing = start(program, { stdout: late });
+  late.end();
+  await assert.rejects(failing, code('ERR_STREAM_WRITE_AFTER_END'));
+});
+
 for (const [kind, join] of Object.entries({
   web: () => {
     const { readable, writable } = new TransformStream();

@@ -168,6 +168,17 @@ test(
   },
 );
 
+test('only functions of WebAssembly can be suspended', { skip }, async () => {
+  const memory = new WebAssembly.Memory({ initial: 1 });
+  const options = { suspend: true, stdin: 'ignore', stdout: 'ignore' };
+  const command = { exports: { memory, _start() {} } };
+  const wrong = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
+  await assert.rejects(new WASI(options).startAsync(command), { ...wrong, message: /_start/ });
+  const reactor = { exports: { memory, _initialize() {} } };
+  const initializing = new WASI(options).initializeAsync(reactor);
+  await assert.rejects(initializing, { ...wrong, message: /_initialize/ });
+});
+
 test('initializeAsync waits, and gives the code of a guest that exits', { skip }, async () => {
   const reactor = (body) =>
     compile(`(module
@@ -202,7 +213,7 @@ test(
       assert.equal(error.exitCode, 7);
       return true;
     });
-    for (const value of [5, undefined, 'nap']) {
+    for (const value of [5, undefined, 'nap', () => {}, Math.max]) {
       assert.throws(() => one.wasi.promising(value), code('ERR_INVALID_ARG_TYPE'));
     }
   },

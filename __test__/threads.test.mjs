@@ -162,14 +162,26 @@ test('what was not built for threads is refused', async () => {
   const plain = wabt
     .parseWat('plain.wat', '(module (memory (export "memory") 1) (func (export "_start")))')
     .toBinary({}).buffer;
-  await assert.rejects(runThreads(wasi, plain), /imports no shared memory/);
-  await assert.rejects(
-    runThreads(wasi, new WebAssembly.Module(guest('(func (export "_start"))'))),
-    /needs the option "memory"/,
-  );
-  await assert.rejects(runThreads(wasi, plain, { maxThreads: -1 }), RangeError);
+  const bytes = guest('(func (export "_start"))');
+  const compiled = new WebAssembly.Module(bytes);
   const own = new WASI({ version: 'preview1', stdout: () => {} });
-  await assert.rejects(runThreads(own, guest('(func (export "_start"))')), /belong to one thread/);
+  const value = 'ERR_INVALID_ARG_VALUE';
+  const type = 'ERR_INVALID_ARG_TYPE';
+  for (const [call, code, message = /./] of [
+    [() => runThreads(wasi, plain), value, /imports no shared memory/],
+    [() => runThreads(wasi, compiled), value, /needs the option "memory"/],
+    [() => runThreads(own, bytes), value, /belong to one thread/],
+    [() => runThreads({}, bytes), type, /"wasi" argument/],
+    [() => runThreads(wasi, bytes, { memory: {} }), type, /options.memory/],
+    [() => runThreads(wasi, bytes, { memory: null }), type, /options.memory/],
+    [() => runThreads(wasi, bytes, { maxThreads: '2' }), type, /options.maxThreads/],
+  ]) {
+    await assert.rejects(call(), { name: 'TypeError', code, message });
+  }
+  for (const maxThreads of [-1, 1.5, NaN]) {
+    const error = { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' };
+    await assert.rejects(runThreads(wasi, plain, { maxThreads }), error);
+  }
 });
 
 test('an exit in the start section of a thread gives its code, and no thread catches its end', async () => {

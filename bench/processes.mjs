@@ -3,7 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { fail, requireCargo, root, run } from '../scripts/process.mjs';
@@ -58,6 +58,15 @@ export function buildNative() {
     fail('the bare system calls could not be built');
   }
   return join(target, 'release', 'wasi-rs-bench-native');
+}
+
+/** Builds the thread that wakes JavaScript. @returns {string | undefined} an addon's path, on Linux */
+export function buildWake() {
+  const native = buildNative();
+  if (native === undefined) return undefined;
+  const addon = join(dirname(native), 'wake.node');
+  copyFileSync(join(dirname(native), 'libwasi_rs_bench_wake.so'), addon);
+  return addon;
 }
 
 /**

@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { parseArgs } from 'node:util';
+import { buildWake } from './processes.mjs';
 import { SERVERS, clientsOf, served } from '../__test__/support/http-servers.mjs';
 
 const require = createRequire(import.meta.url);
@@ -105,25 +106,47 @@ print('', 'the promise', 'the call', 'above', 'aim');
 console.log('\na sleep of 1 ms and more: how late it ends');
 {
   const sleep = WebAssembly.promising(suspended.exports.sleep);
+  // The same by a thread that sleeps by a timer of the kernel and then calls a threadsafe function:
+  // the least that a thread beside the event loop takes.
+  const wake = buildWake();
+  const bare = wake && require(wake);
+  let awake;
+  bare?.start(() => awake());
+  const bareSleep = (ns) => new Promise((resolve) => ((awake = resolve), bare.sleep(Number(ns))));
+  const ways = bare === undefined ? { sleep } : { sleep, 'bare thread': bareSleep };
   const now = () => Number(process.hrtime.bigint()) / 1000;
-  /** How many microseconds each sleep ended after its time, and after the loop was free then. */
+  /**
+   * How many microseconds each sleep ended after its time, and after the loop was free then: each
+   * way in turn.
+   */
   const sleeps = async (freeAt) => {
-    const late = [];
+    const late = Object.keys(ways).map(() => []);
     for (let at = 0; at < 300; at++) {
       const time = 1_000_000n + BigInt(at) * 7919n;
-      const due = now() + Number(time) / 1000;
-      await sleep(time);
-      late.push(now() - Math.max(due, freeAt(due)));
+      for (const [index, way] of Object.values(ways).entries()) {
+        const due = now() + Number(time) / 1000;
+        await way(time);
+        late[index].push(now() - Math.max(due, freeAt(due)));
+      }
     }
-    return late.sort((one, other) => one - other);
+    return late.map((list) => list.sort((one, other) => one - other));
   };
-  const row = (name, late) => {
-    const us = (part) => `${late[Math.floor(late.length * part)].toFixed(0)} us`;
-    print(name, us(0), us(0.5), us(0.95), '0 to 100 us');
+  const rows = (name, all) => {
+    for (const [index, late] of all.entries()) {
+      const us = (part) => `${late[Math.floor(late.length * part)].toFixed(0)} us`;
+      const isOurs = index === 0;
+      print(
+        isOurs ? name : `  ${Object.keys(ways)[index]}`,
+        us(0),
+        us(0.5),
+        us(0.95),
+        isOurs ? '0 to 100 us' : 'the least',
+      );
+    }
   };
   print('', 'least', 'median', '95 of 100', 'aim');
   await sleeps(() => 0);
-  row('the loop idles', await sleeps(() => 0));
+  rows('the loop idles', await sleeps(() => 0));
 
   // The host works for two milliseconds in each turn of the loop. The loop is free again at the end
   // of the piece of work in which the sleep was over.
@@ -137,8 +160,9 @@ console.log('\na sleep of 1 ms and more: how late it ends');
   };
   setImmediate(work);
   const freeAt = (due) => pieces.find(([begin, end]) => begin <= due && due < end)?.[1] ?? 0;
-  row('above the delay of a loop that works', await sleeps(freeAt));
+  rows('above the delay of a loop that works', await sleeps(freeAt));
   isOver = true;
+  bare?.stop();
 }
 
 console.log(`\n${guests} guests that sleep for a second at once`);

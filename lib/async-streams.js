@@ -354,9 +354,14 @@ class NodeSink {
   }
 
   end() {
-    return (this.#ended ??= this.#asked((done) => this.#stream.end(done)).finally(() =>
-      this.letGo(),
-    ));
+    return (this.#ended ??= this.#finish().finally(() => this.letGo()));
+  }
+
+  async #finish() {
+    const stream = this.#stream;
+    // A socket whose peer has ended ends by itself, unless it was made half open.
+    if (stream.writableFinished && !this.#hasFailed) return;
+    await this.#asked((done) => stream.end(done));
   }
 
   abort(reason) {

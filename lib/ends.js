@@ -106,6 +106,11 @@ function limitReached(limit, message) {
   return new WASILimitError(message, limit);
 }
 
+/** The end of a guest that has written more than is kept of its output. */
+function outputFull() {
+  return limitReached('outputBytes', 'The guest has written more than its "outputBytes"');
+}
+
 /** An end of a guest by an error with Node's `code`. */
 function endedBy(code, message) {
   const error = setPrototypeOf(uncatchable(), Error.prototype);
@@ -126,6 +131,7 @@ module.exports = {
   endedBy,
   exitOf,
   limitReached,
+  outputFull,
   stoppedBy,
   trapOf,
   uncatchable,

@@ -24,6 +24,7 @@ module.exports = {
   EXIT: 258,
   ASK: 260,
   WOULD_WAIT: 261,
+  FULL: 262,
   FAILED: 1,
   TRAPS: 512,
 };

@@ -5,12 +5,10 @@
 // the guest: whoever has a job and something that reports progress can run it, in any thread and
 // process.
 
-const { exposeRun, instanceId, outputTruncated } = require('../binding.js');
+const { exposeRun, instanceId } = require('../binding.js');
 const { WASI, [Symbol.for('wasi-rs.keys')]: keys } = require('../index.js');
-const { exceed, now } = require('./guest.js');
+const { now } = require('./guest.js');
 const { plainError } = require('./workers.js');
-
-const NOSPC = 51;
 
 /**
  * @typedef {object} Job
@@ -21,7 +19,6 @@ const NOSPC = 51;
  * @property {{ module: string, name: string, descriptor: object }} [memory] what it imports
  * @property {boolean} hasStart whether instantiating it may run code of the guest
  * @property {number} [place] where its output and trees are kept: `reserveRun` gave it
- * @property {number} [outputBytes] the limit of each collected stream
  */
 
 /**
@@ -48,7 +45,7 @@ const NOSPC = 51;
  * @returns {Outcome}
  */
 function runJob(job, progress) {
-  const { module, native, observers, names, hasStart, place, outputBytes } = job;
+  const { module, native, observers, names, hasStart, place } = job;
   let wasi;
   let phase = 'start';
   try {
@@ -61,11 +58,9 @@ function runJob(job, progress) {
       isOurs: true,
       lent: undefined,
     });
-    const { [keys.kGuest]: guest, wasiImport } = wasi;
-    guest.size = progress.size;
+    wasi[keys.kGuest].size = progress.size;
     const id = instanceId(wasi[keys.kHandle]);
     if (place !== undefined && !exposeRun(id, place)) throw new Error('The run was given up');
-    endsWithItsOutput(wasiImport, guest, id, outputBytes);
 
     phase = 'link';
     const imports = own(wasi.getImportObject());
@@ -101,24 +96,6 @@ function runJob(job, progress) {
   } finally {
     wasi?.close();
   }
-}
-
-/** Ends a guest when it has written more than is kept. */
-function endsWithItsOutput(wasiImport, guest, id, outputBytes) {
-  const check = () => {
-    for (const stream of [1, 2]) {
-      if (!outputTruncated(id, stream)) continue;
-      const name = stream === 1 ? 'standard output' : 'standard error';
-      exceed(guest, 'outputBytes', `The guest has written its ${outputBytes} bytes to its ${name}`);
-    }
-  };
-  const { fd_write: write } = wasiImport;
-  wasiImport.fd_write = function fd_write(fd, iovs, iovs_len, nwritten) {
-    if (arguments.length !== 4) return write(...arguments);
-    const errno = write(fd, iovs, iovs_len, nwritten);
-    if (errno === NOSPC) check();
-    return errno;
-  };
 }
 
 /** Names that the module chose, `__proto__` among them: such an object inherits nothing. */

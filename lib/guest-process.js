@@ -13,7 +13,7 @@
 const { Buffer } = require('node:buffer');
 const { spawn } = require('node:child_process');
 const { addonPath } = require('../binding.js');
-const { limitReached } = require('./ends.js');
+const { limitReached, outputFull } = require('./ends.js');
 const { nothingLeft } = require('./left.js');
 const { nodeError, wrongValue } = require('./errors.js');
 const { now } = require('./guest.js');
@@ -484,7 +484,7 @@ function prepare({ checked: { native }, pipes, tty, limits, outputBytes }) {
       const why = 'on Windows none is inherited under its number';
       throw nodeError(Error, 'ERR_WASI_NO_PIPE', `There is no pipe for the guest: ${why}`);
     }
-    if (pipes[name] || (value?.kind === 'pipe' && HAS_PIPES)) {
+    if (pipes[name] || (value?.kind === 'collected' && HAS_PIPES)) {
       piped[name] = true;
       if (!pipes[name]) caps[name] = outputBytes;
       own[name] = { kind: 'inherited', descriptor, terminal: tty !== undefined };
@@ -535,9 +535,7 @@ class SingleRun {
     });
     for (const [name, cap] of Object.entries(caps)) {
       this.#collectors[name] = new Collector(process[name], cap, () => {
-        const which = name === 'stdout' ? 'standard output' : 'standard error';
-        const message = `The guest has written its ${cap} bytes to its ${which}`;
-        this.#full({ failure: plainError(limitReached('outputBytes', message)), phase: 'run' });
+        this.#full({ failure: plainError(outputFull()), phase: 'run' });
       });
     }
     this.done = this.#end();

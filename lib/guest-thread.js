@@ -18,6 +18,7 @@
 // - `release()`: gives up the results.
 
 const { forgetRun, isRunHeld, reserveRun } = require('../binding.js');
+const { nodeError } = require('./errors.js');
 const { now } = require('./guest.js');
 const { packed } = require('./job-message.js');
 const { leftIn } = require('./left.js');
@@ -76,7 +77,7 @@ class GuestThread {
       worker.on('exit', (code) => {
         this.#isStopped = true;
         this.#takeBackAhead();
-        const gone = failure ?? new Error(`The guest's thread ended with code ${code}`);
+        const gone = failure ?? crashed(`The guest's thread ended with code ${code}`);
         this.#finish(undefined, { gone });
         this.#finish(undefined, { gone });
         this.#onExit();
@@ -219,6 +220,10 @@ class GuestThread {
     await Promise.race([ending, this.#ended, letGo(run.kept)]);
     return undefined;
   }
+}
+
+function crashed(message) {
+  return nodeError(Error, 'ERR_WASI_CRASH', message);
 }
 
 /** Where one run and the thread that asked for it see each other. */

@@ -10,6 +10,8 @@ const { noMemory } = require('./supervise.js');
 const { startThreads } = require('./thread-group.js');
 const { plainError } = require('./workers.js');
 
+const LOST = new Set(['ERR_WASI_CRASH', 'ERR_WORKER_OUT_OF_MEMORY']);
+
 /**
  * @param {object} program its parts
  * @param {object} checked what `checkedRun` gives
@@ -64,6 +66,8 @@ class ThreadsRun {
       return { exitCode };
     } catch (error) {
       this.#endedAt = now();
+      // A thread that is lost is no trap of the guest's.
+      if (LOST.has(error?.code)) return { gone: error };
       return { failure: plainError(error), phase: 'run' };
     } finally {
       await this.#threads.stop();

@@ -4,7 +4,7 @@
 // than an errno.
 
 const { setMemory, clockResolutions: resolutions, exitProcess } = require('../binding.js');
-const { WASIExitError, exitOf, limitReached, stoppedBy } = require('./ends.js');
+const { WASIExitError, exitOf, limitReached, outputFull, stoppedBy } = require('./ends.js');
 const { nodeError } = require('./errors.js');
 const {
   AGAIN,
@@ -15,6 +15,7 @@ const {
   MEMORY,
   OUTCOME,
   WOULD_WAIT,
+  FULL,
   u32,
 } = require('./frame.js');
 
@@ -253,6 +254,9 @@ function finish(guest, call) {
       if (waits !== undefined) return waits;
     } else if (outcome === WOULD_WAIT) {
       return guest.suspension.park(call);
+    } else if (outcome === FULL) {
+      const error = outputFull();
+      stop(guest, error, { failed: true, error });
     } else if (outcome !== AGAIN) {
       stopFor(guest, new Error(`wasi-rs: internal fault in ${call.name}`));
     } else if (guest.deadline !== Infinity && now() > guest.deadline) {

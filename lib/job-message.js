@@ -15,11 +15,11 @@ const NO_PREOPENS = [];
  * @param {import('./guest-job.js').Job} job
  * @returns {unknown[]}
  */
-function packed({ native, observers, names, outputBytes }) {
+function packed({ native, observers, names }) {
   const { args, env, stdin, stdout, stderr, preopens, extended } = native;
   const isPlain = preopens.length === 0 && extended === undefined && observers === undefined;
   const rest = isPlain ? undefined : { preopens, extended, observers, names };
-  return [args, env, stream(stdin), stream(stdout), stream(stderr), outputBytes, rest];
+  return [args, env, stream(stdin), stream(stdout), stream(stderr), rest];
 }
 
 /**
@@ -28,7 +28,7 @@ function packed({ native, observers, names, outputBytes }) {
  * @param {number} place where the run's output and trees are kept
  * @returns {import('./guest-job.js').Job}
  */
-function unpacked([args, env, stdin, stdout, stderr, outputBytes, rest], program, place) {
+function unpacked([args, env, stdin, stdout, stderr, rest], program, place) {
   const { preopens = NO_PREOPENS, extended, observers, names = NO_PREOPENS } = rest ?? {};
   const { module, memory, hasStart } = program;
   return {
@@ -47,14 +47,13 @@ function unpacked([args, env, stdin, stdout, stderr, outputBytes, rest], program
     memory,
     hasStart,
     place,
-    outputBytes,
   };
 }
 
 function stream(value) {
   if (typeof value === 'number') return value;
   if (value.kind === 'ignore') return IGNORED;
-  if (value.kind === 'pipe' && value.cap <= MOST) return COLLECTED - value.cap;
+  if (value.kind === 'collected' && value.cap <= MOST) return COLLECTED - value.cap;
   return value;
 }
 
@@ -63,7 +62,7 @@ function streamOf(value) {
   return value === IGNORED
     ? { kind: 'ignore', bytes: undefined, cap: undefined, end: undefined, terminal: undefined }
     : {
-        kind: 'pipe',
+        kind: 'collected',
         bytes: undefined,
         cap: COLLECTED - value,
         end: undefined,

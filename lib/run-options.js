@@ -146,11 +146,11 @@ function checkedRun(kind, options, isolation) {
     throw wrongValue('options.sockets', "must not have 'fd' with isolation 'process'", sockets);
   }
   compact(native);
+  collect(native);
   const job = {
     native,
     observers: observersOf(observers),
     names,
-    outputBytes: limits?.outputBytes ?? DEFAULT_OUTPUT_BYTES,
   };
   // Property by property: an object that is spread and then added to takes V8 longer than the rest.
   return {
@@ -167,7 +167,7 @@ function checkedRun(kind, options, isolation) {
       // A process bounds what V8 keeps on its own heap.
       allowsHeap: where === 'process',
     },
-    outputBytes: job.outputBytes,
+    outputBytes: limits?.outputBytes ?? DEFAULT_OUTPUT_BYTES,
     pipes,
     lent,
     checked,
@@ -176,14 +176,13 @@ function checkedRun(kind, options, isolation) {
 }
 
 /** The job of a guest whose arguments are its name alone. */
-function called({ native, observers, names, outputBytes }, name) {
+function called({ native, observers, names }, name) {
   const { env, stdin, stdout, stderr, preopens, extended } = native;
   const args = `${name}\0`;
   return {
     native: { args, env, stdin, stdout, stderr, preopens, extended },
     observers,
     names,
-    outputBytes,
   };
 }
 
@@ -301,6 +300,13 @@ function compact(native) {
     for (const entry of more?.entries ?? []) entry.bytes = whole(entry.bytes);
   }
   if (extended?.randomSeed !== undefined) extended.randomSeed = whole(extended.randomSeed);
+}
+
+/** Output that is kept up to a limit, beyond which the guest is ended. */
+function collect({ stdout, stderr }) {
+  for (const stream of [stdout, stderr]) {
+    if (stream.kind === 'pipe') stream.kind = 'collected';
+  }
 }
 
 /** The time is kept by who starts the guest. */

@@ -71,8 +71,8 @@ function startThread(program, checked) {
 
 /** @returns {import('./guest-job.js').Job} */
 function jobOf({ module, name, memory, hasStart }, checked) {
-  const { native, observers, names, outputBytes } = checked.jobFor(name);
-  return { module, native, observers, names, memory, hasStart, outputBytes };
+  const { native, observers, names } = checked.jobFor(name);
+  return { module, native, observers, names, memory, hasStart };
 }
 
 /**

@@ -569,8 +569,9 @@ async function runAsync(suspension, name, options, begin) {
   if (signal?.aborted) throw signal.reason;
   const fn = begin();
   if (fn === undefined) return undefined;
-  const entry = promising(fn);
-  if (name === 'startAsync') suspension.takeTurns();
+  const isCommand = name === 'startAsync';
+  const entry = promisingOf(fn, `instance.exports.${isCommand ? '_start' : '_initialize'}`);
+  if (isCommand) suspension.takeTurns();
   let ended;
   try {
     ({ ended } = await suspension.run(entry, [], signal));
@@ -579,7 +580,7 @@ async function runAsync(suspension, name, options, begin) {
     throw error;
   }
   // A reactor goes on to use its streams.
-  if (name === 'startAsync' || ended !== undefined) await suspension.endStreams();
+  if (isCommand || ended !== undefined) await suspension.endStreams();
   return ended?.exitCode;
 }
 
@@ -591,12 +592,21 @@ async function runAsync(suspension, name, options, begin) {
 function makePromising(suspension, fn) {
   checkSuspends(suspension, 'promising');
   if (typeof fn !== 'function') throw wrongType('fn', 'of type function', fn);
-  const entry = promising(fn);
+  const entry = promisingOf(fn, 'fn');
   return async (...args) => {
     const { ended, value } = await suspension.run(entry, args);
     if (ended !== undefined) throw new WASIExitError(ended.exitCode);
     return value;
   };
+}
+
+/** Only a function of WebAssembly can be suspended. */
+function promisingOf(fn, name) {
+  try {
+    return promising(fn);
+  } catch {
+    throw wrongType(name, 'a function that an instance of WebAssembly exports', fn);
+  }
 }
 
 module.exports = { Suspension, makePromising, runAsync };

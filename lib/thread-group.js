@@ -4,6 +4,7 @@
 // works.
 
 const { [Symbol.for('wasi-rs.keys')]: keys } = require('../index.js');
+const { nodeError } = require('./errors.js');
 const { startWorker } = require('./start-worker.js');
 const { endWorker, errorOf } = require('./workers.js');
 
@@ -79,7 +80,8 @@ function startThreads(wasi, guest) {
       worker.on('exit', (code) => {
         workers.delete(worker);
         if (asked === undefined) {
-          reject(new Error(`The guest's main thread ended with code ${code}`));
+          const message = `The guest's main thread ended with code ${code}`;
+          reject(nodeError(Error, 'ERR_WASI_CRASH', message));
         } else {
           fail(asked);
           Atomics.sub(counts, RUNNING, 1);

@@ -123,18 +123,21 @@ pub(super) mod outcome {
     /// A function of the embedder's file system is to be called, and then this again: an errno that
     /// is none.
     pub(crate) const ASK: u32 = wasi_rs_core::abi::Errno::Ask as u32;
+    /// The guest has written more than is kept of its output, and is to be ended: likewise.
+    pub(crate) const FULL: u32 = wasi_rs_core::abi::Errno::Full as u32;
     /// A function of 0.2 failed, and left the rep of its error.
     pub(crate) const FAILED: u32 = 1;
     /// From here on: a guest of 0.2 broke the contract, in the way with this number.
     pub(crate) const TRAPS: u32 = 512;
 
     /// Those that JavaScript knows by name.
-    pub(crate) const ALL: [(&str, u32); 7] = [
+    pub(crate) const ALL: [(&str, u32); 8] = [
         ("AGAIN", AGAIN),
         ("MEMORY", MEMORY),
         ("EXIT", EXIT),
         ("ASK", ASK),
         ("WOULD_WAIT", WOULD_WAIT),
+        ("FULL", FULL),
         ("FAILED", FAILED),
         ("TRAPS", TRAPS),
     ];

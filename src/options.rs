@@ -90,6 +90,8 @@ pub enum StreamKind {
     Bytes,
     /// Captured output.
     Pipe,
+    /// Captured output of a guest that is ended when it writes more than is kept.
+    Collected,
     /// A function of JavaScript reads or writes.
     Function,
     /// The guest's end of a pipe of `openPipe`.
@@ -103,7 +105,7 @@ pub(crate) struct StreamOptions {
     pub kind: StreamKind,
     /// The input of a stream of kind `bytes`.
     pub bytes: Option<Uint8Array>,
-    /// How many bytes a `pipe` keeps.
+    /// How many bytes a `pipe`, or what is `collected`, keeps.
     pub cap: Option<f64>,
     /// The number of an `end`.
     pub end: Option<u32>,
@@ -420,11 +422,11 @@ fn stream(
         StreamKind::Bytes => {
             Stream::bytes(options.bytes.map(|bytes| bytes.to_vec()).unwrap_or_default())
         }
-        StreamKind::Pipe => {
+        kind @ (StreamKind::Pipe | StreamKind::Collected) => {
             let cap = options
                 .cap
                 .map_or(usize::MAX, |cap| usize::try_from(count(cap)).unwrap_or(usize::MAX));
-            Stream::Collector { output: output(streams), cap }
+            Stream::Collector { output: output(streams), cap, ends: kind == StreamKind::Collected }
         }
         StreamKind::Function if number == 0 => {
             let input = Arc::new(if suspends { Input::waiting() } else { Input::default() });

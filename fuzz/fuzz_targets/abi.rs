@@ -473,7 +473,7 @@ impl Host {
             13 => {
                 let output = Arc::new(Output::default());
                 self.outputs.push(Arc::clone(&output));
-                Box::new(Stream::Collector { output, cap: 100 })
+                Box::new(Stream::Collector { output, cap: 100, ends: false })
             }
             14 => {
                 let output = Arc::new(Output::default());

@@ -12,13 +12,20 @@ macro_rules! errnos {
             /// No error, and none that a guest sees: the call goes on when the embedder has
             /// answered what the host layer asks of him.
             Ask = 260,
+            /// No error that a guest sees either: it has written more than is kept of its output,
+            /// and is to be ended.
+            Full = 262,
         }
 
         impl Errno {
             /// The specification's name, in lower case.
             #[must_use]
             pub fn name(self) -> &'static str {
-                match self { $(Self::$name => $text,)* Self::Ask => "ask" }
+                match self {
+                    $(Self::$name => $text,)*
+                    Self::Ask => "ask",
+                    Self::Full => "full",
+                }
             }
 
             /// All that guests see, in the order of their codes.

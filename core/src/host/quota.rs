@@ -209,7 +209,7 @@ mod tests {
         };
         let left = left_after(|quota| {
             let output = Arc::new(Output::default());
-            let collector = Stream::Collector { output: Arc::clone(&output), cap: 30 };
+            let collector = Stream::Collector { output: Arc::clone(&output), cap: 30, ends: false };
             let Opened::File(file) = quota.meter(Opened::File(Box::new(collector))) else {
                 panic!()
             };

@@ -145,6 +145,8 @@ pub enum Stream {
         output: Arc<Output>,
         /// The most bytes it keeps.
         cap: usize,
+        /// Whether a write beyond that is [`Errno::Full`], which ends the guest: what fits is kept.
+        ends: bool,
     },
     /// Gives what is written to a function, after the call.
     Sink(Arc<Output>),
@@ -225,11 +227,15 @@ impl File for Stream {
     fn write(&self, bufs: &[Region<'_>], _: Fdflags) -> Result<usize> {
         match self {
             Self::Null => Ok(total(bufs)),
-            Self::Collector { output, cap } => {
+            Self::Collector { output, cap, ends } => {
                 let mut bytes = lock(&output.bytes);
                 let room = cap.saturating_sub(bytes.len());
                 if total(bufs) > room {
                     output.truncated.store(true, Relaxed);
+                    if *ends {
+                        gather(bufs, &mut bytes, room);
+                        return Err(Errno::Full);
+                    }
                     if room == 0 {
                         return Err(Errno::Nospc);
                     }
@@ -358,13 +364,24 @@ mod tests {
     #[test]
     fn a_collector_keeps_bytes_in_order_up_to_its_cap() {
         let output = Arc::new(Output::default());
-        let stream = Stream::Collector { output: Arc::clone(&output), cap: 12 };
+        let stream = Stream::Collector { output: Arc::clone(&output), cap: 12, ends: false };
         let write = |content| with_bufs(content, |bufs| stream.write(bufs, Fdflags::empty())).0;
         assert_eq!(write(b"abcdefgh"), Ok(8));
         assert!(!output.is_truncated());
         assert_eq!(write(b"ijklmnop"), Ok(4), "what fits is taken");
         assert!(output.is_truncated());
         assert_eq!(write(b"qrstuvwx"), Err(Errno::Nospc), "and what does not is refused, not lost");
+        assert_eq!(output.copy(), b"abcdefghijkl");
+    }
+
+    #[test]
+    fn a_collector_that_ends_its_guest_keeps_what_fits_of_the_write_that_is_too_long() {
+        let output = Arc::new(Output::default());
+        let stream = Stream::Collector { output: Arc::clone(&output), cap: 12, ends: true };
+        let write = |content| with_bufs(content, |bufs| stream.write(bufs, Fdflags::empty())).0;
+        assert_eq!(write(b"abcdefgh"), Ok(8));
+        assert_eq!(write(b"ijklmnop"), Err(Errno::Full));
+        assert!(output.is_truncated());
         assert_eq!(output.copy(), b"abcdefghijkl");
     }
 

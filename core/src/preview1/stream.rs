@@ -59,7 +59,7 @@ pub(super) fn in_pieces<'m>(
             Err(CallError::Again)
         }
         Ok(moved) => Ok(count(done.saturating_add(moved as u64))),
-        Err(CallError::Errno(Errno::Ask)) => Err(Errno::Ask.into()),
+        Err(CallError::Errno(errno @ (Errno::Ask | Errno::Full))) => Err(errno.into()),
         Err(CallError::Errno(_) | CallError::Again) if done > 0 => Ok(count(done)),
         Err(CallError::WouldWait) if done > 0 => {
             call.ctx.waiting.set(None);
@@ -182,7 +182,7 @@ fn rest(
                 }
             }
             Err(Errno::Again) if !once => {}
-            Err(errno) if done > 0 && errno != Errno::Ask => break,
+            Err(errno) if done > 0 && !matches!(errno, Errno::Ask | Errno::Full) => break,
             Err(errno) => return Err(errno.into()),
         }
         // The file is full or empty now, because it took only a part: trying again at once would
