@@ -73,7 +73,7 @@ function runJob(job, progress) {
     let instance;
     if (hasStart) progress.started();
     // A guest may end in its start section already.
-    const ended = keys.runGuest(guest, () => {
+    const ended = keys.runGuest(wasi[keys.kGuest], () => {
       instance = new WebAssembly.Instance(module, imports);
     });
     if (ended !== undefined) return { exitCode: ended.exitCode };
