@@ -1,7 +1,8 @@
 'use strict';
 
-// `node --import wasi-rs/p2/register app.js` (`--preload` of Bun and Deno): packages that were transpiled already and import the
-// usual host, `@bytecodealliance/preview2-shim`, get this one instead.
+// `node --import wasi-rs/p2/register app.js` (`--preload` of Bun and Deno): packages that were
+// transpiled already and import the usual host, `@bytecodealliance/preview2-shim`, get this one
+// instead.
 
 const module_ = require('node:module');
 const { pathToFileURL } = require('node:url');
