@@ -151,8 +151,8 @@ function load() {
   const [built, installed] = PLATFORMS[platform] ?? [() => require(addon), undefined];
   const places = [built];
   if (installed !== undefined) places.unshift(() => ofThisVersion(installed(), platform));
-  // A `require` that finds nothing takes half a millisecond. In a bundle the addon may have another
-  // name, so a build is looked for, if later, also where it does not seem to be.
+  // The place that has the addon comes first, because a `require` that finds nothing takes long.
+  // The other is tried as well: in a bundle the file of a build may have another name.
   if (isBesideThis(addon)) places.reverse();
   const errors = [];
   for (const place of places) {
@@ -171,7 +171,7 @@ function isBesideThis(path) {
   return typeof __dirname === 'string' && existsSync(`${__dirname}/${path}`);
 }
 
-/** The addon tells its version: to find and read its description would take longer. */
+/** The addon has its version as a property: finding and reading a package.json takes longer. */
 function ofThisVersion(addon, platform) {
   const { version } = require('./package.json');
   if (addon.version === version) return addon;

@@ -132,6 +132,18 @@ test('a guess is near, and nothing is near to everything', () => {
   }
 });
 
+test('a NUL in the name or the path of a preopen makes no preopens of its parts', (t) => {
+  const dir = folder(t);
+  for (const path of [`${dir}\0`, `${dir}\0/other\0${dir}`]) {
+    assert.throws(make({ preopens: { '/d': path } }), { code: 'UVWASI_EINVAL' });
+  }
+  const wasi = make({ preopens: { [`/d\0${dir}\0/e`]: dir } })();
+  wasi.initialize({ exports: { memory: new WebAssembly.Memory({ initial: 1 }) } });
+  assert.equal(wasi.wasiImport.fd_prestat_get(3, 0), OK);
+  assert.equal(wasi.wasiImport.fd_prestat_get(4, 0), BADF);
+  wasi.close();
+});
+
 test('undefined is absent, for every option and every key', () => {
   const nothing = undefined;
   const wasi = make({

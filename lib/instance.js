@@ -40,7 +40,10 @@ function newInstance({ args, env, stdin, stdout, stderr, preopens, extended }) {
   throw constructionFailed(made, preopens[preopen]);
 }
 
-/** @returns {string | object[]} a text of the names and paths, if that is all that there is */
+/**
+ * @returns {string | object[]} plain preopens as one text, each name and path terminated by NUL; the
+ *   list itself where a preopen has more than these, or a NUL in one of them
+ */
 function packed(preopens) {
   let text = '';
   for (let i = 0; i < preopens.length; i++) {

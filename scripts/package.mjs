@@ -236,7 +236,7 @@ function asModule(name, { graph, entry, main, apart, fromMain }) {
     text = `import '${NOTHING}';\n${text}`;
     return name === MAIN ? text + internals(graph) : text;
   }
-  // To read the description takes longer than to know what it says.
+  // The bundle has the version in it: reading package.json takes time at each load.
   text = text.replace(/\brequire\('\.\/package\.json'\)/, `{ version: '${own.version}' }`);
   if (!isPlain(graph, name)) {
     return text.replace(/^module\.exports = (.*);$/m, 'const whole = $1;\nexport default whole;');

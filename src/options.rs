@@ -229,8 +229,8 @@ fn count(number: f64) -> u64 {
     number as u64
 }
 
-/// The preopens of a text that has for each its guest's name and its path, both ended by NUL. Of
-/// objects, four properties would be read each, which takes longer than all else here together.
+/// Plain preopens: for each the guest's name and the host's path, both terminated by NUL. An object
+/// for each would take four reads of properties through Node-API, which take longer than the rest.
 fn plain_preopens(text: &str) -> Vec<PreopenOptions> {
     let mut parts = text.split_terminator('\0').map(str::to_owned);
     let mut preopens = Vec::new();

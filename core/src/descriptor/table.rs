@@ -143,7 +143,7 @@ struct View {
     known: RefCell<Known>,
 }
 
-/// What a thread has looked up since a change.
+/// The descriptors that a thread has looked up since the last change that it knows of.
 #[derive(Default)]
 struct Known {
     changes: u64,
@@ -162,8 +162,9 @@ impl View {
         let index = usize::try_from(fd).map_err(|_| Errno::Badf)?;
         let changes = &self.table.0.changes;
         let known = &mut *self.known.borrow_mut();
-        // A change that is under way counts as one that comes later: the call overlaps it. One that
-        // the guest knows of is seen, because the guest's threads know of it by atomics.
+        // A change that is still under way counts as a later one, because the call overlaps it. A
+        // finished change is seen: the guest's threads learn of it through atomics, which order this
+        // load behind it.
         if known.changes == changes.load(Acquire)
             && let Some(found) = known.descriptors.get(index).and_then(Weak::upgrade)
         {
@@ -176,7 +177,7 @@ impl View {
             known.changes = present;
         }
         let found = Arc::clone(slots.get(fd)?);
-        // No longer than the table.
+        // The list gets no longer than the table, which has a descriptor at `index`.
         if known.descriptors.len() <= index {
             known.descriptors.resize_with(index.saturating_add(1), Weak::new);
         }
@@ -327,7 +328,7 @@ impl Table {
     pub fn reserve(&self) -> Result<Reservation<'_>> {
         let fd = match &*self.0.borrow() {
             State::Own(slots) => slots.check_room().map(|()| None),
-            // To know of a number that is not open yet changes nothing for who looks one up.
+            // A reserved number is not open yet, so no thread has to look anything up again.
             State::Shared(view) => view.table.lock().reserve().map(Some),
         };
         fd.map(|fd| Reservation { table: self, fd })
