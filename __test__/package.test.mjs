@@ -354,6 +354,18 @@ describe('the loader', () => {
     }
   });
 
+  it("prefers the addon of a build to that of the platform's package", () => {
+    const name = `wasi-rs-${path.basename(project.addon()).split('.')[1]}`;
+    const folder = path.join(project.folder, 'node_modules', name);
+    project.write(`node_modules/${name}/package.json`, JSON.stringify({ name, main: 'other.js' }));
+    project.write(`node_modules/${name}/other.js`, `exports.version = "${own.version}";\n`);
+    try {
+      assert.equal(output(['require.cjs']), RAN);
+    } finally {
+      fs.rmSync(folder, { recursive: true });
+    }
+  });
+
   describe('where there is no addon beside it', () => {
     let hidden;
     let platform;
