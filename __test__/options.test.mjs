@@ -30,6 +30,7 @@ const { bytesOf } = require('../lib/bytes.js');
 const { nearest } = require('../lib/guess.js');
 
 const OK = 0;
+const NOSPC = 51;
 const [ACCES, BADF, LOOP, NOENT, NOTDIR, ROFS] = [2, 8, 32, 44, 54, 69];
 const PATH = 1024;
 
@@ -403,6 +404,23 @@ test('output that the limit cut says so', async () => {
   const [cut, all] = [await bounded(4), await bounded(4000)];
   assert.deepEqual([cut.stdout.length, cut.truncated], [4, { stdout: true, stderr: false }]);
   assert.deepEqual(all.truncated, { stdout: false, stderr: false });
+});
+
+test('each limit of output keeps as many bytes as it says', async () => {
+  const echo = readFileSync(new URL('guests/open-paths.wasm', import.meta.url));
+  for (const outputBytes of [0, 1, 2, 3, 4]) {
+    const { write } = started({ stdout: 'pipe', limits: { outputBytes } });
+    assert.equal(write(1, 'abcde'), outputBytes || -NOSPC, `new WASI: ${outputBytes}`);
+    const { stdout, reason } = await run(echo, { args: ['x', '/none'], limits: { outputBytes } });
+    assert.deepEqual([stdout.length, reason], [outputBytes, 'output'], `run: ${outputBytes}`);
+  }
+  for (const outputBytes of [2 ** 51, 2 ** 51 + 2, Number.MAX_SAFE_INTEGER]) {
+    const { wasi, write } = started({ stdout: 'pipe', limits: { outputBytes } });
+    assert.equal(write(1, 'abcde'), 5);
+    assert.deepEqual([`${Buffer.from(wasi.stdout)}`, wasi.stdoutTruncated], ['abcde', false]);
+    const { reason } = await run(echo, { args: ['x', '/none'], limits: { outputBytes } });
+    assert.equal(reason, 'exit', `run: ${outputBytes}`);
+  }
 });
 
 test('messages name the values that a stream may have', () => {

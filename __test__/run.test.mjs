@@ -228,6 +228,21 @@ test('output is text or bytes', async () => {
   assert.equal((await run(CAT, { stdin: bytes })).stdout, '\ufffd\0A');
 });
 
+test('text is what the same bytes are as text, whatever they are and however many', async () => {
+  const outputs = ['', '\0', 'a\0b', '\x7f', '\x80', 'äöü €', '\ufeffmark', 'x'.repeat(65_536)];
+  outputs.push('x'.repeat(65_537), `${'x'.repeat(65_535)}é`, `${'x'.repeat(200_000)}é`);
+  const all = outputs.map((text) => Buffer.from(text));
+  // A character that the end cuts, and bytes that begin none.
+  all.push(Buffer.from('x€').subarray(0, 3), Buffer.of(0x61, 0xc3), Buffer.of(0xff, 0xfe));
+  for (const isolation of ['thread', 'process']) {
+    for (const stdin of all) {
+      const { stdout, stderr } = await run(CAT, { stdin, isolation });
+      assert.ok(stdout === stdin.toString('utf8'), `${isolation}: ${stdin.length} bytes`);
+      assert.equal(stderr, '');
+    }
+  }
+});
+
 test('args begin with the name of the program, which is that of the file', async (t) => {
   const path = join(folder(t), 'named.wasm');
   writeFileSync(path, readFileSync(guest('args')));

@@ -18,6 +18,7 @@ const { plainError } = require('./workers.js');
  * @property {string[]} names the guest's names of all preopens
  * @property {{ module: string, name: string, descriptor: object }} [memory] what it imports
  * @property {boolean} hasStart whether instantiating it may run code of the guest
+ * @property {boolean} [asText] whether its output may be handed over as strings
  * @property {number} [place] where its output and trees are kept: `reserveRun` gave it
  */
 

@@ -291,7 +291,7 @@ class GuestProcess {
    */
   run(job, more = {}) {
     const { bytesOfModule } = require('./program.js');
-    const { module, ...rest } = job;
+    const { module, asText, ...rest } = job;
     // First: nothing has changed where it throws.
     const native = this.#nativeOf(job.native);
     const program = numberOf(module);

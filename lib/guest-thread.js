@@ -326,7 +326,7 @@ class ThreadRun {
 
   #take() {
     const numbers = this.#last ?? this.#numbers;
-    const left = leftIn(this.kept, this.#job.names);
+    const left = leftIn(this.kept, this.#job.names, this.#job.asText);
     left.memoryBytes = numbers[SIZE];
     left.endedAt = numbers[ENDED_AT] || now();
     left.stats = this.#job.observers?.stats === true ? statsOf(numbers) : undefined;

@@ -4,11 +4,8 @@
 // of properties, so what most jobs have alike is left out, and what belongs to the program is sent
 // once with its module.
 
-/** A stream that gives and takes nothing; those that are collected lie below it, by their limit. */
-const IGNORED = -1;
-const COLLECTED = -2;
-/** The largest limit that is sent as a number of a stream. */
-const MOST = 2 ** 52;
+const { packedStream } = require('./instance.js');
+
 const NO_PREOPENS = [];
 
 /**
@@ -19,7 +16,7 @@ function packed({ native, observers, names }) {
   const { args, env, stdin, stdout, stderr, preopens, extended } = native;
   const isPlain = preopens.length === 0 && extended === undefined && observers === undefined;
   const rest = isPlain ? undefined : { preopens, extended, observers, names };
-  return [args, env, stream(stdin), stream(stdout), stream(stderr), rest];
+  return [args, env, packedStream(stdin), packedStream(stdout), packedStream(stderr), rest];
 }
 
 /**
@@ -33,41 +30,13 @@ function unpacked([args, env, stdin, stdout, stderr, rest], program, place) {
   const { module, memory, hasStart } = program;
   return {
     module,
-    native: {
-      args,
-      env,
-      stdin: streamOf(stdin),
-      stdout: streamOf(stdout),
-      stderr: streamOf(stderr),
-      preopens,
-      extended,
-    },
+    native: { args, env, stdin, stdout, stderr, preopens, extended },
     observers,
     names,
     memory,
     hasStart,
     place,
   };
-}
-
-function stream(value) {
-  if (typeof value === 'number') return value;
-  if (value.kind === 'ignore') return IGNORED;
-  if (value.kind === 'collected' && value.cap <= MOST) return COLLECTED - value.cap;
-  return value;
-}
-
-function streamOf(value) {
-  if (typeof value !== 'number' || value >= 0) return value;
-  return value === IGNORED
-    ? { kind: 'ignore', bytes: undefined, cap: undefined, end: undefined, terminal: undefined }
-    : {
-        kind: 'collected',
-        bytes: undefined,
-        cap: COLLECTED - value,
-        end: undefined,
-        terminal: undefined,
-      };
 }
 
 module.exports = { packed, unpacked };

@@ -3,7 +3,7 @@
 // The results that a guest leaves: its collected output, and the files of its preopens in memory.
 
 const { claimRun, collectedOutput, instanceId, outputTruncated } = require('../binding.js');
-const { runOutput, runTruncated } = require('../binding.js');
+const { runFacts, runOutput, runText } = require('../binding.js');
 const { inThisRealm } = require('./bytes.js');
 const { changes, listFiles, readFile } = require('./trees.js');
 
@@ -11,6 +11,11 @@ const { changes, listFiles, readFile } = require('./trees.js');
 const MOST_BYTES = 512 * 1024 * 1024;
 const MOST_PATHS = 100_000;
 const EMPTY = new Uint8Array(0);
+/** What `runFacts` says: which limit has refused something, and which output there is. */
+const CUT_STDOUT = 1;
+const CUT_STDERR = 2;
+const HAS_STDOUT = 4;
+const HAS_STDERR = 8;
 
 /** Of a guest that has left nothing. */
 function nothingLeft() {
@@ -65,13 +70,16 @@ function changesOf(id, names) {
  *
  * @param {number} place
  * @param {string[]} names
+ * @param {boolean} [asText] whether `stdout` and `stderr` may be strings, which take less time
  */
-function leftIn(place, names) {
-  const cut = runTruncated(place);
+function leftIn(place, names, asText) {
+  const facts = runFacts(place);
+  const output = (stream) =>
+    (asText ? runText(place, stream) : null) ?? inThisRealm(runOutput(place, stream)) ?? EMPTY;
   const left = nothingLeft();
-  left.stdout = inThisRealm(runOutput(place, 1)) ?? left.stdout;
-  left.stderr = inThisRealm(runOutput(place, 2)) ?? left.stderr;
-  left.truncated = { stdout: (cut & 1) !== 0, stderr: (cut & 2) !== 0 };
+  if ((facts & HAS_STDOUT) !== 0) left.stdout = output(1);
+  if ((facts & HAS_STDERR) !== 0) left.stderr = output(2);
+  left.truncated = { stdout: (facts & CUT_STDOUT) !== 0, stderr: (facts & CUT_STDERR) !== 0 };
   if (names.length === 0) return left;
   const handle = claimRun(place);
   if (handle === null) return left;

@@ -72,7 +72,8 @@ function startThread(program, checked) {
 /** @returns {import('./guest-job.js').Job} */
 function jobOf({ module, name, memory, hasStart }, checked) {
   const { native, observers, names } = checked.jobFor(name);
-  return { module, native, observers, names, memory, hasStart };
+  const asText = checked.encoding === 'utf8';
+  return { module, native, observers, names, memory, hasStart, asText };
 }
 
 /**
@@ -130,14 +131,17 @@ function readyParts(wasm, { limits, timeoutMs }) {
 /** The result of run() and pool.run(). */
 function resultOf(end, begun, { encoding }) {
   if (end.reason === 'aborted') throw end.error;
-  const as = (bytes) =>
-    encoding === 'buffer'
-      ? bytes
-      : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
   const result = statusOf(end, begun);
-  result.stdout = as(end.stdout);
-  result.stderr = as(end.stderr);
+  result.stdout = outputAs(encoding, end.stdout);
+  result.stderr = outputAs(encoding, end.stderr);
   return result;
+}
+
+/** @param {Uint8Array | string} output text only where `encoding` asks for it */
+function outputAs(encoding, output) {
+  if (encoding === 'buffer' || typeof output === 'string') return output;
+  if (output.byteLength === 0) return '';
+  return Buffer.from(output.buffer, output.byteOffset, output.byteLength).toString('utf8');
 }
 
 /** The members of a result beside the output: the result of `spawn`. */

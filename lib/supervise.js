@@ -40,7 +40,9 @@ async function supervise(run, { timeoutMs, startTimeoutMs, signal }, handle = {}
   const begun = now();
   let giveUp = () => {};
   let onAbort;
-  const ending = new Promise((resolve) => {
+  // The first of two: what the run comes to, and an `Ending`.
+  const first = new Promise((resolve, reject) => {
+    run.done.then(resolve, reject);
     const end = (why, reason) => resolve(new Ending(why, reason));
     handle.kill = () => end('killed');
     if (handle.isKilled) end('killed');
@@ -76,12 +78,12 @@ async function supervise(run, { timeoutMs, startTimeoutMs, signal }, handle = {}
     wait(Math.min(timeoutMs, startTimeoutMs));
   });
   try {
-    const first = await Promise.race([run.done, ending]);
-    if (!(first instanceof Ending)) return result(run, first);
+    const end = await first;
+    if (!(end instanceof Ending)) return result(run, end);
     giveUp();
     const late = await run.stop();
-    if (late !== undefined && hadEnded(run, first, timeoutMs)) return result(run, late);
-    return endedOutside(run, first, { timeoutMs, startTimeoutMs });
+    if (late !== undefined && hadEnded(run, end, timeoutMs)) return result(run, late);
+    return endedOutside(run, end, { timeoutMs, startTimeoutMs });
   } finally {
     giveUp();
     if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);

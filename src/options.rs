@@ -240,6 +240,36 @@ fn plain_preopens(text: &str) -> Vec<PreopenOptions> {
     preopens
 }
 
+/// A standard stream. `packedStream` in lib/instance.js hands most of them over as numbers.
+fn stdio(given: Either<f64, StreamOptions>) -> Either<i32, StreamOptions> {
+    match given {
+        Either::A(number) => stream_of_number(number),
+        Either::B(options) => Either::B(options),
+    }
+}
+
+/// From 0 on: a descriptor of the host. -1: ignored. Below, by even and odd numbers: a `pipe` and
+/// what is `collected`, by how much it keeps.
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "a cast saturates, and JavaScript has checked descriptors"
+)]
+fn stream_of_number(number: f64) -> Either<i32, StreamOptions> {
+    if number >= 0.0 {
+        return Either::A(number as i32);
+    }
+    let below = -2.0 - number;
+    let kind = if number > -2.0 {
+        StreamKind::Ignore
+    } else if below % 2.0 == 0.0 {
+        StreamKind::Pipe
+    } else {
+        StreamKind::Collected
+    };
+    let cap = Some((below / 2.0).floor());
+    Either::B(StreamOptions { kind, cap, bytes: None, end: None, terminal: None })
+}
+
 impl InstanceOptions {
     /// `preopens` is a list, or the text of those that are nothing but a name and a path:
     /// `createInstance(args, env, stdin, stdout, stderr, preopens, extended)`
@@ -247,7 +277,7 @@ impl InstanceOptions {
         Ok(Self {
             args: call.get(0)?,
             env: call.get(1)?,
-            stdio: [call.get(2)?, call.get(3)?, call.get(4)?],
+            stdio: [stdio(call.get(2)?), stdio(call.get(3)?), stdio(call.get(4)?)],
             preopens: match call.get::<Either<String, _>>(5)? {
                 Either::A(text) => plain_preopens(&text),
                 Either::B(list) => list,

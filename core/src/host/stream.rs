@@ -63,6 +63,22 @@ impl Output {
         lock(&self.bytes).clone()
     }
 
+    /// Whether there are no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        lock(&self.bytes).is_empty()
+    }
+
+    /// A copy of all bytes, if they are ASCII and at most `limit`.
+    #[must_use]
+    pub fn short_text(&self, limit: usize) -> Option<String> {
+        let bytes = lock(&self.bytes);
+        if bytes.len() > limit || !bytes.is_ascii() {
+            return None;
+        }
+        str::from_utf8(&bytes).ok().map(str::to_owned)
+    }
+
     /// Whether a collector's cap has refused bytes of a write. The guest may write them again, but
     /// they are never taken.
     #[must_use]
@@ -372,6 +388,20 @@ mod tests {
         assert!(output.is_truncated());
         assert_eq!(write(b"qrstuvwx"), Err(Errno::Nospc), "and what does not is refused, not lost");
         assert_eq!(output.copy(), b"abcdefghijkl");
+    }
+
+    #[test]
+    fn short_text_is_ascii_and_no_longer_than_the_limit() {
+        let text = |bytes: &[u8]| {
+            let output = Output { bytes: Mutex::new(bytes.to_vec()), ..Output::default() };
+            assert_eq!(output.is_empty(), bytes.is_empty());
+            output.short_text(4)
+        };
+        assert_eq!(text(b"").as_deref(), Some(""));
+        assert_eq!(text(b"a\0\x7fd").as_deref(), Some("a\0\x7fd"));
+        assert_eq!(text(b"abcde"), None);
+        assert_eq!(text("é".as_bytes()), None);
+        assert_eq!(text(b"\x80"), None);
     }
 
     #[test]
