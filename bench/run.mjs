@@ -1,32 +1,28 @@
 // `npm run bench`: what each host call costs, here and in `node:wasi`. See README.md beside this
 // file.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { fail, run, say } from '../scripts/process.mjs';
 import { measureRows } from './measurement.mjs';
 import { buildNative, machine, requireAddon, versionOf } from './processes.mjs';
+import { compareOrKeep } from './ratios.mjs';
 import { OVERHEAD_AIM, rows } from './rows.mjs';
-import { comparison, table } from './table.mjs';
+import { table } from './table.mjs';
 
 const HELP = `usage: npm run bench -- [options]
   --filter REGEXP   only the rows whose names match
   --node PATH       the node to measure under (by default this one)
-  --rounds COUNT    how often each implementation gets its turn (by default 6)
+  --rounds COUNT    how often each implementation gets its turn (by default 6; with those below 9)
   --components      a program as a component, here and with jco's usual host, beside preview1
   --folder PATH     where the files are that the rows work on (by default in memory, if there is /dev/shm)
   --json FILE       write the figures
   --plot FILE       draw the ratios as SVG; with --components those to jco's usual host
-  --check           compare with the committed ratios and print what got worse
-  --update          make the ratios of this run the committed ones
+  --check           compare with the kept ratios and print what got worse
+  --update          keep the ratios of this run
   --start, --instances, --threads, --programs
                     instead of the table: whole processes, instances, two threads, published
-                    programs (whole.mjs)`;
-
-/** A ratio this many times the committed one got worse: less is noise. */
-const NOISE = 1.15;
-
-const ratiosPath = fileURLToPath(new URL('ratios.json', import.meta.url));
+                    programs (whole.mjs). --filter is for the programs`;
 
 const options = readOptions();
 if (options.help) {
@@ -36,9 +32,12 @@ if (options.help) {
 const whole = ['start', 'instances', 'threads', 'programs'].filter((name) => options[name]);
 if (whole.length > 0) {
   const script = fileURLToPath(new URL('whole.mjs', import.meta.url));
-  process.exit(run(process.execPath, [script, ...whole, '--node', options.node]) ? 0 : 1);
+  const given = ['node', 'rounds', 'filter', 'json', 'plot'].filter((name) => options[name]);
+  const flags = ['check', 'update'].filter((name) => options[name]).map((name) => `--${name}`);
+  flags.push(...given.map((name) => `--${name}=${options[name]}`));
+  process.exit(run(process.execPath, [script, ...whole, ...flags]) ? 0 : 1);
 }
-const rounds = Number(options.rounds);
+const rounds = Number(options.rounds ?? 6);
 if (!(Number.isInteger(rounds) && rounds > 0)) fail('--rounds has to be a whole number above 0');
 
 requireAddon();
@@ -79,14 +78,12 @@ if (options.json) {
 }
 if (options.plot) {
   const { plot } = await import('./plot.mjs');
-  const about = { node: version, machine: machine(), geomean };
+  const heading = 'Time of a host call: wasi-rs as a part of node:wasi';
+  const mean = ` Geometric mean ${geomean.toFixed(2)}.`;
+  const about = { node: version, machine: machine(), heading, mean };
   writeFileSync(options.plot, await plot(results, about));
 }
-if (options.check || options.update) {
-  const ratios = JSON.parse(readFileSync(ratiosPath, 'utf8'));
-  if (options.check) console.log(comparison(results, ratios[major], NOISE, major).join('\n'));
-  if (options.update) update(ratios);
-}
+compareOrKeep('ratios.json', major, results, options);
 
 function readOptions() {
   const string = (value) => ({ type: 'string', default: value });
@@ -95,7 +92,7 @@ function readOptions() {
       options: {
         filter: string(''),
         node: string(process.execPath),
-        rounds: string('6'),
+        rounds: { type: 'string' },
         components: { type: 'boolean' },
         folder: { type: 'string' },
         json: { type: 'string' },
@@ -130,13 +127,4 @@ function result(row, { bare, 'wasi-rs': here, 'node:wasi': there, errors }) {
     met: ratio === undefined ? undefined : Number(ratio.toFixed(2)) <= row.aim,
     errors,
   };
-}
-
-function update(ratios) {
-  const changed = { ...ratios[major] };
-  for (const { name, ratio } of results) {
-    if (ratio !== undefined) changed[name] = Number(ratio.toPrecision(3));
-  }
-  writeFileSync(ratiosPath, `${JSON.stringify({ ...ratios, [major]: changed }, null, 2)}\n`);
-  say(`bench/ratios.json now has the ratios of this run for Node.js ${major}`);
 }

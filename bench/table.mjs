@@ -88,18 +88,3 @@ export function table(results, overheadAims) {
   }
   return { lines, geomean, free, overheads };
 }
-
-/** @returns {string[]} what got worse than the committed ratios */
-export function comparison(results, committed, noise, major) {
-  if (!committed) return ['', `no ratios are committed for Node.js ${major}`];
-  const lines = [];
-  for (const { name, ratio } of results) {
-    const before = committed[name];
-    if (before === undefined || ratio === undefined) continue;
-    if (ratio > before * noise) {
-      lines.push(`worse: ${name}: ${before.toFixed(2)} -> ${ratio.toFixed(2)}`);
-    }
-  }
-  const same = `nothing is more than ${Math.round((noise - 1) * 100)} % worse than the committed ratios for Node.js ${major}`;
-  return ['', ...(lines.length > 0 ? lines : [same])];
-}

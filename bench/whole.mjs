@@ -1,5 +1,4 @@
-// `node bench/whole.mjs [SERIES...] [--node PATH] [--rounds N] [--filter REGEXP]`: what calls in a
-// warm process do not show. Each figure is the median of rounds, in each of which every
+// `node bench/whole.mjs [SERIES...] [OPTIONS]`: what calls in a warm process do not show. Each figure is the median of rounds, in each of which every
 // implementation has its turn in a process of its own.
 //
 //   start      a process from its start to its end: `require`, `new WASI()`, instantiate, 20 calls
@@ -7,6 +6,10 @@
 //              bare is an instance whose import does nothing
 //   threads    two threads of one guest that read and write a descriptor each, against one thread
 //   programs   published programs, without their compilation; wasmtime (PyPI) compiles ahead
+//
+// OPTIONS are those of `npm run bench`: --node, --rounds, --filter (for programs), --json, --plot,
+// --check, --update. What is kept lies in whole-ratios.json. Of the threads it is the time of two
+// that each do what one does, as a part of the time of one.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -19,11 +22,15 @@ import { assemble } from './measurement.mjs';
 import { buildNative, machine, measureThreads, nodeFlags } from './processes.mjs';
 import { publishedPackage, requireAddon, versionOf } from './processes.mjs';
 import { publishedPrograms, WASMTIME } from './published.mjs';
+import { compareOrKeep } from './ratios.mjs';
 import { rows } from './rows.mjs';
 
 const CHILD = fileURLToPath(new URL('whole-child.cjs', import.meta.url));
+const EXTISM_PLUGIN = fileURLToPath(
+  new URL('../__test__/compat/extism-plugin.wasm', import.meta.url),
+);
 const HELP =
-  'usage: node bench/whole.mjs [start] [instances] [threads] [programs] [--node PATH] [--rounds N] [--filter REGEXP]';
+  'usage: node bench/whole.mjs [start] [instances] [threads] [programs] [OPTIONS of npm run bench]';
 
 const HELLO = `(module
   (import "wasi_snapshot_preview1" "fd_write"
@@ -85,7 +92,21 @@ const rounds = Number(values.rounds);
 const folder = prepareFolder([]);
 const published = await publishedPackage();
 say(`Node.js ${version}, ${machine()}, medians of ${rounds} rounds`);
+const results = [];
+/** How the last process ended that could not do its work. */
+let lastFailure;
 for (const name of wanted) await series[name]();
+const about = { node: version, machine: machine() };
+if (values.json) {
+  writeFileSync(values.json, `${JSON.stringify({ ...about, rows: results }, null, 2)}\n`);
+}
+if (values.plot) {
+  const { plot } = await import('./plot.mjs');
+  const heading = 'Time of whole programs: wasi-rs as a part of node:wasi';
+  const compared = results.filter(({ isAgainstNode }) => isAgainstNode);
+  writeFileSync(values.plot, await plot(compared, { ...about, heading }));
+}
+compareOrKeep('whole-ratios.json', major, results, values);
 
 function options() {
   try {
@@ -95,6 +116,10 @@ function options() {
         node: { type: 'string', default: process.execPath },
         rounds: { type: 'string', default: '9' },
         filter: { type: 'string', default: '' },
+        json: { type: 'string' },
+        plot: { type: 'string' },
+        check: { type: 'boolean' },
+        update: { type: 'boolean' },
       },
     });
     const unknown = parsed.positionals.find((name) => series[name] === undefined);
@@ -142,17 +167,27 @@ async function threads() {
       ? measureThreads(native, folder, count, TURNS)
       : child('threads', kind, modules[count]);
   });
-  const texts = kinds.map((kind) => {
-    // Of twice the work in the same time each has done as much as one alone.
-    const ratio = (2 * median(times[`${kind} 1`])) / median(times[`${kind} 2`]);
-    return `${kind} ${ratio.toFixed(2)}`;
-  });
+  const figures = Object.fromEntries(series.map((one) => [one, median(times[one])]));
+  // Of twice the work in the same time each has done as much as one alone.
+  const of = (kind) => (2 * figures[`${kind} 1`]) / figures[`${kind} 2`];
+  const texts = kinds.map((kind) => `${kind} ${of(kind).toFixed(2)}`);
   console.log(`two threads, times the work of one: ${texts.join(', ')}`);
+  const ratio = figures['wasi-rs 2'] / figures['wasi-rs 1'];
+  results.push({ name: 'two threads', unit: 'ms', figures, ratio, isAgainstNode: false });
 }
 
 async function programs() {
   const published = await publishedPrograms();
   const filter = new RegExp(values.filter);
+  const extism = 'Extism makes plugins and calls them';
+  if (filter.test(extism)) {
+    const kinds = ['wasi-rs', 'node:wasi'];
+    const work = join(published.files, 'work');
+    const times = turns(kinds, (kind) =>
+      child('extism', kind, EXTISM_PLUGIN, published.extism, work),
+    );
+    print(extism, 'ms', times, kinds);
+  }
   const wasmtime = join(python('wasmtime', [WASMTIME]), 'python');
   for (const { name, wasm, args } of published.programs.filter((one) => filter.test(one.name))) {
     const kinds = ['wasi-rs', 'node:wasi', 'wasmtime'];
@@ -178,8 +213,10 @@ async function programs() {
 
 function underWasmtime(python, args) {
   const script = fileURLToPath(new URL('wasmtime-run.py', import.meta.url));
-  const { status, stdout } = spawnSync(python, [script, ...args], { encoding: 'utf8' });
-  return status === 0 ? Number(stdout) : undefined;
+  const { status, signal, stdout } = spawnSync(python, [script, ...args], { encoding: 'utf8' });
+  if (status === 0) return Number(stdout);
+  lastFailure = signal ?? `exit code ${status}`;
+  return undefined;
 }
 
 async function module(name, text, features = {}) {
@@ -208,6 +245,7 @@ function child(mode, kind, ...args) {
   const { status, signal, stdout, stderr } = spawnSync(values.node, command, { encoding: 'utf8' });
   if (status === 0) return Number(stdout);
   if (kind !== 'node:wasi') fail(`${mode}, ${kind}: ${signal ?? status}: ${stderr}`);
+  lastFailure = signal ?? `exit code ${status}`;
   return undefined;
 }
 
@@ -215,12 +253,14 @@ function median(list) {
   return [...list].sort((one, other) => one - other)[list.length >> 1];
 }
 
-function print(what, unit, times, kinds) {
-  const texts = kinds.map((kind) => {
-    const time = median(times[kind]);
-    return `${kind} ${time === undefined ? 'failed' : time.toFixed(1)}`;
-  });
-  const ratio = median(times['wasi-rs']) / median(times['node:wasi']);
-  const tail = Number.isNaN(ratio) ? '' : `; wasi-rs / node:wasi ${ratio.toFixed(2)}`;
-  console.log(`${what} (${unit}): ${texts.join(', ')}${tail}`);
+function print(name, unit, times, kinds) {
+  const figures = Object.fromEntries(kinds.map((kind) => [kind, median(times[kind])]));
+  const texts = kinds.map(
+    (kind) => `${kind} ${figures[kind]?.toFixed(1) ?? `failed (${lastFailure})`}`,
+  );
+  const { 'wasi-rs': here, 'node:wasi': there } = figures;
+  const ratio = there === undefined ? undefined : here / there;
+  const tail = ratio === undefined ? '' : `; wasi-rs / node:wasi ${ratio.toFixed(2)}`;
+  console.log(`${name} (${unit}): ${texts.join(', ')}${tail}`);
+  results.push({ name, unit, figures, ratio, isAgainstNode: true });
 }
