@@ -187,14 +187,30 @@ function thisPlatform() {
   return `${platform}-${arch}`;
 }
 
-/** Whether this system's C library is musl. Its `ldd` tells faster than Node's report does. */
+/**
+ * Whether this system's C library is musl. Its `ldd` tells fastest. Where there is none, as in an
+ * image without a shell, the mappings of this process tell; Node's report takes 20 ms for it.
+ */
 function isMusl() {
   try {
     return readFileSync('/usr/bin/ldd', 'utf8').includes('musl');
   } catch {
-    const report = process.report?.getReport();
-    return report !== undefined && report.header.glibcVersionRuntime === undefined;
+    return isMapped('/ld-musl') ?? isMuslByReport();
   }
+}
+
+/** @returns {boolean | undefined} `undefined`, where the mappings cannot be read */
+function isMapped(path) {
+  try {
+    return readFileSync('/proc/self/maps', 'utf8').includes(path);
+  } catch {
+    return undefined;
+  }
+}
+
+function isMuslByReport() {
+  const report = process.report?.getReport();
+  return report !== undefined && report.header.glibcVersionRuntime === undefined;
 }
 
 module.exports = load();

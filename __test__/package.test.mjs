@@ -340,6 +340,44 @@ describe('the loader', () => {
     }
   });
 
+  const skip = process.platform === 'linux' ? false : 'musl is a C library of Linux';
+  it('finds out which C library there is, without a report where there is no ldd', { skip }, () => {
+    // `ldd` and the mappings of a process, and what the loader asks for then.
+    const systems = [
+      ['musl libc', undefined, 'musl'],
+      ['ldd (GNU libc)', '7f00 r-xp /lib/ld-musl-x86_64.so.1', 'gnu'],
+      [undefined, '7f00 r-xp /lib/ld-musl-x86_64.so.1', 'musl'],
+      [undefined, '7f00 r-xp /lib64/ld-linux-x86-64.so.2', 'gnu'],
+    ];
+    for (const [ldd, maps, libc] of systems) {
+      const script = `
+        const fs = require('node:fs'), Module = require('node:module');
+        const files = ${JSON.stringify({ '/usr/bin/ldd': ldd, '/proc/self/maps': maps })};
+        const { readFileSync } = fs;
+        fs.readFileSync = (path, ...rest) => {
+          if (path !== '/usr/bin/ldd' && path !== '/proc/self/maps') return readFileSync(path, ...rest);
+          if (files[path] === undefined) throw new Error('ENOENT');
+          return files[path];
+        };
+        process.report.getReport = () => console.log('a report');
+        const { _resolveFilename } = Module;
+        Module._resolveFilename = (name, ...rest) => {
+          if (!/wasi-rs[.-]linux/.test(name)) return _resolveFilename(name, ...rest);
+          console.log(name);
+          throw new Error('not there');
+        };
+        try { require('wasi-rs'); } catch (error) { console.log(error.code); }`;
+      const asked = program('libc.cjs', script).trim().split('\n');
+      const name = `linux-${process.arch}-${libc}`;
+      const expected = [
+        `wasi-rs-${name}`,
+        `./wasi-rs.${name}.node`,
+        'ERR_WASI_ADDON_NOT_LOADED',
+      ].sort();
+      assert.deepEqual(asked.sort(), expected, `${ldd}, ${maps}`);
+    }
+  });
+
   it('reads no environment variable', () => {
     assert.doesNotMatch(loader.replace(/^ *\/\/.*$/gm, ''), /process\.env/);
   });
