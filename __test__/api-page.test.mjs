@@ -69,17 +69,47 @@ test('each optional option says its default', () => {
   assert.deepEqual(without(silent, required), []);
 });
 
+/** The modules that can raise errors, by their paths. Those of the worker are written from them. */
+const modules = ['index.js', 'binding.js', 'register.js', 'threads.js'];
+for (const folder of ['lib', 'lib/p2']) {
+  const names = readdirSync(join(root, folder)).filter((name) => /(?<!-source)\.js$/.test(name));
+  modules.push(...names.map((name) => `${folder}/${name}`));
+}
+const rows = Array.from(page.matchAll(/^\| `(ERR_[A-Z0-9_]+)` \| `([\w.]+)` \| (.+) \|$/gm));
+
 test('each code of an error is explained, and there is no other', () => {
-  const files = ['index.js', 'binding.js', 'register.js', 'threads.js'];
-  for (const folder of ['lib', 'lib/p2']) {
-    const names = readdirSync(join(root, folder)).filter((name) => name.endsWith('.js'));
-    files.push(...names.map((name) => `${folder}/${name}`));
-  }
+  const rust = ['src', 'core/src'].flatMap((folder) => {
+    const names = readdirSync(join(root, folder), { recursive: true });
+    return names.filter((name) => name.endsWith('.rs')).map((name) => join(folder, name));
+  });
+  assert.ok(rust.length > 20);
+  const files = [...modules, ...rust];
   const thrown = files.flatMap((file) => namesIn(read(file), /\b(ERR_[A-Z0-9_]*[A-Z0-9])\b(?!_)/g));
-  const explained = namesIn(page, /^\| `(ERR_[A-Z0-9_]+)` \|/gm);
-  // Codes of Node's that this package only looks for.
-  const known = ['ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_WRITE_AFTER_END'];
-  known.push('ERR_WORKER_OUT_OF_MEMORY');
+  const explained = rows.map(([, code]) => code);
+  assert.equal(new Set(explained).size, explained.length);
+  // A code of Node's that this package only looks for.
+  const known = ['ERR_WORKER_OUT_OF_MEMORY'];
+  assert.deepEqual(without(known, thrown), [], 'not looked for any more');
+  const made = modules.flatMap((file) => namesIn(read(file), /Error,\s+'(ERR_[A-Z0-9_]+)'/g));
+  assert.deepEqual(without(known, without(known, made)), [], 'not only looked for');
   assert.deepEqual(without(thrown, [...explained, ...known]), [], 'missing on the page');
   assert.deepEqual(without(explained, thrown), [], 'on the page, and nowhere in the sources');
+});
+
+test('each code has the class that the page gives it, and a remedy', () => {
+  const made = modules.flatMap((file) => {
+    const calls = /\bnodeError\(\s*([\w.]+),\s*'(ERR_[A-Z0-9_]+)'/g;
+    return Array.from(read(file).matchAll(calls), ([, type, code]) => ({ file, type, code }));
+  });
+  assert.ok(made.length > 30);
+  const classOf = new Map(rows.map(([, code, type]) => [code, type]));
+  assert.deepEqual(
+    made.filter(({ code, type }) => classOf.get(code) !== type),
+    [],
+  );
+  assert.deepEqual(
+    rows.filter(([, , , text]) => !/[.;] [A-Z]?[a-z`]/.test(text)).map(([, code]) => code),
+    [],
+    'says when, and not what to do',
+  );
 });
