@@ -2,9 +2,14 @@
 // its place on the page, and the page has nothing else.
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
+
+const require = createRequire(import.meta.url);
+const { compile, Pool, run, spawn, WASI } = require('../index.js');
+const { runThreads } = require('../threads.js');
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const read = (file) => readFileSync(join(root, file), 'utf8');
@@ -67,6 +72,72 @@ test('each optional option says its default', () => {
   // Of a guest that suspends, the option is there and `true`.
   const required = ['- `suspend` `true`'];
   assert.deepEqual(without(silent, required), []);
+});
+
+/** The keys that a call knows, by its error for one that it does not know. */
+async function keysKnown(call) {
+  const error = await Promise.resolve({ isUnknown: 1 })
+    .then(call)
+    .catch((error) => error);
+  assert.equal(error.code, 'ERR_INVALID_ARG_VALUE', String(error));
+  const [, list] = /is not known; known are (.*)\. Received 1$/.exec(error.message);
+  return namesIn(list, /'(\w+)'/g);
+}
+
+test('the options that are known are those on the page', async () => {
+  /** The items of objects, those of what they have all of included. */
+  const itemsOf = (name) => {
+    const part = page.split(/^(?=### )/m).find((text) => /^### .*`(\w+)/.exec(text)?.[1] === name);
+    assert.ok(part, name);
+    const own = namesIn(part, /^- `(\w+)`/gm);
+    const [, all, but = ''] = /^Has all of `(\w+)`(?: but ([^]*?), which)?/m.exec(part) ?? [];
+    if (all === undefined) return own;
+    const left = namesIn(but, /`(\w+)`/g);
+    return [...new Set([...own, ...itemsOf(all).filter((item) => !left.includes(item))])];
+  };
+  const wasm = new Uint8Array(8);
+  const limitsOf = (call) => (limits) => call({ limits });
+  for (const [names, call] of [
+    [['RunOptions'], (options) => run(wasm, options)],
+    [['PoolRunOptions'], (options) => new Pool().run(wasm, options)],
+    [['SpawnOptions'], (options) => spawn(wasm, options).exited],
+    [['PoolOptions'], (options) => new Pool(options)],
+    [['ThreadsOptions'], (options) => runThreads(new WASI({}), wasm, options)],
+    [['Limits'], limitsOf((options) => new WASI(options))],
+    [['ModuleLimits'], limitsOf((options) => compile(wasm, options))],
+    [['Limits', 'ModuleLimits'], limitsOf((options) => run(wasm, options))],
+  ]) {
+    const known = await keysKnown(call);
+    assert.deepEqual(known.sort(), names.flatMap(itemsOf).sort(), names.join(' and '));
+  }
+  // Types that are one of several objects.
+  for (const [name, kinds, call] of [
+    [
+      'Preopen',
+      [{ path: '.' }, { file: '.' }, { memory: {} }, { tar: wasm }, { fs: {} }],
+      (preopen) => new WASI({ preopens: { '/a': preopen } }),
+    ],
+    [
+      'GuestSocket',
+      [{ host: '127.0.0.1', port: 0 }, { path: 'a' }, { fd: 0 }],
+      (socket) => new WASI({ sockets: [socket] }),
+    ],
+  ]) {
+    const [, part] = page.split(`\n### Type: \`${name}\`\n`);
+    const objects = part.split(/^### /m)[0].split('- an object:\n').slice(1);
+    const listed = objects.map((text) => namesIn(text, /^ {2}- `(\w+)`/gm));
+    for (const kind of kinds) {
+      const known = await keysKnown((unknown) => call({ ...kind, ...unknown }));
+      const [key] = Object.keys(kind);
+      for (const keys of listed.filter((each) => each.includes(key))) {
+        assert.deepEqual(keys.sort(), known.sort(), `${name}, ${key}`);
+      }
+      assert.ok(
+        listed.some((each) => each.includes(key)),
+        `${name}, ${key}`,
+      );
+    }
+  }
 });
 
 /** The modules that can raise errors, by their paths. Those of the worker are written from them. */
