@@ -199,6 +199,25 @@ describe('the installed package', () => {
     assert.equal(program('import.mjs', text), RAN);
   });
 
+  // Node finds them in the text of a module (cjs-module-lexer), without running it.
+  it('gives each of its names to import', () => {
+    const entries = Object.keys(own.exports)
+      .filter((entry) => !/register$|json$/.test(entry))
+      .map((entry) => entry.replace('.', own.name));
+    const text = `import { createRequire } from 'node:module';
+      const require = createRequire(import.meta.url);
+      let count = 0;
+      for (const entry of ${JSON.stringify(entries)}) {
+        const imported = await import(entry);
+        for (const [name, value] of Object.entries(require(entry))) {
+          if (imported[name] !== value) throw new Error(entry + ' lacks ' + name);
+          count += 1;
+        }
+      }
+      console.log(count);`;
+    assert.ok(Number(program('names.mjs', text)) > 50);
+  });
+
   it("runs the README's examples, each as it stands there", () => {
     const examples = blocksOf(fs.readFileSync(path.join(root, 'README.md'), 'utf8'))
       .filter(({ language }) => language === 'js')
