@@ -416,7 +416,7 @@ function takeRequest(guest) {
   const op = numbers[0];
   const system = guest.served.systems[numbers[1]];
   if (system === undefined || ops[op] === undefined) {
-    throw new Error('wasi-rs: a request of nobody');
+    throw new Error('wasi-rs: internal fault: an unknown request');
   }
   const request = {
     system,

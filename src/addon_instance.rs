@@ -44,8 +44,8 @@ impl Instance {
     /// The guest's memory.
     ///
     /// # Safety
-    /// The memory last set must be alive and not detached for all of `'a`. JavaScript sees to it:
-    /// it looks before each call whether its view was detached, and no JavaScript runs during one.
+    /// The memory last set must be alive and not detached for all of `'a`. JavaScript ensures that:
+    /// before each call it checks whether its view was detached, and it does not run during a call.
     pub(super) unsafe fn memory<'a>(&self) -> GuestMemory<'a> {
         // SAFETY: the caller's promise.
         unsafe { GuestMemory::from_raw(self.base.get(), self.len.get()) }
