@@ -52,8 +52,8 @@ impl Instance {
     }
 }
 
-/// The first environment of the process, while it lives, by Node-API's name for it. It is nearly
-/// always the only one, and to ask Node-API for a callback's data takes a fifth of a short call.
+/// The process's first `napi_env` and its state, while that environment lives. It is nearly always
+/// the only one. Checking it first saves `napi_get_cb_info`, a fifth of a short call.
 static FIRST: First =
     First { env: AtomicPtr::new(ptr::null_mut()), environment: AtomicPtr::new(ptr::null_mut()) };
 

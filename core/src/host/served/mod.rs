@@ -1,9 +1,9 @@
 //! File systems that the embedder serves.
 //!
-//! Nothing here calls the embedder. What a call needs of him is left in the [`Exchange`] as a
-//! request, and the call comes to its end with [`Errno::Ask`]. The embedder does what is asked and
-//! makes the call again: it runs from its beginning, is given the answers that there are in the
-//! order of its requests, and comes further. What a call changes, it asks for last or not at all.
+//! Nothing here calls the embedder. A call that needs the embedder leaves a request in the
+//! [`Exchange`] and ends with [`Errno::Ask`]. JavaScript answers the request and makes the call
+//! again: the call runs from its beginning, gets the answers so far in the order of its requests,
+//! and comes further. A change is the last request of a call, if there is one.
 //!
 //! Descriptors, rights, offsets and the walk along a path are as with any other backend, and no
 //! answer is trusted: a wrong one is an error of the call.
