@@ -83,7 +83,7 @@ pub struct Request {
     pub op: Op,
     /// The embedder's file system that is to do it.
     pub served: u32,
-    /// An open file, by the number that he gave it.
+    /// An open file, by the embedder's number for it.
     pub file: u64,
     /// Where in the file.
     pub position: u64,
@@ -186,8 +186,8 @@ impl Log {
 #[derive(Default)]
 struct State {
     log: Log,
-    /// Those of calls that wait for the embedder, each under its ticket. In the middle of one he
-    /// makes others, and one whose guest is suspended waits while others come and go.
+    /// The logs of calls that wait for the embedder, each under its ticket. In the middle of one
+    /// call the embedder may make others, and other calls come and go while a guest is suspended.
     suspended: Vec<(u64, Log)>,
     /// The ticket given last.
     ticket: u64,
@@ -266,7 +266,7 @@ impl Exchange {
     }
 
     /// The request of the call that has come to its end by [`Errno::Ask`], and the ticket that it is
-    /// answered by. The embedder may make other calls before he answers, or abandon the call.
+    /// answered by. The embedder may make other calls before it answers, or abandon the call.
     pub fn take(&self) -> Option<(u64, Request)> {
         let mut state = self.state();
         let request = state.log.request.take()?;
@@ -328,7 +328,7 @@ impl Exchange {
     }
 }
 
-/// One file system of the embedder's, with the number that he knows it by.
+/// One file system of the embedder's, with the embedder's number for it.
 #[derive(Clone)]
 struct Volume {
     exchange: Arc<Exchange>,
