@@ -67,6 +67,7 @@ impl TempDir {
     /// Not by the program `mkfifo`: until it has started, a child has all descriptors of the tests
     /// that run beside this one, so a pipe whose reader is gone would still have a reader.
     #[cfg(unix)]
+    #[allow(unsafe_code, reason = "rustix has no mkfifo for macOS")]
     pub fn fifo(&self, below: &str) {
         use std::os::unix::ffi::OsStrExt;
         let path = std::ffi::CString::new(self.path(below).as_os_str().as_bytes()).unwrap();
