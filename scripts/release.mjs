@@ -49,7 +49,10 @@ async function release(options) {
   const platforms = own.napi.targets.map((target) => platformPackage(target, built, output));
   const folders = [...platforms.map(({ folder }) => folder), await mainPackage(platforms, output)];
   for (const folder of folders) say(`made ${path.relative(root, folder)}`);
-  if (options.publish || options['dry-run']) publish(folders, { isDryRun: options['dry-run'] });
+  if (!options.publish && !options['dry-run']) return;
+  // Before the first is published: a version that is there cannot be mended.
+  for (const { addon, abi } of platforms) if (abi === 'gnu') checkGlibc(addon);
+  publish(folders, { isDryRun: options['dry-run'] });
 }
 
 function checkVersions({ tag, publish }) {
@@ -73,7 +76,6 @@ function platformPackage(target, built, output) {
   const main = `${own.napi.binaryName}.${platform}.node`;
   const addon = built.find((place) => path.basename(place) === main);
   if (addon === undefined) fail(`there is no ${main} among the artifacts`);
-  if (abi === 'gnu') checkGlibc(addon);
 
   const name = `${own.name}-${platform}`;
   const folder = path.join(output, platform);
@@ -97,7 +99,7 @@ function platformPackage(target, built, output) {
   for (const file of ['LICENSE', 'THIRD-PARTY.md']) {
     fs.copyFileSync(path.join(root, file), path.join(folder, file));
   }
-  return { name, folder };
+  return { name, folder, addon, abi };
 }
 
 /** This package, without an addon: the platforms' packages have those. */
