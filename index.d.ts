@@ -55,10 +55,9 @@ export interface WASIOptions {
    * the process ends, as with `process.exit(code)`; in a Worker as well.
    *
    * By default it is `true` with `version`, and without it where an option is used that `node:wasi`
-   * does not have: `timeoutMs`, `limits`, `clock`, `random`, `sockets` or `sortedReaddir`; a
-   * `stdin`, `stdout` or `stderr` that is no number; a preopen that is a `file:` URL or has `path`,
-   * `file` or `memory`. `trace` and `stats` only observe, and change nothing. An option that is
-   * `undefined` is not used.
+   * does not have: `timeoutMs`, `limits`, `clock`, `random`, `sockets`, `sortedReaddir` or
+   * `suspend`; a `stdin`, `stdout` or `stderr` that is no number; a preopen that is an object.
+   * `trace` and `stats` only observe, and change nothing. An option that is `undefined` is not used.
    *
    * @default true with `version` or an option of ours, false otherwise
    */
@@ -692,8 +691,7 @@ export class WASI {
 
   /**
    * Gives a new object with {@link WASI.wasiImport} under the name of the module that a guest of
-   * this `version` imports it from. The third argument of `new WebAssembly.Instance` need not hold
-   * more.
+   * this `version` imports it from: what a guest without other imports is instantiated with.
    */
   getImportObject(): { [module: string]: any };
 
@@ -810,7 +808,7 @@ export class WASI {
    *   default all of every overlay over a directory
    * @returns what was written
    * @throws `ERR_INVALID_ARG_VALUE`: there is no such overlay, or it lies over an archive.
-   *   `ERR_ACCESS_DENIED`: the permission model lets the process not write there.
+   *   `ERR_ACCESS_DENIED`: the permission model does not let the process write there.
    *   `ERR_WASI_COMMIT`: the host could not write: `reason` is the errno's name, `path` the guest's
    *   path that failed, and `done` the changes that were written before, mostly none. `kept` has the
    *   paths of copies of the old bytes of files with several names that could not be put back.

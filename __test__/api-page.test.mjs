@@ -2,9 +2,14 @@
 // its place on the page, and the page has nothing else.
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
+
+const require = createRequire(import.meta.url);
+const { compile, Pool, run, spawn, WASI } = require('../index.js');
+const { runThreads } = require('../threads.js');
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const read = (file) => readFileSync(join(root, file), 'utf8');
@@ -69,17 +74,113 @@ test('each optional option says its default', () => {
   assert.deepEqual(without(silent, required), []);
 });
 
-test('each code of an error is explained, and there is no other', () => {
-  const files = ['index.js', 'binding.js', 'register.js', 'threads.js'];
-  for (const folder of ['lib', 'lib/p2']) {
-    const names = readdirSync(join(root, folder)).filter((name) => name.endsWith('.js'));
-    files.push(...names.map((name) => `${folder}/${name}`));
+/** The keys that a call knows, by its error for one that it does not know. */
+async function keysKnown(call) {
+  const error = await Promise.resolve({ isUnknown: 1 })
+    .then(call)
+    .catch((error) => error);
+  assert.equal(error.code, 'ERR_INVALID_ARG_VALUE', String(error));
+  const [, list] = /is not known; known are (.*)\. Received 1$/.exec(error.message);
+  return namesIn(list, /'(\w+)'/g);
+}
+
+test('the options that are known are those on the page', async () => {
+  /** The items of objects, those of what they have all of included. */
+  const itemsOf = (name) => {
+    const part = page.split(/^(?=### )/m).find((text) => /^### .*`(\w+)/.exec(text)?.[1] === name);
+    assert.ok(part, name);
+    const own = namesIn(part, /^- `(\w+)`/gm);
+    const [, all, but = ''] = /^Has all of `(\w+)`(?: but ([^]*?), which)?/m.exec(part) ?? [];
+    if (all === undefined) return own;
+    const left = namesIn(but, /`(\w+)`/g);
+    return [...new Set([...own, ...itemsOf(all).filter((item) => !left.includes(item))])];
+  };
+  const wasm = new Uint8Array(8);
+  const limitsOf = (call) => (limits) => call({ limits });
+  for (const [names, call] of [
+    [['RunOptions'], (options) => run(wasm, options)],
+    [['PoolRunOptions'], (options) => new Pool().run(wasm, options)],
+    [['SpawnOptions'], (options) => spawn(wasm, options).exited],
+    [['PoolOptions'], (options) => new Pool(options)],
+    [['ThreadsOptions'], (options) => runThreads(new WASI({}), wasm, options)],
+    [['Limits'], limitsOf((options) => new WASI(options))],
+    [['ModuleLimits'], limitsOf((options) => compile(wasm, options))],
+    [['Limits', 'ModuleLimits'], limitsOf((options) => run(wasm, options))],
+  ]) {
+    const known = await keysKnown(call);
+    assert.deepEqual(known.sort(), names.flatMap(itemsOf).sort(), names.join(' and '));
   }
+  // Types that are one of several objects.
+  for (const [name, kinds, call] of [
+    [
+      'Preopen',
+      [{ path: '.' }, { file: '.' }, { memory: {} }, { tar: wasm }, { fs: {} }],
+      (preopen) => new WASI({ preopens: { '/a': preopen } }),
+    ],
+    [
+      'GuestSocket',
+      [{ host: '127.0.0.1', port: 0 }, { path: 'a' }, { fd: 0 }],
+      (socket) => new WASI({ sockets: [socket] }),
+    ],
+  ]) {
+    const [, part] = page.split(`\n### Type: \`${name}\`\n`);
+    const objects = part.split(/^### /m)[0].split('- an object:\n').slice(1);
+    const listed = objects.map((text) => namesIn(text, /^ {2}- `(\w+)`/gm));
+    for (const kind of kinds) {
+      const known = await keysKnown((unknown) => call({ ...kind, ...unknown }));
+      const [key] = Object.keys(kind);
+      for (const keys of listed.filter((each) => each.includes(key))) {
+        assert.deepEqual(keys.sort(), known.sort(), `${name}, ${key}`);
+      }
+      assert.ok(
+        listed.some((each) => each.includes(key)),
+        `${name}, ${key}`,
+      );
+    }
+  }
+});
+
+/** The modules that can raise errors, by their paths. Those of the worker are written from them. */
+const modules = ['index.js', 'binding.js', 'register.js', 'threads.js'];
+for (const folder of ['lib', 'lib/p2']) {
+  const names = readdirSync(join(root, folder)).filter((name) => /(?<!-source)\.js$/.test(name));
+  modules.push(...names.map((name) => `${folder}/${name}`));
+}
+const rows = Array.from(page.matchAll(/^\| `(ERR_[A-Z0-9_]+)` \| `([\w.]+)` \| (.+) \|$/gm));
+
+test('each code of an error is explained, and there is no other', () => {
+  const rust = ['src', 'core/src'].flatMap((folder) => {
+    const names = readdirSync(join(root, folder), { recursive: true });
+    return names.filter((name) => name.endsWith('.rs')).map((name) => join(folder, name));
+  });
+  assert.ok(rust.length > 20);
+  const files = [...modules, ...rust];
   const thrown = files.flatMap((file) => namesIn(read(file), /\b(ERR_[A-Z0-9_]*[A-Z0-9])\b(?!_)/g));
-  const explained = namesIn(page, /^\| `(ERR_[A-Z0-9_]+)` \|/gm);
-  // Codes of Node's that this package only looks for.
-  const known = ['ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_WRITE_AFTER_END'];
-  known.push('ERR_WORKER_OUT_OF_MEMORY');
+  const explained = rows.map(([, code]) => code);
+  assert.equal(new Set(explained).size, explained.length);
+  // A code of Node's that this package only looks for.
+  const known = ['ERR_WORKER_OUT_OF_MEMORY'];
+  assert.deepEqual(without(known, thrown), [], 'not looked for any more');
+  const made = modules.flatMap((file) => namesIn(read(file), /Error,\s+'(ERR_[A-Z0-9_]+)'/g));
+  assert.deepEqual(without(known, without(known, made)), [], 'not only looked for');
   assert.deepEqual(without(thrown, [...explained, ...known]), [], 'missing on the page');
   assert.deepEqual(without(explained, thrown), [], 'on the page, and nowhere in the sources');
+});
+
+test('each code has the class that the page gives it, and a remedy', () => {
+  const made = modules.flatMap((file) => {
+    const calls = /\bnodeError\(\s*([\w.]+),\s*'(ERR_[A-Z0-9_]+)'/g;
+    return Array.from(read(file).matchAll(calls), ([, type, code]) => ({ file, type, code }));
+  });
+  assert.ok(made.length > 30);
+  const classOf = new Map(rows.map(([, code, type]) => [code, type]));
+  assert.deepEqual(
+    made.filter(({ code, type }) => classOf.get(code) !== type),
+    [],
+  );
+  assert.deepEqual(
+    rows.filter(([, , , text]) => !/[.;] [A-Z]?[a-z`]/.test(text)).map(([, code]) => code),
+    [],
+    'says when, and not what to do',
+  );
 });

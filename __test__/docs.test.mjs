@@ -65,7 +65,7 @@ test('there are the pages that a reader looks for', () => {
   );
 });
 
-test('the figures of calls in README.md are those of bench/ratios.json', () => {
+test('the figures of calls in README.md and RATIONALE.md are those of bench/ratios.json', () => {
   const ratios = Object.values(JSON.parse(read('bench/ratios.json')));
   const range = (values, digits) => {
     const ends = [Math.min(...values), Math.max(...values)].map((value) => value.toFixed(digits));
@@ -85,6 +85,11 @@ test('the figures of calls in README.md are those of bench/ratios.json', () => {
   ];
   const missing = expected.filter((text) => !page.includes(text));
   assert.deepEqual(missing, [], 'npm run bench -- --update has changed them');
+  const [on20, on22, on24, on26] = row('clock_time_get').map((value) => value.toFixed(2));
+  const clock =
+    `\`clock_time_get\` takes ${on20} times as long on Node 20 and ${on22} times on Node 22, ` +
+    `and ${on24} and ${on26} times on Node 24 and 26`;
+  assert.ok(read('RATIONALE.md').replaceAll(/\s+/g, ' ').includes(clock), clock);
 });
 
 /** Pages whose blocks take jco: __test__/components runs them. */

@@ -98,6 +98,34 @@ describe('the package', () => {
     );
   });
 
+  it('has pages whose links lead to files of its own, or to the repository at its version', () => {
+    const repository = own.homepage.replace(/#.*/, '');
+    const linked = [];
+    const broken = project
+      .files()
+      .filter((name) => name.endsWith('.md') && name !== 'THIRD-PARTY.md')
+      .flatMap((page) => {
+        const prose = fs.readFileSync(path.join(project.package, page), 'utf8');
+        const links = prose.replace(/^```[^]*?^```/gm, '').matchAll(/\]\(([^)\s]+)\)/g);
+        return Array.from(links, ([, link]) => link).filter((link) => {
+          const [file] = link.split('#');
+          const [, place] =
+            /^(?:blob|tree|raw)\/([^]*)$/.exec(file.slice(repository.length + 1)) ?? [];
+          if (file.startsWith(`${repository}/`) && place) {
+            linked.push(place);
+            const [version, ...names] = place.split('/');
+            return version !== `v${own.version}` || !fs.existsSync(path.join(root, ...names));
+          }
+          if (file === '' || /^[a-z]+:/.test(file)) return false;
+          return !fs.existsSync(path.join(project.package, path.dirname(page), file));
+        });
+      });
+    assert.deepEqual(broken, []);
+    for (const name of ['SECURITY.md', 'bench/ratios.svg', 'examples']) {
+      assert.ok(linked.includes(`v${own.version}/${name}`), name);
+    }
+  });
+
   it('has a command that the system can start', () => {
     const bin = path.join(project.package, own.bin['wasi-rs']);
     assert.match(fs.readFileSync(bin, 'utf8'), /^#!\/usr\/bin\/env node\n/);
@@ -169,6 +197,25 @@ describe('the installed package', () => {
       import { WASI } from 'wasi-rs';
       ${RUN}`;
     assert.equal(program('import.mjs', text), RAN);
+  });
+
+  // Node finds them in the text of a module (cjs-module-lexer), without running it.
+  it('gives each of its names to import', () => {
+    const entries = Object.keys(own.exports)
+      .filter((entry) => !/register$|json$/.test(entry))
+      .map((entry) => entry.replace('.', own.name));
+    const text = `import { createRequire } from 'node:module';
+      const require = createRequire(import.meta.url);
+      let count = 0;
+      for (const entry of ${JSON.stringify(entries)}) {
+        const imported = await import(entry);
+        for (const [name, value] of Object.entries(require(entry))) {
+          if (imported[name] !== value) throw new Error(entry + ' lacks ' + name);
+          count += 1;
+        }
+      }
+      console.log(count);`;
+    assert.ok(Number(program('names.mjs', text)) > 50);
   });
 
   it("runs the README's examples, each as it stands there", () => {

@@ -36,6 +36,34 @@ describe('glibc', () => {
     return undefined;
   });
 
+  it('ends what finds it too new', { skip: process.platform !== 'linux' }, async (t) => {
+    const addon = fs.readdirSync(root).find((name) => /^wasi-rs\.linux-.*-gnu\.node$/.test(name));
+    if (addon === undefined) return t.skip('there is no addon for glibc');
+    await withFolder((folder) => {
+      const bytes = fs.readFileSync(path.join(root, addon));
+      const check = (name, content) => {
+        const file = path.join(folder, name);
+        fs.writeFileSync(file, content);
+        const elf = JSON.stringify(new URL('../scripts/elf.mjs', import.meta.url));
+        const program = `import { checkGlibc } from ${elf}; checkGlibc(process.argv[1]);`;
+        const flags = ['--input-type=module', '-e', program, '--', file];
+        return spawnSync(process.execPath, flags, { encoding: 'utf8' });
+      };
+      const { version } = neededVersions(bytes).find(({ version: each }) => /^GLIBC/.test(each));
+      const newer = Buffer.from(bytes);
+      const later = `GLIBC_9${version.slice('GLIBC_9'.length)}`;
+      newer.write(later, newer.indexOf(`${version}\0`, 0, 'latin1'), 'latin1');
+      const failed = check('newer.node', newer);
+      assert.equal(failed.status, 1, failed.stdout);
+      assert.match(
+        failed.stderr,
+        /^error: newer\.node needs glibc 9\S*; it must load with 2\.28\n$/,
+      );
+      assert.match(check('text.node', 'text').stderr, /not an ELF file/);
+    });
+    return undefined;
+  });
+
   it('is compared by numbers', () => {
     const of = (...versions) => newestGlibc(versions.map((version) => ({ version })));
     assert.equal(of('GLIBC_2.9', 'GLIBC_2.28', 'GLIBC_2.2.5', 'GCC_9.0'), '2.28');
@@ -84,13 +112,22 @@ describe('a release', () => {
     ]) {
       assert.equal(distTag(version), tag);
     }
+    for (const [version, latest, tag] of [
+      ['1.0.1', '2.0.0', 'latest-1'],
+      ['1.9.0', '1.10.0', 'latest-1'],
+      ['1.10.0', '1.9.3', 'latest'],
+      ['2.0.0', '2.0.0-beta.1', 'latest'],
+      ['1.0.0-rc.1', '2.0.0', 'rc'],
+    ]) {
+      assert.equal(distTag(version, latest), tag, `${version} after ${latest}`);
+    }
   });
 
   it('gets its version everywhere by one command', async () => {
     await withFolder(async (folder) => {
       const copied = [
         ...['package.json', 'package-lock.json', 'Cargo.toml', 'Cargo.lock', 'fuzz/Cargo.lock'],
-        ...['CHANGELOG.md', 'scripts/release.mjs', 'scripts/process.mjs'],
+        ...['CHANGELOG.md', 'scripts/release.mjs', 'scripts/process.mjs', 'scripts/elf.mjs'],
       ];
       for (const name of copied) {
         fs.mkdirSync(path.dirname(path.join(folder, name)), { recursive: true });
@@ -135,14 +172,28 @@ describe('a release', () => {
       );
       assert.equal(git('tag').trim(), 'v7.8.9-beta.0');
       assert.equal(git('status', '--porcelain').trim(), '');
-      // There is nothing unreleased now.
-      assert.notEqual(npm('version', '7.8.9').status, 0);
+      // There is nothing unreleased now, or the tree has changes: nothing is changed.
+      for (const isDirty of [false, true]) {
+        if (isDirty) fs.writeFileSync(changelog, '# Changelog\n\n## Unreleased\n\n- More.\n');
+        const before = git('diff');
+        assert.notEqual(npm('version', '7.8.9').status, 0);
+        assert.equal(git('diff'), before);
+        assert.equal(git('tag').trim(), 'v7.8.9-beta.0');
+      }
     });
   });
 
   it('goes on where it was broken off', async () => {
     await withFolder(async (folder) => {
       const published = {};
+      // A package whose next line is there already.
+      const earlier = {
+        'wasi-rs-old': {
+          name: 'wasi-rs-old',
+          'dist-tags': { latest: '2.0.0' },
+          versions: { '2.0.0': { name: 'wasi-rs-old', version: '2.0.0' } },
+        },
+      };
       let refused = 'wasi-rs-b';
       const registry = http.createServer(async (request, response) => {
         const name = decodeURIComponent(request.url.slice(1).split('?')[0]);
@@ -151,7 +202,7 @@ describe('a release', () => {
           response.end(JSON.stringify(body));
         };
         if (request.method === 'GET') {
-          if (published[name]) answer(200, published[name]);
+          if (published[name] ?? earlier[name]) answer(200, published[name] ?? earlier[name]);
           else answer(404, { error: 'Not found' });
           return;
         }
@@ -168,10 +219,11 @@ describe('a release', () => {
       registry.listen(0, '127.0.0.1');
       await once(registry, 'listening');
       const host = `127.0.0.1:${registry.address().port}`;
-      const folders = ['a', 'b', 'c'].map((letter) => {
+      const folders = ['a', 'b', 'c', 'old'].map((letter) => {
         const place = path.join(folder, letter);
         fs.mkdirSync(place);
-        const description = { name: `wasi-rs-${letter}`, version: '1.0.0-beta.2' };
+        const version = letter === 'old' ? '1.0.1' : '1.0.0-beta.2';
+        const description = { name: `wasi-rs-${letter}`, version };
         fs.writeFileSync(path.join(place, 'package.json'), JSON.stringify(description));
         return place;
       });
@@ -210,10 +262,11 @@ describe('a release', () => {
         const second = await run('publish');
         assert.equal(second.code, 0, second.text);
         assert.match(second.text, /> wasi-rs-a@1\.0\.0-beta\.2 is published already/);
-        assert.deepEqual(Object.keys(published), ['wasi-rs-a', 'wasi-rs-b', 'wasi-rs-c']);
-        for (const packument of Object.values(published)) {
-          assert.deepEqual(packument['dist-tags'], { beta: '1.0.0-beta.2' });
-        }
+        const tags = Object.entries(published).map(([name, each]) => [name, each['dist-tags']]);
+        assert.deepEqual(tags, [
+          ...['a', 'b', 'c'].map((letter) => [`wasi-rs-${letter}`, { beta: '1.0.0-beta.2' }]),
+          ['wasi-rs-old', { 'latest-1': '1.0.1' }],
+        ]);
       } finally {
         registry.close();
         registry.closeAllConnections();

@@ -211,7 +211,7 @@ const opening = (flags) => ({
 
 /**
  * `needs` and `needsOfFile` are functions without which it is not supported. `ask` calls the
- * embedder, and `put` checks what he answers, puts it on the board and returns an errno.
+ * embedder, and `put` checks the answer, puts it on the board and returns an errno.
  */
 const OPERATIONS = {
   __proto__: null,

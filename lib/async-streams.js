@@ -4,9 +4,9 @@
 // the web's streams and Node's. A source and a sink have the same few methods, whatever is behind
 // them.
 //
-// A source: `pull(size)` gives bytes, `null` at the end, or a promise, of whose value `bytesOf`
-// makes either; `giveBack(bytes)`
-// is told of what was not read, says whether the stream has taken it, and lets the stream go.
+// A source: `pull(size)` gives bytes, `null` at the end, or a promise. `bytesOf` makes bytes or
+// `null` of the promise's value. `giveBack(bytes)` gets what was not read, says whether the stream
+// has taken it, and lets the stream go.
 // A sink: `write(bytes)` gives a promise if the stream has not taken all of it; `end()` and
 // `abort(reason)` let it go. `letGo()` of both leaves the stream as it was.
 

@@ -121,7 +121,7 @@ function checkVersions(bytes, name) {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
   for (const [one, version] of text.matchAll(/wasi:[a-z-]+\/[a-z0-9-]+@(\d+\.\d+\.\d+)/g)) {
     if (!version.startsWith('0.2.')) {
-      throw new UsageError(`${name} uses ${one}, and only WASI 0.2 is here`);
+      throw new UsageError(`${name} uses ${one}, and only WASI 0.2 is supported`);
     }
   }
 }

@@ -41,7 +41,7 @@ function uncatchable() {
 
 /**
  * The result of an export of a guest that called `proc_exit`, where the embedder called the export
- * himself.
+ * itself.
  */
 class WASIExitError extends Error {
   /** @param {number} exitCode what the guest gave to `proc_exit` */
@@ -68,7 +68,7 @@ function exitOf(exitCode, prototype = WASIExitError.prototype) {
 }
 
 /**
- * The end of a guest that something of the embedder's stopped by an error: his error is the cause.
+ * The end of a guest that something of the embedder's stopped by an error, which is the cause.
  */
 function stoppedBy(cause) {
   const error = setPrototypeOf(uncatchable(), Error.prototype);

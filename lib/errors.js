@@ -175,7 +175,7 @@ function grouped(value) {
 function listTooLong(errno) {
   const what =
     errno === 'nametoolong'
-      ? 'The guest has nested directories so deep that a file has no path of 4096 bytes'
+      ? 'The guest has nested directories so deep that the path of a file exceeds 4096 bytes'
       : 'The paths of the files in memory take more than 32 MiB together';
   const remedy = 'Read the files that you need by their names, with readFile()';
   return nodeError(Error, 'ERR_WASI_LIST_TOO_LONG', `${what}. ${remedy}`);

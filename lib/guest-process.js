@@ -1,8 +1,8 @@
 'use strict';
 
 // A guest in a process of its own, as the process that started it sees it; guest-thread.js
-// describes the two classes. The process is the runtime's own executable. It survives nothing that
-// V8 answers by ending the process, and this one does.
+// describes the two classes. The process is the runtime's own executable. Where V8 ends that
+// process, this one survives.
 //
 //   descriptor of the process
 //   0, 1, 4  the guest's standard streams, where they are pipes

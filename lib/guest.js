@@ -124,7 +124,7 @@ function refresh(guest) {
 
 // --- The guest's end -----------------------------------------------------------------------------
 
-/** By error: the guest that it ended, where the embedder had called an export himself. */
+/** By error: the guest that it ended, where the embedder had called an export itself. */
 const owners = new WeakMap();
 const { get: getOwner, set: setOwner } = WeakMap.prototype;
 

@@ -46,7 +46,7 @@ function observe(wasiImport, { hostCalls, timeoutMs, trace, stats, counts }, gue
     guest.check();
     if (--left < 0) guest.exceed('hostCalls', `The guest has made its ${hostCalls} calls`);
     if (timeoutMs === undefined) return;
-    // An export that the embedder calls himself: time runs from the first call.
+    // An export that the embedder calls itself: time runs from the first call.
     if (deadline === undefined) begin();
     if (guest.now() > deadline) {
       guest.exceed('timeoutMs', `The guest has run for its ${timeoutMs} ms`);

@@ -10,12 +10,12 @@ const { entries } = Object;
 const { isArray } = Array;
 const { isInteger } = Number;
 const { indexOf, slice } = String.prototype;
-// As soon as this module: a program that runs under the permission model could change later what
-// it consists of.
+// Loaded with this module: a program under the permission model could later change what the check
+// uses.
 const permissions = process.permission && require('./permissions.js');
 
-// Objects that are made here and read by name have all that is read of them, or no prototype: what
-// someone gave to all objects is no option.
+// Objects passed to the addon define every property that is read, or have no prototype, so a
+// polluted `Object.prototype` cannot supply an option.
 
 /** How many bytes a collected stream holds by default. */
 const DEFAULT_CAP = 64 * 1024 * 1024;

@@ -21,8 +21,8 @@ const { entries, keys } = Object;
 const { isInteger, MAX_SAFE_INTEGER } = Number;
 const { hasOwnProperty: hasOwn } = Object.prototype;
 
-// Objects that are made here and read by name have all that is read of them, or no prototype: what
-// someone gave to all objects is no option.
+// Objects passed to the addon define every property that is read, or have no prototype, so a
+// polluted `Object.prototype` cannot supply an option.
 
 /** How many bytes a tree in memory holds by default. */
 const DEFAULT_TREE_BYTES = 256 * 1024 * 1024;

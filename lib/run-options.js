@@ -43,7 +43,7 @@ const KNOWN = {
   spawn: [...COMMON, ...OWN.spawn],
   pool: [...COMMON, ...OWN.pool],
 };
-/** All options, which are not there: what someone gave to all objects is none. */
+/** All options, absent: a polluted `Object.prototype` cannot supply one. */
 const ABSENT = Object.fromEntries(
   [...new Set(Object.values(KNOWN).flat())].map((name) => [name, undefined]),
 );

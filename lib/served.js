@@ -10,7 +10,7 @@
 // The functions that end in `Sync` are called here. `async-served.js` serves guests that suspend:
 // between a request and its answer nothing of the call is on the stack, so it may wait.
 
-// Read here alone: the board is made when it is.
+// Read here alone, because the first read makes the board.
 const { served } = require('../binding.js');
 const { invalidReturn, nodeError, wrongType } = require('./errors.js');
 const { INSTANCE, u32 } = require('./frame.js');
@@ -416,7 +416,7 @@ function takeRequest(guest) {
   const op = numbers[0];
   const system = guest.served.systems[numbers[1]];
   if (system === undefined || ops[op] === undefined) {
-    throw new Error('wasi-rs: a request of nobody');
+    throw new Error('wasi-rs: internal fault: an unknown request');
   }
   const request = {
     system,

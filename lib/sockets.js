@@ -109,7 +109,7 @@ function withScope(host, name) {
   if (zone === undefined || /^\d+$/.test(zone)) return host;
   const scope = os.networkInterfaces()[zone]?.find(({ scopeid }) => scopeid !== undefined)?.scopeid;
   if (scope === undefined) {
-    throw wrongValue(`${name}.host`, 'must name a network interface that there is', host);
+    throw wrongValue(`${name}.host`, 'must name an existing network interface', host);
   }
   return `${address}%${scope}`;
 }

@@ -1,14 +1,14 @@
 'use strict';
 
-// Lets a few guests start at a time: to start a thread or a process takes a processor for tens of
-// milliseconds, so that of a hundred at once none would start in time.
+// Lets a few guests start at a time. The start of a thread or a process occupies a processor for tens
+// of milliseconds, so if a hundred started at once, none would start in time.
 
 const { availableParallelism, cpus } = require('node:os');
 
 const MOST = Math.max(4, 2 * (availableParallelism?.() ?? cpus().length));
 /** After how many milliseconds a guest that has not started lets the next one in. */
 const PATIENCE = 1000;
-/** How many milliseconds pass before it is asked again whether it has. */
+/** How many milliseconds pass between two looks at whether a guest has started. */
 const PAUSE = 5;
 
 let inside = 0;

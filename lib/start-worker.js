@@ -9,7 +9,7 @@ const SOURCE = require('./worker-source.js');
 
 /**
  * @param {object} workerData
- * @returns {Worker} without what the user gave Node for his own code: NODE_OPTIONS, flags, and the
+ * @returns {Worker} without what the program was started with: NODE_OPTIONS, flags, and the
  *   environment
  */
 function startWorker(workerData) {

@@ -3,10 +3,10 @@
 // The one reader of WebAssembly modules, for what JavaScript does not tell: limits of memories and
 // tables, and types of functions. And a rewriter that gives every memory and table a maximum.
 //
-// The bytes may be hostile. Each step of the reader goes forward by at least one byte and looks for
-// the end first, so it ends; what it does not know it refuses. What it takes for a section, V8
-// takes for the same section: both go by the sizes, and the reader refuses a section whose size is
-// not that of what is in it.
+// The bytes may be hostile. Each step of the reader goes forward by at least one byte and checks for
+// the end first, so the reader terminates. It refuses what it does not know. V8 finds the same
+// sections: both go by the sizes, and the reader refuses a section whose size is not that of its
+// content.
 
 const { Buffer } = require('node:buffer');
 const { isAnyArrayBuffer } = require('node:util').types;

@@ -27,6 +27,8 @@ const ACCEPTED = new Set([
   'Zlib',
 ]);
 const NOTICE = 'THIRD-PARTY.md';
+/** The beginning of the text of the Unlicense. */
+const UNLICENSE = 'This is free and unencumbered software released into the public domain.';
 
 requireCargo();
 const { targets } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8')).napi;
@@ -126,8 +128,14 @@ function npmPackages() {
     .map(([place, { version, license }]) => ({
       name: place.split('node_modules/').pop(),
       version,
-      licence: license ?? '',
+      licence: license ?? licenceByText(path.join(root, place)),
     }));
+}
+
+/** The licence of an installed package whose package.json names none, by the text that it has. */
+function licenceByText(folder) {
+  const [text = ''] = fs.existsSync(folder) ? licenceTexts(folder) : [];
+  return text.startsWith(UNLICENSE) ? 'Unlicense' : '';
 }
 
 function notice() {

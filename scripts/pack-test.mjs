@@ -5,11 +5,16 @@
 //   node scripts/pack-test.mjs recipes [NAME...]   runs the recipes of docs/recipes.md that need a
 //                                                  tool from npm, each in a project of its own with
 //                                                  the tool and the recipe's files
+//   node scripts/pack-test.mjs installers [NAME...]
+//                                                  installs the tarball with each package manager
+//                                                  in an empty folder, and runs README's first
+//                                                  program there as it is written
 //
 // A block of that page says which recipe it belongs to: ```js file=NAME recipe=NAME, or ```console
 // recipe=NAME.
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { blocksOf } from '../__test__/support/pages.mjs';
 import { Project } from '../__test__/support/project.mjs';
@@ -31,10 +36,30 @@ const TOOLS = {
   bun: { packages: [], runtime: ['bun', '@oven/bun-linux-x64', '1.4.5', 'bin/bun'] },
 };
 
+/**
+ * By package manager: its version of npm's registry, how it adds a tarball and how it starts Node.
+ */
+const INSTALLERS = {
+  npm: { add: ['npm', 'install'], files: {} },
+  pnpm: { package: 'pnpm@12.21.0', add: ['pnpm', 'add'], files: {} },
+  yarn: { package: 'yarn@1.22.22', add: ['yarn', 'add'], files: {} },
+  // Without node_modules: packages stay in archives, and the addon is unpacked.
+  'yarn-pnp': {
+    package: '@yarnpkg/cli-dist@4.18.1',
+    add: ['yarn', 'add'],
+    node: ['yarn', 'node'],
+    files: {
+      'yarn.lock': '',
+      '.yarnrc.yml': 'nodeLinker: pnp\npnpEnableEsmLoader: true\nenableTelemetry: false\n',
+    },
+  },
+};
+
 const [job, ...names] = process.argv.slice(2);
 if (job === undefined) await installed();
 else if (job === 'recipes') await recipes(names);
-else fail(`${job}: the only other job is recipes`);
+else if (job === 'installers') await installers(names);
+else fail(`${job}: the other jobs are recipes and installers`);
 
 async function installed() {
   const project = await Project.create();
@@ -65,6 +90,49 @@ function runGuest(project) {
   const { status, stdout, stderr } = project.node(['program.cjs']);
   if (status !== 0 || stdout !== '2\n[one]\n[two]\nok\n') {
     throw new Error(`the guest did not run: ${stdout}${stderr}`);
+  }
+}
+
+async function installers(wanted) {
+  for (const name of wanted) if (!INSTALLERS[name]) fail(`${name}: there is no such installer`);
+  const readme = blocksOf(readFileSync(join(root, 'README.md'), 'utf8'));
+  const { code } = readme.find(({ language }) => language === 'js');
+  const [, printed] = /\/\/ prints (.*)/.exec(code);
+  const project = await Project.create();
+  try {
+    for (const name of wanted.length > 0 ? wanted : Object.keys(INSTALLERS)) {
+      say(name);
+      const { package: from, add, node = ['node'], files } = INSTALLERS[name];
+      const folder = join(project.above, name);
+      const at = (file) => join(folder, file);
+      mkdirSync(folder);
+      writeFileSync(at('package.json'), '{ "name": "empty", "version": "1.0.0" }\n');
+      for (const [file, text] of Object.entries(files)) writeFileSync(at(file), text);
+      writeFileSync(at('app.mjs'), code);
+      const tarball = `file:${project.tarball}`;
+      const target = name === 'yarn-pnp' ? `wasi-rs@${tarball}` : tarball;
+      const start = from === undefined ? [] : ['npm', 'exec', '--yes', `--package=${from}`, '--'];
+      for (const command of [
+        [...start, ...add, target],
+        [...(node[0] === 'node' ? [] : start), ...node, 'app.mjs'],
+      ]) {
+        const env = { ...process.env, NODE_OPTIONS: '' };
+        const options = { cwd: folder, env, encoding: 'utf8', timeout: LIMIT };
+        const shell = process.platform === 'win32';
+        const { status, stdout, stderr } = spawnSync(command[0], command.slice(1), {
+          ...options,
+          shell,
+        });
+        const isRun = command.at(-1) === 'app.mjs';
+        if (status !== 0 || (isRun && stdout !== `${printed}\n`)) {
+          console.error(`error: ${name}: ${command.join(' ')}: ${status}\n${stdout}${stderr}`);
+          process.exitCode = 1;
+          break;
+        }
+      }
+    }
+  } finally {
+    project.remove();
   }
 }
 

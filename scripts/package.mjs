@@ -6,7 +6,7 @@
 // get the modules of index.js from index.js, by a symbol.
 
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { symlinkSync, writeFileSync } from 'node:fs';
+import { statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
 import { build } from 'esbuild';
 import { isMain, root, say, SOURCES, sources } from './process.mjs';
@@ -45,7 +45,30 @@ export async function makePackage(folder, extra = {}) {
   for (const name of [...copied, 'README.md', 'LICENSE']) {
     cpSync(join(sources, name), join(folder, name), { recursive: true });
   }
+  for (const name of readdirSync(folder, { recursive: true })) {
+    if (name.endsWith('.md')) linkToRepository(folder, name.replaceAll('\\', '/'));
+  }
   await makeBundles(folder);
+}
+
+/**
+ * In a page of the package, makes relative links to what is not in the package links to the
+ * repository, as it is at the tag of this version.
+ */
+function linkToRepository(folder, page) {
+  const repository = own.homepage.replace(/#.*/, '');
+  const text = readFileSync(join(folder, page), 'utf8');
+  const linked = text.replaceAll(
+    /(!?)(\[[^\]]*\]\()([^)\s:#]+)(?=[)#])/g,
+    (whole, image, label, link) => {
+      const target = posix.join(posix.dirname(page), link);
+      if (existsSync(join(folder, target))) return whole;
+      const isFolder = statSync(join(sources, target)).isDirectory();
+      const view = image ? 'raw' : isFolder ? 'tree' : 'blob';
+      return `${image}${label}${repository}/${view}/v${own.version}/${target}`;
+    },
+  );
+  writeFileSync(join(folder, page), linked);
 }
 
 /**

@@ -1,7 +1,7 @@
 // The packages of a release, and their version.
 //
 //   node scripts/release.mjs [--tag vX.Y.Z] [--artifacts FOLDER] [--publish | --dry-run]
-//   node scripts/release.mjs version
+//   node scripts/release.mjs preversion | version
 //
 // The first makes the packages in target/npm from addons that were built for all targets, by the
 // conventions of napi-rs: one package for each platform, and this one, without an addon, that has
@@ -9,13 +9,15 @@
 // never there without them; with --dry-run, npm does all but that. To publish needs the tag, which
 // has to be that of the version.
 //
-// `npm version` runs the second when it has changed package.json and package-lock.json: it gives
+// `npm version` runs the second. Before it changes anything, `preversion` looks whether the changelog
+// has something unreleased. When npm has changed package.json and package-lock.json, `version` gives
 // Cargo's manifest and lock files the same version, and what is unreleased in the changelog its
 // heading. npm commits and tags it all.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { checkGlibc } from './elf.mjs';
 import { describeTarget, fail, isMain, npm, own, root, say } from './process.mjs';
 
 const LIBCS = { gnu: 'glibc', musl: 'musl' };
@@ -33,8 +35,9 @@ if (isMain(import.meta.url)) {
     },
   });
   const [job] = positionals;
-  if (job === 'version') setVersion();
-  else if (job !== undefined) fail(`${job}: the only other job is version`);
+  if (job === 'preversion') changesOfVersion(own.version);
+  else if (job === 'version') setVersion();
+  else if (job !== undefined) fail(`${job}: the other jobs are preversion and version`);
   else await release(values);
 }
 
@@ -46,7 +49,10 @@ async function release(options) {
   const platforms = own.napi.targets.map((target) => platformPackage(target, built, output));
   const folders = [...platforms.map(({ folder }) => folder), await mainPackage(platforms, output)];
   for (const folder of folders) say(`made ${path.relative(root, folder)}`);
-  if (options.publish || options['dry-run']) publish(folders, { isDryRun: options['dry-run'] });
+  if (!options.publish && !options['dry-run']) return;
+  // Before the first is published: a version that is there cannot be mended.
+  for (const { addon, abi } of platforms) if (abi === 'gnu') checkGlibc(addon);
+  publish(folders, { isDryRun: options['dry-run'] });
 }
 
 function checkVersions({ tag, publish }) {
@@ -93,7 +99,7 @@ function platformPackage(target, built, output) {
   for (const file of ['LICENSE', 'THIRD-PARTY.md']) {
     fs.copyFileSync(path.join(root, file), path.join(folder, file));
   }
-  return { name, folder };
+  return { name, folder, addon, abi };
 }
 
 /** This package, without an addon: the platforms' packages have those. */
@@ -133,7 +139,8 @@ export function publish(folders, { isDryRun }) {
       continue;
     }
     say(`${isDryRun ? 'trying to publish' : 'publishing'} ${path.relative(root, folder)}`);
-    const flags = ['--access', 'public', '--ignore-scripts', '--tag', distTag(version)];
+    const tag = distTag(version, registered(name, 'dist-tags.latest'));
+    const flags = ['--access', 'public', '--ignore-scripts', '--tag', tag];
     if (isDryRun) flags.push('--dry-run', ...(isThere ? ['--force'] : []));
     else if (process.env.GITHUB_ACTIONS) flags.push('--provenance');
     if (!npm(['publish', ...flags], { cwd: folder })) {
@@ -142,16 +149,28 @@ export function publish(folders, { isDryRun }) {
   }
 }
 
-/** @returns {string} what `npm install wasi-rs@TAG` gets: `latest`, or the kind of a prerelease */
-export function distTag(version) {
+/**
+ * @param {string} version
+ * @param {string} [latest] the version that has the tag `latest` now
+ * @returns {string} what `npm install wasi-rs@TAG` gets: `latest`, the kind of a prerelease, or
+ *   `latest-1` for a later patch of an older line, which must not become what everyone installs
+ */
+export function distTag(version, latest = version) {
   const [, prerelease] = /^\d+\.\d+\.\d+(?:-([^+]+))?/.exec(version);
-  if (prerelease === undefined) return 'latest';
-  return /^[a-z]+/i.exec(prerelease)?.[0] ?? 'next';
+  if (prerelease !== undefined) return /^[a-z]+/i.exec(prerelease)?.[0] ?? 'next';
+  const [numbers, others] = [version, latest].map((each) => each.split(/[.+-]/, 3).map(Number));
+  const first = numbers.findIndex((number, index) => number !== others[index]);
+  return first < 0 || numbers[first] > others[first] ? 'latest' : `latest-${numbers[0]}`;
 }
 
 /** Whether the registry has a version. It answers for all versions only where one is the latest. */
 function isPublished(name, version) {
-  const args = ['view', `${name}@${version}`, 'version', '--json'];
+  return [registered(`${name}@${version}`, 'version')].flat().includes(version);
+}
+
+/** What the registry says of a package; `undefined` where it has none. */
+function registered(spec, field) {
+  const args = ['view', spec, field, '--json'];
   const { npm_execpath: npmPath } = process.env;
   const options = { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] };
   const { stdout, error } = npmPath
@@ -159,31 +178,40 @@ function isPublished(name, version) {
     : spawnSync('npm', args, { ...options, shell: process.platform === 'win32' });
   if (error) fail(`npm could not be run: ${error.message}`);
   const answer = stdout.trim() === '' ? undefined : JSON.parse(stdout);
-  if (answer === undefined || answer.error?.code === 'E404') return false;
-  if (answer.error) fail(`the registry does not say whether there is ${name}@${version}`);
-  return [answer].flat().includes(version);
+  if (answer === undefined || answer.error?.code === 'E404') return undefined;
+  if (answer.error) fail(`the registry does not say whether there is ${spec}`);
+  return answer;
 }
 
 /** Gives Cargo's files and the changelog the version that package.json has now. */
 function setVersion() {
-  const { version } = own;
-  const today = new Date().toISOString().slice(0, 10);
-  change('Cargo.toml', /(?<=\[workspace\.package\]\nversion = ")[^"]+/, version);
-  for (const file of ['Cargo.lock', 'fuzz/Cargo.lock']) {
-    if (fs.existsSync(path.join(root, file))) change(file, OWN_CRATES, version);
-  }
-  change('CHANGELOG.md', /(?<=^# Changelog\n\n)## Unreleased$/m, `## ${version} (${today})`);
-  const changed = ['Cargo.toml', '*Cargo.lock', 'CHANGELOG.md'];
+  const changes = changesOfVersion(own.version);
+  for (const [file, text] of changes) fs.writeFileSync(path.join(root, file), text);
+  const changed = changes.map(([file]) => file);
   const { status } = spawnSync('git', ['add', '--', ...changed], { cwd: root, stdio: 'inherit' });
   if (status !== 0) fail('git add did not succeed');
 }
 
-function change(file, pattern, text) {
-  const place = path.join(root, file);
-  const before = fs.readFileSync(place, 'utf8');
-  // Of the first release, the version may be there already.
-  if (before.search(pattern) < 0) {
-    fail(`${file} has no version to change, or nothing that is unreleased`);
-  }
-  fs.writeFileSync(place, before.replace(pattern, text));
+/**
+ * The files that a version changes beside npm's, with their new text. Ends the script if one of
+ * them has no place for it.
+ */
+function changesOfVersion(version) {
+  const today = new Date().toISOString().slice(0, 10);
+  const changed = (file, pattern, text) => {
+    const before = fs.readFileSync(path.join(root, file), 'utf8');
+    // Of the first release, the version may be there already.
+    if (before.search(pattern) < 0) {
+      fail(`${file} has no version to change, or nothing that is unreleased`);
+    }
+    return [file, before.replace(pattern, text)];
+  };
+  const locks = ['Cargo.lock', 'fuzz/Cargo.lock'];
+  return [
+    changed('CHANGELOG.md', /(?<=^# Changelog\n\n)## Unreleased$/m, `## ${version} (${today})`),
+    changed('Cargo.toml', /(?<=\[workspace\.package\]\nversion = ")[^"]+/, version),
+    ...locks
+      .filter((file) => fs.existsSync(path.join(root, file)))
+      .map((file) => changed(file, OWN_CRATES, version)),
+  ];
 }

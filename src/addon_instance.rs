@@ -44,16 +44,16 @@ impl Instance {
     /// The guest's memory.
     ///
     /// # Safety
-    /// The memory last set must be alive and not detached for all of `'a`. JavaScript sees to it:
-    /// it looks before each call whether its view was detached, and no JavaScript runs during one.
+    /// The memory last set must be alive and not detached for all of `'a`. JavaScript ensures that:
+    /// before each call it checks whether its view was detached, and it does not run during a call.
     pub(super) unsafe fn memory<'a>(&self) -> GuestMemory<'a> {
         // SAFETY: the caller's promise.
         unsafe { GuestMemory::from_raw(self.base.get(), self.len.get()) }
     }
 }
 
-/// The first environment of the process, while it lives, by Node-API's name for it. It is nearly
-/// always the only one, and to ask Node-API for a callback's data takes a fifth of a short call.
+/// The process's first `napi_env` and its state, while that environment lives. It is nearly always
+/// the only one. Checking it first saves `napi_get_cb_info`, a fifth of a short call.
 static FIRST: First =
     First { env: AtomicPtr::new(ptr::null_mut()), environment: AtomicPtr::new(ptr::null_mut()) };
 

@@ -53,7 +53,7 @@ pub(super) enum ConstructionError {
         /// The cause.
         errno: Errno,
     },
-    /// A socket could not be had.
+    /// A socket could not be opened.
     #[error("{source}")]
     Socket {
         /// Its place among the sockets.

@@ -108,8 +108,8 @@ unsafe extern "C" fn drop_data<T>(_: sys::napi_env, data: *mut c_void, _: *mut c
 }
 
 /// Makes the call that the frame describes.
-// All of a call is compiled into this one function, for each import anew: after a system call the
-// processor has forgotten where the outer ones of the functions that it is in return to.
+// Monomorphised per import, so that a whole call is one stack frame: a system call evicts the return
+// predictor (RATIONALE).
 unsafe extern "C" fn import_callback<E: Entry>(
     env: sys::napi_env,
     info: sys::napi_callback_info,

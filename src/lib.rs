@@ -67,7 +67,7 @@ pub(crate) fn exports(mut exports: Object<'_>, env: Env) -> Result<()> {
         Property::new()
             .with_utf8_name("table")?
             .with_getter_closure(|env: Env, _: This<'_>| table::object(&env)),
-        // So is this: few guests suspend.
+        // Built on first use: few guests suspend.
         Property::new()
             .with_utf8_name("suspension")?
             .with_getter_closure(move |env: Env, _: This<'_>| waiting::object(&env, &here)),

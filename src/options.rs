@@ -27,7 +27,7 @@ pub(crate) struct PreopenOptions {
     pub path: String,
     /// Whether the guest is to change nothing below it.
     pub read_only: bool,
-    /// Unless it is a directory that the guest may use as any.
+    /// Absent for a plain directory without special properties.
     pub extended: Option<ExtendedPreopen>,
 }
 

@@ -32,7 +32,7 @@ pub(super) struct Preview2 {
     memories: RefCell<Vec<Memory>>,
 }
 
-/// A memory that calls name by its place.
+/// A memory. Calls name it by its index.
 #[derive(Clone, Copy)]
 struct Memory {
     base: *mut u8,
@@ -59,7 +59,7 @@ impl Preview2 {
         true
     }
 
-    /// A memory by its place. One that there is not is empty.
+    /// A memory by its index; an empty one where there is none.
     ///
     /// # Safety
     /// As [`Instance::memory`].

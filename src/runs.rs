@@ -106,7 +106,7 @@ pub(super) fn export(
     let output = |call: FunctionCallContext<'_>| {
         let (number, stream): (u32, u32) = (call.get(0)?, call.get(1)?);
         let bytes = with_output(number, stream, Output::copy).filter(|bytes| !bytes.is_empty());
-        // In memory of V8's: what is the addon's has to be given back when it is collected.
+        // A copy in V8's memory: memory of the addon's would need a finalizer.
         bytes.map(|bytes| BufferSlice::copy_from(call.env, bytes)).transpose()
     };
     exports.set_named_property("runOutput", function(env, "runOutput", output)?)?;

@@ -196,7 +196,7 @@ fn answer_of(board: &Board, op: Op) -> Answer {
 }
 
 impl AddonInstance {
-    /// A call has ended that asks something.
+    /// A call has ended with a request.
     pub(super) fn take_served(&self, id: u32) {
         let Some(board) = self.board() else { return };
         self.with_instance(id, |instance| {

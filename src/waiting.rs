@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wasi_rs_core::host::monotonic_now;
 use wasi_rs_core::host::readiness::{self, Ticket, Waiting, Waker};
 
-/// The way from the thread that waits to an environment.
+/// How the waiting thread reaches an environment.
 #[derive(Default)]
 struct Bell(Mutex<Ringing>);
 
@@ -55,10 +55,10 @@ impl Waker for Bell {
         let Some(ThreadsafeFunction(function)) = ringing.function else { return };
         ringing.ended.push(token);
         if ringing.ended.len() > 1 {
-            // It has been called and has not come yet.
+            // The threadsafe function was called for an earlier end and has not run yet.
             return;
         }
-        // SAFETY: it has not been released.
+        // SAFETY: the function has not been released.
         let status = unsafe {
             sys::napi_call_threadsafe_function(
                 function,
@@ -67,7 +67,7 @@ impl Waker for Bell {
             )
         };
         if status == sys::Status::napi_closing {
-            // It must not be used any more, not even to release it.
+            // The function must not be used any more, not even released.
             ringing.function = None;
         }
     }
@@ -199,7 +199,7 @@ pub(super) fn object<'a>(env: &Env, environment: &Rc<AddonInstance>) -> Result<O
     let is_open = move |call: FunctionCallContext<'_>| {
         let stream: u32 = call.get(1)?;
         let open = here.with_instance(call.get(0)?, |instance| {
-            // One is held here.
+            // The instance itself holds one reference.
             let outputs = &instance.streams.outputs;
             match stream.checked_sub(1).and_then(|index| usize::try_from(index).ok()) {
                 None => instance.streams.input.as_ref().map(Arc::strong_count),

@@ -115,7 +115,7 @@ function unsupported(name, instead) {
   return {
     [name]() {
       throw nodeError(
-        Error,
+        TypeError,
         'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM',
         `${name} is not there in wasi-rs/p2: ${instead}`,
       );

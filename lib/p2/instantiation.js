@@ -71,7 +71,7 @@ class WASIShim {
 
 function unsupported(name) {
   return nodeError(
-    Error,
+    TypeError,
     'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM',
     `${name} is not there in wasi-rs/p2: pass the functions by the option interfaces of its WASI`,
   );

@@ -2,8 +2,8 @@
 
 // The interfaces of 0.2 that reach the network. Nothing here does: a socket is refused when it is
 // made, a name when it is looked up, and a request when it is sent, each in its interface's own
-// words. An embedder who wants a guest to reach something passes the interface himself, by the
-// option `interfaces`. What only holds values, as the headers of a request do, works.
+// words. The option `interfaces` takes an interface that does reach something. What only holds
+// values, as the headers of a request do, works.
 
 const { trap } = require('./host.js');
 

@@ -55,7 +55,7 @@ if (process.versions.bun !== undefined) {
   module_.register(`data:text/javascript,${encodeURIComponent(source)}`, { data: urls });
 } else {
   throw nodeError(
-    Error,
+    TypeError,
     'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM',
     'wasi-rs/p2/register needs module.register, which Node.js has from 18.19 and 20.6 on',
   );

@@ -10,7 +10,7 @@ macro_rules! errnos {
         pub enum Errno {
             $($(#[$doc])* $name = $code,)*
             /// No error, and none that a guest sees: the call goes on when the embedder has
-            /// answered what the host layer asks of him.
+            /// answered what the host layer asks.
             Ask = 260,
             /// No error that a guest sees either: it has written more than is kept of its output,
             /// and is to be ended.

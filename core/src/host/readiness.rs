@@ -292,7 +292,7 @@ fn run(poller: &Arc<Poller>) {
         }
         events.clear();
         if poller.wait(&mut events, timeout.map(Duration::from_nanos)).is_err() {
-            // The kernel has no memory: to ask again at once would not help.
+            // The kernel has no memory, so asking again at once would not help.
             thread::sleep(Duration::from_nanos(NAP));
         }
         let came: Vec<Entry> = {

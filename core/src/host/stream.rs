@@ -1,5 +1,4 @@
-//! Standard streams that are no descriptors of the host: null, fixed input, captured output, and
-//! functions of JavaScript.
+//! Virtual standard streams: null, fixed input, captured output, JavaScript callbacks.
 
 use super::{File, Result, SetTimes, Source};
 use crate::abi::{Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Whence};

@@ -286,7 +286,7 @@ impl Code {
             Errno::Nodev => 19,
             Errno::Noent => 20,
             Errno::Nolck => 21,
-            // There is no word for too many open files: what is short is room in a table.
+            // WASI 0.2 has no code for too many open files. What is short is room in a table.
             Errno::Nomem | Errno::Mfile | Errno::Nfile => 22,
             Errno::Nospc => 23,
             Errno::Notdir => 24,

@@ -64,11 +64,16 @@ impl TempDir {
         fs::set_permissions(self.path(below), fs::Permissions::from_mode(mode)).unwrap();
     }
 
+    /// Not by the program `mkfifo`: until it has started, a child has all descriptors of the tests
+    /// that run beside this one, so a pipe whose reader is gone would still have a reader.
     #[cfg(unix)]
+    #[allow(unsafe_code, reason = "rustix has no mkfifo for macOS")]
     pub fn fifo(&self, below: &str) {
-        let status =
-            std::process::Command::new("mkfifo").args(["-m", "600"]).arg(self.path(below)).status();
-        assert!(status.unwrap().success());
+        use std::os::unix::ffi::OsStrExt;
+        let path = std::ffi::CString::new(self.path(below).as_os_str().as_bytes()).unwrap();
+        // SAFETY: `path` ends with a NUL and outlives the call.
+        let result = unsafe { libc::mkfifo(path.as_ptr(), 0o600) };
+        assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
     }
 
     /// The attributes, without following a link.

@@ -211,7 +211,7 @@ impl Tree {
         file: &dyn Directory,
     ) -> std::result::Result<Self, ArchiveError> {
         let failed = |errno: Errno| ArchiveError::new(errno, errno.name());
-        // Before it is opened: who opens a pipe takes part in it.
+        // Before the open: opening a pipe has an effect on its other end.
         let stat = file.path_filestat(HERE, false).map_err(failed)?;
         if stat.filetype != Filetype::RegularFile {
             return Err(ArchiveError::new(Errno::Inval, "it is no regular file"));

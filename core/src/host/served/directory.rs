@@ -1,8 +1,8 @@
 //! Directories of a file system that the embedder serves, and what there is to do with one name in
 //! one.
 //!
-//! He knows directories by their paths. So an open directory is a path, which no link is on while
-//! it is walked, and which stands for whatever is there later.
+//! The embedder knows directories by their paths. So an open directory is a path: the walk found
+//! no link on it, and later it stands for whatever is at that path.
 
 use super::file::{ServedFile, times_of};
 use super::{Answer, Exchange, Flags, NUMBER_LIMIT, Op, Request, Volume, done};

@@ -1,9 +1,9 @@
 //! File systems that the embedder serves.
 //!
-//! Nothing here calls the embedder. What a call needs of him is left in the [`Exchange`] as a
-//! request, and the call comes to its end with [`Errno::Ask`]. The embedder does what is asked and
-//! makes the call again: it runs from its beginning, is given the answers that there are in the
-//! order of its requests, and comes further. What a call changes, it asks for last or not at all.
+//! Nothing here calls the embedder. A call that needs the embedder leaves a request in the
+//! [`Exchange`] and ends with [`Errno::Ask`]. JavaScript answers the request and makes the call
+//! again: the call runs from its beginning, gets the answers so far in the order of its requests,
+//! and comes further. A change is the last request of a call, if there is one.
 //!
 //! Descriptors, rights, offsets and the walk along a path are as with any other backend, and no
 //! answer is trusted: a wrong one is an error of the call.
@@ -83,7 +83,7 @@ pub struct Request {
     pub op: Op,
     /// The embedder's file system that is to do it.
     pub served: u32,
-    /// An open file, by the number that he gave it.
+    /// An open file, by the embedder's number for it.
     pub file: u64,
     /// Where in the file.
     pub position: u64,
@@ -186,8 +186,8 @@ impl Log {
 #[derive(Default)]
 struct State {
     log: Log,
-    /// Those of calls that wait for the embedder, each under its ticket. In the middle of one he
-    /// makes others, and one whose guest is suspended waits while others come and go.
+    /// The logs of calls that wait for the embedder, each under its ticket. In the middle of one
+    /// call the embedder may make others, and other calls come and go while a guest is suspended.
     suspended: Vec<(u64, Log)>,
     /// The ticket given last.
     ticket: u64,
@@ -266,7 +266,7 @@ impl Exchange {
     }
 
     /// The request of the call that has come to its end by [`Errno::Ask`], and the ticket that it is
-    /// answered by. The embedder may make other calls before he answers, or abandon the call.
+    /// answered by. The embedder may make other calls before it answers, or abandon the call.
     pub fn take(&self) -> Option<(u64, Request)> {
         let mut state = self.state();
         let request = state.log.request.take()?;
@@ -328,7 +328,7 @@ impl Exchange {
     }
 }
 
-/// One file system of the embedder's, with the number that he knows it by.
+/// One file system of the embedder's, with the embedder's number for it.
 #[derive(Clone)]
 struct Volume {
     exchange: Arc<Exchange>,

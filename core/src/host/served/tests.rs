@@ -120,7 +120,7 @@ fn calls_in_the_middle_of_others_have_answers_of_their_own() {
     let next = || exchange.take().map(|(_, request)| request.path);
     assert_eq!(call().err(), Some(Errno::Ask));
     let (outer, request) = exchange.take().unwrap();
-    // The embedder makes others before he answers, and one of them he gives up.
+    // The embedder makes others before it answers, and gives one of them up.
     assert_eq!(run(&exchange, || directory.remove_directory(path("dir")), files), Ok(()));
     assert_eq!(directory.unlink_file(path("file")), Err(Errno::Ask));
     let (inner, _) = exchange.take().unwrap();

@@ -1,8 +1,8 @@
 //! Writing what was changed above to the directory below.
 //!
 //! New content is staged first: whole, beside the place where it is to be, under a name that
-//! nothing has. Whatever may be lacking, room or a right, is lacking then, and all that was staged
-//! is taken away again. Then each is renamed to its place, and what is gone is removed.
+//! nothing has. If room or a right is lacking, staging fails, and all staged files are removed
+//! again. Then each is renamed to its place, and what the guest removed is removed below.
 //!
 //! A file with several names is written where it lies, so that they stay its own. What it holds is
 //! staged as a copy, and put back if a write fails; such files come first, so that nothing else was

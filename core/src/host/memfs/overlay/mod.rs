@@ -10,8 +10,7 @@
 //! descriptor that was opened before the file was copied up reads the copy. Its serial number is
 //! the one below, with the overlay's device. Of what lies below, a read changes no time.
 //!
-//! Changes that the host makes below show where the guest has changed nothing. It harms nobody
-//! else.
+//! The host's own changes below are visible wherever the guest has changed nothing.
 
 mod below;
 mod changes;

@@ -590,7 +590,7 @@ mod tests {
     #[test]
     fn a_record_holds_a_name_of_any_length() {
         for len in 1..=1024 {
-            // Also bytes that look like the end to who counts carelessly.
+            // Includes bytes that careless counting would take for the end.
             for byte in [b'n', 1, 0x80, 0xff] {
                 let name = vec![byte; len];
                 let two = [record(&name, libc::DT_LNK), record(b"next", libc::DT_DIR)].concat();
