@@ -528,27 +528,27 @@ test('threads that compute are ended', { skip }, async () => {
 test('a thread that is lost is a crash', { skip }, () => {
   const script = `
     const workers = require('node:worker_threads');
-    let first;
+    let made = [];
     workers.Worker = class extends workers.Worker {
       constructor(...args) {
         super(...args);
-        first ??= this;
+        made.push(this);
       }
     };
     const { run } = require(${JSON.stringify(fileURLToPath(new URL('../index.js', import.meta.url)))});
-    const wasms = ${JSON.stringify([ENDLESS, THREADS_ENDLESS].map((wasm) => Buffer.from(wasm).toString('base64')))};
+    const [one, two] = ${JSON.stringify([ENDLESS, THREADS_ENDLESS].map((wasm) => Buffer.from(wasm).toString('base64')))};
     (async () => {
-      for (const wasm of wasms) {
-        first = undefined;
+      for (const [wasm, which] of [[one, 0], [two, 0], [two, 1]]) {
+        made = [];
         const ending = run(Buffer.from(wasm, 'base64'));
-        setTimeout(() => first.terminate(), 500);
+        setTimeout(() => made[which].terminate(), 500);
         const { reason, exitCode, error } = await ending;
         console.log(reason, exitCode, error.code);
       }
     })();`;
   const limited = { encoding: 'utf8', timeout: 60_000 };
   const { stdout, stderr } = spawnSync(process.execPath, ['-e', script], limited);
-  assert.deepEqual([stdout, stderr], ['crash null ERR_WASI_CRASH\n'.repeat(2), '']);
+  assert.deepEqual([stdout, stderr], ['crash null ERR_WASI_CRASH\n'.repeat(3), '']);
 });
 
 test('nothing is left behind: no Worker, no descriptor', { skip }, () => {
