@@ -80,9 +80,7 @@ function checkProcesses() {
   if (process.env[MARK] !== undefined) why = 'this is the process of a guest already';
   else if (globalThis.Deno?.build?.standalone) why = 'this program was made by `deno compile`';
   else if (process.pkg !== undefined) why = 'this program was made by pkg';
-  else if (process.getBuiltinModule?.('node:sea')?.isSea()) {
-    why = 'this program is a single executable application';
-  }
+  else if (isSingleExecutable()) why = 'this program is a single executable application';
   if (why === undefined) return;
   const own = why.includes('already') ? '' : ', whose executable runs only itself';
   const instead = isBun || isDeno ? '' : ": use isolation: 'thread'";
@@ -91,6 +89,15 @@ function checkProcesses() {
     'ERR_WASI_NO_PROCESS',
     `There can be no process for a guest: ${why}${own}${instead}`,
   );
+}
+
+function isSingleExecutable() {
+  if (isBun || isDeno) return false;
+  if (process.getBuiltinModule !== undefined) {
+    return process.getBuiltinModule('node:sea')?.isSea() === true;
+  }
+  // Node before 20.16 does not tell. There the executable's name stands in the place of the script.
+  return process.execArgv.length === 0 && process.argv[1] === process.argv0;
 }
 
 /** A stream that has ended, and takes nothing. */
