@@ -301,6 +301,7 @@ class GuestProcess {
     const { module, ...rest } = job;
     // First: nothing has changed where it throws.
     const native = this.#nativeOf(job.native);
+    const folder = workingDirectory(native);
     const program = numberOf(module);
     const forget = [];
     const isKnown = this.#modules.delete(program);
@@ -314,7 +315,8 @@ class GuestProcess {
     const sent = { ...rest, ...more, native };
     const run = new ProcessRun(this, job.observers?.stats === true);
     this.#lastRun++;
-    this.#channel?.write(encoded({ job: sent, run: this.#lastRun, program, bytes, forget }));
+    const message = { job: sent, run: this.#lastRun, program, bytes, forget, folder };
+    this.#channel?.write(encoded(message));
     this.#run = run;
     // It has ended already, before it was of use.
     if (this.#hasGone && this.#isStopped) this.#finish(this.#gone({ code: 0, signal: null }));
@@ -362,6 +364,17 @@ class GuestProcess {
     }
     await this.#ended;
     giveUp();
+  }
+}
+
+/** The working directory, which the paths of preopens begin at; `undefined` where nobody tells. */
+function workingDirectory({ preopens }) {
+  try {
+    return process.cwd();
+  } catch (error) {
+    // It was removed, so that no path begins there.
+    if (error.code === 'ENOENT' && preopens.length > 0) throw error;
+    return undefined;
   }
 }
 

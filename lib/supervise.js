@@ -7,6 +7,7 @@ const { limitReached } = require('./ends.js');
 const { nodeError } = require('./errors.js');
 const { now } = require('./guest.js');
 const { nothingLeft } = require('./left.js');
+const { whenAborted } = require('./signals.js');
 const { after, errorOf } = require('./workers.js');
 
 /** How many milliseconds pass at most before it is asked again whether a guest has started. */
@@ -39,15 +40,15 @@ class Ending {
 async function supervise(run, { timeoutMs, startTimeoutMs, signal }, handle = {}) {
   const begun = now();
   let giveUp = () => {};
-  let onAbort;
+  let ignore = () => {};
   const ending = new Promise((resolve) => {
     const end = (why, reason) => resolve(new Ending(why, reason));
     handle.kill = () => end('killed');
     if (handle.isKilled) end('killed');
     handle.hasStarted = () => run.startedAt() !== undefined;
     if (signal !== undefined) {
-      onAbort = () => end('aborted', signal.reason);
-      signal.addEventListener('abort', onAbort, { once: true });
+      const onAbort = () => end('aborted', signal.reason);
+      ignore = whenAborted(signal, onAbort);
       if (signal.aborted) onAbort();
     }
     function look() {
@@ -84,7 +85,7 @@ async function supervise(run, { timeoutMs, startTimeoutMs, signal }, handle = {}
     return endedOutside(run, first, { timeoutMs, startTimeoutMs });
   } finally {
     giveUp();
-    if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
+    ignore();
     run.release();
   }
 }
