@@ -23,8 +23,9 @@ export interface ThreadsOptions {
  * @param wasi of `wasi-rs`, not started yet; it is closed by who made it
  * @param wasm the bytes of the module, or the module compiled
  * @returns the exit code: 0 when `_start` returns, or what any thread gave to `proc_exit`. It
- *   rejects with the error of a trap in any thread, with its class. Either ends all threads,
- *   and the promise settles when they have ended. A thread that does not end in 10 seconds (on Bun
+ *   rejects with the error of a trap in any thread, with its class, or with `ERR_WASI_CRASH` or
+ *   Node's `ERR_WORKER_OUT_OF_MEMORY` for a thread that is lost. Each ends all threads, and the
+ *   promise settles when they have ended. A thread that does not end in 10 seconds (on Bun
  *   and Deno, which cannot end one that computes: in 1 second) is left behind; it keeps no process
  *   from ending.
  * @throws {TypeError} `ERR_INVALID_ARG_TYPE`: an argument or option is of the wrong type.

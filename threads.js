@@ -37,7 +37,8 @@ const DEFAULT_MAX_THREADS = 64;
  *   that the module asks for
  * @param {object} [watched] what the command line does in each thread: see lib/cli-imports.js
  * @returns {Promise<number>} the exit code: 0 when `_start` returns, or what any thread gave to
- *   `proc_exit`. It rejects with the error of a trap in any thread. Either ends all threads.
+ *   `proc_exit`. It rejects with the error of a trap in any thread, or of a thread that is lost.
+ *   Each ends all threads.
  */
 async function runThreads(wasi, wasm, options = {}, watched = undefined) {
   if (!(wasi instanceof WASI)) throw wrongType('wasi', 'an instance of WASI', wasi);

@@ -5,7 +5,15 @@ import assert from 'node:assert/strict';
 import { spawn as spawnProcess, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -229,6 +237,45 @@ test('a process that crashes is the end of its guest', { skip: !onLinux }, async
 });
 
 // Ends from outside.
+
+test(
+  'a process of a Pool that was ended between two runs costs no run',
+  { skip: !onLinux },
+  async () => {
+    const pool = new Pool({ size: 2, ...process_ });
+    for (let round = 0; round < 3; round++) {
+      await Promise.all([pool.run(HELLO), pool.run(HELLO)]);
+      // Nobody has seen it yet when the next runs begin.
+      for (const pid of children()) process.kill(pid, 'SIGKILL');
+      const runs = Array.from({ length: 4 }, () => pool.run(HELLO));
+      for (const { stdout } of await Promise.all(runs)) assert.equal(stdout, 'hello world');
+    }
+    await pool.close();
+  },
+);
+
+test('paths begin at the working directory of the run', { skip: notHere }, async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'wasi-rs-folders-'));
+  const before = process.cwd();
+  const pool = new Pool({ size: 1, ...process_ });
+  t.after(async () => {
+    process.chdir(before);
+    await pool.close();
+    rmSync(folder, { recursive: true });
+  });
+  const making = bytesOf(`(module
+    (import "wasi_snapshot_preview1" "path_create_directory"
+      (func $make (param i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+    (memory (export "memory") 1) (data (i32.const 0) "made")
+    (func (export "_start") (call $exit (call $make (i32.const 3) (i32.const 0) (i32.const 4)))))`);
+  for (const name of ['one', 'two']) {
+    mkdirSync(join(folder, name, 'inner'), { recursive: true });
+    process.chdir(join(folder, name));
+    const { exitCode } = await pool.run(making, { preopens: { '/': 'inner' } });
+    assert.deepEqual([exitCode, readdirSync('inner')], [0, ['made']]);
+  }
+});
 
 test('time, signal and kill end a guest that computes or waits', { skip: notHere }, async () => {
   for (const wasm of [ENDLESS, SLEEPING]) {

@@ -1,12 +1,14 @@
 // A program in one call: compile() and run().
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { getEventListeners } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { runInNewContext } from 'node:vm';
 import {
   bytesOf,
   CAT,
@@ -24,13 +26,17 @@ import {
 } from './support/programs.mjs';
 
 const require = createRequire(import.meta.url);
-const { compile, run, WASI, WASILimitError } = require('../index.js');
+const { compile, Pool, run, spawn, WASI, WASILimitError } = require('../index.js');
 
 const PAGE = 65536;
 const guest = (name) => fileURLToPath(new URL(`guests/${name}.wasm`, import.meta.url));
 const cannotEnd = process.versions.bun || process.versions.deno;
 /** Only Node can end a thread that computes. */
 const skip = cannotEnd && 'a thread that computes cannot be ended';
+
+/** There such a module is not known. */
+const noRealms = cannotEnd;
+const otherModule = (bytes) => runInNewContext('new WebAssembly.Module(bytes)', { bytes });
 
 const folder = (t) => {
   const path = mkdtempSync(join(tmpdir(), 'wasi-rs-run-'));
@@ -75,13 +81,14 @@ test('a program comes from anywhere', async (t) => {
     'a Response': new Response(bytes),
     'a Blob': new Blob([bytes]),
     'a Module': new WebAssembly.Module(bytes),
+    ...(noRealms ? {} : { 'a Module of another realm': otherModule(bytes) }),
     'a Program': await compile(bytes),
     'a promise': Promise.resolve(path),
     'a promise of a Program': compile(path),
   };
   for (const [name, source] of Object.entries(sources)) {
     // A compiled module cannot be sent to another process.
-    const options = name === 'a Module' ? { isolation: 'thread' } : {};
+    const options = name.startsWith('a Module') ? { isolation: 'thread' } : {};
     const { stdout, reason } = await run(source, options);
     assert.deepEqual([reason, stdout], ['exit', 'hello world'], name);
   }
@@ -384,6 +391,32 @@ test('the listeners of a signal are taken off', { skip }, async () => {
   assert.equal(listeners, 0);
 });
 
+test('runs that share a signal add one listener to it', { skip }, async (t) => {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const warnings = [];
+  const onWarning = (warning) => warnings.push(warning);
+  process.on('warning', onWarning);
+  t.after(() => process.off('warning', onWarning));
+  const program = await compile(ENDLESS);
+  const pool = new Pool({ size: 1 });
+  const all = Array.from({ length: 12 }, () => [
+    run(HELLO, { signal }),
+    rejection(pool.run(program, { signal })),
+    spawn(program, { signal }).exited,
+  ]).flat();
+  const hello = all.filter((_, index) => index % 3 === 0);
+  assert.ok((await Promise.all(hello)).every(({ reason }) => reason === 'exit'));
+  assert.equal(getEventListeners(signal, 'abort').length, 1);
+  controller.abort('enough');
+  const ends = await Promise.all(all);
+  assert.ok(ends.every((end) => end === 'enough' || /^(exit|aborted)$/.test(end.reason)));
+  assert.equal(ends.filter((end) => end === 'enough').length, 12);
+  await pool.close();
+  await new Promise((done) => setImmediate(done));
+  assert.deepEqual([warnings, getEventListeners(signal, 'abort')], [[], []]);
+});
+
 test('memory is bounded: growing gives -1, and the guest lives', async () => {
   const limits = { memoryBytes: 50 * PAGE };
   assert.equal((await run(growing(100))).exitCode, 101);
@@ -543,25 +576,23 @@ test('threads that compute are ended', { skip }, async () => {
 test('a thread that is lost is a crash', { skip }, () => {
   const script = `
     const workers = require('node:worker_threads');
-    let first;
+    let made = 0, ends, delay;
     workers.Worker = class extends workers.Worker {
       constructor(...args) {
         super(...args);
-        first ??= this;
+        if (made++ !== ends) return;
+        this.once('online', () => setTimeout(() => this.terminate(), delay));
       }
     };
     const { run } = require(${JSON.stringify(fileURLToPath(new URL('../index.js', import.meta.url)))});
-    const wasms = ${JSON.stringify([ENDLESS, THREADS_ENDLESS].map((wasm) => Buffer.from(wasm).toString('base64')))};
+    const [one, two] = ${JSON.stringify([ENDLESS, THREADS_ENDLESS].map((wasm) => Buffer.from(wasm).toString('base64')))};
     (async () => {
-      for (const wasm of wasms) {
+      for (const [wasm, which] of [[one, 0], [two, 0], [two, 1]]) {
         let outcome;
         // A guest that has not begun by then is an error of run(): try again, and wait longer.
-        for (let delay = 500; outcome === undefined && delay < 10_000; delay *= 2) {
-          first = undefined;
-          const ending = run(Buffer.from(wasm, 'base64'));
-          const end = () => (first === undefined ? setTimeout(end, 10) : first.terminate());
-          setTimeout(end, delay);
-          outcome = await ending.catch((error) => {
+        for (delay = 500; outcome === undefined && delay < 10_000; delay *= 2) {
+          [made, ends] = [0, which];
+          outcome = await run(Buffer.from(wasm, 'base64')).catch((error) => {
             if (error.code !== 'ERR_WASI_CRASH') throw error;
           });
         }
@@ -571,7 +602,7 @@ test('a thread that is lost is a crash', { skip }, () => {
     })();`;
   const limited = { encoding: 'utf8', timeout: 60_000 };
   const { stdout, stderr } = spawnSync(process.execPath, ['-e', script], limited);
-  assert.deepEqual([stdout, stderr], ['crash null ERR_WASI_CRASH\n'.repeat(2), '']);
+  assert.deepEqual([stdout, stderr], ['crash null ERR_WASI_CRASH\n'.repeat(3), '']);
 });
 
 test('nothing is left behind: no Worker, no descriptor', { skip }, () => {

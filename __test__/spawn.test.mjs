@@ -110,9 +110,7 @@ test('much goes in and out at once, byte for byte, in little memory', options, a
   await Promise.all([pipeline(input, guest.stdin), pipeline(guest.stdout, output)]);
   assert.equal((await guest.exited).reason, 'exit');
   assert.equal(received.digest('hex'), sent.digest('hex'));
-  // From Node.js 24 on V8 collects buffers later, also those of the streams of child_process.
-  const limit = Number.parseInt(process.versions.node, 10) < 24 ? 64 : 96;
-  assert.ok(most - idle < limit * MIB, `${(most - idle) / MIB} MiB more`);
+  assert.ok(most - idle < 64 * MIB, `${(most - idle) / MIB} MiB more`);
 });
 
 test('while nobody reads, the guest waits and nobody computes', options, async () => {

@@ -13,6 +13,8 @@ const { WASI } = require('../index.js');
 const { runThreads } = require('../threads.js');
 const wabt = await require('wabt')();
 const root = fileURLToPath(new URL('..', import.meta.url));
+/** There a Worker that computes is not ended. */
+const otherRuntime = process.versions.bun !== undefined || process.versions.deno !== undefined;
 
 // The common part of the guests below. 100: a descriptor, 200: a word that threads wait for, 300:
 // data.
@@ -281,6 +283,61 @@ test('a thread that cannot be started is `again` to the guest, and makes room', 
     );
     assert.deepEqual([seen, made.length], [77, 4], fails);
   }
+});
+
+/** What becomes of a thread that stands: in its Worker's code, and to its Worker. */
+const LOSSES = {
+  'its Worker is ended': ['', 'setTimeout(() => this.terminate(), 300);'],
+  'its Worker calls process.exit': ['Atomics.notify = () => process.exit(0);', ''],
+  'it has no more memory': [
+    'Atomics.notify = () => { for (const all = []; ;) all.push(new Array(1e5).fill(0.5)); };',
+    '',
+  ],
+};
+
+test(
+  'a thread that is lost ends the guest, which would wait for it for ever',
+  { skip: otherRuntime },
+  () => {
+    for (const [how, [code, then]] of Object.entries(LOSSES)) {
+      const { seen, made } = runApart(
+        `(func (export "_start") (drop (call $spawn (i32.const 0))) (call $wait))
+       (func (export "wasi_thread_start") (param i32 i32) (loop (br 0)))`,
+        `threads.Worker = class extends Before {
+         constructor(source, options) {
+           const isSecond = made.push(0) === 2;
+           const before = isSecond ? ${JSON.stringify(code)} : '';
+           const limits = { maxOldGenerationSizeMb: 32 };
+           super(before + source, isSecond ? { ...options, resourceLimits: limits } : options);
+           if (isSecond) { ${then} }
+         }
+       };`,
+      );
+      const pattern = how.includes('memory')
+        ? /memory/
+        : /^rejected: The guest's thread 1 ended with code \d$/;
+      assert.match(String(seen), pattern, how);
+      assert.equal(made.length, 2);
+    }
+  },
+);
+
+test('threads that end as they should are not lost', () => {
+  // Each thread returns while the main one goes on; the last one ends the guest.
+  const returning = `(drop (call $spawn (i32.const 0)))
+    (drop (memory.atomic.wait32 (i32.const 600) (i32.const 0) (i64.const 30000000)))`;
+  const { seen, made } = runApart(
+    `(func (export "_start") ${returning.repeat(5)} (drop (call $spawn (i32.const 7))) (call $wait))
+     (func (export "wasi_thread_start") (param $id i32) (param $code i32)
+       (if (local.get $code) (then (call $proc_exit (local.get $code)))))`,
+    `threads.Worker = class extends Before {
+       constructor(...args) {
+         super(...args);
+         made.push(0);
+       }
+     };`,
+  );
+  assert.deepEqual([seen, made.length], [7, 7]);
 });
 
 test('no two Workers are started in one turn of the event loop', () => {

@@ -80,9 +80,7 @@ function checkProcesses() {
   if (process.env[MARK] !== undefined) why = 'this is the process of a guest already';
   else if (globalThis.Deno?.build?.standalone) why = 'this program was made by `deno compile`';
   else if (process.pkg !== undefined) why = 'this program was made by pkg';
-  else if (process.getBuiltinModule?.('node:sea')?.isSea()) {
-    why = 'this program is a single executable application';
-  }
+  else if (isSingleExecutable()) why = 'this program is a single executable application';
   if (why === undefined) return;
   const own = why.includes('already') ? '' : ', whose executable runs only itself';
   const instead = isBun || isDeno ? '' : ": use isolation: 'thread'";
@@ -91,6 +89,15 @@ function checkProcesses() {
     'ERR_WASI_NO_PROCESS',
     `There can be no process for a guest: ${why}${own}${instead}`,
   );
+}
+
+function isSingleExecutable() {
+  if (isBun || isDeno) return false;
+  if (process.getBuiltinModule !== undefined) {
+    return process.getBuiltinModule('node:sea')?.isSea() === true;
+  }
+  // Node before 20.16 does not tell. There the executable's name stands in the place of the script.
+  return process.execArgv.length === 0 && process.argv[1] === process.argv0;
 }
 
 /** A stream that has ended, and takes nothing. */
@@ -294,6 +301,7 @@ class GuestProcess {
     const { module, asText, ...rest } = job;
     // First: nothing has changed where it throws.
     const native = this.#nativeOf(job.native);
+    const folder = workingDirectory(native);
     const program = numberOf(module);
     const forget = [];
     const isKnown = this.#modules.delete(program);
@@ -307,7 +315,8 @@ class GuestProcess {
     const sent = { ...rest, ...more, native };
     const run = new ProcessRun(this, job.observers?.stats === true);
     this.#lastRun++;
-    this.#channel?.write(encoded({ job: sent, run: this.#lastRun, program, bytes, forget }));
+    const message = { job: sent, run: this.#lastRun, program, bytes, forget, folder };
+    this.#channel?.write(encoded(message));
     this.#run = run;
     // It has ended already, before it was of use.
     if (this.#hasGone && this.#isStopped) this.#finish(this.#gone({ code: 0, signal: null }));
@@ -355,6 +364,17 @@ class GuestProcess {
     }
     await this.#ended;
     giveUp();
+  }
+}
+
+/** The working directory, which the paths of preopens begin at; `undefined` where nobody tells. */
+function workingDirectory({ preopens }) {
+  try {
+    return process.cwd();
+  } catch (error) {
+    // It was removed, so that no path begins there.
+    if (error.code === 'ENOENT' && preopens.length > 0) throw error;
+    return undefined;
   }
 }
 

@@ -8,6 +8,7 @@ const { now } = require('./guest.js');
 const { validateOwnObject } = require('./own-options.js');
 const { jobOf, programFor, readyParts, resultOf, unlessEnded } = require('./run.js');
 const { checkedIsolation, checkedRun } = require('./run-options.js');
+const { whenAborted } = require('./signals.js');
 const { enterGate, leaveWhenStarted } = require('./start-gate.js');
 const { supervise } = require('./supervise.js');
 
@@ -158,8 +159,9 @@ class Pool {
     }
     const { signal } = checked;
     return new Promise((resolve, reject) => {
+      let ignore;
       const waiting = new Waiting(wasm, checked, (ahead) => {
-        signal?.removeEventListener('abort', onAbort);
+        ignore?.();
         resolve(ahead);
       });
       const onAbort = () => {
@@ -169,7 +171,7 @@ class Pool {
         reject(signal.reason);
       };
       this.#queue.add(waiting);
-      signal?.addEventListener('abort', onAbort, { once: true });
+      if (signal !== undefined) ignore = whenAborted(signal, onAbort);
       if (this.#isQuick) for (const worker of this.#workers.keys()) this.#lookAhead(worker);
     });
   }
@@ -231,8 +233,14 @@ class Pool {
     if (program.what.kind === 'threads') {
       throw wrongValue('wasm', 'starts threads, which a Pool does not run: use run()', wasm);
     }
-    // One that stands already.
-    if (this.#idle.length > 0) return this.#runOn(this.#take(), program, checked, begun);
+    // One that stands already. If it has gone before it took the run, another one takes it.
+    for (let tries = this.#idle.length; tries > 0 && this.#idle.length > 0; tries--) {
+      try {
+        return await this.#runOn(this.#take(), program, checked, begun);
+      } catch (error) {
+        if (error?.code !== 'ERR_WASI_NO_PROCESS') throw error;
+      }
+    }
     const turn = enterGate();
     try {
       const given = await unlessEnded(turn.entered, checked, {});

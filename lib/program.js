@@ -63,7 +63,7 @@ function moduleLimits(limits) {
 async function programOf(wasm, limits) {
   const { value, name } = await sourceOf(wasm);
   if (value instanceof Program) return limitedAlready(value, limits);
-  if (value instanceof WebAssembly.Module) {
+  if (isModule(value)) {
     for (const limit of MODULE_LIMITS) {
       if (limits[limit] !== undefined) throw notLimited('is compiled', limit, value);
     }
@@ -149,17 +149,30 @@ async function sourceOf(wasm) {
     }
   }
   if (typeof source === 'object' && source !== null) {
-    if (source instanceof Program || source instanceof WebAssembly.Module) return { value: source };
+    if (source instanceof Program) return { value: source };
     if (isBytes(source)) {
       const bytes = bytesOf(source);
       if (bytes === undefined) throw wrongValue('wasm', 'must not be detached', source);
       // A copy: what is checked is what is compiled.
       return { value: bytes.slice() };
     }
+    if (isModule(source)) return { value: source };
     if (typeof source.href === 'string' && typeof source.protocol === 'string') return at(source);
     if (typeof source.arrayBuffer === 'function') return ofResponse(source);
   }
   throw wrongType('wasm', SOURCES, source);
+}
+
+/** Whether it is a compiled module, of whichever realm. */
+function isModule(value) {
+  if (value instanceof WebAssembly.Module) return true;
+  if (isBytes(value)) return false;
+  try {
+    apply(importsOf, undefined, [value]);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function isThenable(value) {

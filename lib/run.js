@@ -6,6 +6,7 @@ const { Buffer } = require('node:buffer');
 const { now } = require('./guest.js');
 const { compiled, programOf, runnable } = require('./program.js');
 const { checkedRun } = require('./run-options.js');
+const { whenAborted } = require('./signals.js');
 const { enterGate, leaveWhenStarted } = require('./start-gate.js');
 const { killed, neverStarted, supervise, timedOut } = require('./supervise.js');
 
@@ -86,7 +87,7 @@ function programFor(wasm, checked, handle = {}) {
 
 /** The value of a promise, or the end of a guest that the embedder ends before. */
 async function unlessEnded(promise, { signal }, handle) {
-  let stop;
+  let ignore;
   const ended = new Promise((resolve) => {
     handle.kill = () => {
       handle.isKilled = true;
@@ -94,14 +95,14 @@ async function unlessEnded(promise, { signal }, handle) {
     };
     if (handle.isKilled) handle.kill();
     if (signal === undefined) return;
-    stop = () => resolve(neverStarted('aborted', signal.reason));
-    signal.addEventListener('abort', stop, { once: true });
+    const stop = () => resolve(neverStarted('aborted', signal.reason));
+    ignore = whenAborted(signal, stop);
     if (signal.aborted) stop();
   });
   try {
     return await Promise.race([ended, promise]);
   } finally {
-    if (stop !== undefined) signal.removeEventListener('abort', stop);
+    ignore?.();
   }
 }
 

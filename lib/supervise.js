@@ -7,6 +7,7 @@ const { limitReached } = require('./ends.js');
 const { nodeError } = require('./errors.js');
 const { now } = require('./guest.js');
 const { nothingLeft } = require('./left.js');
+const { whenAborted } = require('./signals.js');
 const { after, errorOf } = require('./workers.js');
 
 /** How many milliseconds pass at most before it is asked again whether a guest has started. */
@@ -39,7 +40,7 @@ class Ending {
 async function supervise(run, { timeoutMs, startTimeoutMs, signal }, handle = {}) {
   const begun = now();
   let giveUp = () => {};
-  let onAbort;
+  let ignore = () => {};
   // The first of two: what the run comes to, and an `Ending`.
   const first = new Promise((resolve, reject) => {
     run.done.then(resolve, reject);
@@ -48,8 +49,8 @@ async function supervise(run, { timeoutMs, startTimeoutMs, signal }, handle = {}
     if (handle.isKilled) end('killed');
     handle.hasStarted = () => run.startedAt() !== undefined;
     if (signal !== undefined) {
-      onAbort = () => end('aborted', signal.reason);
-      signal.addEventListener('abort', onAbort, { once: true });
+      const onAbort = () => end('aborted', signal.reason);
+      ignore = whenAborted(signal, onAbort);
       if (signal.aborted) onAbort();
     }
     function look() {
@@ -86,7 +87,7 @@ async function supervise(run, { timeoutMs, startTimeoutMs, signal }, handle = {}
     return endedOutside(run, end, { timeoutMs, startTimeoutMs });
   } finally {
     giveUp();
-    if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
+    ignore();
     run.release();
   }
 }

@@ -31,7 +31,8 @@ const FAILED = 2;
  * @param {object} guest `module`, `memory`, `memoryImport` (its `module` and `name`), `maxThreads`;
  *   and `progress`, where others see when `_start` is called (progress.js), if they want to
  * @returns {{ done: Promise<number>, stop: () => Promise<void> }} `done`: the exit code, or the
- *   error of a trap in any thread. `stop` ends all threads, and must be called in the end.
+ *   error of a trap in any thread, or of a thread that was lost (`ERR_WASI_CRASH`, or Node's of a
+ *   Worker without memory). `stop` ends all threads, and must be called in the end.
  */
 function startThreads(wasi, guest) {
   const { number, release } = wasi[keys.kShare]();
@@ -80,10 +81,12 @@ function startThreads(wasi, guest) {
       worker.on('exit', (code) => {
         workers.delete(worker);
         if (asked === undefined) {
-          const message = `The guest's main thread ended with code ${code}`;
-          reject(nodeError(Error, 'ERR_WASI_CRASH', message));
+          reject(lost('main thread', code));
         } else {
-          fail(asked);
+          // Others of the guest may wait for what only this thread would have done.
+          if (!fail(asked) && Atomics.load(asked.state, 0) === STANDS) {
+            reject(lost(`thread ${asked.id}`, code));
+          }
           Atomics.sub(counts, RUNNING, 1);
         }
       });
@@ -110,7 +113,12 @@ function startThreads(wasi, guest) {
 function fail({ state }) {
   const before = Atomics.compareExchange(state, 0, ASKED_FOR, FAILED);
   if (before === ASKED_FOR) Atomics.notify(state, 0);
-  return before !== STANDS;
+  return before === ASKED_FOR || before === FAILED;
+}
+
+/** The error of a guest whose thread has gone without a word. */
+function lost(thread, code) {
+  return nodeError(Error, 'ERR_WASI_CRASH', `The guest's ${thread} ended with code ${code}`);
 }
 
 module.exports = { startThreads };

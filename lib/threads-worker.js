@@ -21,6 +21,7 @@ const OVER = 2;
 const ASKED_FOR = 0;
 const STANDS = 1;
 const FAILED = 2;
+const ENDED = 3;
 
 /** The largest id that wasi-threads has for a thread. */
 const MAX_ID = 0x1fffffff;
@@ -40,6 +41,8 @@ try {
 } catch (error) {
   parentPort.postMessage({ trap: plainError(error) });
 }
+// A thread that has gone and has not said so is lost.
+if (thread !== undefined) Atomics.compareExchange(thread.state, 0, STANDS, ENDED);
 
 /**
  * @returns {WebAssembly.Instance | undefined} none if this thread cannot be, or has ended already
@@ -115,7 +118,7 @@ function spawn(argument) {
     // Nobody will start it any more, and this thread is being ended.
     if (Atomics.load(counts, OVER) === 1) wasi.wasiImport.proc_exit(0);
   }
-  return Atomics.load(state, 0) === STANDS ? id : AGAIN;
+  return Atomics.load(state, 0) === FAILED ? AGAIN : id;
 }
 
 /** Waits for a slice of time. @returns {number} the state after it */
