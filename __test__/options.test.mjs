@@ -88,6 +88,74 @@ test('null is of the wrong type for each option of ours, alone', () => {
   }
 });
 
+test('values beside those that an option of ours may have are errors', () => {
+  const [TYPE, VALUE, RANGE] = ['TYPE', 'VALUE', 'RANGE'];
+  const codes = {
+    [TYPE]: { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' },
+    [VALUE]: { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' },
+    [RANGE]: { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' },
+  };
+  const real = (realtime) => ({ clock: { realtime } });
+  const fake = (monotonic) => ({ clock: { monotonic } });
+  const files = (openFiles) => ({ limits: { openFiles } });
+  const time = (timeoutMs) => ({ timeoutMs });
+  const preopen = (value) => ({ preopens: { '/d': value } });
+  const END = 2n ** 64n;
+  for (const [options, code, name] of [
+    [real(5), TYPE, 'clock.realtime'],
+    [real('fake'), TYPE, 'clock.realtime'],
+    [real(null), TYPE, 'clock.realtime'],
+    [real(-1n), RANGE, 'clock.realtime'],
+    [fake(END), RANGE, 'clock.monotonic'],
+    [fake({ start: 5 }), TYPE, 'clock.monotonic.start'],
+    [fake({ start: -1n }), RANGE, 'clock.monotonic.start'],
+    [real({ step: END }), RANGE, 'clock.realtime.step'],
+    [real({ step: 1 }), TYPE, 'clock.realtime.step'],
+    [files('3'), TYPE, 'limits.openFiles'],
+    [files(1.5), RANGE, 'limits.openFiles'],
+    [files(NaN), RANGE, 'limits.openFiles'],
+    [files(-1), RANGE, 'limits.openFiles'],
+    [files(2 ** 53), RANGE, 'limits.openFiles'],
+    [{ limits: { memoryBytes: 1 } }, VALUE, "limits.memoryBytes' cannot be kept by a WASI"],
+    [{ limits: { tableElements: 1 } }, VALUE, "limits.tableElements' cannot be kept by a WASI"],
+    [time('5'), TYPE, 'timeoutMs'],
+    [time(-1), RANGE, 'timeoutMs'],
+    [time(NaN), RANGE, 'timeoutMs'],
+    [preopen({ path: '.', symlinks: 'follow' }), TYPE, "preopens['/d'].symlinks"],
+    [preopen({ path: 5 }), TYPE, "preopens['/d'].path"],
+    [preopen({ path: null }), TYPE, "preopens['/d'].path"],
+    [preopen({ path: {} }), TYPE, "preopens['/d'].path"],
+    [preopen({ path: { href: 'file:///' } }), TYPE, "preopens['/d'].path"],
+    [preopen({ path: { protocol: 'file:' } }), TYPE, "preopens['/d'].path"],
+    // What `url.parse` gives is no URL.
+    [preopen({ path: { href: 'file:///', protocol: 'file:', path: '/' } }), TYPE, "['/d'].path"],
+    [preopen({ file: null }), TYPE, "preopens['/d'].file"],
+    [{ stdin: { fd: null } }, VALUE, 'stdin'],
+    [{ stdin: { fd: undefined } }, VALUE, 'stdin'],
+  ]) {
+    assert.throws(make(options), (error) => {
+      assert.deepEqual({ name: error.name, code: error.code }, codes[code], `options.${name}`);
+      assert.ok(error.message.includes(name), error.message);
+      return true;
+    });
+  }
+  // The first and the last that there are.
+  const most = { openFiles: Number.MAX_SAFE_INTEGER };
+  for (const options of [
+    real(0n),
+    real(END - 1n),
+    real('real'),
+    real(undefined),
+    fake({ start: 0n, step: END - 1n }),
+    files(0),
+    { limits: most },
+    time(0),
+    time(Infinity),
+  ]) {
+    make(options)();
+  }
+});
+
 test('near misses among the options are errors where one of ours is used, and only there', () => {
   for (const [options, guess] of [
     [{ preopen: {} }, 'preopens'],

@@ -204,6 +204,93 @@ test('what is not known or not whole is refused', () => {
   }
 });
 
+test('each refusal says what is wrong', () => {
+  const five = (last) => [0x80, 0x80, 0x80, 0x80, last];
+  const global = (...type) => binary(section(2, [1, 0, 0, 3, ...type]));
+  const table = (...expression) => binary(section(4, [1, 0x40, 0, 0x6c, 0, 1, ...expression]));
+  // A million types in one group that may refer to each other, and one more in another.
+  const manyTypes = () => {
+    const groups = Buffer.concat([
+      Buffer.from([2, 0x4e, 0xc0, 0x84, 0x3d]),
+      Buffer.alloc(3e6, Buffer.from([0x60, 0, 0])),
+      Buffer.from([0x4e, 1, 0x60, 0, 0]),
+    ]);
+    const size = [0, 7, 14, 21].map((shift) => ((groups.length >> shift) & 127) | 128);
+    return Buffer.concat([Buffer.from([...HEADER, 1, ...size, 0]), groups]);
+  };
+  for (const [bytes, reason] of [
+    [binary(section(3, [1, ...five(0x10)])), 'a number of more than 32 bits'],
+    [binary(section(3, [1, ...five(0x80), 0])), 'a number of more than 32 bits'],
+    [memory(5, 0, ...Array(9).fill(0x80), 2), 'a number of more than 64 bits'],
+    [memory(5, 0, ...Array(10).fill(0x80), 0), 'a number of more than 64 bits'],
+    [global(0x63, ...five(0x10), 0), 'a number of more than 33 bits'],
+    [global(0x63, ...five(0x80), 0, 0), 'a number of more than 33 bits'],
+    [global(0x7f, 2), 'an unknown mutability 0x2'],
+    [binary(section(2, [0x80, 0x89, 0x7a])), '2000000 imports'],
+    [binary(section(5, [0xa1, 0x8d, 0x06])), '100001 memories'],
+    [binary(section(3, [0xc1, 0x84, 0x3d])), '1000001 functions'],
+    [binary(section(4, [1, 0x70, 2, 1, 1])), 'unknown flags 0x2 of a table'],
+    [binary(section(4, [1, 0x70, 8, 1, 0])), 'unknown flags 0x8 of a table'],
+    [table(0x41, ...five(0x80), 0, 0x0b), 'a number that is too long'],
+    [table(0x42, ...Array(10).fill(0x80), 0, 0x0b), 'a number that is too long'],
+    [table(0xfd, 13, ...Array(16).fill(0), 0x0b), 'an unknown instruction'],
+    [table(0xfb, 29, 0, 0x0b), 'an unknown instruction'],
+    [table(0x20, 0, 0x0b), 'an unknown instruction 0x20'],
+    [binary(section(4, [1, 0x40, 1, 0x70, 0, 1, 0x0b])), 'an unknown kind of table'],
+    [binary(section(2, [1, 0, 0, 5, 0])), 'an unknown kind of import 0x5'],
+    [binary(section(7, [1, 0, 9, 0])), 'an unknown kind of export 0x9'],
+    [binary(TYPES, section(13, [1, 1, 0])), 'an unknown kind of tag 0x1'],
+    [binary([5, 4, 1, 0, 1, 0]), 'a section 5 that is longer than what is in it'],
+    [binary([5, 2, 1, 0, 1]), 'it ends too early'],
+    [binary([5, 9, 1, 0, 1]), 'it ends too early'],
+    [binary([5, 3, 1, 0, 1], [5, 3, 1, 0, 1]), 'a section 5 out of order'],
+    [binary([14, 1, 0]), 'an unknown section 14'],
+    [memory(16, 1), 'unknown flags 0x10 of a memory'],
+    [memory(2, 1), 'a shared memory without maximum'],
+    [memory(8, 1, 12), 'an unknown page size'],
+    [memory(1, 2, 1), 'wrong limits of a memory'],
+    [memory(0, 0x81, 0x80, 4), 'wrong limits of a memory'],
+    [binary(section(4, [1, 0x7f, 0, 1])), 'an unknown type 0x7f'],
+    [binary(section(4, [1, 0x63, 0x40, 0, 1])), 'an unknown type of references'],
+    [binary(section(1, [1, 0x5d, 0])), 'an unknown kind of type 0x5d'],
+    [manyTypes(), 'too many types'],
+  ]) {
+    assert.throws(
+      () => readModule(bytes),
+      (error) => {
+        assert.equal(error.code, 'ERR_WASI_MODULE');
+        assert.ok(error.message.includes(reason), `${error.message}, not: ${reason}`);
+        return true;
+      },
+    );
+  }
+  // What is just not too long, and not too many.
+  assert.equal(
+    readModule(binary(TYPES, section(2, [1, 0, 0, 0x20, 0]))).imports[0].kind,
+    'function',
+  );
+  assert.equal(readModule(global(0x63, ...five(0), 0)).imports[0].type.value, '(ref null 0)');
+  for (const expression of [
+    [0x41, ...five(0), 0xfb, 28],
+    [0x42, ...Array(9).fill(0x80), 0],
+    [0x41, 1, 0x41, 2, 0x6a, 0xfb, 28],
+    [0xfd, 12, ...Array(16).fill(0)],
+    [0x43, 0, 0, 0, 0],
+    [0x44, ...Array(8).fill(0)],
+    [0x23, 0],
+    [0xfb, 0, 0],
+    [0xfb, 8, 0, 0],
+  ]) {
+    assert.equal(readModule(table(...expression, 0x0b)).tables.length, 1, `${expression}`);
+  }
+});
+
+test('with addresses of 64 bits there may be more than 32 bits count', () => {
+  const many = [0x80, 0x80, 0x80, 0x80, 0x20];
+  assert.deepEqual(memoriesOf(memory(5, 1, ...many)), [[1, 2 ** 33, 'i64', false, PAGE]]);
+  assert.deepEqual(tablesOf(binary(section(4, [1, 0x70, 5, 1, ...many]))), [[1, 2 ** 33]]);
+});
+
 test('a table may begin with an expression', () => {
   const table = [0x40, 0, 0x63, 0x70, 0, 3, 0xd0, 0x70, 0x0b];
   const bytes = binary(section(4, [2, ...table, 0x70, 0, 1]));

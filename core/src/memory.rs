@@ -288,11 +288,6 @@ impl<'m> GuestMemory<'m> {
         self.region(start.offset, count.checked_mul(T::SIZE).ok_or(OutOfBounds)?)
     }
 
-    /// Checks that a `T` can be written to `at`.
-    pub fn check<T: Record>(self, at: GuestPtr<T>) -> Result<(), OutOfBounds> {
-        self.region(at.offset, T::SIZE).map(drop)
-    }
-
     /// Reads a record.
     pub fn read<T: Record>(self, at: GuestPtr<T>) -> Result<T, OutOfBounds> {
         self.region(at.offset, T::SIZE)?.get(0).ok_or(OutOfBounds)
@@ -520,6 +515,33 @@ mod tests {
                 bufs.regions().iter().map(|region| region.len()).sum::<usize>(),
                 limit.min(10).saturating_sub(2)
             );
+        }
+    }
+
+    #[test]
+    fn one_buffer_is_cut_beyond_the_limit_only() {
+        for limit in 0..6_usize {
+            let mut bytes = list(&[(100, 4)]);
+            let mut room = IoVecRoom::<4>::new();
+            let mut bufs = room.read(memory(&mut bytes), GuestPtr::new(0), 1).unwrap();
+            assert!(bufs.is_one_of(4) && !bufs.is_one_of(3));
+            assert_eq!(bufs.cut(limit), limit < 4, "{limit}");
+            assert_eq!(lengths(&bufs).iter().sum::<usize>(), limit.min(4));
+            assert_eq!(bufs.regions().is_empty(), limit == 0);
+        }
+    }
+
+    #[test]
+    fn a_record_is_put_whole_or_not_at_all() {
+        for size in 0..=10_usize {
+            let mut bytes = [0xff; 16];
+            let region = memory(&mut bytes).region(3, u32::try_from(size).unwrap()).unwrap();
+            assert_eq!(region.is_empty(), size == 0);
+            assert_eq!(region.get::<u64>(0).is_some(), size >= 8);
+            region.put(&0_u64);
+            let count = if size < 8 { 0 } else { 8 };
+            assert!(bytes[3..3 + count].iter().all(|byte| *byte == 0), "{size}");
+            assert!(bytes[..3].iter().chain(&bytes[3 + count..]).all(|byte| *byte == 0xff));
         }
     }
 

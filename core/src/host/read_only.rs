@@ -55,3 +55,33 @@ impl File for ReadOnlyFile {
         Err(Errno::Rofs)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::host::SetTime;
+    use crate::host::stream::Stream;
+    use crate::memory::GuestMemory;
+
+    #[test]
+    fn whatever_would_change_a_file_is_refused() {
+        let mut bytes = [0; 4];
+        let buffers = [GuestMemory::from_slice(&mut bytes).region(0, 4).unwrap()];
+        let times = SetTimes { atim: SetTime::Keep, mtim: SetTime::At(1) };
+        // What is written to it alone would vanish without an error.
+        let inner = Stream::Null;
+        assert_eq!(inner.write(&buffers, Fdflags::empty()), Ok(4));
+        let file = ReadOnlyFile::new(Box::new(inner));
+        assert_eq!(file.write(&buffers, Fdflags::empty()), Err(Errno::Rofs));
+        assert_eq!(file.pwrite(&buffers, 0), Err(Errno::Rofs));
+        assert_eq!(file.set_size(0), Err(Errno::Rofs));
+        assert_eq!(file.allocate(0, 1), Err(Errno::Rofs));
+        assert_eq!(file.set_times(times), Err(Errno::Rofs));
+        assert_eq!(file.set_mode(0), Err(Errno::Rofs));
+        assert_eq!(file.accept().map(drop), Err(Errno::Rofs));
+        assert_eq!(file.send(&buffers), Err(Errno::Rofs));
+        assert_eq!(file.shutdown(Sdflags::WR), Err(Errno::Rofs));
+        assert_eq!(file.read(&buffers), Ok(0));
+    }
+}

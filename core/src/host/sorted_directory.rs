@@ -248,6 +248,25 @@ mod tests {
     }
 
     #[test]
+    fn a_listing_goes_on_in_what_there_was_when_it_began() {
+        let tree = Tree::new(1 << 20);
+        for name in ["b", "d"] {
+            tree.seed(name, b"").unwrap();
+        }
+        let budget = Arc::new(Budget::new(4096));
+        let directory = SortedDirectory::new(tree.root_directory(false), &budget);
+        assert_eq!(names(&directory, 0, 3).unwrap(), [".", "..", "b"]);
+        for name in ["a", "c"] {
+            tree.seed(name, b"").unwrap();
+        }
+        assert_eq!(names(&directory, 3, usize::MAX).unwrap(), ["d"]);
+        // The start looks again, even within a listing.
+        assert_eq!(names(&directory, 0, 3).unwrap(), [".", "..", "a"]);
+        tree.seed("0", b"").unwrap();
+        assert_eq!(names(&directory, 0, 3).unwrap(), [".", "..", "0"]);
+    }
+
+    #[test]
     fn a_listing_that_has_ended_takes_nothing_and_can_be_gone_back_into() {
         let tree = Tree::new(1 << 20);
         for name in ["c", "a", "b"] {

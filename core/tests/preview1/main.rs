@@ -46,6 +46,7 @@ mod support;
 mod suspend;
 #[cfg(target_os = "linux")]
 mod waiting;
+mod wrappers;
 mod written_bytes;
 
 /// Nothing about the host is changed for these tests.

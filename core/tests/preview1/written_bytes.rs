@@ -77,6 +77,10 @@ fn a_guest_that_may_write_nothing_makes_nothing() {
         assert_eq!(guest.temp.tree("box"), tree);
         assert_eq!(guest.list(BOX, 1000).len(), 2);
         if host {
+            // No file is where the link leads, so nothing is there already.
+            guest.temp.symlink("nowhere", "box/dangling");
+            let followed = guest.open(BOX, "dangling", Open::creating().follow()).map(drop);
+            assert_eq!(followed, fails(Errno::Dquot));
             guest.temp.write("box/file", "text");
             assert_eq!(guest.open(BOX, "file", Open::creating()).map(drop), Ok(()));
             assert_eq!(guest.link(BOX, "file", false, BOX, "other"), fails(Errno::Dquot));
@@ -84,5 +88,31 @@ fn a_guest_that_may_write_nothing_makes_nothing() {
             assert_eq!(guest.rename(BOX, "file", BOX, "longer"), fails(Errno::Dquot));
             assert_eq!(guest.rename(BOX, "file", BOX, "f"), Ok(()));
         }
+    }
+}
+
+#[test]
+fn what_is_written_at_a_place_or_allocated_counts_as_what_is_written() {
+    let name = INODE_CHARGE + NAME_CHARGE + 4;
+    for host in [true, false] {
+        let mut guest = writer(host, name + 12);
+        let fd = guest.open(BOX, "file", Open::creating()).unwrap();
+        assert_eq!(guest.pwrite(fd, &[b"12", b"345"], 0), Ok(5), "on the host: {host}");
+        // Up to the limit, bytes that grow the file count, and all that are allocated.
+        assert_eq!(guest.set_size(fd, 8), Ok(()));
+        assert_eq!(guest.allocate(fd, 0, 5), fails(Errno::Dquot));
+        assert_eq!(guest.allocate(fd, 0, 1), Ok(()));
+        assert_eq!(guest.pwrite(fd, &[b"ab", b"", b"cde"], 5), Ok(3));
+        assert_eq!(guest.pwrite(fd, &[b"x"], 0), fails(Errno::Dquot));
+        assert_eq!(guest.write(fd, &[b"x"]), fails(Errno::Dquot));
+        assert_eq!(guest.pwrite(fd, &[b""], 0), Ok(0));
+        assert_eq!(guest.set_size(fd, 9), fails(Errno::Dquot));
+        assert_eq!(guest.allocate(fd, 8, 1), fails(Errno::Dquot));
+        assert_eq!(guest.pread(fd, &[20], 0), Ok(b"12345abc".to_vec()));
+        // What takes no bytes is as it is without a limit.
+        assert_eq!(guest.set_size(fd, 2), Ok(()));
+        assert_eq!(guest.set_times(fd, 0, 7_000_000_000, 4), Ok(()));
+        let stat = guest.filestat(fd).unwrap();
+        assert_eq!((stat.size, stat.mtim), (2, 7_000_000_000));
     }
 }

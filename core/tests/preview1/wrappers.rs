@@ -1,0 +1,81 @@
+//! Preopens around a directory: what they keep from it, and what they pass on.
+
+use crate::support::{BOX, Guest, Open, Setup, fails};
+use std::sync::Arc;
+use wasi_rs_core::abi::{Errno, Oflags};
+use wasi_rs_core::descriptor::Descriptor;
+use wasi_rs_core::host::{
+    Budget, Directory, Opened, PreopenOptions, SingleFile, SortedDirectory, open_preopen,
+};
+
+/// A writable preopen of the host's directory beside it.
+const BESIDE: u32 = 4;
+const MTIM: u32 = 4;
+const TIME: u64 = 7_000_000_000;
+
+/// A guest with a file in a directory, which is wrapped.
+fn guest(wrap: impl FnOnce(Box<dyn Directory>) -> Box<dyn Directory>) -> Guest {
+    let guest = Setup::default().guest();
+    guest.temp.write("box/file", "0123456789");
+    let lent = |name| open_preopen(&guest.temp.path(name), PreopenOptions::default()).unwrap();
+    let Opened::Directory(inner) = lent("box") else { unreachable!() };
+    for object in [Opened::Directory(wrap(inner)), lent("outside")] {
+        guest.ctx.table.insert(Descriptor::preopen(object, b"name")).unwrap();
+    }
+    guest
+}
+
+#[test]
+fn a_single_file_can_be_written_and_keeps_its_name() {
+    let mut guest = guest(|inner| Box::new(SingleFile::new(inner, b"file".to_vec()).unwrap()));
+    guest.temp.write("box/other", "");
+    let before = guest.temp.tree("");
+    let new = Open::creating().oflags(Oflags::CREAT | Oflags::EXCL);
+    for (what, errno, result) in [
+        ("open EXCL", Errno::Exist, guest.open(BOX, ".", new).map(drop)),
+        ("set_times", Errno::Perm, guest.set_times(BOX, 0, TIME, MTIM)),
+        ("readdir", Errno::Notdir, guest.readdir(BOX, 1000, 0).map(drop)),
+        ("mkdir", Errno::Exist, guest.mkdir(BOX, ".")),
+        ("rmdir", Errno::Notdir, guest.rmdir(BOX, ".")),
+        ("unlink", Errno::Perm, guest.unlink(BOX, ".")),
+        ("symlink", Errno::Exist, guest.symlink("x", BOX, ".")),
+        ("readlink", Errno::Inval, guest.readlink(BOX, ".", 10).map(drop)),
+        ("rename", Errno::Perm, guest.rename(BOX, ".", BESIDE, "new")),
+        ("link", Errno::Perm, guest.link(BOX, ".", false, BESIDE, "new")),
+        ("mkdir another", Errno::Noent, guest.mkdir(BOX, "other")),
+        ("unlink another", Errno::Noent, guest.unlink(BOX, "other")),
+        ("open another", Errno::Noent, guest.open(BOX, "other", Open::creating()).map(drop)),
+        ("open outside", Errno::Notcapable, guest.open(BOX, "../x", Open::creating()).map(drop)),
+    ] {
+        assert_eq!(result, fails(errno), "{what}");
+    }
+    assert_eq!(guest.temp.tree(""), before);
+    assert_eq!(guest.path_set_times(BOX, ".", false, 0, TIME, MTIM), Ok(()));
+    assert_eq!(guest.path_filestat(BOX, ".", false).unwrap().mtim, TIME);
+    let fd = guest.open(BOX, ".", Open::creating()).unwrap();
+    assert_eq!(guest.write(fd, &[b"ab"]), Ok(2));
+    assert_eq!(guest.temp.read("box/file"), b"ab23456789");
+}
+
+#[test]
+fn a_sorted_directory_does_all_that_its_directory_does() {
+    let budget = Arc::new(Budget::new(1 << 20));
+    let mut guest = guest(|inner| Box::new(SortedDirectory::new(inner, &budget)));
+    assert_eq!(guest.mkdir(BOX, "dir"), Ok(()));
+    assert_eq!(guest.mkdir(BOX, "gone"), Ok(()));
+    assert_eq!(guest.rmdir(BOX, "gone"), Ok(()));
+    assert_eq!(guest.symlink("file", BOX, "link"), Ok(()));
+    assert_eq!(guest.readlink(BOX, "link", 10), Ok(b"file".to_vec()));
+    assert_eq!(guest.rename(BOX, "file", BOX, "dir/moved"), Ok(()));
+    assert_eq!(guest.link(BOX, "dir/moved", false, BOX, "again"), Ok(()));
+    assert_eq!(guest.path_set_times(BOX, "again", false, 0, TIME, MTIM), Ok(()));
+    assert_eq!(guest.unlink(BOX, "link"), Ok(()));
+    assert_eq!(guest.set_times(BOX, 0, TIME, MTIM), Ok(()));
+    assert_eq!(guest.filestat(BOX).unwrap().mtim, TIME);
+    assert_eq!(guest.sync(BOX), Ok(()));
+    let names: Vec<_> = guest.list(BOX, 1000).into_iter().map(|entry| entry.name).collect();
+    assert_eq!(names, [b".".to_vec(), b"..".to_vec(), b"again".to_vec(), b"dir".to_vec()]);
+    let stat = guest.path_filestat(BOX, "dir/moved", false).unwrap();
+    assert_eq!((stat.mtim, stat.nlink), (TIME, 2));
+    assert_eq!(guest.temp.read("box/again"), b"0123456789");
+}
