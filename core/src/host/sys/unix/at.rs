@@ -361,6 +361,20 @@ mod tests {
 
     const PLAIN: HostNames = HostNames { quiet: false };
 
+    #[test]
+    fn flags_of_a_file_are_those_of_its_host_file() {
+        let flags = |flags| open_flags(OpenOptions { flags, ..OpenOptions::READ }).0;
+        let always = OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::NOFOLLOW;
+        assert_eq!(flags(Fdflags::empty()), always);
+        // The call waits, not the host.
+        assert_eq!(flags(Fdflags::NONBLOCK), always);
+        assert_eq!(flags(Fdflags::APPEND), always | OFlags::APPEND);
+        assert_eq!(flags(Fdflags::DSYNC), always | OFlags::DSYNC);
+        for synchronous in [Fdflags::SYNC, Fdflags::RSYNC, Fdflags::SYNC | Fdflags::RSYNC] {
+            assert_eq!(flags(synchronous), always | OFlags::SYNC);
+        }
+    }
+
     /// The tree, and all that is in it before a call.
     struct Temp(LinkTree, BTreeSet<PathBuf>);
 
