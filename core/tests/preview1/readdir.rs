@@ -182,7 +182,9 @@ fn cookies_have_31_bits_and_only_those_given_lead_anywhere() {
 fn cookies_stay_while_entries_come_and_go() {
     let mut guest = with_files(300);
     let all = guest.list(BOX, 512);
-    for index in (0..300).step_by(3) {
+    // Not the first file: where the oldest entry of a directory is removed, tmpfs goes on with the
+    // newest one behind the entry before it.
+    for index in (1..300).step_by(3) {
         guest.unlink(BOX, format!("file-{index:06}")).unwrap();
     }
     for index in 0..100 {
