@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { sources } from '../scripts/process.mjs';
 
 const require = createRequire(import.meta.url);
 const { compile, Pool, run, spawn, WASI } = require('../index.js');
@@ -13,6 +14,8 @@ const { runThreads } = require('../threads.js');
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const read = (file) => readFileSync(join(root, file), 'utf8');
+/** As it was written: what is published is bundles of it. */
+const readSource = (file) => readFileSync(join(sources, file), 'utf8');
 const page = read('docs/api.md');
 const FILES = ['index.d.ts', 'register.d.ts', 'threads.d.ts', 'p2.d.ts'];
 const declarations = FILES.map((file) => read(file).replace(/\/\*[^]*?\*\/|\/\/.*$/gm, ''));
@@ -143,25 +146,25 @@ test('the options that are known are those on the page', async () => {
 /** The modules that can raise errors, by their paths. Those of the worker are written from them. */
 const modules = ['index.js', 'binding.js', 'register.js', 'threads.js'];
 for (const folder of ['lib', 'lib/p2']) {
-  const names = readdirSync(join(root, folder)).filter((name) => /(?<!-source)\.js$/.test(name));
+  const names = readdirSync(join(sources, folder)).filter((name) => /(?<!-source)\.js$/.test(name));
   modules.push(...names.map((name) => `${folder}/${name}`));
 }
 const rows = Array.from(page.matchAll(/^\| `(ERR_[A-Z0-9_]+)` \| `([\w.]+)` \| (.+) \|$/gm));
 
 test('each code of an error is explained, and there is no other', () => {
   const rust = ['src', 'core/src'].flatMap((folder) => {
-    const names = readdirSync(join(root, folder), { recursive: true });
+    const names = readdirSync(join(sources, folder), { recursive: true });
     return names.filter((name) => name.endsWith('.rs')).map((name) => join(folder, name));
   });
   assert.ok(rust.length > 20);
   const files = [...modules, ...rust];
-  const thrown = files.flatMap((file) => namesIn(read(file), /\b(ERR_[A-Z0-9_]*[A-Z0-9])\b(?!_)/g));
+  const thrown = files.flatMap((file) => namesIn(readSource(file), /\b(ERR_[A-Z0-9_]*[A-Z0-9])\b(?!_)/g));
   const explained = rows.map(([, code]) => code);
   assert.equal(new Set(explained).size, explained.length);
   // A code of Node's that this package only looks for.
   const known = ['ERR_WORKER_OUT_OF_MEMORY'];
   assert.deepEqual(without(known, thrown), [], 'not looked for any more');
-  const made = modules.flatMap((file) => namesIn(read(file), /Error,\s+'(ERR_[A-Z0-9_]+)'/g));
+  const made = modules.flatMap((file) => namesIn(readSource(file), /Error,\s+'(ERR_[A-Z0-9_]+)'/g));
   assert.deepEqual(without(known, without(known, made)), [], 'not only looked for');
   assert.deepEqual(without(thrown, [...explained, ...known]), [], 'missing on the page');
   assert.deepEqual(without(explained, thrown), [], 'on the page, and nowhere in the sources');
@@ -170,7 +173,7 @@ test('each code of an error is explained, and there is no other', () => {
 test('each code has the class that the page gives it, and a remedy', () => {
   const made = modules.flatMap((file) => {
     const calls = /\bnodeError\(\s*([\w.]+),\s*'(ERR_[A-Z0-9_]+)'/g;
-    return Array.from(read(file).matchAll(calls), ([, type, code]) => ({ file, type, code }));
+    return Array.from(readSource(file).matchAll(calls), ([, type, code]) => ({ file, type, code }));
   });
   assert.ok(made.length > 30);
   const classOf = new Map(rows.map(([, code, type]) => [code, type]));
