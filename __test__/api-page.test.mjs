@@ -158,7 +158,9 @@ test('each code of an error is explained, and there is no other', () => {
   });
   assert.ok(rust.length > 20);
   const files = [...modules, ...rust];
-  const thrown = files.flatMap((file) => namesIn(readSource(file), /\b(ERR_[A-Z0-9_]*[A-Z0-9])\b(?!_)/g));
+  const thrown = files.flatMap((file) =>
+    namesIn(readSource(file), /\b(ERR_[A-Z0-9_]*[A-Z0-9])\b(?!_)/g),
+  );
   const explained = rows.map(([, code]) => code);
   assert.equal(new Set(explained).size, explained.length);
   // A code of Node's that this package only looks for.
