@@ -563,9 +563,10 @@ export interface EmbedderOptions extends Omit<
   trace?: boolean | ((event: TraceEvent) => void) | undefined;
   /**
    * Whether calls that wait suspend the guest instead of blocking the thread: see {@link
-   * WASI.startAsync}. It takes JSPI, which Node.js 24 and later, Deno and Bun have; elsewhere the
-   * constructor throws `ERR_FEATURE_UNAVAILABLE_ON_PLATFORM`. A command, and a guest with sockets,
-   * that makes such calls and never has to wait gives the event loop a turn every 5 ms.
+   * WASI.startAsync}. It takes JSPI, which Node.js from 24.20 on (from 24.0 on with
+   * `--experimental-wasm-jspi`), Deno and Bun have; elsewhere the constructor throws
+   * `ERR_FEATURE_UNAVAILABLE_ON_PLATFORM`. A command, and a guest with sockets, that makes such
+   * calls and never has to wait gives the event loop a turn every 5 ms.
    *
    * @default false
    */

@@ -21,7 +21,7 @@ export { WASIExitError };
  * The options of preview1's class, with the same meanings and defaults. A preopen `{ fs }` and
  * `sockets` are not for components: a TypeError with `ERR_INVALID_ARG_VALUE`.
  *
- * `suspend: true` (Node.js 24 and later, Deno, Bun) lets components wait without holding their
+ * `suspend: true` (Node.js from 24.20 on, Deno, Bun) lets components wait without holding their
  * thread. Their exports must be asynchronous (`jco transpile --async-mode jspi
  * --async-wasi-exports`), and also the imports that wait (`--async-wasi-imports`) where values are
  * used. `stdin`, `stdout` and `stderr` may then be asynchronous, as in preview1's class.

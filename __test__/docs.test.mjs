@@ -102,7 +102,7 @@ for (const page of pages.filter((name) => !APART.includes(name))) {
     // A guest that suspends takes JSPI.
     const skip =
       language === 'js' && code.includes('suspend: true') && !WebAssembly.Suspending
-        ? 'JSPI is there from Node.js 24 on'
+        ? 'JSPI is there from Node.js 24.20 on'
         : false;
     test(`${page}: block ${index + 1} (${language}), line ${line}`, { skip }, () => {
       const check = { js: runScript, console: runConsole, text: () => {} }[language];

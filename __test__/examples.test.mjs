@@ -43,7 +43,7 @@ test('every example is run', () => {
 /** Examples of guests that suspend. */
 const SUSPENDING = ['fetch.mjs', 'pipeline.mjs', 'waiting.mjs'];
 const noJspi =
-  typeof WebAssembly.Suspending === 'function' ? false : 'JSPI is there from Node.js 24 on';
+  typeof WebAssembly.Suspending === 'function' ? false : 'JSPI is there from Node.js 24.20 on';
 
 for (const [name, shown] of Object.entries(SHOWN)) {
   test(name, { skip: SUSPENDING.includes(name) && noJspi }, () => {

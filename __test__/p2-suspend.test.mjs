@@ -16,7 +16,7 @@ const { WASI: Preview1 } = require('../index.js');
 const loadWabt = require('wabt');
 
 const hasJspi = typeof WebAssembly.Suspending === 'function';
-const skip = !hasJspi && 'JSPI is there from Node.js 24 on';
+const skip = !hasJspi && 'JSPI is there from Node.js 24.20 on';
 const LOWER = Symbol.for('cabiLower');
 const OWN = 1 << 30;
 const NOTHING = { stdin: 'ignore', stdout: 'ignore', stderr: 'ignore' };

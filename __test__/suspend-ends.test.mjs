@@ -7,7 +7,7 @@ import { hasJspi } from './support/suspending.mjs';
 
 const program = fileURLToPath(new URL('support/suspend-and-end.mjs', import.meta.url));
 const skip =
-  (!hasJspi && 'JSPI is there from Node.js 24 on') ||
+  (!hasJspi && 'JSPI is there from Node.js 24.20 on') ||
   (process.platform !== 'linux' && 'the program uses named pipes and /proc');
 /** How often each ends; the design asks for a thousand, which takes a minute. */
 const TIMES = process.env.WASI_RS_TIMES ?? '20';

@@ -2,7 +2,7 @@
 //
 //   node bench/suspend.mjs [--rounds N] [--guests N]
 //
-// Needs Node.js 24 or later; runs under Deno and Bun, too. Run it with --expose-gc for the memory.
+// Needs Node.js 24.20 or later; runs under Deno and Bun, too. Run it with --expose-gc for the memory.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { parseArgs } from 'node:util';

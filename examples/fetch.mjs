@@ -1,5 +1,5 @@
 // A guest that serves HTTP in the thread of its client: it waits for connections without holding
-// the thread, so `fetch` asks it like any other server. Needs Node.js 24, Deno or Bun.
+// the thread, so `fetch` asks it like any other server. Needs Node.js 24.20, Deno or Bun.
 //
 //   node examples/fetch.mjs [SERVER.wasm]
 //

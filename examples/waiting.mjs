@@ -1,5 +1,5 @@
 // Two programs that sleep and read input which takes its time, in one thread, while a timer of the
-// host ticks. Needs Node.js 24, Deno or Bun.
+// host ticks. Needs Node.js 24.20, Deno or Bun.
 import { readFile } from 'node:fs/promises';
 import { setTimeout as later } from 'node:timers/promises';
 import { WASI } from '../index.js';

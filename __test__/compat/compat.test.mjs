@@ -46,7 +46,7 @@ async function run(flag, name, cwd) {
 }
 
 const noJspi =
-  typeof WebAssembly.Suspending === 'function' ? false : 'JSPI is there from Node.js 24 on';
+  typeof WebAssembly.Suspending === 'function' ? false : 'JSPI is there from Node.js 24.20 on';
 
 it('a REPL of Ruby over a stream of messages', { skip: noJspi }, async () => {
   const env = { ...process.env };

@@ -70,7 +70,7 @@ test('there are blocks', () => assert.ok(blocks.length >= 8, `${blocks.length}`)
 for (const [index, [, language, code]] of blocks.entries()) {
   const skip =
     /suspend: true/.test(code) && typeof WebAssembly.Suspending !== 'function'
-      ? 'JSPI is there from Node.js 24 on'
+      ? 'JSPI is there from Node.js 24.20 on'
       : false;
   test(`block ${index + 1} (${language})`, { skip }, () => {
     const check = { js: runScript, console: runConsole }[language];

@@ -7,7 +7,7 @@ export const { WASI, WASIExitError } = require('../../index.js');
 /** Whether this runtime can suspend a guest. */
 export const hasJspi = typeof WebAssembly.Suspending === 'function';
 /** The `skip` of tests that need JSPI. */
-export const skip = hasJspi ? false : 'JSPI is there from Node.js 24 on';
+export const skip = hasJspi ? false : 'JSPI is there from Node.js 24.20 on';
 
 /** The result of a guest's export that has caught something. */
 export const CAUGHT = 9999;
