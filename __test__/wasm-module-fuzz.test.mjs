@@ -19,7 +19,9 @@ const SEED = Number(process.env.WASI_RS_FUZZ_SEED ?? 17);
 /** How many milliseconds one input may take on a busy machine. */
 const LIMIT = 20_000;
 const MOST_BYTES = 2 ** 20;
-const isNode = !process.versions.bun && !process.versions.deno;
+/** The V8 of Node.js 18 crashes over what it takes with such flags. */
+const hasFlags =
+  !process.versions.bun && !process.versions.deno && parseInt(process.versions.node, 10) >= 20;
 
 /** V8 takes more than it takes by default, where it knows these. */
 function takeMore() {
@@ -56,7 +58,7 @@ test('every form is read, or refused where it is not known', () => {
 });
 
 test('mutated modules never hang the reader, and nothing but maxima changes', async (t) => {
-  if (isNode) takeMore();
+  if (hasFlags) takeMore();
   const current = new SharedArrayBuffer(8 + MOST_BYTES);
   const words = new Int32Array(current, 0, 2);
   const shown = () => Buffer.from(current, 8, words[1]).toString('hex').slice(0, 20_000);
