@@ -170,8 +170,9 @@ class Pool {
         this.#queue.delete(waiting);
         reject(signal.reason);
       };
-      this.#queue.add(waiting);
+      // First: a signal that takes no listener throws, and leaves nothing in the queue.
       if (signal !== undefined) ignore = whenAborted(signal, onAbort);
+      this.#queue.add(waiting);
       if (this.#isQuick) for (const worker of this.#workers.keys()) this.#lookAhead(worker);
     });
   }
