@@ -239,7 +239,9 @@ class Pool {
       try {
         return await this.#runOn(this.#take(), program, checked, begun);
       } catch (error) {
-        if (error?.code !== 'ERR_WASI_NO_PROCESS') throw error;
+        // The signal's reason may be another run's error.
+        const { signal } = checked;
+        if (error?.code !== 'ERR_WASI_NO_PROCESS' || signal?.aborted) throw error;
       }
     }
     const turn = enterGate();
