@@ -290,7 +290,12 @@ test('paths begin at the working directory of the call', { skip: notHere }, asyn
     process.chdir(join(folder, `${index}`));
     return [call(), call()];
   });
-  process.chdir(before);
+  // There is a file of that name where the call is made.
+  writeFileSync('taken', '');
+  const listening = onLinux && rejection(pool.run(HELLO, { sockets: [{ path: 'taken' }] }));
+  process.chdir(folder);
+  if (listening) assert.equal((await listening).code, 'EADDRINUSE');
+  assert.equal(existsSync(join(folder, 'taken')), false);
   for (const [index, both] of running.entries()) {
     const codes = (await Promise.all(both)).map(({ exitCode }) => exitCode);
     // The second finds what the first has made.
