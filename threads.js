@@ -88,7 +88,7 @@ function expectedWasi(value) {
     : 'an instance of WASI';
 }
 
-/** @returns {ArrayBufferLike | undefined} of a memory, of whichever realm; `undefined` of all else */
+/** @returns {ArrayBufferLike | undefined} of a memory of any realm; `undefined` of all else */
 function bufferOf(memory) {
   try {
     return getBuffer.call(memory);
