@@ -195,17 +195,25 @@ function isMusl() {
   try {
     return readFileSync('/usr/bin/ldd', 'utf8').includes('musl');
   } catch {
-    return isMapped('/ld-musl') ?? isMuslByReport();
+    return isMuslByMappings() ?? isMuslByReport();
   }
 }
 
-/** @returns {boolean | undefined} `undefined`, where the mappings cannot be read */
-function isMapped(path) {
+/**
+ * The mapping has the name of the file that musl's loader is a link to, where it is one.
+ *
+ * @returns {boolean | undefined} `undefined`, where the mappings cannot be read or name neither
+ */
+function isMuslByMappings() {
+  let mappings;
   try {
-    return readFileSync('/proc/self/maps', 'utf8').includes(path);
+    mappings = readFileSync('/proc/self/maps', 'utf8');
   } catch {
     return undefined;
   }
+  // A file that was replaced since has a word behind its name.
+  if (/\/(?:ld-musl-[^/\n]*|libc\.so)(?: \(deleted\))?$/m.test(mappings)) return true;
+  return /\/libc(?:\.so\.6|-2\.\d+\.so)(?: \(deleted\))?$/m.test(mappings) ? false : undefined;
 }
 
 function isMuslByReport() {

@@ -17,12 +17,15 @@
 // what the thread does. So each thread asks for one Worker at a time, and knows when there can be
 // none.
 
+const { isSharedArrayBuffer } = require('node:util').types;
 const { WASI } = require('./index.js');
+const { isModule } = require('./lib/bytes.js');
 const { nodeError, outOfRange, wrongType } = require('./lib/errors.js');
 const { validateObject } = require('./lib/options.js');
 const { checkKeys } = require('./lib/own-options.js');
 
 const DEFAULT_MAX_THREADS = 64;
+const getBuffer = Object.getOwnPropertyDescriptor(WebAssembly.Memory.prototype, 'buffer').get;
 
 /**
  * Runs a command that was built for wasi-threads.
@@ -41,7 +44,7 @@ const DEFAULT_MAX_THREADS = 64;
  *   Each ends all threads.
  */
 async function runThreads(wasi, wasm, options = {}, watched = undefined) {
-  if (!(wasi instanceof WASI)) throw wrongType('wasi', 'an instance of WASI', wasi);
+  if (!(wasi instanceof WASI)) throw wrongType('wasi', expectedWasi(wasi), wasi);
   validateObject(options, 'options');
   checkKeys(options, 'options', ['maxThreads', 'memory']);
   const { maxThreads = DEFAULT_MAX_THREADS } = options;
@@ -52,10 +55,10 @@ async function runThreads(wasi, wasm, options = {}, watched = undefined) {
   if (!Number.isInteger(maxThreads) || maxThreads < 0) {
     throw outOfRange('options.maxThreads', 'an integer >= 0', maxThreads);
   }
-  if (memory !== undefined && !(memory instanceof WebAssembly.Memory)) {
+  if (memory !== undefined && bufferOf(memory) === undefined) {
     throw wrongType('options.memory', 'an instance of WebAssembly.Memory', memory);
   }
-  const module = wasm instanceof WebAssembly.Module ? wasm : await WebAssembly.compile(wasm);
+  const module = isModule(wasm) ? wasm : await WebAssembly.compile(wasm);
   const memoryImport = WebAssembly.Module.imports(module).find(({ kind }) => kind === 'memory');
   if (memoryImport !== undefined && memory === undefined) {
     if (wasm === module) throw notThreads('A compiled module needs the option "memory"');
@@ -64,7 +67,7 @@ async function runThreads(wasi, wasm, options = {}, watched = undefined) {
     const { type } = readModule(wasm).imports.find(({ kind }) => kind === 'memory');
     memory = new WebAssembly.Memory(memoryDescriptor(type));
   }
-  if (memoryImport === undefined || !(memory.buffer instanceof SharedArrayBuffer)) {
+  if (memoryImport === undefined || !isSharedArrayBuffer(bufferOf(memory))) {
     throw notThreads('The module imports no shared memory: it was not built for wasi-threads');
   }
 
@@ -74,6 +77,23 @@ async function runThreads(wasi, wasm, options = {}, watched = undefined) {
     return await threads.done;
   } finally {
     await threads.stop();
+  }
+}
+
+/** `node:wasi` and other copies of this package have a class of that name, too. */
+function expectedWasi(value) {
+  const isNamesake = typeof value === 'object' && value?.constructor?.name === 'WASI';
+  return isNamesake
+    ? 'an instance of the WASI of this copy of wasi-rs: this one is of another package or copy'
+    : 'an instance of WASI';
+}
+
+/** @returns {ArrayBufferLike | undefined} of a memory of any realm; `undefined` of all else */
+function bufferOf(memory) {
+  try {
+    return getBuffer.call(memory);
+  } catch {
+    return undefined;
   }
 }
 

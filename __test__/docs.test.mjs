@@ -65,6 +65,29 @@ test('there are the pages that a reader looks for', () => {
   );
 });
 
+/** It measures Node. */
+const noBench = process.versions.bun || process.versions.deno;
+test('npm run bench refuses what it cannot keep, before it measures', { skip: noBench }, () => {
+  for (const [args, refused] of [
+    ['run.mjs --instances --rounds 0', '--rounds has to be'],
+    ['run.mjs --rounds 1.5', '--rounds has to be'],
+    ['whole.mjs instances --rounds x', '--rounds has to be'],
+    ['run.mjs --threads --filter (', '--filter: Invalid regular expression'],
+    ['run.mjs --instances --folder .', '--folder cannot be given with --instances'],
+    ['run.mjs --components --check', '--check cannot be given with --components'],
+    ['whole.mjs nothing', 'nothing: no such series'],
+  ]) {
+    const [script, ...options] = args.split(' ');
+    const command = [join(root, 'bench', script), ...options];
+    const { status, stdout, stderr } = spawnSync(process.execPath, command, {
+      encoding: 'utf8',
+      timeout: LIMIT,
+    });
+    assert.deepEqual([status, stdout], [1, ''], args);
+    assert.ok(stderr.includes(refused), `${args}: ${stderr}`);
+  }
+});
+
 test('the figures of calls in README.md and RATIONALE.md are those of bench/ratios.json', () => {
   const ratios = Object.values(JSON.parse(read('bench/ratios.json')));
   const range = (values, digits) => {

@@ -202,6 +202,8 @@ for (const [name, form] of Object.entries(FORMS)) {
       await assert.rejects(wasi.startAsync(long, { signal: AbortSignal.abort(reason) }), reason);
       // It can be used again.
       assert.equal(await wasi.startAsync(component(() => sleep(ms(1)))), 0);
+      // Also when the signal takes no listener.
+      await assert.rejects(wasi.startAsync(long, { signal: { aborted: false } }), TypeError);
       const closed = wasi.startAsync(long);
       await assert.rejects(wasi.startAsync(long), code('ERR_WASI_BUSY'));
       await later(30);

@@ -394,9 +394,18 @@ describe('the loader', () => {
       ['musl libc', undefined, 'musl'],
       ['ldd (GNU libc)', '7f00 r-xp /lib/ld-musl-x86_64.so.1', 'gnu'],
       [undefined, '7f00 r-xp /lib/ld-musl-x86_64.so.1', 'musl'],
-      [undefined, '7f00 r-xp /lib64/ld-linux-x86-64.so.2', 'gnu'],
+      [undefined, '7f00 r-xp /lib64/ld-linux-x86-64.so.2\n7f01 r-xp /lib64/libc.so.6\n', 'gnu'],
+      [undefined, '7f01 r-xp /lib/ld-2.31.so\n7f01 r-xp /lib/libc-2.31.so\n7f02 rw-p\n', 'gnu'],
+      [undefined, '7f01 r-xp /lib/libc.so.6 (deleted)\n', 'gnu'],
+      // Where the loader is a link, as musl's own installation makes it.
+      [undefined, '7f00 r-xp /opt/node\n7f01 r-xp /usr/lib/libc.so\n7f02 rw-p\n', 'musl'],
+      [undefined, '7f00 r-xp /lib/ld-musl-aarch64.so.1 (deleted)\n', 'musl'],
+      [undefined, '7f00 r-xp /home/ld-musl-cache/node\n7f01 r-xp /lib/libc.so.6\n', 'gnu'],
+      // Only Node's report, of a Node without glibc, tells where neither does.
+      [undefined, '7f00 r-xp /opt/node\n', 'musl', 'a report'],
+      [undefined, undefined, 'musl', 'a report'],
     ];
-    for (const [ldd, maps, libc] of systems) {
+    for (const [ldd, maps, libc, ...report] of systems) {
       const script = `
         const fs = require('node:fs'), Module = require('node:module');
         const files = ${JSON.stringify({ '/usr/bin/ldd': ldd, '/proc/self/maps': maps })};
@@ -406,7 +415,10 @@ describe('the loader', () => {
           if (files[path] === undefined) throw new Error('ENOENT');
           return files[path];
         };
-        process.report.getReport = () => console.log('a report');
+        process.report.getReport = () => {
+          console.log('a report');
+          return { header: {} };
+        };
         const { _resolveFilename } = Module;
         Module._resolveFilename = (name, ...rest) => {
           if (!/wasi-rs[.-]linux/.test(name)) return _resolveFilename(name, ...rest);
@@ -420,6 +432,7 @@ describe('the loader', () => {
         `wasi-rs-${name}`,
         `./wasi-rs.${name}.node`,
         'ERR_WASI_ADDON_NOT_LOADED',
+        ...report,
       ].sort();
       assert.deepEqual(asked.sort(), expected, `${ldd}, ${maps}`);
     }

@@ -364,6 +364,30 @@ test('a Worker that is ended costs no run that it was given ahead', { skip }, as
   }
 });
 
+test('a signal that takes no listener holds nothing up', { skip }, async (t) => {
+  const pool = poolOf(t, { size: 1 });
+  const program = await compile(ENDLESS);
+  const hello = await compile(HELLO);
+  const wrong = [{ aborted: false }, { aborted: false, addEventListener() {} }, null, 'signal'];
+  for (const signal of wrong) {
+    await assert.rejects(pool.run(hello, { signal }), { code: 'ERR_INVALID_ARG_TYPE' });
+  }
+  const mine = new Error('mine');
+  const throwing = () => {
+    throw mine;
+  };
+  const signal = { aborted: false, addEventListener: throwing, removeEventListener() {} };
+  // A guest that goes on would keep its Worker.
+  for (const wasm of [program, ENDLESS]) {
+    assert.equal(await rejection(pool.run(wasm, { signal })), mine);
+    const running = pool.run(program, { timeoutMs: 100 });
+    assert.equal(await rejection(pool.run(hello, { signal })), mine);
+    assert.equal(pool.queued, 0);
+    assert.equal((await running).reason, 'timeout');
+    assert.equal((await pool.run(hello)).stdout, 'hello world');
+  }
+});
+
 test('a run that a Worker was given ahead is aborted without it', { skip }, async (t) => {
   const { Worker } = require('node:worker_threads');
   let ended = 0;

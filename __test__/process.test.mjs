@@ -254,7 +254,7 @@ test(
   },
 );
 
-test('paths begin at the working directory of the run', { skip: notHere }, async (t) => {
+test('paths begin at the working directory of the call', { skip: notHere }, async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'wasi-rs-folders-'));
   const before = process.cwd();
   const pool = new Pool({ size: 1, ...process_ });
@@ -275,7 +275,58 @@ test('paths begin at the working directory of the run', { skip: notHere }, async
     const { exitCode } = await pool.run(making, { preopens: { '/': 'inner' } });
     assert.deepEqual([exitCode, readdirSync('inner')], [0, ['made']]);
   }
+  // Guests that start later, in threads too.
+  const threads = new Pool({ size: 1, isolation: 'thread' });
+  t.after(() => threads.close());
+  const calls = [
+    () => run(making, { ...process_, preopens: { '/': 'inner' } }),
+    () => spawn(making, { ...process_, preopens: { '/': 'inner' } }).exited,
+    () => pool.run(making, { preopens: { '/': 'inner' } }),
+    () => threads.run(making, { preopens: { '/': 'inner' } }),
+    () => run(making, { isolation: 'thread', preopens: { '/': { path: 'inner' } } }),
+  ];
+  const running = calls.map((call, index) => {
+    mkdirSync(join(folder, `${index}`, 'inner'), { recursive: true });
+    process.chdir(join(folder, `${index}`));
+    return [call(), call()];
+  });
+  // There is a file of that name where the call is made.
+  writeFileSync('taken', '');
+  const listening = onLinux && rejection(pool.run(HELLO, { sockets: [{ path: 'taken' }] }));
+  process.chdir(folder);
+  if (listening) assert.equal((await listening).code, 'EADDRINUSE');
+  assert.equal(existsSync(join(folder, 'taken')), false);
+  for (const [index, both] of running.entries()) {
+    const codes = (await Promise.all(both)).map(({ exitCode }) => exitCode);
+    // The second finds what the first has made.
+    assert.deepEqual(codes.sort(), [0, 20], `${calls[index]}`);
+    assert.deepEqual(readdirSync(join(folder, `${index}`, 'inner')), ['made']);
+  }
 });
+
+test(
+  'a guest starts where the working directory may not be entered',
+  { skip: notHere || !onLinux || process.getuid() !== 0 || isBun || isDeno },
+  async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'wasi-rs-closed-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const drop = 'process.setgid(65534); process.setuid(65534);';
+    const readable = `${drop} require('fs').accessSync(${JSON.stringify(INDEX)});`;
+    const tried = spawnSync(process.execPath, ['-e', readable], { encoding: 'utf8' });
+    if (tried.status !== 0) return t.skip('another user may not read this package');
+    const code = `
+      const { run } = require(${JSON.stringify(INDEX)});
+      process.chdir(${JSON.stringify(folder)});
+      ${drop}
+      const wasm = new Uint8Array(${JSON.stringify([
+        ...bytesOf(`(module
+        (memory (export "memory") 1) (func (export "_start")))`),
+      ])});
+      run(wasm, { isolation: 'process' }).then(({ reason }) => console.log(reason));`;
+    const { stdout, stderr } = spawnSync(process.execPath, ['-e', code], { encoding: 'utf8' });
+    assert.equal(stdout, 'exit\n', stderr);
+  },
+);
 
 test('time, signal and kill end a guest that computes or waits', { skip: notHere }, async () => {
   for (const wasm of [ENDLESS, SLEEPING]) {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { runInNewContext } from 'node:vm';
 
 const require = createRequire(import.meta.url);
 const { WASI } = require('../index.js');
@@ -174,6 +175,7 @@ test('what was not built for threads is refused', async () => {
     [() => runThreads(wasi, compiled), value, /needs the option "memory"/],
     [() => runThreads(own, bytes), value, /belong to one thread/],
     [() => runThreads({}, bytes), type, /"wasi" argument/],
+    [() => runThreads(new (class WASI {})(), bytes), type, /another package or copy/],
     [() => runThreads(wasi, bytes, { memory: {} }), type, /options.memory/],
     [() => runThreads(wasi, bytes, { memory: null }), type, /options.memory/],
     [() => runThreads(wasi, bytes, { maxThreads: '2' }), type, /options.maxThreads/],
@@ -184,6 +186,17 @@ test('what was not built for threads is refused', async () => {
     const error = { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' };
     await assert.rejects(runThreads(wasi, plain, { maxThreads }), error);
   }
+});
+
+test('a module and a memory may be of another realm', { skip: otherRuntime }, async () => {
+  const bytes = guest('(func (export "_start") (call $proc_exit (i32.const 5)))');
+  const module = runInNewContext('new WebAssembly.Module(bytes)', { bytes });
+  const memory = runInNewContext(
+    'new WebAssembly.Memory({ initial: 1, maximum: 4, shared: true })',
+  );
+  const wasi = new WASI({ version: 'preview1' });
+  assert.equal(await runThreads(wasi, module, { memory }), 5);
+  wasi.close();
 });
 
 test('an exit in the start section of a thread gives its code, and no thread catches its end', async () => {

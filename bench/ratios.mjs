@@ -1,7 +1,7 @@
 // The ratios that are kept, by the major version of Node.js and the name of a row.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { say } from '../scripts/process.mjs';
+import { fail, say } from '../scripts/process.mjs';
 
 /** A ratio this many times the kept one got worse: less is noise. */
 const NOISE = 1.15;
@@ -28,13 +28,38 @@ export function compareOrKeep(file, major, results, { check, update }) {
   say(`bench/${file} now has the ratios of this run for Node.js ${major}`);
 }
 
+/**
+ * Refuses options that cannot be kept, before anything is measured.
+ *
+ * @param {string | undefined} rounds the text of the option
+ * @param {string} filter
+ * @returns {{ rounds: number | undefined, filter: RegExp }}
+ */
+export function checkedOptions({ rounds, filter }) {
+  if (rounds !== undefined && !/^[1-9]\d{0,5}$/.test(rounds)) {
+    fail('--rounds has to be a whole number above 0');
+  }
+  try {
+    return {
+      rounds: rounds === undefined ? undefined : Number(rounds),
+      filter: new RegExp(filter),
+    };
+  } catch (error) {
+    return fail(`--filter: ${error.message}`);
+  }
+}
+
 /** @returns {string[]} what got worse than the kept ratios */
 function comparison(results, kept, major) {
   if (!kept) return ['', `no ratios are kept for Node.js ${major}`];
   const lines = [];
-  for (const { name, ratio } of results) {
+  const compared = results.filter(
+    ({ name, ratio }) => kept[name] !== undefined && ratio !== undefined,
+  );
+  if (compared.length === 0)
+    return ['', 'no result of this run has a kept ratio to compare it with'];
+  for (const { name, ratio } of compared) {
     const before = kept[name];
-    if (before === undefined || ratio === undefined) continue;
     if (ratio > before * NOISE) {
       lines.push(`worse: ${name}: ${before.toFixed(2)} -> ${ratio.toFixed(2)}`);
     }

@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import { fail, run, say } from '../scripts/process.mjs';
 import { measureRows } from './measurement.mjs';
 import { buildNative, machine, requireAddon, versionOf } from './processes.mjs';
-import { compareOrKeep } from './ratios.mjs';
+import { checkedOptions, compareOrKeep } from './ratios.mjs';
 import { OVERHEAD_AIM, rows } from './rows.mjs';
 import { table } from './table.mjs';
 
@@ -29,7 +29,16 @@ if (options.help) {
   console.log(HELP);
   process.exit();
 }
+const { rounds = 6, filter } = checkedOptions(options);
 const whole = ['start', 'instances', 'threads', 'programs'].filter((name) => options[name]);
+// An option that nothing is done with would be taken for kept.
+const kind = whole.length > 0 ? `--${whole[0]}` : options.components ? '--components' : undefined;
+const without = { '--components': ['folder', 'check', 'update'] };
+const useless =
+  kind === undefined
+    ? []
+    : (without[kind] ?? ['folder', 'components']).filter((name) => options[name]);
+if (useless.length > 0) fail(`--${useless[0]} cannot be given with ${kind}\n${HELP}`);
 if (whole.length > 0) {
   const script = fileURLToPath(new URL('whole.mjs', import.meta.url));
   const given = ['node', 'rounds', 'filter', 'json', 'plot'].filter((name) => options[name]);
@@ -37,14 +46,11 @@ if (whole.length > 0) {
   flags.push(...given.map((name) => `--${name}=${options[name]}`));
   process.exit(run(process.execPath, [script, ...whole, ...flags]) ? 0 : 1);
 }
-const rounds = Number(options.rounds ?? 6);
-if (!(Number.isInteger(rounds) && rounds > 0)) fail('--rounds has to be a whole number above 0');
 
 requireAddon();
 const { node } = options;
 if (options.components) {
   const { measureComponents } = await import('./components.mjs');
-  const filter = new RegExp(options.filter);
   const rows = await measureComponents({ node, rounds, filter });
   const about = { node: versionOf(node).version, machine: machine() };
   if (options.json) writeFileSync(options.json, `${JSON.stringify({ ...about, rows }, null, 2)}\n`);
@@ -56,7 +62,6 @@ if (options.components) {
 }
 const { version, major, v8 } = versionOf(node);
 const native = buildNative();
-const filter = new RegExp(options.filter);
 const selected = rows.filter((row) => filter.test(row.name) && (native || !row.pipe));
 if (selected.length === 0) fail(`no row matches ${filter}`);
 

@@ -22,7 +22,7 @@ import { assemble } from './measurement.mjs';
 import { buildNative, machine, measureThreads, nodeFlags } from './processes.mjs';
 import { publishedPackage, requireAddon, versionOf } from './processes.mjs';
 import { publishedPrograms, WASMTIME } from './published.mjs';
-import { compareOrKeep } from './ratios.mjs';
+import { checkedOptions, compareOrKeep } from './ratios.mjs';
 import { rows } from './rows.mjs';
 
 const CHILD = fileURLToPath(new URL('whole-child.cjs', import.meta.url));
@@ -86,9 +86,9 @@ const threaded = (count) => `(module
 const series = { start, instances, threads, programs };
 const { values, positionals } = options();
 const wanted = positionals.length > 0 ? positionals : Object.keys(series);
+const { rounds, filter } = checkedOptions(values);
 requireAddon();
 const { version, major } = versionOf(values.node);
-const rounds = Number(values.rounds);
 const folder = prepareFolder([]);
 const published = await publishedPackage();
 say(`Node.js ${version}, ${machine()}, medians of ${rounds} rounds`);
@@ -104,6 +104,7 @@ if (values.plot) {
   const { plot } = await import('./plot.mjs');
   const heading = 'Time of whole programs: wasi-rs as a part of node:wasi';
   const compared = results.filter(({ isAgainstNode }) => isAgainstNode);
+  if (compared.length === 0) fail('--plot: nothing of this was measured against node:wasi');
   writeFileSync(values.plot, await plot(compared, { ...about, heading }));
 }
 compareOrKeep('whole-ratios.json', major, results, values);
@@ -178,7 +179,6 @@ async function threads() {
 
 async function programs() {
   const published = await publishedPrograms();
-  const filter = new RegExp(values.filter);
   const extism = 'Extism makes plugins and calls them';
   if (filter.test(extism)) {
     const kinds = ['wasi-rs', 'node:wasi'];

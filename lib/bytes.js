@@ -10,6 +10,7 @@ const { apply, getOwnPropertyDescriptor, getPrototypeOf } = Reflect;
 const { isView } = ArrayBuffer;
 const Bytes = Uint8Array;
 const { from } = Buffer;
+const { imports: importsOf } = WebAssembly.Module;
 
 // The getters read what an object is, whatever its realm and whatever someone has put on it.
 const getterOf = (prototype, name) => getOwnPropertyDescriptor(prototype, name).get;
@@ -21,6 +22,18 @@ const ofDataView = gettersOf(DataView.prototype);
 /** Whether a value is an `ArrayBuffer`, a `SharedArrayBuffer` or a view of one. */
 function isBytes(value) {
   return isView(value) || isAnyArrayBuffer(value);
+}
+
+/** Whether a value is a compiled module, of whichever realm. */
+function isModule(value) {
+  if (value instanceof WebAssembly.Module) return true;
+  if (typeof value !== 'object' || value === null || isBytes(value)) return false;
+  try {
+    apply(importsOf, undefined, [value]);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /**
@@ -83,4 +96,4 @@ function checkTaken(value, name) {
   if (typeof value.then === 'function') throw invalidReturn('no promise', name, value);
 }
 
-module.exports = { bytesOf, checkTaken, encoded, inputOf, inThisRealm, isBytes };
+module.exports = { bytesOf, checkTaken, encoded, inputOf, inThisRealm, isBytes, isModule };

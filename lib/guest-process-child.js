@@ -47,11 +47,9 @@ function handle(message) {
   else stop(message.stop);
 }
 
-async function begin({ job, run, program, bytes, forget, folder }) {
+async function begin({ job, run, program, bytes, forget }) {
   send({ run, taken: true });
   try {
-    // This process may have been started in another one.
-    if (folder !== undefined) process.chdir(folder);
     for (const one of forget) modules.delete(one);
     let module = modules.get(program);
     if (module === undefined) modules.set(program, (module = await WebAssembly.compile(bytes)));

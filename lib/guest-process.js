@@ -301,7 +301,6 @@ class GuestProcess {
     const { module, asText, ...rest } = job;
     // First: nothing has changed where it throws.
     const native = this.#nativeOf(job.native);
-    const folder = workingDirectory(native);
     const program = numberOf(module);
     const forget = [];
     const isKnown = this.#modules.delete(program);
@@ -315,8 +314,7 @@ class GuestProcess {
     const sent = { ...rest, ...more, native };
     const run = new ProcessRun(this, job.observers?.stats === true);
     this.#lastRun++;
-    const message = { job: sent, run: this.#lastRun, program, bytes, forget, folder };
-    this.#channel?.write(encoded(message));
+    this.#channel?.write(encoded({ job: sent, run: this.#lastRun, program, bytes, forget }));
     this.#run = run;
     // It has ended already, before it was of use.
     if (this.#hasGone && this.#isStopped) this.#finish(this.#gone({ code: 0, signal: null }));
@@ -364,17 +362,6 @@ class GuestProcess {
     }
     await this.#ended;
     giveUp();
-  }
-}
-
-/** The working directory, which the paths of preopens begin at; `undefined` where nobody tells. */
-function workingDirectory({ preopens }) {
-  try {
-    return process.cwd();
-  } catch (error) {
-    // It was removed, so that no path begins there.
-    if (error.code === 'ENOENT' && preopens.length > 0) throw error;
-    return undefined;
   }
 }
 

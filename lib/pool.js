@@ -170,8 +170,9 @@ class Pool {
         this.#queue.delete(waiting);
         reject(signal.reason);
       };
-      this.#queue.add(waiting);
+      // First: a signal that takes no listener throws, and leaves nothing in the queue.
       if (signal !== undefined) ignore = whenAborted(signal, onAbort);
+      this.#queue.add(waiting);
       if (this.#isQuick) for (const worker of this.#workers.keys()) this.#lookAhead(worker);
     });
   }
@@ -238,7 +239,9 @@ class Pool {
       try {
         return await this.#runOn(this.#take(), program, checked, begun);
       } catch (error) {
-        if (error?.code !== 'ERR_WASI_NO_PROCESS') throw error;
+        // The signal's reason may be another run's error.
+        const { signal } = checked;
+        if (error?.code !== 'ERR_WASI_NO_PROCESS' || signal?.aborted) throw error;
       }
     }
     const turn = enterGate();

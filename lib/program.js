@@ -3,7 +3,7 @@
 // Programs: modules that are read, limited and compiled once, for any number of runs.
 
 const { basename } = require('node:path');
-const { bytesOf, isBytes } = require('./bytes.js');
+const { bytesOf, isBytes, isModule } = require('./bytes.js');
 const { nodeError, wrongType, wrongValue } = require('./errors.js');
 const { beginning, classify, HINTS, oneLine, OTHERS, printable } = require('./look.js');
 const { checkedCount, MODULE_LIMITS, validateOwnObject } = require('./own-options.js');
@@ -13,6 +13,7 @@ const { apply } = Reflect;
 const { freeze } = Object;
 const { imports: importsOf, exports: exportsOf } = WebAssembly.Module;
 
+const MARK = Symbol.for('wasi-rs.Program');
 const SOURCES =
   'a path, a URL, the bytes of a module, a Response, a WebAssembly.Module, a Program, or a promise of one of them';
 /** The name of a program whose source has none. */
@@ -32,6 +33,8 @@ class Program {
     if (!isOurs) throw nodeError(TypeError, 'ERR_ILLEGAL_CONSTRUCTOR', 'Use compile() instead');
   }
 }
+// Another copy of this package knows such a program by it, and has not its parts.
+Object.defineProperty(Program.prototype, MARK, { value: true });
 
 /**
  * As described in index.d.ts.
@@ -157,22 +160,15 @@ async function sourceOf(wasm) {
       return { value: bytes.slice() };
     }
     if (isModule(source)) return { value: source };
+    if (source[MARK] === true) {
+      const ours =
+        'a Program of the copy of wasi-rs that runs it: another copy, such as one in another node_modules, made this one';
+      throw wrongType('wasm', ours, source);
+    }
     if (typeof source.href === 'string' && typeof source.protocol === 'string') return at(source);
     if (typeof source.arrayBuffer === 'function') return ofResponse(source);
   }
   throw wrongType('wasm', SOURCES, source);
-}
-
-/** Whether it is a compiled module, of whichever realm. */
-function isModule(value) {
-  if (value instanceof WebAssembly.Module) return true;
-  if (isBytes(value)) return false;
-  try {
-    apply(importsOf, undefined, [value]);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function isThenable(value) {

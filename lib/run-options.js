@@ -3,6 +3,8 @@
 // The options of run, spawn and Pool: those of a WASI, less what cannot leave the thread, and a few
 // of their own.
 
+const { Buffer } = require('node:buffer');
+const { isAbsolute, resolve } = require('node:path');
 const { encoded, isBytes, bytesOf } = require('./bytes.js');
 const { nodeError, outOfRange, wrongType, wrongValue } = require('./errors.js');
 const { checkedOptions, validateObject } = require('./options.js');
@@ -17,6 +19,9 @@ const {
 } = require('./own-options.js');
 const { moduleLimits } = require('./program.js');
 
+const IS_WINDOWS = process.platform === 'win32';
+/** How many bytes the path of a Unix socket may have on every system. */
+const MOST_SOCKET_PATH = 103;
 const DEFAULT_START_TIMEOUT = 10_000;
 const DEFAULT_MAX_THREADS = 64;
 const DEFAULT_OUTPUT_BYTES = 64 * 1024 * 1024;
@@ -147,6 +152,7 @@ function checkedRun(kind, options, isolation) {
   }
   compact(native);
   collect(native);
+  fixPaths(native);
   const job = {
     native,
     observers: observersOf(observers),
@@ -252,10 +258,15 @@ function checkSize(value, name) {
   }
 }
 
+/** A signal may be another library's. It must be one before a guest is started or queued. */
 function validateSignal(signal) {
-  if (typeof signal !== 'object' || signal === null || !('aborted' in signal)) {
-    throw wrongType('options.signal', 'an instance of AbortSignal', signal);
-  }
+  const isSignal =
+    typeof signal === 'object' &&
+    signal !== null &&
+    'aborted' in signal &&
+    typeof signal.addEventListener === 'function' &&
+    typeof signal.removeEventListener === 'function';
+  if (!isSignal) throw wrongType('options.signal', 'an instance of AbortSignal', signal);
 }
 
 /**
@@ -300,6 +311,28 @@ function compact(native) {
     for (const entry of more?.entries ?? []) entry.bytes = whole(entry.bytes);
   }
   if (extended?.randomSeed !== undefined) extended.randomSeed = whole(extended.randomSeed);
+}
+
+/**
+ * Lets relative paths begin at the working directory of the call: the guest may start later, and in
+ * a process that was started in another directory. A path is not normalized, as `link/..` need not
+ * be the directory that `link` lies in.
+ */
+function fixPaths({ preopens, extended }) {
+  for (const preopen of preopens) {
+    if (preopen.path !== '') preopen.path = fixedPath(preopen.path);
+  }
+  for (const socket of extended?.sockets ?? []) {
+    if (socket.path === undefined) continue;
+    const path = fixedPath(socket.path);
+    // An address has no room for more. What it has room for as it is begins where it is opened.
+    if (Buffer.byteLength(path) <= MOST_SOCKET_PATH) socket.path = path;
+  }
+}
+
+function fixedPath(path) {
+  if (isAbsolute(path)) return path;
+  return IS_WINDOWS ? resolve(path) : `${process.cwd()}/${path}`;
 }
 
 /** Output that is kept up to a limit, beyond which the guest is ended. */

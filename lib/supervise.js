@@ -79,7 +79,14 @@ async function supervise(run, { timeoutMs, startTimeoutMs, signal }, handle = {}
     wait(Math.min(timeoutMs, startTimeoutMs));
   });
   try {
-    const end = await first;
+    let end;
+    try {
+      end = await first;
+    } catch (error) {
+      // A signal that takes no listener, while the guest runs already.
+      await run.stop();
+      throw error;
+    }
     if (!(end instanceof Ending)) return result(run, end);
     giveUp();
     const late = await run.stop();

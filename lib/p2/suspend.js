@@ -569,10 +569,11 @@ class Suspension {
     // Whoever ran before has returned.
     this.#forget();
     if (component !== undefined && this.#components.has(component)) throw busy();
+    const onAbort = () => this.#endBy(stoppedBy(signal.reason), signal.reason);
+    // First: what is no EventTarget throws.
+    if (signal !== undefined) apply(addEventListener, signal, ['abort', onAbort]);
     this.#components.add(component);
     this.#live++;
-    const onAbort = () => this.#endBy(stoppedBy(signal.reason), signal.reason);
-    if (signal !== undefined) apply(addEventListener, signal, ['abort', onAbort]);
     return () => {
       if (signal !== undefined) apply(removeEventListener, signal, ['abort', onAbort]);
       this.#components.delete(component);
