@@ -36,7 +36,8 @@ const SUSPENDING = [
   `javascript: (?!Workers|arguments: (${CONVERTING}):)`,
   'suspended',
 ];
-const noJspi = typeof WebAssembly.Suspending !== 'function' && 'JSPI is there from Node.js 24.20 on';
+const noJspi =
+  typeof WebAssembly.Suspending !== 'function' && 'JSPI is there from Node.js 24.20 on';
 
 test('nor does one that suspends', { skip: skip || noJspi, timeout: LIMIT }, (t) =>
   attack(t, ['--impl', IMPLEMENTATION, '--filter', `^(${SUSPENDING.join('|')})`]),

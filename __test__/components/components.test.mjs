@@ -203,7 +203,8 @@ for (const mode of MODES) {
   });
 }
 
-const noJspi = typeof WebAssembly.Suspending !== 'function' && 'JSPI is there from Node.js 24.20 on';
+const noJspi =
+  typeof WebAssembly.Suspending !== 'function' && 'JSPI is there from Node.js 24.20 on';
 
 for (const mode of MODES) {
   describe(
