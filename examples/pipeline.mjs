@@ -1,5 +1,5 @@
-// `a | b | c`: three guests in one thread, their standard streams joined. Needs Node.js 24.20, Deno or
-// Bun.
+// `a | b | c`: three guests in one thread, their standard streams joined. Needs Node.js 24.20,
+// Deno or Bun.
 import { readFile } from 'node:fs/promises';
 import { WASI } from '../index.js';
 
