@@ -300,7 +300,15 @@ test('a thread that cannot be started is `again` to the guest, and makes room', 
 
 /** What becomes of a thread that stands: in its Worker's code, and to its Worker. */
 const LOSSES = {
-  'its Worker is ended': ['', 'setTimeout(() => this.terminate(), 300);'],
+  // Once it stands: one that is ended before is a thread that there could not be.
+  'its Worker is ended': [
+    `const { notify } = Atomics;
+     Atomics.notify = (...all) => {
+       new BroadcastChannel('stands').postMessage(0);
+       return notify(...all);
+     };`,
+    "new BroadcastChannel('stands').onmessage = () => this.terminate();",
+  ],
   'its Worker calls process.exit': ['Atomics.notify = () => process.exit(0);', ''],
   'it has no more memory': [
     'Atomics.notify = () => { for (const all = []; ;) all.push(new Array(1e5).fill(0.5)); };',
