@@ -624,6 +624,12 @@ describe("Node's permission model", { skip: !FLAG || onWindows || !onNode }, () 
       fs.symlinkSync('../out', path.join(folder, 'in', 'link'));
       const through = path.join(folder, 'in', 'link', 'socket');
       assert.deepEqual(run(['--allow-net', write], [{ path: through }]), refused);
+      // A name that is not allowed, of a place that is.
+      fs.symlinkSync('../in', path.join(folder, 'out', 'link'));
+      const back = path.join(folder, 'out', 'link', 'socket');
+      const named = ['ERR_ACCESS_DENIED', 'FileSystemWrite', back];
+      assert.deepEqual(run(['--allow-net', write], [{ path: back }]), named);
+      assert.deepEqual(run([write], [{ path: inside }]), denied(inside));
     });
   });
 });
