@@ -618,6 +618,7 @@ fn a_link_that_leads_nowhere_hides_a_mount_point() {
         // By its own descriptor it is there.
         assert_eq!(read(guest, TOP + 1, "file"), Ok("mounted".into()), "{top}: {point}");
         assert_eq!(list(guest, TOP, "real").unwrap(), [".", "..", "sub"], "{top}: {point}");
+        assert!(!list(guest, TOP, ".").unwrap().contains(&"none".into()), "{top}: {point}");
     }
     // The place of the preopen around it is taken.
     let guest = &mut behind_links("/", &[(".", "a")], "/a");
