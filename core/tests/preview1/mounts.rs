@@ -830,6 +830,7 @@ fn a_view_shows_what_is_in_memory() {
         (2, "file", Err(Errno::Noent)),
         (0, "dir/host", Err(Errno::Isdir)),
         (0, "dir/one", Err(Errno::Isdir)),
+        (0, "dir/one/none", Err(Errno::Noent)),
     ] {
         assert_eq!(read(preopen, path, true), Some(result.map(str::to_owned)), "{preopen}: {path}");
     }
