@@ -154,8 +154,10 @@ export class WASI {
 
 /**
  * Says with which options the WASI behind the modules `wasi-rs/p2/cli` and so on is made. It must
- * be called before a component that imports them is loaded.
+ * be called before a component that imports them is loaded. If the options are wrong, no component
+ * that imports them runs with others.
  *
+ * @throws {TypeError | RangeError} as the constructor of {@link WASI}: an option is wrong.
  * @throws {Error} `ERR_WASI_ALREADY_STARTED`: they have been loaded.
  */
 export function configure(options: WASIOptions | SuspendingOptions): void;

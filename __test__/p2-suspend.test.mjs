@@ -620,6 +620,16 @@ describe('values alone', { skip }, () => {
     await assert.rejects(wasi.promising(() => exit({ tag: 'ok' }))(), code('ERR_WASI_EXIT'));
     assert.throws(() => wasi.promising(5), code('ERR_INVALID_ARG_TYPE'));
     await assert.rejects(wasi.startAsync({}), code('ERR_INVALID_ARG_VALUE'));
+    for (const nothing of [undefined, null, 5, []]) {
+      await assert.rejects(wasi.startAsync(nothing), code('ERR_INVALID_ARG_TYPE'));
+      await assert.rejects(
+        wasi.startAsync(
+          component(() => {}),
+          nothing ?? null,
+        ),
+        code('ERR_INVALID_ARG_TYPE'),
+      );
+    }
     await assert.rejects(
       wasi.startAsync(
         component(() => {}),

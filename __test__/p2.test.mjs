@@ -9,6 +9,7 @@ import { lowered } from './p2/lowered.mjs';
 
 const require = createRequire(import.meta.url);
 const { WASI, WASIExitError } = require('../lib/p2/index.js');
+const { WASIShim } = require('../lib/p2/instantiation.js');
 const { WASI: Preview1 } = require('../index.js');
 const dispose = Symbol.dispose ?? Symbol.for('dispose');
 
@@ -877,6 +878,93 @@ describe('the class', () => {
       if (options !== 5) assert.match(one, /^(ERR|UVWASI)_/, JSON.stringify(options));
     }
     assert.throws(() => new WASI({ version: 'preview3' }), { code: 'ERR_INVALID_ARG_VALUE' });
+  });
+
+  it('checks what only it has, and refuses what it lacks', () => {
+    const [TYPE, VALUE] = ['ERR_INVALID_ARG_TYPE', 'ERR_INVALID_ARG_VALUE'];
+    const wasi = new WASI(NOTHING);
+    const made = (options) => () => new WASI(options);
+    const shim = (config) => () => new WASIShim(config);
+    const interfaces = (value) => made({ interfaces: value });
+    for (const [act, code, name] of [
+      [made(null), TYPE, '"options"'],
+      [made(5), TYPE, '"options"'],
+      [made([]), TYPE, '"options"'],
+      [made({ version: null }), VALUE, "'options.version'"],
+      [made({ version: 5 }), VALUE, "'options.version'"],
+      [made({ version: 'preview3' }), VALUE, "'options.version'"],
+      [interfaces(null), TYPE, '"options.interfaces"'],
+      [interfaces(5), TYPE, '"options.interfaces"'],
+      [interfaces([]), TYPE, '"options.interfaces"'],
+      [interfaces({ 'my:own/x': null }), TYPE, '"options.interfaces["my:own/x"]"'],
+      [interfaces({ 'my:own/x': () => {} }), TYPE, '"options.interfaces["my:own/x"]"'],
+      [interfaces({ 'wasi:io/poll@0.3.0': {} }), VALUE, "'options.interfaces'"],
+      [made({ sockets: [] }), VALUE, "'options.sockets'"],
+      [made({ sockets: [{ host: '127.0.0.1', port: 0 }] }), VALUE, "'options.sockets'"],
+      [made({ preopens: { '/d': { fs } } }), VALUE, "'options.preopens['/d'].fs'"],
+      [made({ preopens: { '/c': '.', '/d': { fs } } }), VALUE, "'options.preopens['/d'].fs'"],
+      [made({ returnOnExit: null }), TYPE, '"options.returnOnExit"'],
+      [made({ returnOnExit: 1 }), TYPE, '"options.returnOnExit"'],
+      [() => wasi.getImportObject(null), TYPE, '"options"'],
+      [() => wasi.getImportObject('0.2.3'), TYPE, '"options"'],
+      [() => wasi.getImportObject({ asVersion: null }), VALUE, "'options.asVersion'"],
+      [() => wasi.getImportObject({ asVersion: '0.3.0' }), VALUE, "'options.asVersion'"],
+      [() => wasi.getImportObject({ asVersion: ['0.2.3'] }), VALUE, "'options.asVersion'"],
+      [() => wasi.start(), TYPE, '"component"'],
+      [() => wasi.start(null), TYPE, '"component"'],
+      [() => wasi.start(5), TYPE, '"component"'],
+      [shim(null), TYPE, '"config"'],
+      [shim({ sandbox: null }), TYPE, '"config.sandbox"'],
+      [shim({ sandbox: 5 }), TYPE, '"config.sandbox"'],
+      [shim({ cli: null }), TYPE, '"config.cli"'],
+      [shim({ cli: 5 }), TYPE, '"config.cli"'],
+      [shim({ toString: {} }), 'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM', 'config.toString'],
+    ]) {
+      assert.throws(act, (error) => {
+        assert.deepEqual([error.name, error.code], ['TypeError', code], String(error));
+        assert.ok(error.message.includes(name), error.message);
+        return true;
+      });
+    }
+    // What says nothing.
+    for (const options of [
+      undefined,
+      { version: 'preview2', interfaces: undefined, returnOnExit: undefined },
+      { interfaces: { 'my:own/x': undefined, 'wasi:io/poll@0.3.0': undefined } },
+    ]) {
+      new WASI(options).close();
+    }
+    new WASIShim({ cli: undefined, sandbox: undefined });
+  });
+
+  it('is made by configure() with just the options that it was given', () => {
+    const { execFileSync } = require('node:child_process');
+    const script = `
+      const { configure } = require(${JSON.stringify(require.resolve('../lib/p2/index.js'))});
+      const { setArgs } = require(${JSON.stringify(require.resolve('../lib/p2/default.js'))});
+      const codes = [];
+      const code = (act) => {
+        try {
+          act();
+          codes.push('none');
+        } catch (error) {
+          codes.push(error.code);
+        }
+      };
+      for (const options of [5, null, [], { args: 5 }]) {
+        code(() => configure(options));
+        // No component gets a WASI with other options.
+        code(() => setArgs([]));
+      }
+      code(() => configure({ args: ['a'], stdout: 'ignore' }));
+      code(() => setArgs(['b']));
+      code(() => configure({}));
+      process.stdout.write(JSON.stringify(codes));`;
+    const codes = JSON.parse(
+      execFileSync(process.execPath, ['-e', script], { encoding: 'utf8', timeout: 60_000 }),
+    );
+    const wrong = Array.from({ length: 8 }, () => 'ERR_INVALID_ARG_TYPE');
+    assert.deepEqual(codes, [...wrong, 'none', 'none', 'ERR_WASI_ALREADY_STARTED']);
   });
 
   it('gives interfaces by name, with a version if that is asked for', () => {

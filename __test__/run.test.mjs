@@ -173,11 +173,30 @@ test('options that are wrong reject as the constructor throws, and know all name
     [{ returnOnExit: false }, TypeError, 'ERR_INVALID_ARG_VALUE'],
     [{ encoding: 'latin1' }, TypeError, 'ERR_INVALID_ARG_VALUE'],
     [{ isolation: 'worker' }, TypeError, 'ERR_INVALID_ARG_VALUE'],
+    [{ isolation: null }, TypeError, 'ERR_INVALID_ARG_VALUE'],
     [{ signal: {} }, TypeError, 'ERR_INVALID_ARG_TYPE'],
+    [{ signal: null }, TypeError, 'ERR_INVALID_ARG_TYPE'],
+    [{ signal: 'text' }, TypeError, 'ERR_INVALID_ARG_TYPE'],
+    [{ signal: new AbortController() }, TypeError, 'ERR_INVALID_ARG_TYPE'],
     [{ timeoutMs: '5' }, TypeError, 'ERR_INVALID_ARG_TYPE'],
     [{ timeoutMs: -1 }, RangeError, 'ERR_OUT_OF_RANGE'],
     [{ startTimeoutMs: NaN }, RangeError, 'ERR_OUT_OF_RANGE'],
+    [{ startTimeoutMs: '5' }, TypeError, 'ERR_INVALID_ARG_TYPE'],
+    [{ startTimeoutMs: -1 }, RangeError, 'ERR_OUT_OF_RANGE'],
     [{ maxThreads: 1.5 }, RangeError, 'ERR_OUT_OF_RANGE'],
+    [{ maxThreads: -1 }, RangeError, 'ERR_OUT_OF_RANGE'],
+    [{ maxThreads: '5' }, TypeError, 'ERR_INVALID_ARG_TYPE'],
+    [{ maxThreads: null }, TypeError, 'ERR_INVALID_ARG_TYPE'],
+    [{ version: null }, TypeError, 'ERR_INVALID_ARG_VALUE'],
+    [{ returnOnExit: null }, TypeError, 'ERR_INVALID_ARG_VALUE'],
+    [{ suspend: null }, TypeError, 'ERR_INVALID_ARG_VALUE'],
+    [{ stderr: () => {} }, TypeError, 'ERR_INVALID_ARG_TYPE'],
+    [{ env: 5 }, TypeError, 'ERR_INVALID_ARG_TYPE'],
+    [{ preopens: [] }, TypeError, 'ERR_INVALID_ARG_TYPE'],
+    [{ stats: 1 }, TypeError, 'ERR_INVALID_ARG_TYPE'],
+    [{ limits: null }, TypeError, 'ERR_INVALID_ARG_TYPE'],
+    [{ limits: { tableElements: 1.5 } }, RangeError, 'ERR_OUT_OF_RANGE'],
+    [[], TypeError, 'ERR_INVALID_ARG_TYPE'],
     [{ limits: { memory: 5 } }, TypeError, 'ERR_INVALID_ARG_VALUE'],
     [{ limits: { memoryBytes: -1 } }, RangeError, 'ERR_OUT_OF_RANGE'],
     [{ limits: { outputBytes: '5' } }, TypeError, 'ERR_INVALID_ARG_TYPE'],
@@ -200,6 +219,9 @@ test('options that are wrong reject as the constructor throws, and know all name
     );
     assert.equal(error.code, code, String(error));
   }
+  // What says nothing else than the default.
+  const { reason } = await run(HELLO, { version: 'preview1', returnOnExit: true, suspend: false });
+  assert.equal(reason, 'exit');
   const missing = await rejection(run(HELLO, { preopens: { '/': '/nowhere/at/all' } }));
   assert.deepEqual(
     [missing.code, missing.guestPath, missing.hostPath],
@@ -242,6 +264,16 @@ test('the standard input is text, bytes or what WASI takes, and empty by default
     const { stdout, reason } = await run(CAT, stdin === undefined ? {} : { stdin });
     assert.ok(reason === 'exit' && stdout === expected, String(stdin).slice(0, 20));
   }
+  const index = JSON.stringify(fileURLToPath(new URL('../index.js', import.meta.url)));
+  const inherits = `
+    const cat = Buffer.from('${Buffer.from(CAT).toString('base64')}', 'base64');
+    require(${index}).run(cat, { stdin: 'inherit' })
+      .then(({ stdout }) => process.stdout.write(stdout));`;
+  const child = spawnSync(process.execPath, ['-e', inherits], {
+    input: 'its own',
+    timeout: 60_000,
+  });
+  assert.deepEqual([String(child.stdout), String(child.stderr)], ['its own', '']);
 });
 
 test('output is text or bytes', async () => {

@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import net from 'node:net';
+import os from 'node:os';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as after } from 'node:timers/promises';
@@ -158,6 +159,13 @@ describe('the option sockets', () => {
       [{ 0: LOCAL }, 'ERR_INVALID_ARG_TYPE', 'options.sockets'],
       [[8080], 'ERR_INVALID_ARG_TYPE', at],
       [[null], 'ERR_INVALID_ARG_TYPE', at],
+      [[undefined], 'ERR_INVALID_ARG_TYPE', at],
+      [['127.0.0.1:80'], 'ERR_INVALID_ARG_TYPE', at],
+      [[() => LOCAL], 'ERR_INVALID_ARG_TYPE', at],
+      [[[LOCAL]], 'ERR_INVALID_ARG_TYPE', at],
+      [[LOCAL, []], 'ERR_INVALID_ARG_TYPE', 'options.sockets[1]'],
+      [[{ host: 7, port: 0 }], 'ERR_INVALID_ARG_TYPE', `${at}.host`],
+      [[{ host: null, port: 0 }], 'ERR_INVALID_ARG_TYPE', `${at}.host`],
       [[{}], 'ERR_INVALID_ARG_TYPE', `${at}.host`],
       [[{ port: 0 }], 'ERR_INVALID_ARG_TYPE', `${at}.host`],
       [[{ host: '127.0.0.1' }], 'ERR_INVALID_ARG_TYPE', `${at}.port`],
@@ -166,6 +174,15 @@ describe('the option sockets', () => {
       [[{ host: '127.0.0.1', port: -1 }], 'ERR_OUT_OF_RANGE', `${at}.port`],
       [[{ host: '127.0.0.1', port: 0.5 }], 'ERR_OUT_OF_RANGE', `${at}.port`],
       [[{ ...LOCAL, backlog: -1 }], 'ERR_OUT_OF_RANGE', `${at}.backlog`],
+      [[{ ...LOCAL, backlog: 2 ** 31 }], 'ERR_OUT_OF_RANGE', `${at}.backlog`],
+      [[{ ...LOCAL, backlog: 1.5 }], 'ERR_OUT_OF_RANGE', `${at}.backlog`],
+      [[{ ...LOCAL, backlog: NaN }], 'ERR_OUT_OF_RANGE', `${at}.backlog`],
+      [[{ ...LOCAL, backlog: '1' }], 'ERR_INVALID_ARG_TYPE', `${at}.backlog`],
+      [[{ ...LOCAL, backlog: null }], 'ERR_INVALID_ARG_TYPE', `${at}.backlog`],
+      [[{ path: 'a', backlog: -1 }], 'ERR_OUT_OF_RANGE', `${at}.backlog`],
+      [[{ path: 'a', nonblock: 'no' }], 'ERR_INVALID_ARG_TYPE', `${at}.nonblock`],
+      [[{ path: 'a', port: 0 }], 'ERR_INVALID_ARG_VALUE', `${at}.port`],
+      [[{ fd: 3, nonblock: null }], 'ERR_INVALID_ARG_TYPE', `${at}.nonblock`],
       [[{ ...LOCAL, nonblock: 1 }], 'ERR_INVALID_ARG_TYPE', `${at}.nonblock`],
       [[{ ...LOCAL, nonblok: false }], 'ERR_INVALID_ARG_VALUE', 'nonblock'],
       [[{ ...LOCAL, path: '/x' }], 'ERR_INVALID_ARG_VALUE', `${at}.host`],
@@ -173,17 +190,23 @@ describe('the option sockets', () => {
       [[{ host: 'example.org', port: 0 }], 'ERR_INVALID_ARG_VALUE', `${at}.host`],
       [[{ host: '[::1]', port: 0 }], 'ERR_INVALID_ARG_VALUE', `${at}.host`],
       [[{ host: 'fe80::1%nowhere', port: 0 }], 'ERR_INVALID_ARG_VALUE', `${at}.host`],
+      [[{ host: 'fe80::1%constructor', port: 0 }], 'ERR_INVALID_ARG_VALUE', `${at}.host`],
       [[{ path: '' }], 'ERR_INVALID_ARG_VALUE', `${at}.path`],
       [[{ path: 'a\0b' }], 'ERR_INVALID_ARG_VALUE', `${at}.path`],
       [[{ path: 7 }], 'ERR_INVALID_ARG_TYPE', `${at}.path`],
       [[{ fd: '3' }], 'ERR_INVALID_ARG_TYPE', `${at}.fd`],
+      [[{ fd: null }], 'ERR_INVALID_ARG_TYPE', `${at}.fd`],
       [[{ fd: -1 }], 'ERR_OUT_OF_RANGE', `${at}.fd`],
+      [[{ fd: 0.5 }], 'ERR_OUT_OF_RANGE', `${at}.fd`],
+      [[{ fd: 2 ** 31 }], 'ERR_OUT_OF_RANGE', `${at}.fd`],
       [[{ fd: 3, backlog: 1 }], 'ERR_INVALID_ARG_VALUE', `${at}.backlog`],
     ]) {
       const error = thrown(value);
       assert.equal(error.code, code, JSON.stringify(value));
       assert.ok(error instanceof (code === 'ERR_OUT_OF_RANGE' ? RangeError : TypeError));
-      assert.ok(error.message.includes(name), error.message);
+      // The whole name, not the beginning of a longer one.
+      const isNamed = [`"${name}"`, `'${name}'`].some((quoted) => error.message.includes(quoted));
+      assert.ok(isNamed, error.message);
     }
     const error = (() => {
       try {
@@ -193,6 +216,33 @@ describe('the option sockets', () => {
       }
     })();
     assert.match(error.message, /did you mean 'sockets'/);
+  });
+
+  it('listens at addresses of one network interface', (t) => {
+    const all = Object.entries(os.networkInterfaces()).flatMap(([name, ends]) =>
+      ends.filter(({ family }) => family === 'IPv6').map((end) => ({ ...end, name })),
+    );
+    const loopback = all.find(({ address }) => address === '::1');
+    if (loopback === undefined) return t.skip('there is no IPv6');
+    // Of these, not all interfaces have one.
+    const local = all.filter(({ scopeid }) => scopeid > 0);
+    for (const host of [
+      '::1',
+      `::1%${loopback.name}`,
+      ...local.flatMap(({ address, name, scopeid }) => [
+        `${address}%${name}`,
+        `${address}%${scopeid}`,
+      ]),
+    ]) {
+      const wasi = new WASI(options([{ host, port: 0 }]));
+      const [{ address, family }] = wasi.sockets;
+      wasi.close();
+      assert.deepEqual([address.split('%')[0], family], [host.split('%')[0], 'IPv6'], host);
+    }
+    // By its number, it is the system that knows no such interface.
+    const { code } = thrown([{ host: 'fe80::1%987654', port: 0 }]);
+    assert.match(code, /^E[A-Z]+$/);
+    assert.doesNotMatch(code, /^ERR_/);
   });
 
   it('takes nothing from what all objects inherit', () => {
@@ -574,6 +624,12 @@ describe("Node's permission model", { skip: !FLAG || onWindows || !onNode }, () 
       fs.symlinkSync('../out', path.join(folder, 'in', 'link'));
       const through = path.join(folder, 'in', 'link', 'socket');
       assert.deepEqual(run(['--allow-net', write], [{ path: through }]), refused);
+      // A name that is not allowed, of a place that is.
+      fs.symlinkSync('../in', path.join(folder, 'out', 'link'));
+      const back = path.join(folder, 'out', 'link', 'socket');
+      const named = ['ERR_ACCESS_DENIED', 'FileSystemWrite', back];
+      assert.deepEqual(run(['--allow-net', write], [{ path: back }]), named);
+      assert.deepEqual(run([write], [{ path: inside }]), denied(inside));
     });
   });
 });

@@ -208,6 +208,18 @@ test('what is wrong rejects, and the streams learn of it', options, async () => 
     [HELLO, { encoding: 'utf8' }, 'ERR_INVALID_ARG_VALUE'],
     [HELLO, { stdout: () => {} }, 'ERR_INVALID_ARG_TYPE'],
     [HELLO, { tty: { columns: 0, rows: 5 } }, 'ERR_OUT_OF_RANGE'],
+    [HELLO, { tty: { columns: 5, rows: 0 } }, 'ERR_OUT_OF_RANGE'],
+    [HELLO, { tty: { columns: 65536, rows: 5 } }, 'ERR_OUT_OF_RANGE'],
+    [HELLO, { tty: { columns: 5, rows: 1.5 } }, 'ERR_OUT_OF_RANGE'],
+    [HELLO, { tty: { columns: '5', rows: 5 } }, 'ERR_INVALID_ARG_TYPE'],
+    [HELLO, { tty: { columns: 5 } }, 'ERR_INVALID_ARG_TYPE'],
+    [HELLO, { tty: { columns: 5, rows: 5, raw: 1 } }, 'ERR_INVALID_ARG_TYPE'],
+    [HELLO, { tty: { columns: 5, rows: 5, row: 5 } }, 'ERR_INVALID_ARG_VALUE'],
+    [HELLO, { tty: null }, 'ERR_INVALID_ARG_TYPE'],
+    [HELLO, { tty: true }, 'ERR_INVALID_ARG_TYPE'],
+    [HELLO, { tty: new Map() }, 'ERR_INVALID_ARG_TYPE'],
+    [HELLO, { signal: null }, 'ERR_INVALID_ARG_TYPE'],
+    [HELLO, { isolation: 'none' }, 'ERR_INVALID_ARG_VALUE'],
     [HELLO, { preopens: { '/': '/nowhere/at/all' } }, 'UVWASI_ENOENT'],
     [bytesOf('(module)'), {}, 'ERR_INVALID_ARG_VALUE'],
   ]) {
@@ -218,6 +230,15 @@ test('what is wrong rejects, and the streams learn of it', options, async () => 
     assert.ok(guest.stdin.destroyed && guest.stderr.destroyed);
   }
   assert.throws(() => spawn(HELLO).resize(1, 1), { code: 'ERR_WASI_NO_TERMINAL' });
+  const terminal = spawn(HELLO, { tty: { columns: 65535, rows: 1, raw: false } });
+  for (const [columns, rows, code] of [
+    [0, 1, 'ERR_OUT_OF_RANGE'],
+    [1, 65536, 'ERR_OUT_OF_RANGE'],
+    [1, undefined, 'ERR_INVALID_ARG_TYPE'],
+  ]) {
+    assert.throws(() => terminal.resize(columns, rows), { code });
+  }
+  assert.equal((await terminal.exited).reason, 'exit');
 });
 
 test('who uses only the streams, or only the end, gets no uncaught error', options, () => {

@@ -313,6 +313,15 @@ test('two guests never share one stream', { skip }, async () => {
   assert.throws(() => make({ stdin: locked }), code('ERR_INVALID_ARG_VALUE'));
   const ended = new PassThrough().end();
   assert.throws(() => make({ stdout: ended }), code('ERR_INVALID_ARG_VALUE'));
+  const gone = new PassThrough();
+  gone.destroy();
+  assert.throws(() => make({ stdin: gone }), code('ERR_INVALID_ARG_VALUE'));
+  // What has been read to its end gives the end, and not all that is `locked` is a web stream.
+  const empty = Readable.from([]);
+  for await (const _ of empty) assert.fail();
+  assert.ok(empty.destroyed && empty.readableEnded);
+  make({ stdin: empty }).close();
+  make({ stdin: Object.assign(Readable.from(['x']), { locked: true }) }).close();
 });
 
 test('what could not be made leaves the streams as they were', { skip }, () => {

@@ -56,6 +56,18 @@ test('where JSPI is missing, the constructor says so and names spawn()', { skip:
   new WASI({ suspend: false }).close();
 });
 
+test('half of JSPI is none', { skip }, (t) => {
+  for (const name of ['Suspending', 'promising']) {
+    const property = Object.getOwnPropertyDescriptor(WebAssembly, name);
+    t.after(() => Object.defineProperty(WebAssembly, name, property));
+    delete WebAssembly[name];
+    const error = code('ERR_FEATURE_UNAVAILABLE_ON_PLATFORM');
+    assert.throws(() => new WASI({ suspend: true }), error, name);
+    Object.defineProperty(WebAssembly, name, property);
+  }
+  new WASI({ suspend: true }).close();
+});
+
 test('the option is a boolean', () => {
   for (const suspend of [1, 'true', null, {}]) {
     assert.throws(() => new WASI({ suspend }), code('ERR_INVALID_ARG_TYPE'));
@@ -291,6 +303,33 @@ test('a call under another that has not returned cannot wait below it', { skip }
 
 // --- What ends a guest that waits
 // -----------------------------------------------------------------
+
+test('what is no object of options, or no signal, is a TypeError', { skip }, async () => {
+  const wasi = new WASI({ suspend: true });
+  const instance = new WebAssembly.Instance(command(''), wasi.getImportObject());
+  for (const [options, expected, name] of [
+    [5, 'ERR_INVALID_ARG_TYPE', '"options"'],
+    ['text', 'ERR_INVALID_ARG_TYPE', '"options"'],
+    [null, 'ERR_INVALID_ARG_TYPE', '"options"'],
+    [[], 'ERR_INVALID_ARG_TYPE', '"options"'],
+    [() => {}, 'ERR_INVALID_ARG_TYPE', '"options"'],
+    [{ signal: 5 }, 'ERR_INVALID_ARG_TYPE', '"options.signal"'],
+    [{ signal: null }, 'ERR_INVALID_ARG_TYPE', '"options.signal"'],
+    [{ signal: {} }, 'ERR_INVALID_ARG_TYPE', '"options.signal"'],
+    [{ signal: new AbortController() }, 'ERR_INVALID_ARG_TYPE', '"options.signal"'],
+    [{ sigal: undefined, signals: 5 }, 'ERR_INVALID_ARG_VALUE', "'options.signals'"],
+  ]) {
+    for (const method of ['startAsync', 'initializeAsync']) {
+      await assert.rejects(wasi[method](instance, options), (error) => {
+        assert.equal(error.code, expected, String(error));
+        assert.ok(error.message.includes(name), error.message);
+        return true;
+      });
+    }
+  }
+  // None of these was a start.
+  assert.equal(await wasi.startAsync(instance, { signal: undefined }), 0);
+});
 
 test('a signal ends a guest that waits, and its reason comes out', { skip }, async () => {
   for (const reason of [new Error('enough'), 'text', undefined, null, 0]) {

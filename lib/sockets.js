@@ -14,7 +14,7 @@ const { copyOut } = require('./guest.js');
 const { validateBoolean } = require('./options.js');
 const { checkKeys } = require('./own-options.js');
 
-const { assign, freeze, keys } = Object;
+const { assign, freeze, hasOwn, keys } = Object;
 const { captureStackTrace } = Error;
 const { from: listFrom, isArray } = Array;
 const { isInteger } = Number;
@@ -107,8 +107,11 @@ function addressOf({ host, port }, name) {
 function withScope(host, name) {
   const [address, zone] = host.split('%');
   if (zone === undefined || /^\d+$/.test(zone)) return host;
-  const scope = os.networkInterfaces()[zone]?.find(({ scopeid }) => scopeid !== undefined)?.scopeid;
-  if (scope === undefined) {
+  const interfaces = os.networkInterfaces();
+  const ends = hasOwn(interfaces, zone) ? interfaces[zone] : [];
+  // The addresses that are of one link alone tell the number of its interface, all others 0.
+  const scope = Math.max(-1, ...ends.map(({ scopeid = -1 }) => scopeid));
+  if (scope < 0) {
     throw wrongValue(`${name}.host`, 'must name an existing network interface', host);
   }
   return `${address}%${scope}`;

@@ -27,9 +27,10 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::thread;
-use support::host::{open_directory, stream_pair};
+use support::host::{open_directory, stream_pair, without_privileges};
 use support::{BOX, Open, Setup, TempDir};
 use wasi_rs_core::abi::{Fdflags, Rights};
+use wasi_rs_core::host::{PreopenOptions, open_exact, open_preopen};
 use wasi_rs_core::preview1::CallError;
 
 fn prepare() {}
@@ -58,8 +59,33 @@ fn inherited() -> BTreeSet<i32> {
 /// One after the other: what the first looks at, the second would open.
 #[test]
 fn no_descriptor_of_a_guest_is_inherited() {
+    each_way_to_open_a_preopen();
     each_way_to_open();
     children_while_a_guest_accepts();
+}
+
+/// As without and as with the permission model.
+fn each_way_to_open_a_preopen() {
+    let before = inherited();
+    let place = TempDir::new();
+    // One that can be listed, and one in which only names can be looked up.
+    for (name, mode) in [("dir", 0o700), ("unlisted", 0o300)] {
+        place.create_dir(name);
+        place.chmod(name, mode);
+        let path = place.path(name).canonicalize().unwrap();
+        without_privileges(|| {
+            for no_access_times in [false, true] {
+                let options = PreopenOptions { no_access_times, ..PreopenOptions::default() };
+                let opened = place.open_descriptors();
+                let _preopen = open_preopen(&path, options).unwrap();
+                assert_eq!(inherited(), before, "{name}, {no_access_times}");
+                let _exact = open_exact(&path, options).unwrap();
+                assert_eq!(inherited(), before, "{name}, {no_access_times}, exact");
+                assert_eq!(place.open_descriptors(), opened + 2, "both are looked at");
+            }
+        });
+        place.chmod(name, 0o700);
+    }
 }
 
 fn each_way_to_open() {

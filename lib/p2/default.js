@@ -24,7 +24,10 @@ function current() {
 /**
  * Says with which options the modules' WASI is made.
  *
- * @param {import('../../p2.d.ts').WASIOptions} given those of `new WASI()`
+ * @param {import('../../p2.d.ts').WASIOptions} given those of `new WASI()`. If they are wrong, no
+ *   component gets a WASI with others.
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`: an option is wrong.
+ * @throws {RangeError} `ERR_OUT_OF_RANGE`
  * @throws {Error} `ERR_WASI_ALREADY_STARTED`: it is made already
  */
 function configure(given) {
@@ -35,7 +38,7 @@ function configure(given) {
       'The WASI of the modules has been used: configure() must be called before a component is loaded',
     );
   }
-  options = { ...given };
+  options = given;
   current();
 }
 

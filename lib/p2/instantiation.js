@@ -54,6 +54,7 @@ class WASIShim {
     for (const [part, functions] of entries(parts)) {
       if (functions === undefined) continue;
       if (!(part in PARTS)) throw unsupported(`config.${part}`);
+      validateObject(functions, `config.${part}`);
       for (const name of PARTS[part]) {
         const given = functions[camel(name)] ?? functions[name];
         if (given !== undefined) interfaces[`wasi:${part}/${name}`] = given;

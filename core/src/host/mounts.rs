@@ -221,11 +221,12 @@ fn join(
             continue;
         }
         let node = space.place(mount, position);
+        // The way of the next mount may lead through them.
+        space.stand_in(&stand_in);
         if let Some(slot) = nodes.get_mut(mount) {
             *slot = Some(node);
         }
     }
-    space.stand_in(&stand_in);
     let view = View::new(&space, nodes.clone(), &viewed, &stand_in());
     let mounts = Mounts(Arc::new(space));
     let preopens = names.into_iter().zip(nodes).zip(&mounts.0.mounts).enumerate();
@@ -417,29 +418,25 @@ impl Space {
                         rest.push_front(part.into());
                     }
                 }
-                Err(Errno::Noent) => {
+                // A file is covered: by what is mounted in its place, or by what stands in for the
+                // directory on the way.
+                Err(Errno::Noent | Errno::Notdir) => {
                     is_there = false;
                     names.push(name);
                 }
                 Err(_) => return None,
             }
         }
-        let found: Vec<Box<[u8]>> = position
-            .names
-            .iter()
-            .take(outer)
-            .cloned()
-            .chain(way.into_iter().map(|(name, _)| name))
-            .chain(names)
-            .collect();
-        (found.len() > outer).then_some(found)
+        let outer = position.names.iter().take(outer).cloned();
+        Some(outer.chain(way.into_iter().map(|(name, _)| name)).chain(names).collect())
     }
 
-    /// Makes the empty trees for missing directories on the way to mount points.
+    /// Makes the empty trees for missing directories on the way to mount points, where there is
+    /// none.
     fn stand_in(&mut self, make: impl Fn() -> Tree) {
         // The two tops are on no way.
         for node in self.nodes.iter_mut().skip(2) {
-            if node.mount.is_none() {
+            if node.mount.is_none() && node.stand_in.is_none() {
                 node.stand_in = Some(self.mounts.len());
                 self.mounts.push(Mount {
                     directory: Arc::from(make().root_directory(false)),

@@ -193,6 +193,39 @@ mod tests {
         );
     }
 
+    #[cfg(unix)]
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri opens no sockets")]
+    fn a_metered_file_does_what_the_file_in_it_does() {
+        use crate::host::stdio;
+        use std::io::Read;
+        use std::os::fd::AsRawFd;
+        use std::os::unix::fs::PermissionsExt;
+        use std::os::unix::net::UnixStream;
+
+        let quota = Arc::new(Quota::new(None, None));
+        let metered = |fd: &dyn AsRawFd| match quota.meter(stdio(fd.as_raw_fd()).unwrap().object) {
+            Opened::File(file) => file,
+            Opened::Directory(_) => panic!("a file"),
+        };
+        let (ours, mut other) = UnixStream::pair().unwrap();
+        other.set_nonblocking(true).unwrap();
+        let socket = metered(&ours);
+        assert_eq!(other.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+        socket.shutdown(Sdflags::WR).unwrap();
+        assert_eq!(other.read(&mut [0]).unwrap(), 0, "the end");
+        let not_a_socket = std::fs::File::open("/dev/null").unwrap();
+        assert_eq!(metered(&not_a_socket).shutdown(Sdflags::WR), Err(Errno::Notsock));
+
+        let path = std::env::temp_dir().join(format!("wasi-rs-quota-{}", std::process::id()));
+        let host = std::fs::File::create_new(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        for mode in [0o640, 0o751] {
+            metered(&host).set_mode(mode).unwrap();
+            assert_eq!(host.metadata().unwrap().permissions().mode() & 0o777, mode);
+        }
+    }
+
     /// The rest of a quota of 100 bytes after `act`.
     fn left_after(act: impl FnOnce(&Arc<Quota>)) -> u64 {
         let quota = Arc::new(Quota::new(Some(100), None));

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use wasi_rs_core::abi::{Errno, Filetype, Oflags, Rights};
 use wasi_rs_core::descriptor::Descriptor;
 use wasi_rs_core::host::{
-    Directory, Lazy, Nested, Opened, Preopen, PreopenOptions, SingleFile, Tree, nest, open_preopen,
+    Directory, GuestPath, Lazy, Nested, Opened, Preopen, PreopenOptions, SingleFile, Tree, View,
+    nest, open_preopen,
 };
 
 /// The descriptors of the preopens, in their order.
@@ -42,7 +43,7 @@ fn host(guest: &Guest, path: &str, name: &str, no_symlinks: bool) -> Box<dyn Dir
     directory
 }
 
-fn add(guest: &Guest, mounts: &[Mount]) {
+fn add(guest: &Guest, mounts: &[Mount]) -> Option<View> {
     let preopens = mounts
         .iter()
         .map(|Mount { name, what, read_only, no_symlinks }| Preopen {
@@ -71,10 +72,12 @@ fn add(guest: &Guest, mounts: &[Mount]) {
             is_viewed: matches!(what, What::Memory(_)),
         })
         .collect();
-    for Nested { name, directory, read_only } in nest(preopens, || Tree::new(0)).0 {
+    let (nested, view) = nest(preopens, || Tree::new(0));
+    for Nested { name, directory, read_only } in nested {
         let preopen = Descriptor::preopen(Opened::Directory(directory), name.as_bytes());
         guest.ctx.table.insert(if read_only { preopen.read_only() } else { preopen }).unwrap();
     }
+    view
 }
 
 fn names(guest: &mut Guest, fd: u32) -> Vec<String> {
@@ -539,6 +542,321 @@ fn a_mount_lies_where_the_links_on_its_way_lead() {
     assert_eq!(list(&mut guest, TOP, "link").unwrap(), [".", "..", "file", "new", "sub"]);
     assert_eq!(guest.rename(TOP, "real", TOP, "other"), fails(Errno::Busy));
     assert_eq!(read(&mut guest, TOP, "out/secret"), fails(Errno::Noent));
+}
+
+/// A guest with a preopen `top` that has `links`, texts before names, beside `real/sub`, in which
+/// `mnt` is mounted as `point`.
+fn behind_links(top: &'static str, links: &[(&str, &str)], point: &'static str) -> Guest {
+    let guest = Setup::default().guest();
+    for dir in ["box/real", "box/real/sub", "mnt"] {
+        guest.temp.create_dir(dir);
+    }
+    guest.temp.write("mnt/file", "mounted");
+    for (text, link) in links {
+        guest.temp.symlink(text, &format!("box/{link}"));
+    }
+    add(&guest, &[mount(top, What::Host("box")), mount(point, What::Host("mnt"))]);
+    guest
+}
+
+#[test]
+fn each_kind_of_link_leads_to_a_mount_point() {
+    for (top, links, point, place) in [
+        // Absolute ones lead from a root, and `..` stays in it.
+        ("/", &[("/real", "a")][..], "/a/in", "real/in"),
+        ("/", &[("///real//./sub//", "a")], "/a/in", "real/sub/in"),
+        ("/", &[("/", "real/up")], "/real/up/real/in", "real/in"),
+        ("/", &[("/real", "real/sub/a")], "/real/sub/a/in", "real/in"),
+        ("/", &[("../../real", "a")], "/a/in", "real/in"),
+        ("/", &[("../../..", "real/sub/up")], "/real/sub/up/real/in", "real/in"),
+        // Elsewhere, relative ones do that stay below the preopen.
+        ("/p", &[("real/sub/..", "a")], "/p/a/in", "real/in"),
+        ("/p", &[("..", "real/sub/up")], "/p/real/sub/up/in", "real/in"),
+        (".", &[("real", "a")], "a/in", "real/in"),
+        ("q/p", &[("real/../real/.", "a")], "q/p/a/in", "real/in"),
+        // Links behind links, and a link in the mount point's own place.
+        ("/", &[("b", "a"), ("real/c", "b"), ("sub", "real/c")], "/a/in", "real/sub/in"),
+        ("/", &[("real/sub", "a")], "/a", "real/sub"),
+        ("/", &[("b", "a"), ("real/none", "b")], "/a", "real/none"),
+        ("/", &[("none", "a")], "/a/in", "none/in"),
+        ("/", &[("none/./more", "a")], "/a//in", "none/more/in"),
+    ] {
+        let guest = &mut behind_links(top, links, point);
+        let path = format!("{place}/file");
+        assert_eq!(read(guest, TOP, &path), Ok("mounted".into()), "{top}: {point}");
+        let by_name = point.strip_prefix(top).unwrap_or(point).trim_start_matches('/');
+        let by_name = format!("{by_name}/file");
+        assert_eq!(read(guest, TOP, &by_name), Ok("mounted".into()), "{top}: {point}");
+        let (above, name) = place.rsplit_once('/').unwrap();
+        // The folder has it even if the folder of the host lacks it.
+        assert!(list(guest, TOP, above).unwrap().contains(&name.to_owned()), "{top}: {point}");
+        let stat = guest.path_filestat(TOP, place, false).unwrap();
+        assert_eq!(Ok(stat.ino), guest.filestat(TOP + 1).map(|stat| stat.ino), "{top}: {point}");
+        assert_eq!(guest.rmdir(TOP, place), fails(Errno::Busy), "{top}: {point}");
+        let new = format!("{place}-new");
+        assert_eq!(guest.rename(TOP, place, TOP, new), fails(Errno::Busy), "{top}: {point}");
+    }
+}
+
+/// The mount is not put anywhere else, either.
+#[test]
+fn a_link_that_leads_nowhere_hides_a_mount_point() {
+    for (top, links, point, place, errno) in [
+        // Out of a preopen that is no root.
+        ("/p", &[("/real", "a")][..], "/p/a/in", "real/in", Errno::Notcapable),
+        (".", &[("/real", "a")], "a/in", "real/in", Errno::Notcapable),
+        ("/p", &[("../real", "a")], "/p/a/in", "real/in", Errno::Notcapable),
+        (".", &[("real/../../real", "a")], "a/in", "real/in", Errno::Notcapable),
+        // What is not there has no directory above.
+        ("/", &[("none/../real", "a")], "/a/in", "real/in", Errno::Noent),
+        ("/", &[("b", "a"), ("a", "b")], "/a/in", "real/in", Errno::Loop),
+    ] {
+        let guest = &mut behind_links(top, links, point);
+        assert_eq!(guest.path_filestat(TOP, place, true), fails(Errno::Noent), "{top}: {point}");
+        let stat = guest.path_filestat(TOP, "a/in/file", true);
+        assert_eq!(stat, fails(errno), "{top}: {point}");
+        // By its own descriptor it is there.
+        assert_eq!(read(guest, TOP + 1, "file"), Ok("mounted".into()), "{top}: {point}");
+        assert_eq!(list(guest, TOP, "real").unwrap(), [".", "..", "sub"], "{top}: {point}");
+        assert!(!list(guest, TOP, ".").unwrap().contains(&"none".into()), "{top}: {point}");
+    }
+    // The place of the preopen around it is taken.
+    let guest = &mut behind_links("/", &[(".", "a")], "/a");
+    assert_eq!(list(guest, TOP, ".").unwrap(), [".", "..", "a", "real"]);
+    assert_eq!(read(guest, TOP, "a/file"), Ok("mounted".into()));
+    // Nothing is opened to look for links in what is opened when it is used.
+    let mut guest = Setup::default().guest();
+    guest.temp.create_dir("later");
+    guest.temp.create_dir("later/real");
+    guest.temp.symlink("real", "later/a");
+    add(&guest, &[mount("/p", What::LazyHost("later")), mount("/p/a/in", What::Host("outside"))]);
+    assert_eq!(list(&mut guest, TOP, "real").unwrap(), [".", ".."]);
+}
+
+#[test]
+fn as_many_links_lead_to_a_mount_point_as_to_a_file() {
+    for (count, is_found) in [(40, true), (41, false)] {
+        let names: Vec<String> = (1..count).map(|number| format!("l{number}")).collect();
+        let texts = std::iter::once("real").chain(names.iter().map(String::as_str));
+        let links: Vec<(&str, &str)> =
+            texts.zip(names.iter().map(String::as_str).chain(["a"])).collect();
+        assert_eq!(links.len(), count);
+        let guest = &mut behind_links("/", &links, "/a/in");
+        assert_eq!(read(guest, TOP, "real/in/file").is_ok(), is_found, "{count}");
+        let found = read(guest, TOP, "a/in/file");
+        assert_eq!(found, if is_found { Ok("mounted".into()) } else { fails(Errno::Loop) });
+    }
+}
+
+#[test]
+fn a_file_behind_a_link_is_covered() {
+    let mut guest = Setup::default().guest();
+    for dir in ["box/private", "box/private/etc"] {
+        guest.temp.create_dir(dir);
+    }
+    guest.temp.write("box/private/etc/hosts", "the host's");
+    guest.temp.write("box/private/name", "the host's");
+    guest.temp.write("outside/hosts", "the guest's");
+    guest.temp.symlink("private/etc", "box/etc");
+    guest.temp.symlink("../name", "box/private/etc/name");
+    add(
+        &guest,
+        &[
+            mount("/", What::Host("box")),
+            mount("/etc/hosts", What::File("outside", "hosts")),
+            mount("/etc/name", What::File("outside", "hosts")),
+        ],
+    );
+    for path in ["etc/hosts", "private/etc/hosts", "etc/name", "private/name"] {
+        assert_eq!(read(&mut guest, TOP, path), Ok("the guest's".into()), "{path}");
+    }
+    // The link itself is as it was.
+    assert_eq!(guest.readlink(TOP, "etc/name", 20), Ok(b"../name".to_vec()));
+    assert_eq!(guest.unlink(TOP, "private/name"), fails(Errno::Busy));
+    assert_eq!(guest.temp.read("box/private/name"), b"the host's");
+    // A file on the way to a mount is covered by an empty directory, as without a link.
+    let mut guest = Setup::default().guest();
+    for dir in ["box/real", "mnt"] {
+        guest.temp.create_dir(dir);
+    }
+    guest.temp.write("box/real/way", "covered");
+    guest.temp.write("mnt/file", "mounted");
+    guest.temp.symlink("real", "box/link");
+    add(&guest, &[mount("/", What::Host("box")), mount("/link/way/in", What::Host("mnt"))]);
+    for path in ["link/way/in/file", "real/way/in/file"] {
+        assert_eq!(read(&mut guest, TOP, path), Ok("mounted".into()), "{path}");
+    }
+    assert_eq!(list(&mut guest, TOP, "real/way").unwrap(), [".", "..", "in"]);
+}
+
+/// The directories that stand in for missing ones, and mounts, are on the way to others.
+#[test]
+fn a_link_leads_through_other_mounts_to_a_mount_point() {
+    let mut guest = Setup::default().guest();
+    for dir in ["one", "one/real", "one/real/sub", "two", "two/deep", "three"] {
+        guest.temp.create_dir(dir);
+    }
+    for (file, text) in [("two/file", "two"), ("two/deep/file", "deep"), ("three/file", "three")] {
+        guest.temp.write(file, text);
+    }
+    for (text, link) in [
+        ("missing", "box/link"),
+        (".", "box/here"),
+        ("mnt/one/to-real", "box/to-one"),
+        ("real/sub", "one/to-real"),
+        ("../..", "one/out"),
+        ("/mnt/two/deep", "one/to-two"),
+        ("loop", "two/loop"),
+        ("/mnt/two/one", "one/two"),
+        ("/mnt/one/two", "two/one"),
+    ] {
+        guest.temp.symlink(text, link);
+    }
+    add(
+        &guest,
+        &[
+            mount("/", What::Host("box")),
+            mount("/mnt/one", What::Host("one")),
+            mount("/mnt/two", What::Host("two")),
+            // `missing` is in no directory of the host.
+            mount("/missing/a", What::Host("two")),
+            mount("/here/missing/b", What::Host("three")),
+            mount("/link/a/deep/c", What::Host("three")),
+            mount("/here/to-one/in/d", What::Host("three")),
+            mount("/mnt/one/out/missing/e", What::Host("three")),
+            mount("/here/mnt/one/to-two/f/g", What::Host("three")),
+        ],
+    );
+    for (path, text) in [
+        ("missing/a/file", "two"),
+        ("link/a/deep/file", "deep"),
+        ("missing/b/file", "three"),
+        ("here/missing/b/file", "three"),
+        ("missing/a/deep/c/file", "three"),
+        ("missing/b/../a/deep/c/../file", "deep"),
+        ("mnt/one/real/sub/in/d/file", "three"),
+        ("to-one/in/d/file", "three"),
+        ("missing/e/file", "three"),
+        ("mnt/two/deep/f/g/file", "three"),
+        ("mnt/one/to-two/f/g/../../file", "deep"),
+        ("mnt/one/out/mnt/two/file", "two"),
+        ("mnt/one/real/sub/in/d/../../../../out/mnt/two/file", "two"),
+    ] {
+        assert_eq!(read(&mut guest, TOP, path), Ok(text.into()), "{path}");
+    }
+    for (path, names) in [
+        ("missing", &[".", "..", "a", "b", "e"][..]),
+        ("link", &[".", "..", "a", "b", "e"]),
+        ("mnt/one/real/sub", &[".", "..", "in"]),
+        ("mnt/one/real/sub/in", &[".", "..", "d"]),
+        ("mnt", &[".", "..", "one", "two"]),
+    ] {
+        assert_eq!(list(&mut guest, TOP, path).unwrap(), names, "{path}");
+    }
+    // A link in the last place, with and without following it.
+    for (path, text) in [("mnt/one/to-two", "/mnt/two/deep"), ("to-one", "mnt/one/to-real")] {
+        let link = guest.path_filestat(TOP, path, false).unwrap();
+        assert_eq!(link.filetype, Filetype::SymbolicLink as u8, "{path}");
+        let target = guest.path_filestat(TOP, path, true).unwrap();
+        assert_eq!(target.filetype, Filetype::Directory as u8, "{path}");
+        assert_eq!(guest.readlink(TOP, path, 50), Ok(text.into()), "{path}");
+        assert_eq!(guest.open(TOP, path, Open::default()), fails(Errno::Loop), "{path}");
+    }
+    for path in ["mnt/two/loop", "mnt/one/two", "mnt/two/one/file", "mnt/two/loop/file"] {
+        assert_eq!(guest.path_filestat(TOP, path, true), fails(Errno::Loop), "{path}");
+        assert_eq!(read(&mut guest, TOP, path), fails(Errno::Loop), "{path}");
+    }
+    // Across by a link. One directory that is mounted twice is two places.
+    for (old, new) in [
+        ("mnt/two/file", "mnt/one/out/new"),
+        ("mnt/two/file", "mnt/one/new"),
+        ("mnt/one/to-two/file", "mnt/one/new"),
+        ("mnt/two/file", "link/a/new"),
+    ] {
+        assert_eq!(guest.rename(TOP, old, TOP, new), fails(Errno::Xdev), "{old} to {new}");
+        assert_eq!(guest.link(TOP, old, false, TOP, new), fails(Errno::Xdev), "{old} to {new}");
+    }
+    guest.rename(TOP, "mnt/one/to-two/file", TOP, "mnt/two/moved").unwrap();
+    assert_eq!(guest.temp.read("two/moved"), b"deep");
+}
+
+#[test]
+fn a_view_shows_what_is_in_memory() {
+    let guest = Setup::default().guest();
+    guest.temp.write("box/file", "the host's");
+    guest.temp.create_dir("box/dir");
+    let [top, inner] = [(); 2].map(|()| Tree::new(1 << 20));
+    top.seed("dir/file", b"outer").unwrap();
+    top.seed("dir/in/file", b"covered").unwrap();
+    inner.seed("deep/file", b"inner").unwrap();
+    let root = top.root_directory(true);
+    for (text, link) in [
+        ("dir/in/deep", "link"),
+        ("/dir/in/deep/file", "absolute"),
+        ("loop", "loop"),
+        ("../dir/file", "dir/up"),
+    ] {
+        root.symlink(text.as_bytes(), GuestPath::new(link.as_bytes()).unwrap()).unwrap();
+    }
+    let mounts = [
+        mount("/", What::Memory(top.clone())),
+        mount("/dir/in", What::Memory(inner.clone())),
+        mount("/dir/host", What::Host("box")),
+        mount("/dir/one", What::File("box", "file")),
+        mount("alone", What::Memory(Tree::new(0))),
+    ];
+    let view = add(&guest, &mounts).unwrap();
+    let read = |preopen, path: &str, root| {
+        let bytes = view.read(preopen, GuestPath::new(path.as_bytes()).unwrap(), root)?;
+        Some(bytes.map(|bytes| String::from_utf8(bytes).unwrap()))
+    };
+    for (preopen, path, result) in [
+        (0, "dir/file", Ok("outer")),
+        (0, "dir/in/deep/file", Ok("inner")),
+        (0, "dir/in/deep/../../file", Ok("outer")),
+        (0, "link/file", Ok("inner")),
+        (0, "absolute", Ok("inner")),
+        (0, "dir/up", Ok("outer")),
+        (0, "../dir/file", Ok("outer")),
+        (1, "deep/file", Ok("inner")),
+        (0, "dir/in/file", Err(Errno::Noent)),
+        (0, "dir", Err(Errno::Isdir)),
+        (0, "dir/in", Err(Errno::Isdir)),
+        (0, ".", Err(Errno::Isdir)),
+        (0, "loop", Err(Errno::Loop)),
+        (0, "dir/file/", Err(Errno::Notdir)),
+        // What is of the host is not shown.
+        (0, "dir/host/file", Err(Errno::Noent)),
+        (2, "file", Err(Errno::Noent)),
+        (0, "dir/host", Err(Errno::Isdir)),
+        (0, "dir/one", Err(Errno::Isdir)),
+        (0, "dir/one/none", Err(Errno::Noent)),
+    ] {
+        assert_eq!(read(preopen, path, true), Some(result.map(str::to_owned)), "{preopen}: {path}");
+    }
+    assert_eq!(read(0, "absolute", false), Some(Err(Errno::Notcapable)));
+    assert_eq!(read(1, "../file", false), Some(Err(Errno::Notcapable)));
+    for preopen in [4, 5, usize::MAX] {
+        assert_eq!(read(preopen, "file", false), None, "{preopen}");
+        assert!(!view.is_covered(preopen, "dir/in"), "{preopen}");
+    }
+    for (preopen, path, is_covered) in [
+        (0, "dir", false),
+        (0, "dir/file", false),
+        (0, "in", false),
+        (0, "", false),
+        (0, "dir/in", true),
+        (0, "//dir//in/", true),
+        (0, "dir/in/file", true),
+        (0, "dir/host/none", true),
+        (0, "dir/one", true),
+        (1, "deep/file", false),
+        (1, "in", false),
+    ] {
+        assert_eq!(view.is_covered(preopen, path), is_covered, "{preopen}: {path}");
+    }
+    // Preopens of which none lies in another have none.
+    assert!(add(&guest, &mounts[3..]).is_none());
 }
 
 #[test]
