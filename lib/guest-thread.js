@@ -14,7 +14,7 @@
 // - `stop()`: ends the guest, whatever it does; settles when no code of the guest runs any more, with
 //   an outcome if the guest had one before;
 // - `left()`: the results so far: `stdout`, `stderr`, `truncated`, `files`, `changes`, `memoryBytes`,
-//   `endedAt`, `stats`;
+//   `endedAt`, `stats`. The output is bytes; short output of a job with `asText` is a string;
 // - `release()`: gives up the results.
 
 const { forgetRun, isRunHeld, reserveRun } = require('../binding.js');
