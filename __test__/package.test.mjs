@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { hasSymbolTable } from '../scripts/elf.mjs';
 import { platforms } from '../scripts/process.mjs';
 import { blocksOf } from './support/pages.mjs';
+import { bytesOf } from './support/programs.mjs';
 import { Project } from './support/project.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -124,6 +125,85 @@ describe('the package', () => {
     for (const name of ['SECURITY.md', 'bench/ratios.svg', 'examples']) {
       assert.ok(linked.includes(`v${own.version}/${name}`), name);
     }
+  });
+
+  it('has compiled with the file what most programs call, and nothing else', () => {
+    const calls = {
+      args_sizes_get: '(i32.const 8) (i32.const 12)',
+      args_get: '(i32.const 64) (i32.const 128)',
+      environ_sizes_get: '(i32.const 8) (i32.const 12)',
+      environ_get: '(i32.const 64) (i32.const 128)',
+      clock_res_get: '(i32.const 1) (i32.const 8)',
+      clock_time_get: '(i32.const 1) (i64.const 1) (i32.const 8)',
+      random_get: '(i32.const 64) (i32.const 8)',
+      sched_yield: '',
+      fd_prestat_get: '(i32.const 3) (i32.const 8)',
+      fd_prestat_dir_name: '(i32.const 3) (i32.const 64) (i32.const 1)',
+      fd_fdstat_get: '(i32.const 3) (i32.const 64)',
+      fd_filestat_get: '(i32.const 3) (i32.const 64)',
+      path_filestat_get: '(i32.const 3) (i32.const 1) (i32.const 0) (i32.const 6) (i32.const 64)',
+      path_open: `(i32.const 3) (i32.const 1) (i32.const 0) (i32.const 6) (i32.const 0)
+        (i64.const 38) (i64.const 0) (i32.const 0) (i32.const 8)`,
+      fd_read: '(i32.const 4) (i32.const 24) (i32.const 1) (i32.const 8)',
+      fd_pread: '(i32.const 4) (i32.const 24) (i32.const 1) (i64.const 0) (i32.const 8)',
+      fd_seek: '(i32.const 4) (i64.const 0) (i32.const 0) (i32.const 8)',
+      fd_tell: '(i32.const 4) (i32.const 8)',
+      fd_close: '(i32.const 4)',
+      fd_readdir: '(i32.const 3) (i32.const 64) (i32.const 64) (i64.const 0) (i32.const 8)',
+      fd_write: '(i32.const 1) (i32.const 24) (i32.const 1) (i32.const 8)',
+    };
+    const types = (args) => [...args.matchAll(/(i\d\d)\.const/g)].map(([, type]) => type).join(' ');
+    const wasm = bytesOf(
+      `(module
+      ${Object.entries(calls).map(
+        ([name, args]) => `(import "wasi_snapshot_preview1" "${name}"
+          (func $${name} (param ${types(args)}) (result i32)))`,
+      )}
+      (import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))
+      (memory (export "memory") 1)
+      (data (i32.const 0) "main.c") (data (i32.const 24) "\\00\\04\\00\\00\\08\\00\\00\\00")
+      (func (export "_start") (local $failed i32)
+        ${Object.entries(calls).map(
+          ([name, args]) => `(local.set $failed
+            (i32.or (local.get $failed) (call $${name} ${args})))`,
+        )}
+        (call $proc_exit (local.get $failed))))`.replaceAll(',(', '('),
+    );
+    project.write('most.wasm', wasm);
+    project.write('main.c', 'int main;');
+    project.write(
+      'most.cjs',
+      `const { WASI } = require('wasi-rs');
+       const options = { args: ['a'], env: { A: 'b' }, preopens: { '/': '.' } };
+       const wasi = new WASI({ version: 'preview1', ...options });
+       const wasm = new WebAssembly.Module(require('fs').readFileSync('most.wasm'));
+       process.exitCode = wasi.start(new WebAssembly.Instance(wasm, wasi.getImportObject()));`,
+    );
+    const NODE_V8_COVERAGE = path.join(project.folder, 'coverage');
+    output(['most.cjs'], { NODE_V8_COVERAGE });
+    const [report] = fs.readdirSync(NODE_V8_COVERAGE);
+    const { result } = JSON.parse(fs.readFileSync(path.join(NODE_V8_COVERAGE, report), 'utf8'));
+    const { functions } = result.find(({ url }) => url.endsWith('/wasi-rs/index.js'));
+    const text = fs.readFileSync(path.join(project.package, 'index.js'), 'utf8');
+    // What binding.js calls depends on the platform.
+    const start = text.indexOf('// lib/');
+    const called = [];
+    const early = [];
+    for (const { functionName, ranges } of functions) {
+      const [{ startOffset: at, count }] = ranges;
+      // Methods and arrow functions have no such form.
+      if (at < start || !text.startsWith('function', at)) continue;
+      if (count > 0) called.push(functionName);
+      if (text[at - 1] === '(') early.push(functionName);
+    }
+    assert.deepEqual(
+      {
+        late: called.filter((name) => !early.includes(name)),
+        unused: early.filter((name) => !called.includes(name)),
+      },
+      { late: [], unused: [] },
+    );
+    assert.ok(early.length > 30);
   });
 
   it('has a command that the system can start', () => {

@@ -22,6 +22,31 @@ const INTERNALS = "Symbol.for('wasi-rs.internals')";
  * other module is in two files.
  */
 const COPIED = new Set(['lib/errors.js']);
+/**
+ * By module: the functions that most programs have called by the time that their guests run. V8 looks
+ * through a function that it compiles later once more, and needs some 20 us for each. It compiles
+ * one in parentheses with the file. Methods have no such form, and the imports have to be methods:
+ * as functions they had a `prototype`, which those of \`node:wasi\` do not have. A test compares this
+ * list with what a program calls.
+ */
+const EARLY = {
+  'lib/ends.js': ['exitOf', 'uncatchable'],
+  'lib/guest.js': [
+    ...['checkRunning', 'exitGuest', 'halt', 'leave', 'putResolution', 'putWords'],
+    ...['returningExit', 'runGuest', 'setView', 'stop', 'useMemory'],
+  ],
+  'lib/imports.js': [
+    ...['createImports', 'outcome', 'put_iIii', 'put_iiiIi', 'put_iiii', 'put_iiiiiIIii'],
+    'put_iiiiiii',
+  ],
+  'lib/instance.js': ['commandOf', 'hasNul', 'newInstance', 'packed', 'packedStream'],
+  'lib/options.js': [
+    ...['bindingNameOf', 'checkedDescriptor', 'checkedOptions', 'inputStream', 'isOfJs'],
+    ...['observing', 'ours', 'outputStream', 'plainPreopen', 'preopen', 'preopenList'],
+    ...['terminated', 'terminatedArgs', 'terminatedEnv', 'validateArray', 'validateFunction'],
+    ...['validateObject', 'validateUndefined'],
+  ],
+};
 /** Folders that a test root does not copy: large ones, and those that scripts write to. */
 const NOT_COPIED = new Set(['.cache', '.git', 'fuzz', 'node_modules', 'target']);
 
@@ -238,7 +263,7 @@ async function bundle(folder, entry, { graph, main, apart }) {
  */
 function asModule(name, { graph, entry, main, apart, fromMain }) {
   const named = (path) => posix.join(posix.dirname(name), path);
-  let { text } = graph.get(name);
+  let text = early(name, graph.get(name).text);
   text = text.replace(/^#!.*\n/, '').replace(/^'use strict';\n/, '');
   text = text.replace(/\brequire\('(\.[^']*)'\)/g, (whole, path) => {
     return main.has(named(path)) && named(path) !== MAIN ? fromMain(named(path)) : whole;
@@ -267,6 +292,22 @@ function asModule(name, { graph, entry, main, apart, fromMain }) {
   const exported = exportsOf(text);
   const { names, values, whole } = exported;
   return text.replace(whole, `${values}\nexport { ${names.join(', ')} };`);
+}
+
+/**
+ * A module of this package with its functions of `EARLY` in parentheses.
+ *
+ * @param {string} name its path in the package
+ * @param {string} text
+ * @returns {string}
+ */
+export function early(name, text) {
+  for (const each of EARLY[name] ?? []) {
+    const declared = new RegExp(`^function ${each}(\\([^]*?\\n\\})$`, 'm');
+    if (!declared.test(text)) throw new Error(`${name} has no function ${each}`);
+    text = text.replace(declared, (_, rest) => `const ${each} = (function ${rest});`);
+  }
+  return text;
 }
 
 /** Whether a module exports names that are written out. */
