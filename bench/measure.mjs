@@ -53,7 +53,7 @@ const READING = 0x0820_00a6n;
 
 /** @type {Job} */
 const job = JSON.parse(readFileSync(process.argv[2], 'utf8'));
-const require = createRequire(import.meta.url);
+const require = createRequire(job.root);
 const wanted = (job.growing ? growingRows : rows).filter(({ name }) => job.names.includes(name));
 
 const now = () => Number(process.hrtime.bigint());
@@ -93,10 +93,10 @@ function best(time, limit = Infinity) {
   return least;
 }
 
+/** Packages are loaded by their names, as programs do it. */
 function load() {
-  if (job.implementation === 'node:wasi') return require('node:wasi');
-  if (job.implementation === 'wasi-rs') return require(job.root);
-  return require(join(job.root, job.fixture === 'require' ? 'floor-require.cjs' : 'floor.cjs'));
+  const isAddon = job.implementation === 'floor' && job.fixture === 'require';
+  return require(isAddon ? 'floor/addon' : job.implementation);
 }
 
 function guestOptions() {

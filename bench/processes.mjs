@@ -169,10 +169,18 @@ export function requireAddon() {
   if (addonName() === undefined) fail('the addon is not built: run `npm run setup`');
 }
 
-function writeFloor(folder, addon) {
-  const load = `require(${JSON.stringify(`./${addon}`)})`;
-  writeFileSync(join(folder, 'floor-require.cjs'), `module.exports = ${load};\n`);
-  const names = Object.keys(createRequire(import.meta.url)(join(folder, addon)).calls);
+/**
+ * Writes the package `floor`: the least that any addon takes. Its `./addon` loads the addon and
+ * nothing else; itself has a class WASI whose imports are closures that call functions of the addon.
+ */
+function writeFloor(modules, addon) {
+  const folder = join(modules, FLOOR);
+  mkdirSync(folder, { recursive: true });
+  const exported = { '.': './index.js', './addon': './addon.js' };
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: FLOOR, exports: exported }));
+  const load = `require(${JSON.stringify(`../${addon}`)})`;
+  writeFileSync(join(folder, 'addon.js'), `module.exports = ${load};\n`);
+  const names = Object.keys(createRequire(import.meta.url)(join(modules, addon)).calls);
   const closures = names.map((name) => `${name}(a, b, c, d) { ${name}(); return 0; },`);
   const text = `'use strict';
 const { ${names.join(', ')} } = ${load}.calls;
@@ -184,7 +192,7 @@ class WASI {
 }
 module.exports = { WASI };
 `;
-  writeFileSync(join(folder, 'floor.cjs'), text);
+  writeFileSync(join(folder, 'index.js'), text);
 }
 
 let published;
@@ -192,7 +200,8 @@ let published;
 /** @returns {Promise<string>} the folder of the package, installed with that of the platform */
 export function publishedPackage() {
   published ??= (async () => {
-    const modules = join(root, 'target', 'bench', 'node_modules');
+    const home = join(root, 'target', 'bench');
+    const modules = join(home, 'node_modules');
     const folder = join(modules, 'wasi-rs');
     const main = addonName();
     await makePackage(folder);
@@ -200,7 +209,9 @@ export function publishedPackage() {
     mkdirSync(join(modules, name), { recursive: true });
     writeFileSync(join(modules, name, 'package.json'), JSON.stringify({ name, main }));
     copyFileSync(join(root, main), join(modules, name, main));
-    writeFloor(folder, join('..', name, main));
+    writeFloor(modules, `${name}/${main}`);
+    // Otherwise `wasi-rs` in a file there would be the checkout, whose package.json has that name.
+    writeFileSync(join(home, 'package.json'), '{ "private": true }\n');
     return folder;
   })();
   return published;

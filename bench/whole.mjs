@@ -25,6 +25,8 @@ import { publishedPrograms, WASMTIME } from './published.mjs';
 import { checkedOptions, compareOrKeep } from './ratios.mjs';
 import { rows } from './rows.mjs';
 
+/** Node.js 20 reads these certificates when it starts, which takes it longer than all else. */
+const { NODE_EXTRA_CA_CERTS, ...ENV } = process.env;
 const CHILD = fileURLToPath(new URL('whole-child.cjs', import.meta.url));
 const EXTISM_PLUGIN = fileURLToPath(
   new URL('../__test__/compat/extism-plugin.wasm', import.meta.url),
@@ -246,7 +248,10 @@ function turns(kinds, turn) {
 /** @returns {number | undefined} what the child printed; nothing, where it could not do its work */
 function child(mode, kind, ...args) {
   const command = [...nodeFlags(major), CHILD, mode, kind, published, folder, ...args];
-  const { status, signal, stdout, stderr } = spawnSync(values.node, command, { encoding: 'utf8' });
+  const { status, signal, stdout, stderr } = spawnSync(values.node, command, {
+    encoding: 'utf8',
+    env: ENV,
+  });
   if (status === 0) return Number(stdout);
   if (kind !== 'node:wasi') fail(`${mode}, ${kind}: ${signal ?? status}: ${stderr}`);
   lastFailure = signal ?? `exit code ${status}`;
