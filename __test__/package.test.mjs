@@ -186,7 +186,8 @@ describe('the package', () => {
     const { functions } = result.find(({ url }) => url.endsWith('/wasi-rs/index.js'));
     const text = fs.readFileSync(path.join(project.package, 'index.js'), 'utf8');
     // What binding.js calls depends on the platform.
-    const start = text.indexOf('// lib/');
+    const start = text.search(/^\/\/ lib\//m);
+    assert.ok(start > 0);
     const called = [];
     const early = [];
     for (const { functionName, ranges } of functions) {

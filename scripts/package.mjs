@@ -239,6 +239,7 @@ async function bundle(folder, entry, { graph, main, apart }) {
   };
   const isProgram = graph.get(entry).text.startsWith('#!');
   await build({
+    absWorkingDir: sources,
     entryPoints: [join(sources, entry)],
     outfile: join(folder, entry),
     allowOverwrite: true,
