@@ -20,13 +20,11 @@ import { fail, python, say } from '../scripts/process.mjs';
 import { prepareFolder } from './folder.mjs';
 import { assemble } from './measurement.mjs';
 import { buildNative, machine, measureThreads, nodeFlags } from './processes.mjs';
-import { publishedPackage, requireAddon, versionOf } from './processes.mjs';
+import { ENV, publishedPackage, requireAddon, versionOf } from './processes.mjs';
 import { publishedPrograms, WASMTIME } from './published.mjs';
 import { checkedOptions, compareOrKeep } from './ratios.mjs';
 import { rows } from './rows.mjs';
 
-/** Node.js 20 reads these certificates when it starts, which takes it longer than all else. */
-const { NODE_EXTRA_CA_CERTS, ...ENV } = process.env;
 const CHILD = fileURLToPath(new URL('whole-child.cjs', import.meta.url));
 const EXTISM_PLUGIN = fileURLToPath(
   new URL('../__test__/compat/extism-plugin.wasm', import.meta.url),
