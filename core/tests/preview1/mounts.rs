@@ -342,6 +342,7 @@ fn a_mount_point_is_busy() {
     assert_eq!(guest.rmdir(TOP, "proj/cache"), fails(Errno::Busy));
     assert_eq!(guest.rmdir(TOP, "proj/cache/"), fails(Errno::Busy));
     assert_eq!(guest.rmdir(TOP + 1, "cache"), fails(Errno::Busy));
+    assert_eq!(guest.rmdir(TOP, "etc/hosts"), fails(Errno::Notdir));
     assert_eq!(guest.unlink(TOP, "etc/hosts"), fails(Errno::Busy));
     assert_eq!(guest.unlink(TOP, "proj"), fails(Errno::Isdir));
     for (old, new) in [
@@ -399,6 +400,7 @@ fn each_mount_is_read_only_for_itself() {
         guest.temp.create_dir(dir);
     }
     guest.temp.write("ro/file", "fixed");
+    guest.temp.symlink("file", "ro/link");
     guest.temp.write("rw/file", "free");
     guest.temp.write("box/file", "outer");
     let mut guest = guest;
@@ -417,6 +419,26 @@ fn each_mount_is_read_only_for_itself() {
         for oflags in [Oflags::TRUNC, Oflags::TRUNC | Oflags::CREAT] {
             let how = Open { base: Rights::FD_READ, oflags, ..Open::default().follow() };
             assert_eq!(guest.open(fd, path("file"), how), fails(Errno::Rofs));
+        }
+        // The first error is the one of a file system that is mounted so.
+        for (name, oflags, base, result) in [
+            ("none", Oflags::empty(), Rights::FD_WRITE, Err(Errno::Noent)),
+            ("none", Oflags::TRUNC, Rights::FD_READ, Err(Errno::Noent)),
+            ("none", Oflags::CREAT, Rights::FD_READ, Err(Errno::Rofs)),
+            ("none", Oflags::CREAT | Oflags::EXCL, Rights::FD_READ, Err(Errno::Rofs)),
+            ("file", Oflags::CREAT, Rights::FD_READ, Ok(())),
+            ("file", Oflags::empty(), Rights::FD_WRITE, Err(Errno::Rofs)),
+            ("file", Oflags::CREAT | Oflags::EXCL, Rights::FD_READ, Err(Errno::Exist)),
+            ("file", Oflags::DIRECTORY | Oflags::TRUNC, Rights::FD_READ, Err(Errno::Notdir)),
+            ("dir", Oflags::CREAT, Rights::FD_READ, Err(Errno::Isdir)),
+            ("dir", Oflags::TRUNC, Rights::FD_READ, Err(Errno::Isdir)),
+            ("link", Oflags::empty(), Rights::FD_WRITE, Err(Errno::Loop)),
+            ("link", Oflags::TRUNC, Rights::FD_READ, Err(Errno::Loop)),
+            ("link", Oflags::CREAT | Oflags::EXCL, Rights::FD_READ, Err(Errno::Exist)),
+        ] {
+            let how = Open { base, oflags, ..Open::default() };
+            let opened = guest.open(fd, path(name), how).map(|fd| guest.close(fd).unwrap());
+            assert_eq!(opened, result.or_else(fails), "{prefix}{name}: {oflags:?}, {base:?}");
         }
         assert_eq!(guest.mkdir(fd, path("new")), fails(Errno::Rofs));
         assert_eq!(guest.mkdir(fd, path("dir")), fails(Errno::Exist));
@@ -478,6 +500,130 @@ fn an_outer_one_that_is_read_only_holds_inner_ones_that_are_not() {
     assert_eq!(write(&mut guest, TOP, "out", ""), fails(Errno::Rofs));
     assert_eq!(guest.rmdir(TOP, "work"), fails(Errno::Busy));
     assert_eq!(guest.temp.tree("box").len(), 2);
+}
+
+#[test]
+fn a_preopen_is_read_only_if_all_is_that_lies_in_it() {
+    for (inner_read_only, deep_read_only) in [(true, true), (true, false), (false, true)] {
+        let guest = Setup::default().guest();
+        let tree = Tree::new(0);
+        let ro = |name, read_only| Mount { read_only, ..mount(name, What::Memory(tree.clone())) };
+        let inner = ro("/dir/in", inner_read_only);
+        add(&guest, &[ro("/", true), inner, ro("/dir/in/deep", deep_read_only), ro("/rw", false)]);
+        assert!(!guest.ctx.table.get(TOP).unwrap().is_read_only(), "`/rw` lies in it");
+
+        let guest = Setup::default().guest();
+        let inner = ro("/dir/in", inner_read_only);
+        add(&guest, &[ro("/", true), inner, ro("/dir/in/deep", deep_read_only)]);
+        let all = inner_read_only && deep_read_only;
+        assert_eq!(guest.ctx.table.get(TOP).unwrap().is_read_only(), all);
+        assert_eq!(guest.ctx.table.get(TOP + 1).unwrap().is_read_only(), all);
+        assert_eq!(guest.ctx.table.get(TOP + 2).unwrap().is_read_only(), deep_read_only);
+    }
+}
+
+#[test]
+fn opening_a_mount_point_is_opening_what_is_mounted() {
+    let mut guest = Setup::default().guest();
+    guest.temp.create_dir("dir");
+    guest.temp.write("outside/file", "text");
+    add(
+        &guest,
+        &[
+            mount("/", What::Host("box")),
+            mount("/host", What::Host("dir")),
+            mount("/tree", What::Memory(Tree::new(1 << 20))),
+            mount("/file", What::File("outside", "file")),
+            Mount { read_only: true, ..mount("/fixed", What::File("outside", "secret")) },
+        ],
+    );
+    let isdir = Err(Errno::Isdir);
+    for (oflags, base, directory, file, fixed) in [
+        (Oflags::empty(), Rights::FD_READ, Ok(()), Ok(()), Ok(())),
+        (Oflags::CREAT, Rights::FD_READ, isdir, Ok(()), Ok(())),
+        (Oflags::empty(), Rights::FD_WRITE, isdir, Ok(()), Err(Errno::Rofs)),
+        (Oflags::CREAT, Rights::FD_WRITE, isdir, Ok(()), Err(Errno::Rofs)),
+        (Oflags::TRUNC, Rights::FD_READ, isdir, Ok(()), Err(Errno::Rofs)),
+        (Oflags::TRUNC, Rights::FD_WRITE, isdir, Ok(()), Err(Errno::Rofs)),
+        (Oflags::DIRECTORY, Rights::FD_READ, Ok(()), Err(Errno::Notdir), Err(Errno::Notdir)),
+    ] {
+        for (path, result) in
+            [("host", directory), ("tree", directory), ("file", file), ("fixed", fixed)]
+        {
+            let how = Open { base, oflags, ..Open::default() };
+            let opened = guest.open(TOP, path, how).map(|fd| guest.close(fd).unwrap());
+            assert_eq!(opened, result.or_else(fails), "{path}: {oflags:?}, {base:?}");
+        }
+    }
+    assert_eq!(guest.temp.read("outside/file"), b"", "it was truncated");
+    assert_eq!(guest.temp.read("outside/secret"), b"secret");
+    write(&mut guest, TOP, "file", "new").unwrap();
+    assert_eq!(guest.temp.read("outside/file"), b"new");
+}
+
+#[test]
+fn the_times_of_a_mount_point_are_those_of_what_is_mounted() {
+    let (mut guest, _) = world();
+    let covered = guest.temp.stat("box/proj").mtime();
+    let mut seconds = 1000;
+    for (path, is_file, below) in [
+        ("proj", false, Some("proj")),
+        ("proj/", false, Some("proj")),
+        ("proj/.", false, Some("proj")),
+        ("proj/src", false, Some("proj/src")),
+        ("proj/src/main", true, Some("proj/src/main")),
+        ("proj/cache", false, None),
+        ("proj/cache/.", false, None),
+        ("proj/cache/entry", true, None),
+        ("etc/hosts", true, Some("outside/hosts")),
+        (".", false, Some("box")),
+        ("dir/..", false, Some("box")),
+    ] {
+        seconds += 1;
+        let time = u64::try_from(seconds).unwrap() * 1_000_000_000;
+        guest.path_set_times(TOP, path, true, 0, time, 4).unwrap();
+        let stat = guest.path_filestat(TOP, path, true).unwrap();
+        assert_eq!(stat.mtim, time, "{path}");
+        assert_eq!(stat.filetype == Filetype::RegularFile as u8, is_file, "{path}");
+        if let Some(below) = below {
+            assert_eq!(guest.temp.stat(below).mtime(), seconds, "{path}");
+        }
+    }
+    assert_eq!(guest.temp.stat("box/proj").mtime(), covered);
+}
+
+#[test]
+fn a_preopen_beside_nested_ones_does_what_it_does_alone() {
+    let mut guest = Setup::default().guest();
+    guest.temp.create_dir("alone");
+    add(
+        &guest,
+        &[
+            mount("/a", What::Host("box")),
+            mount("/a/b", What::Host("outside")),
+            mount("/alone", What::Host("alone")),
+        ],
+    );
+    let alone = TOP + 2;
+    write(&mut guest, alone, "file", "text").unwrap();
+    assert_eq!(guest.filestat(alone).unwrap().ino, guest.temp.stat("alone").ino());
+    guest.set_times(alone, 0, 7_000_000_000, 4).unwrap();
+    assert_eq!(guest.temp.stat("alone").mtime(), 7);
+    guest.path_set_times(alone, "file", false, 0, 8_000_000_000, 4).unwrap();
+    assert_eq!(guest.path_filestat(alone, "file", false).unwrap().mtim, 8_000_000_000);
+    guest.mkdir(alone, "dir").unwrap();
+    guest.symlink("file", alone, "link").unwrap();
+    assert_eq!(guest.readlink(alone, "link", 9), Ok(b"file".to_vec()));
+    guest.link(alone, "file", false, alone, "linked").unwrap();
+    guest.rename(alone, "linked", alone, "renamed").unwrap();
+    assert_eq!(names(&mut guest, alone), [".", "..", "dir", "file", "link", "renamed"]);
+    assert_eq!(guest.temp.read("alone/renamed"), b"text");
+    guest.rmdir(alone, "dir").unwrap();
+    for path in ["file", "link", "renamed"] {
+        guest.unlink(alone, path).unwrap();
+    }
+    assert_eq!(names(&mut guest, alone), [".", ".."]);
+    guest.sync(alone).unwrap();
 }
 
 #[test]

@@ -348,7 +348,8 @@ impl Names for HostNames {
     }
 }
 
-#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+#[cfg(test)]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod tests {
     use super::super::directory::HostDirectory;
     use super::*;
