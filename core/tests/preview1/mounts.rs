@@ -333,6 +333,12 @@ fn nothing_is_renamed_or_linked_across() {
     guest.rename(TOP, "proj/cache/entry", TOP + 2, "moved").unwrap();
     assert_eq!(tree.list_files("", &mut { usize::MAX }).unwrap(), ["moved"]);
     assert_eq!(guest.temp.read("box/proj/file"), b"covered");
+    // Nor between two trees of names, whose directories have the same places.
+    guest.temp.create_dir("second");
+    add(&guest, &[mount("/", What::Host("second")), mount("/in", What::Host("proj"))]);
+    let second = TOP + 4;
+    assert_eq!(guest.rename(TOP, "file", second, "new"), fails(Errno::Xdev));
+    assert_eq!(guest.link(TOP, "file", false, second, "new"), fails(Errno::Xdev));
 }
 
 #[test]
@@ -382,6 +388,7 @@ fn what_stands_in_for_a_missing_directory_takes_nothing() {
     assert_eq!(list(&mut guest, TOP, "etc").unwrap(), [".", "..", "hosts", "new"]);
     assert_eq!(guest.unlink(TOP, "etc/hosts"), fails(Errno::Busy));
     assert_eq!(guest.rmdir(TOP, "etc"), fails(Errno::Notempty));
+    assert_eq!(guest.unlink(TOP, "etc"), fails(Errno::Isdir));
     assert_eq!(guest.rename(TOP, "etc", TOP, "other"), fails(Errno::Busy));
     // Something else has the name.
     std::fs::remove_dir_all(guest.temp.path("box/etc")).unwrap();
@@ -396,11 +403,13 @@ fn what_stands_in_for_a_missing_directory_takes_nothing() {
 #[test]
 fn each_mount_is_read_only_for_itself() {
     let guest = Setup::default().guest();
-    for dir in ["box/dir", "ro", "ro/dir", "rw"] {
+    for dir in ["box/dir", "ro", "ro/dir", "ro/plain", "ro/plain/dir", "rw"] {
         guest.temp.create_dir(dir);
     }
-    guest.temp.write("ro/file", "fixed");
-    guest.temp.symlink("file", "ro/link");
+    for dir in ["ro", "ro/plain"] {
+        guest.temp.write(&format!("{dir}/file"), "fixed");
+        guest.temp.symlink("file", &format!("{dir}/link"));
+    }
     guest.temp.write("rw/file", "free");
     guest.temp.write("box/file", "outer");
     let mut guest = guest;
@@ -449,6 +458,11 @@ fn each_mount_is_read_only_for_itself() {
         assert_eq!(guest.rename(fd, path("file"), fd, path("new")), fails(Errno::Rofs));
         assert_eq!(guest.path_set_times(fd, path("file"), true, 1, 1, 5), fails(Errno::Rofs));
         assert_eq!(guest.path_set_times(fd, path("dir"), true, 1, 1, 5), fails(Errno::Rofs));
+        // To keep both is no change.
+        for name in ["file", "dir", "dir/."] {
+            assert_eq!(guest.path_set_times(fd, path(name), true, 1, 1, 0), Ok(()), "{name}");
+        }
+        assert_eq!(guest.path_set_times(fd, path("none"), true, 1, 1, 0), fails(Errno::Noent));
         // With all rights but to write.
         let how = Open {
             base: Rights::REGULAR_FILE.difference(Rights::FD_WRITE),
@@ -470,6 +484,9 @@ fn each_mount_is_read_only_for_itself() {
     let before = guest.temp.tree("ro");
     refused(&mut guest, TOP, "ro/");
     refused(&mut guest, TOP, "dir/../ro/");
+    // Nothing is mounted below.
+    refused(&mut guest, TOP, "ro/plain/");
+    refused(&mut guest, TOP + 1, "plain/");
     refused(&mut guest, TOP + 1, "");
     let held = guest.open(TOP, "ro", Open::directory()).unwrap();
     refused(&mut guest, held, "");
@@ -547,9 +564,14 @@ fn opening_a_mount_point_is_opening_what_is_mounted() {
         (Oflags::TRUNC, Rights::FD_WRITE, isdir, Ok(()), Err(Errno::Rofs)),
         (Oflags::DIRECTORY, Rights::FD_READ, Ok(()), Err(Errno::Notdir), Err(Errno::Notdir)),
     ] {
-        for (path, result) in
-            [("host", directory), ("tree", directory), ("file", file), ("fixed", fixed)]
-        {
+        for (path, result) in [
+            ("host", directory),
+            ("host/.", directory),
+            ("tree", directory),
+            ("tree/.", directory),
+            ("file", file),
+            ("fixed", fixed),
+        ] {
             let how = Open { base, oflags, ..Open::default() };
             let opened = guest.open(TOP, path, how).map(|fd| guest.close(fd).unwrap());
             assert_eq!(opened, result.or_else(fails), "{path}: {oflags:?}, {base:?}");
@@ -1066,6 +1088,15 @@ fn trees_hold_directories_of_the_host_and_are_opened_when_they_are_used() {
 
 /// While the host renames the directory that holds a mount point and puts a link out in its place,
 /// no path leads outside or to what is covered.
+#[test]
+fn a_directory_is_written_to_the_device_of_what_is_mounted() {
+    let mut guest = Setup::default().guest();
+    let top = mount("/", What::LazyHost("none"));
+    add(&guest, &[top, mount("/in", What::Host("box"))]);
+    guest.sync(TOP + 1).unwrap();
+    assert_eq!(guest.sync(TOP), fails(Errno::Noent), "it cannot be opened");
+}
+
 #[test]
 fn renames_of_the_directory_above_lead_nowhere_else() {
     let mut guest = Setup::default().guest();
