@@ -1089,6 +1089,38 @@ fn trees_hold_directories_of_the_host_and_are_opened_when_they_are_used() {
 /// While the host renames the directory that holds a mount point and puts a link out in its place,
 /// no path leads outside or to what is covered.
 #[test]
+fn the_longest_link_is_read_as_a_whole() {
+    let (mut guest, _) = world();
+    // 4095 bytes.
+    let text = "./".repeat(2045) + "filed";
+    guest.temp.write("box/filed", "found");
+    guest.temp.symlink(&text, "box/longest");
+    for path in ["longest", "dir/../longest"] {
+        assert_eq!(read(&mut guest, TOP, path), Ok("found".into()), "{path}");
+    }
+}
+
+/// To open it would fail with another error.
+#[cfg(unix)]
+#[test]
+fn what_is_no_directory_is_not_opened_as_one() {
+    let (mut guest, _) = world();
+    let _socket = std::os::unix::net::UnixListener::bind(guest.temp.path("box/sock")).unwrap();
+    for path in ["sock/x", "sock/..", "dir/../sock/x", "sock/"] {
+        assert_eq!(guest.path_filestat(TOP, path, true), fails(Errno::Notdir), "{path}");
+    }
+}
+
+#[test]
+fn a_mount_that_has_no_serial_number_gets_one_that_no_file_has() {
+    let mut guest = Setup::default().guest();
+    add(&guest, &[mount("/", What::Host("box")), mount("/in", What::LazyHost("none"))]);
+    let entries = guest.list(TOP, 4096);
+    let entry = entries.iter().find(|entry| entry.name == b"in").unwrap();
+    assert_eq!((entry.ino >> 48, entry.filetype), (1, Filetype::Directory as u8));
+}
+
+#[test]
 fn a_directory_is_written_to_the_device_of_what_is_mounted() {
     let mut guest = Setup::default().guest();
     let top = mount("/", What::LazyHost("none"));

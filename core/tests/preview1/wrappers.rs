@@ -1,8 +1,9 @@
 //! Preopens around a directory: what they keep from it, and what they pass on.
 
+use crate::support::host::MetadataExt;
 use crate::support::{BOX, Guest, Open, Setup, fails};
 use std::sync::Arc;
-use wasi_rs_core::abi::{Errno, Oflags};
+use wasi_rs_core::abi::{Errno, Filetype, Oflags};
 use wasi_rs_core::descriptor::Descriptor;
 use wasi_rs_core::host::{
     Budget, Directory, Opened, PreopenOptions, SingleFile, SortedDirectory, open_preopen,
@@ -55,6 +56,34 @@ fn a_single_file_can_be_written_and_keeps_its_name() {
     let fd = guest.open(BOX, ".", Open::creating()).unwrap();
     assert_eq!(guest.write(fd, &[b"ab"]), Ok(2));
     assert_eq!(guest.temp.read("box/file"), b"ab23456789");
+}
+
+#[test]
+fn a_single_file_is_never_another() {
+    let mut guest = guest(|inner| Box::new(SingleFile::new(inner, b"file".to_vec()).unwrap()));
+    let stat = guest.filestat(BOX).unwrap();
+    assert_eq!((stat.filetype, stat.size), (Filetype::Directory as u8, 0));
+    assert_eq!(stat.ino, guest.temp.stat("box/file").ino());
+    // The host removes it.
+    std::fs::remove_file(guest.temp.path("box/file")).unwrap();
+    for oflags in [Oflags::empty(), Oflags::CREAT, Oflags::CREAT | Oflags::EXCL] {
+        let how = Open::creating().oflags(oflags).follow();
+        assert_eq!(guest.open(BOX, ".", how), fails(Errno::Noent), "{oflags:?}");
+    }
+    assert!(!guest.temp.there("box/file"), "the guest makes no file beside it");
+    // The host puts a link there.
+    guest.temp.write("box/other", "kept");
+    guest.temp.symlink("other", "box/file");
+    for oflags in [Oflags::empty(), Oflags::CREAT, Oflags::TRUNC] {
+        let how = Open::creating().oflags(oflags).follow();
+        assert_eq!(guest.open(BOX, ".", how), fails(Errno::Loop), "{oflags:?}");
+    }
+    let found = guest.path_filestat(BOX, ".", true).unwrap();
+    assert_eq!(found.filetype, Filetype::SymbolicLink as u8);
+    let before = guest.temp.stat("box/other").mtime();
+    guest.path_set_times(BOX, ".", true, 0, TIME, MTIM).unwrap();
+    assert_eq!(guest.temp.stat("box/other").mtime(), before);
+    assert_eq!(guest.temp.read("box/other"), b"kept");
 }
 
 #[test]
