@@ -462,6 +462,22 @@ fn now_is_the_hosts_time() {
 }
 
 #[test]
+fn a_read_notes_its_time_as_one_of_the_host_does() {
+    let (mut guest, fd) = opened(Open::default());
+    guest.temp.write("box/other", "0123456789");
+    for path in ["file", "other"] {
+        guest.path_set_times(BOX, path, false, 5 * TICK, 99 * TICK, ATIM | MTIM).unwrap();
+    }
+    guest.temp.read("box/other");
+    let noted = |guest: &Guest, path: &str| guest.temp.stat(path).atime() > 5;
+    let notes = noted(&guest, "box/other");
+    guest.close(fd).unwrap();
+    let fd = guest.open(BOX, "file", Open::reading()).unwrap();
+    guest.read(fd, &[5]).unwrap();
+    assert_eq!(noted(&guest, "box/file"), notes);
+}
+
+#[test]
 fn one_time_cannot_be_set_to_two_values() {
     let (mut guest, fd) = opened(Open::default());
     guest.set_times(fd, 11 * TICK, 12 * TICK, ATIM | MTIM).unwrap();
