@@ -1123,10 +1123,12 @@ fn a_mount_that_has_no_serial_number_gets_one_that_no_file_has() {
 #[test]
 fn a_directory_is_written_to_the_device_of_what_is_mounted() {
     let mut guest = Setup::default().guest();
-    let top = mount("/", What::LazyHost("none"));
-    add(&guest, &[top, mount("/in", What::Host("box"))]);
+    let none = What::LazyHost("none");
+    let (top, alone) = (mount("/", none.clone()), mount("alone", none));
+    add(&guest, &[top, mount("/in", What::Host("box")), alone]);
     guest.sync(TOP + 1).unwrap();
     assert_eq!(guest.sync(TOP), fails(Errno::Noent), "it cannot be opened");
+    assert_eq!(guest.sync(TOP + 2), fails(Errno::Noent));
 }
 
 #[test]

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use wasi_rs_core::abi::{Errno, Filetype, Oflags};
 use wasi_rs_core::descriptor::Descriptor;
 use wasi_rs_core::host::{
-    Budget, Directory, Opened, PreopenOptions, SingleFile, SortedDirectory, open_preopen,
+    Budget, Directory, Opened, Overlay, PreopenOptions, SingleFile, SortedDirectory, TreeOptions,
+    open_preopen,
 };
 
 /// A writable preopen of the host's directory beside it.
@@ -107,4 +108,28 @@ fn a_sorted_directory_does_all_that_its_directory_does() {
     let stat = guest.path_filestat(BOX, "dir/moved", false).unwrap();
     assert_eq!((stat.mtim, stat.nlink), (TIME, 2));
     assert_eq!(guest.temp.read("box/again"), b"0123456789");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_committed_has_the_permissions_that_it_had() {
+    let mut overlay = None;
+    let mut guest = guest(|inner| {
+        let made = Overlay::new(inner, TreeOptions::new(1 << 20)).unwrap();
+        let directory = made.root_directory(false, false);
+        overlay = Some(made);
+        directory
+    });
+    for dir in ["box/dir", "box/dir/sub"] {
+        guest.temp.create_dir(dir);
+    }
+    guest.temp.write("box/dir/file", "text");
+    for (path, mode) in [("dir", 0o750), ("dir/sub", 0o711), ("dir/file", 0o640)] {
+        guest.temp.chmod(&format!("box/{path}"), mode);
+    }
+    guest.rename(BOX, "dir", BOX, "moved").unwrap();
+    overlay.unwrap().commit("", &mut { usize::MAX }).unwrap();
+    for (path, mode) in [("moved", 0o750), ("moved/sub", 0o711), ("moved/file", 0o640)] {
+        assert_eq!(guest.temp.stat(&format!("box/{path}")).mode() & 0o7777, mode, "{path}");
+    }
 }
