@@ -691,7 +691,7 @@ mod tests {
 
     #[test]
     fn a_region_has_two_parts() {
-        let mut bytes: [u8; 8] = std::array::from_fn(|at| at as u8);
+        let mut bytes = [0, 1, 2, 3, 4, 5, 6, 7];
         let region = memory(&mut bytes).region(2, 4).unwrap();
         let content = |part: Region<'_>| {
             let mut back = [0; 8];

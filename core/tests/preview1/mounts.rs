@@ -445,7 +445,7 @@ fn each_mount_is_read_only_for_itself() {
             ("link", Oflags::TRUNC, Rights::FD_READ, Err(Errno::Loop)),
             ("link", Oflags::CREAT | Oflags::EXCL, Rights::FD_READ, Err(Errno::Exist)),
         ] {
-            let how = Open { base, oflags, ..Open::default() };
+            let how = Open { oflags, base, ..Open::default() };
             let opened = guest.open(fd, path(name), how).map(|fd| guest.close(fd).unwrap());
             assert_eq!(opened, result.or_else(fails), "{prefix}{name}: {oflags:?}, {base:?}");
         }
@@ -572,7 +572,7 @@ fn opening_a_mount_point_is_opening_what_is_mounted() {
             ("file", file),
             ("fixed", fixed),
         ] {
-            let how = Open { base, oflags, ..Open::default() };
+            let how = Open { oflags, base, ..Open::default() };
             let opened = guest.open(TOP, path, how).map(|fd| guest.close(fd).unwrap());
             assert_eq!(opened, result.or_else(fails), "{path}: {oflags:?}, {base:?}");
         }
