@@ -81,6 +81,10 @@ const SLOW_TESTS = [
   'poll::many_subscriptions_that_were_given_up_leave_nothing_for_the_next_call',
   'poll::a_million_subscriptions_are_gone_through_in_slices',
   'process::many_random_bytes_are_filled_in_slices',
+  'file::a_call_moves_as_much_as_one_of_linux_at_most',
+  'limits::a_connection_waits_on_where_there_is_no_number_for_it',
+  'memfs::tests::alone::a_deep_tree_is_made_moved_and_dropped',
+  'memfs::tests::alone::bytes_are_the_same_however_they_are_cut',
 ];
 
 // A request for more memory than there is fails, as it does without a sanitizer: a test wants it
