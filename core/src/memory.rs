@@ -658,6 +658,61 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri takes minutes for it")]
+    fn a_million_empty_iovecs_are_looked_at_and_no_more() {
+        const SCANNED: usize = 1 << 20;
+        let mut bytes = vec![0; (SCANNED + 2) * size_of::<u64>()];
+        let mut read = |len: u32| {
+            let mut room = IoVecRoom::<IOVEC_LIMIT>::new();
+            room.read(memory(&mut bytes), GuestPtr::new(0), len).map(|vecs| lengths(&vecs))
+        };
+        assert_eq!(read(1 << 20), Ok(vec![]));
+        assert_eq!(read((1 << 20) + 1), Err(IovecError::TooMany));
+        // The first that is not among them.
+        bytes[SCANNED * size_of::<u64>() + 4] = 3;
+        let mut room = IoVecRoom::<IOVEC_LIMIT>::new();
+        let vecs = room.read(memory(&mut bytes), GuestPtr::new(0), (1 << 20) + 2).unwrap();
+        assert_eq!(lengths(&vecs), [3]);
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri takes minutes for it")]
+    fn a_call_moves_as_many_bytes_as_it_may_and_no_empty_buffer() {
+        const LEN: usize = 4 << 20;
+        let pair = [0, u32::try_from(LEN).unwrap()].map(u32::to_le_bytes).concat();
+        let mut bytes = pair.repeat(600);
+        bytes.resize(LEN, 0);
+        let mut room = IoVecRoom::<IOVEC_LIMIT>::new();
+        let vecs = room.read(memory(&mut bytes), GuestPtr::new(0), 600).unwrap();
+        let lengths = lengths(&vecs);
+        assert_eq!(lengths.iter().sum::<usize>(), TRANSFER_LIMIT);
+        assert_eq!((lengths.len(), lengths.last()), (512, Some(&(LEN - 4096))));
+    }
+
+    #[test]
+    fn a_region_has_two_parts() {
+        let mut bytes = [0, 1, 2, 3, 4, 5, 6, 7];
+        let region = memory(&mut bytes).region(2, 4).unwrap();
+        let content = |part: Region<'_>| {
+            let mut back = [0; 8];
+            let count = part.read_at(0, &mut back);
+            back[..count].to_vec()
+        };
+        for (at, start, rest) in [
+            (0, &[][..], &[2, 3, 4, 5][..]),
+            (1, &[2], &[3, 4, 5]),
+            (4, &[2, 3, 4, 5], &[]),
+            (5, &[2, 3, 4, 5], &[]),
+            (usize::MAX, &[2, 3, 4, 5], &[]),
+        ] {
+            assert_eq!(
+                (content(region.start(at)), content(region.from(at))),
+                (start.into(), rest.into())
+            );
+        }
+    }
+
+    #[test]
     fn a_region_copies_no_more_than_it_has() {
         let mut bytes = [0; 8];
         let region = memory(&mut bytes).region(2, 4).unwrap();

@@ -416,7 +416,8 @@ impl<'a, L: Lookup> Walk<'a, L> {
     }
 }
 
-#[cfg(all(test, target_os = "linux", not(miri)))]
+#[cfg(test)]
+#[cfg(all(target_os = "linux", not(miri)))]
 mod tests {
     use super::*;
     use crate::host::link_tree::{LinkTree, PARTS, next};

@@ -1,8 +1,14 @@
 //! Regular files: reading, writing, offsets, sizes, times, flags.
 
 use crate::support::host::{MetadataExt, TICK, nanoseconds};
+#[cfg(target_os = "linux")]
+use crate::support::host::{skipped, without_privileges};
 use crate::support::{BOX, Guest, Open, Setup, fails};
 use wasi_rs_core::abi::{Errno, Fdflags, Oflags, Rights};
+#[cfg(target_os = "linux")]
+use wasi_rs_core::descriptor::Descriptor;
+#[cfg(target_os = "linux")]
+use wasi_rs_core::host::{PreopenOptions, open_preopen};
 use wasi_rs_core::preview1::CallError;
 
 const CONTENTS: &[u8] = b"0123456789";
@@ -459,6 +465,86 @@ fn now_is_the_hosts_time() {
     let stat = guest.filestat(fd).unwrap();
     assert!(stat.mtim >= before);
     assert_eq!(stat.atim, 5 * TICK);
+}
+
+#[test]
+fn a_read_notes_its_time_as_one_of_the_host_does() {
+    let (mut guest, fd) = opened(Open::default());
+    guest.temp.write("box/other", "0123456789");
+    for path in ["file", "other"] {
+        guest.path_set_times(BOX, path, false, 5 * TICK, 99 * TICK, ATIM | MTIM).unwrap();
+    }
+    guest.temp.read("box/other");
+    let noted = |guest: &Guest, path: &str| guest.temp.stat(path).atime() > 5;
+    let notes = noted(&guest, "box/other");
+    guest.close(fd).unwrap();
+    let fd = guest.open(BOX, "file", Open::reading()).unwrap();
+    guest.read(fd, &[5]).unwrap();
+    assert_eq!(noted(&guest, "box/file"), notes);
+}
+
+/// A guest with `box` as a preopen below which no access times are noted.
+#[cfg(target_os = "linux")]
+fn quiet() -> Guest {
+    let guest = Setup::default().guest();
+    let options = PreopenOptions { no_access_times: true, ..PreopenOptions::default() };
+    let object = open_preopen(&guest.temp.path("box"), options).unwrap();
+    guest.ctx.table.insert(Descriptor::preopen(object, b"box")).unwrap();
+    guest
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_read_notes_no_time_where_none_is_to_be_noted() {
+    let mut guest = quiet();
+    for dir in ["box/dir", "box/dir/sub"] {
+        guest.temp.create_dir(dir);
+    }
+    guest.temp.write("box/file", CONTENTS);
+    guest.temp.write("box/dir/file", CONTENTS);
+    for path in ["dir", "dir/sub", "file", "dir/file"] {
+        guest.path_set_times(BOX, path, false, 5 * TICK, 99 * TICK, ATIM | MTIM).unwrap();
+    }
+    let before = guest.temp.stat("box/file").atime();
+    for path in ["file", "dir/file", "dir/../file"] {
+        let fd = guest.open(BOX, path, Open::reading()).unwrap();
+        guest.read(fd, &[5]).unwrap();
+        guest.close(fd).unwrap();
+    }
+    for path in ["dir", "dir/sub", "dir/sub/.."] {
+        let fd = guest.open(BOX, path, Open::directory()).unwrap();
+        guest.list(fd, 1000);
+        guest.close(fd).unwrap();
+    }
+    for path in ["file", "dir/file", "dir", "dir/sub"] {
+        assert_eq!(guest.temp.stat(&format!("box/{path}")).atime(), before, "{path}");
+    }
+}
+
+/// The system lets only its owner ask for that.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_of_another_user_is_read_all_the_same() {
+    let guest = quiet();
+    guest.temp.create_dir("box/dir");
+    guest.temp.write("box/dir/file", CONTENTS);
+    for path in ["box/dir", "box/dir/file"] {
+        if std::os::unix::fs::chown(guest.temp.path(path), Some(1), Some(1)).is_err() {
+            return skipped("no files of another user");
+        }
+    }
+    let mut thread = guest.thread();
+    without_privileges(|| {
+        let guest = &mut thread;
+        for path in ["dir", "dir/.", "dir/../dir"] {
+            let dir = guest.open(BOX, path, Open::directory()).unwrap();
+            assert_eq!(guest.list(dir, 1000).len(), 3, "{path}");
+            let fd = guest.open(dir, "file", Open::reading()).unwrap();
+            assert_eq!(guest.read(fd, &[100]).unwrap(), CONTENTS);
+        }
+        assert!(guest.open(BOX, "dir/file", Open::reading()).is_ok());
+        assert_eq!(guest.open(BOX, "none", Open::reading()), fails(Errno::Noent));
+    });
 }
 
 #[test]

@@ -333,6 +333,12 @@ fn nothing_is_renamed_or_linked_across() {
     guest.rename(TOP, "proj/cache/entry", TOP + 2, "moved").unwrap();
     assert_eq!(tree.list_files("", &mut { usize::MAX }).unwrap(), ["moved"]);
     assert_eq!(guest.temp.read("box/proj/file"), b"covered");
+    // Nor between two trees of names, whose directories have the same places.
+    guest.temp.create_dir("second");
+    add(&guest, &[mount("/", What::Host("second")), mount("/in", What::Host("proj"))]);
+    let second = TOP + 4;
+    assert_eq!(guest.rename(TOP, "file", second, "new"), fails(Errno::Xdev));
+    assert_eq!(guest.link(TOP, "file", false, second, "new"), fails(Errno::Xdev));
 }
 
 #[test]
@@ -342,6 +348,7 @@ fn a_mount_point_is_busy() {
     assert_eq!(guest.rmdir(TOP, "proj/cache"), fails(Errno::Busy));
     assert_eq!(guest.rmdir(TOP, "proj/cache/"), fails(Errno::Busy));
     assert_eq!(guest.rmdir(TOP + 1, "cache"), fails(Errno::Busy));
+    assert_eq!(guest.rmdir(TOP, "etc/hosts"), fails(Errno::Notdir));
     assert_eq!(guest.unlink(TOP, "etc/hosts"), fails(Errno::Busy));
     assert_eq!(guest.unlink(TOP, "proj"), fails(Errno::Isdir));
     for (old, new) in [
@@ -381,6 +388,7 @@ fn what_stands_in_for_a_missing_directory_takes_nothing() {
     assert_eq!(list(&mut guest, TOP, "etc").unwrap(), [".", "..", "hosts", "new"]);
     assert_eq!(guest.unlink(TOP, "etc/hosts"), fails(Errno::Busy));
     assert_eq!(guest.rmdir(TOP, "etc"), fails(Errno::Notempty));
+    assert_eq!(guest.unlink(TOP, "etc"), fails(Errno::Isdir));
     assert_eq!(guest.rename(TOP, "etc", TOP, "other"), fails(Errno::Busy));
     // Something else has the name.
     std::fs::remove_dir_all(guest.temp.path("box/etc")).unwrap();
@@ -395,10 +403,13 @@ fn what_stands_in_for_a_missing_directory_takes_nothing() {
 #[test]
 fn each_mount_is_read_only_for_itself() {
     let guest = Setup::default().guest();
-    for dir in ["box/dir", "ro", "ro/dir", "rw"] {
+    for dir in ["box/dir", "ro", "ro/dir", "ro/plain", "ro/plain/dir", "rw"] {
         guest.temp.create_dir(dir);
     }
-    guest.temp.write("ro/file", "fixed");
+    for dir in ["ro", "ro/plain"] {
+        guest.temp.write(&format!("{dir}/file"), "fixed");
+        guest.temp.symlink("file", &format!("{dir}/link"));
+    }
     guest.temp.write("rw/file", "free");
     guest.temp.write("box/file", "outer");
     let mut guest = guest;
@@ -418,6 +429,26 @@ fn each_mount_is_read_only_for_itself() {
             let how = Open { base: Rights::FD_READ, oflags, ..Open::default().follow() };
             assert_eq!(guest.open(fd, path("file"), how), fails(Errno::Rofs));
         }
+        // The first error is the one of a file system that is mounted so.
+        for (name, oflags, base, result) in [
+            ("none", Oflags::empty(), Rights::FD_WRITE, Err(Errno::Noent)),
+            ("none", Oflags::TRUNC, Rights::FD_READ, Err(Errno::Noent)),
+            ("none", Oflags::CREAT, Rights::FD_READ, Err(Errno::Rofs)),
+            ("none", Oflags::CREAT | Oflags::EXCL, Rights::FD_READ, Err(Errno::Rofs)),
+            ("file", Oflags::CREAT, Rights::FD_READ, Ok(())),
+            ("file", Oflags::empty(), Rights::FD_WRITE, Err(Errno::Rofs)),
+            ("file", Oflags::CREAT | Oflags::EXCL, Rights::FD_READ, Err(Errno::Exist)),
+            ("file", Oflags::DIRECTORY | Oflags::TRUNC, Rights::FD_READ, Err(Errno::Notdir)),
+            ("dir", Oflags::CREAT, Rights::FD_READ, Err(Errno::Isdir)),
+            ("dir", Oflags::TRUNC, Rights::FD_READ, Err(Errno::Isdir)),
+            ("link", Oflags::empty(), Rights::FD_WRITE, Err(Errno::Loop)),
+            ("link", Oflags::TRUNC, Rights::FD_READ, Err(Errno::Loop)),
+            ("link", Oflags::CREAT | Oflags::EXCL, Rights::FD_READ, Err(Errno::Exist)),
+        ] {
+            let how = Open { oflags, base, ..Open::default() };
+            let opened = guest.open(fd, path(name), how).map(|fd| guest.close(fd).unwrap());
+            assert_eq!(opened, result.or_else(fails), "{prefix}{name}: {oflags:?}, {base:?}");
+        }
         assert_eq!(guest.mkdir(fd, path("new")), fails(Errno::Rofs));
         assert_eq!(guest.mkdir(fd, path("dir")), fails(Errno::Exist));
         assert_eq!(guest.rmdir(fd, path("dir")), fails(Errno::Rofs));
@@ -427,6 +458,11 @@ fn each_mount_is_read_only_for_itself() {
         assert_eq!(guest.rename(fd, path("file"), fd, path("new")), fails(Errno::Rofs));
         assert_eq!(guest.path_set_times(fd, path("file"), true, 1, 1, 5), fails(Errno::Rofs));
         assert_eq!(guest.path_set_times(fd, path("dir"), true, 1, 1, 5), fails(Errno::Rofs));
+        // To keep both is no change.
+        for name in ["file", "dir", "dir/."] {
+            assert_eq!(guest.path_set_times(fd, path(name), true, 1, 1, 0), Ok(()), "{name}");
+        }
+        assert_eq!(guest.path_set_times(fd, path("none"), true, 1, 1, 0), fails(Errno::Noent));
         // With all rights but to write.
         let how = Open {
             base: Rights::REGULAR_FILE.difference(Rights::FD_WRITE),
@@ -448,6 +484,9 @@ fn each_mount_is_read_only_for_itself() {
     let before = guest.temp.tree("ro");
     refused(&mut guest, TOP, "ro/");
     refused(&mut guest, TOP, "dir/../ro/");
+    // Nothing is mounted below.
+    refused(&mut guest, TOP, "ro/plain/");
+    refused(&mut guest, TOP + 1, "plain/");
     refused(&mut guest, TOP + 1, "");
     let held = guest.open(TOP, "ro", Open::directory()).unwrap();
     refused(&mut guest, held, "");
@@ -478,6 +517,135 @@ fn an_outer_one_that_is_read_only_holds_inner_ones_that_are_not() {
     assert_eq!(write(&mut guest, TOP, "out", ""), fails(Errno::Rofs));
     assert_eq!(guest.rmdir(TOP, "work"), fails(Errno::Busy));
     assert_eq!(guest.temp.tree("box").len(), 2);
+}
+
+#[test]
+fn a_preopen_is_read_only_if_all_is_that_lies_in_it() {
+    for (inner_read_only, deep_read_only) in [(true, true), (true, false), (false, true)] {
+        let guest = Setup::default().guest();
+        let tree = Tree::new(0);
+        let ro = |name, read_only| Mount { read_only, ..mount(name, What::Memory(tree.clone())) };
+        let inner = ro("/dir/in", inner_read_only);
+        add(&guest, &[ro("/", true), inner, ro("/dir/in/deep", deep_read_only), ro("/rw", false)]);
+        assert!(!guest.ctx.table.get(TOP).unwrap().is_read_only(), "`/rw` lies in it");
+
+        let guest = Setup::default().guest();
+        let inner = ro("/dir/in", inner_read_only);
+        add(&guest, &[ro("/", true), inner, ro("/dir/in/deep", deep_read_only)]);
+        let all = inner_read_only && deep_read_only;
+        assert_eq!(guest.ctx.table.get(TOP).unwrap().is_read_only(), all);
+        assert_eq!(guest.ctx.table.get(TOP + 1).unwrap().is_read_only(), all);
+        assert_eq!(guest.ctx.table.get(TOP + 2).unwrap().is_read_only(), deep_read_only);
+    }
+}
+
+#[test]
+fn opening_a_mount_point_is_opening_what_is_mounted() {
+    let mut guest = Setup::default().guest();
+    guest.temp.create_dir("dir");
+    guest.temp.write("outside/file", "text");
+    add(
+        &guest,
+        &[
+            mount("/", What::Host("box")),
+            mount("/host", What::Host("dir")),
+            mount("/tree", What::Memory(Tree::new(1 << 20))),
+            mount("/file", What::File("outside", "file")),
+            Mount { read_only: true, ..mount("/fixed", What::File("outside", "secret")) },
+        ],
+    );
+    let isdir = Err(Errno::Isdir);
+    for (oflags, base, directory, file, fixed) in [
+        (Oflags::empty(), Rights::FD_READ, Ok(()), Ok(()), Ok(())),
+        (Oflags::CREAT, Rights::FD_READ, isdir, Ok(()), Ok(())),
+        (Oflags::empty(), Rights::FD_WRITE, isdir, Ok(()), Err(Errno::Rofs)),
+        (Oflags::CREAT, Rights::FD_WRITE, isdir, Ok(()), Err(Errno::Rofs)),
+        (Oflags::TRUNC, Rights::FD_READ, isdir, Ok(()), Err(Errno::Rofs)),
+        (Oflags::TRUNC, Rights::FD_WRITE, isdir, Ok(()), Err(Errno::Rofs)),
+        (Oflags::DIRECTORY, Rights::FD_READ, Ok(()), Err(Errno::Notdir), Err(Errno::Notdir)),
+    ] {
+        for (path, result) in [
+            ("host", directory),
+            ("host/.", directory),
+            ("tree", directory),
+            ("tree/.", directory),
+            ("file", file),
+            ("fixed", fixed),
+        ] {
+            let how = Open { oflags, base, ..Open::default() };
+            let opened = guest.open(TOP, path, how).map(|fd| guest.close(fd).unwrap());
+            assert_eq!(opened, result.or_else(fails), "{path}: {oflags:?}, {base:?}");
+        }
+    }
+    assert_eq!(guest.temp.read("outside/file"), b"", "it was truncated");
+    assert_eq!(guest.temp.read("outside/secret"), b"secret");
+    write(&mut guest, TOP, "file", "new").unwrap();
+    assert_eq!(guest.temp.read("outside/file"), b"new");
+}
+
+#[test]
+fn the_times_of_a_mount_point_are_those_of_what_is_mounted() {
+    let (mut guest, _) = world();
+    let covered = guest.temp.stat("box/proj").mtime();
+    let mut seconds = 1000;
+    for (path, is_file, below) in [
+        ("proj", false, Some("proj")),
+        ("proj/", false, Some("proj")),
+        ("proj/.", false, Some("proj")),
+        ("proj/src", false, Some("proj/src")),
+        ("proj/src/main", true, Some("proj/src/main")),
+        ("proj/cache", false, None),
+        ("proj/cache/.", false, None),
+        ("proj/cache/entry", true, None),
+        ("etc/hosts", true, Some("outside/hosts")),
+        (".", false, Some("box")),
+        ("dir/..", false, Some("box")),
+    ] {
+        seconds += 1;
+        let time = u64::try_from(seconds).unwrap() * 1_000_000_000;
+        guest.path_set_times(TOP, path, true, 0, time, 4).unwrap();
+        let stat = guest.path_filestat(TOP, path, true).unwrap();
+        assert_eq!(stat.mtim, time, "{path}");
+        assert_eq!(stat.filetype == Filetype::RegularFile as u8, is_file, "{path}");
+        if let Some(below) = below {
+            assert_eq!(guest.temp.stat(below).mtime(), seconds, "{path}");
+        }
+    }
+    assert_eq!(guest.temp.stat("box/proj").mtime(), covered);
+}
+
+#[test]
+fn a_preopen_beside_nested_ones_does_what_it_does_alone() {
+    let mut guest = Setup::default().guest();
+    guest.temp.create_dir("alone");
+    add(
+        &guest,
+        &[
+            mount("/a", What::Host("box")),
+            mount("/a/b", What::Host("outside")),
+            mount("/alone", What::Host("alone")),
+        ],
+    );
+    let alone = TOP + 2;
+    write(&mut guest, alone, "file", "text").unwrap();
+    assert_eq!(guest.filestat(alone).unwrap().ino, guest.temp.stat("alone").ino());
+    guest.set_times(alone, 0, 7_000_000_000, 4).unwrap();
+    assert_eq!(guest.temp.stat("alone").mtime(), 7);
+    guest.path_set_times(alone, "file", false, 0, 8_000_000_000, 4).unwrap();
+    assert_eq!(guest.path_filestat(alone, "file", false).unwrap().mtim, 8_000_000_000);
+    guest.mkdir(alone, "dir").unwrap();
+    guest.symlink("file", alone, "link").unwrap();
+    assert_eq!(guest.readlink(alone, "link", 9), Ok(b"file".to_vec()));
+    guest.link(alone, "file", false, alone, "linked").unwrap();
+    guest.rename(alone, "linked", alone, "renamed").unwrap();
+    assert_eq!(names(&mut guest, alone), [".", "..", "dir", "file", "link", "renamed"]);
+    assert_eq!(guest.temp.read("alone/renamed"), b"text");
+    guest.rmdir(alone, "dir").unwrap();
+    for path in ["file", "link", "renamed"] {
+        guest.unlink(alone, path).unwrap();
+    }
+    assert_eq!(names(&mut guest, alone), [".", ".."]);
+    guest.sync(alone).unwrap();
 }
 
 #[test]
@@ -920,6 +1088,49 @@ fn trees_hold_directories_of_the_host_and_are_opened_when_they_are_used() {
 
 /// While the host renames the directory that holds a mount point and puts a link out in its place,
 /// no path leads outside or to what is covered.
+#[test]
+fn the_longest_link_is_read_as_a_whole() {
+    let (mut guest, _) = world();
+    // 4095 bytes.
+    let text = "./".repeat(2045) + "filed";
+    guest.temp.write("box/filed", "found");
+    guest.temp.symlink(&text, "box/longest");
+    for path in ["longest", "dir/../longest"] {
+        assert_eq!(read(&mut guest, TOP, path), Ok("found".into()), "{path}");
+    }
+}
+
+/// To open it would fail with another error.
+#[cfg(unix)]
+#[test]
+fn what_is_no_directory_is_not_opened_as_one() {
+    let (mut guest, _) = world();
+    let _socket = std::os::unix::net::UnixListener::bind(guest.temp.path("box/sock")).unwrap();
+    for path in ["sock/x", "sock/..", "dir/../sock/x", "sock/"] {
+        assert_eq!(guest.path_filestat(TOP, path, true), fails(Errno::Notdir), "{path}");
+    }
+}
+
+#[test]
+fn a_mount_that_has_no_serial_number_gets_one_that_no_file_has() {
+    let mut guest = Setup::default().guest();
+    add(&guest, &[mount("/", What::Host("box")), mount("/in", What::LazyHost("none"))]);
+    let entries = guest.list(TOP, 4096);
+    let entry = entries.iter().find(|entry| entry.name == b"in").unwrap();
+    assert_eq!((entry.ino >> 48, entry.filetype), (1, Filetype::Directory as u8));
+}
+
+#[test]
+fn a_directory_is_written_to_the_device_of_what_is_mounted() {
+    let mut guest = Setup::default().guest();
+    let none = What::LazyHost("none");
+    let (top, alone) = (mount("/", none.clone()), mount("alone", none));
+    add(&guest, &[top, mount("/in", What::Host("box")), alone]);
+    guest.sync(TOP + 1).unwrap();
+    assert_eq!(guest.sync(TOP), fails(Errno::Noent), "it cannot be opened");
+    assert_eq!(guest.sync(TOP + 2), fails(Errno::Noent));
+}
+
 #[test]
 fn renames_of_the_directory_above_lead_nowhere_else() {
     let mut guest = Setup::default().guest();

@@ -965,6 +965,17 @@ fn permissions_of_the_host_hold() {
     guest.temp.create_dir("box/searched/sub");
     guest.temp.chmod("box/searched", 0o100);
     guest.temp.chmod("box/empty", 0o500);
+    guest.temp.fifo("box/shut");
+    guest.temp.chmod("box/shut", 0);
+    // Of a directory with the sticky bit, only its owner and a file's may remove the file's name.
+    guest.temp.create_dir("box/sticky");
+    guest.temp.write("box/sticky/file", "x");
+    guest.temp.create_dir("box/sticky/dir");
+    guest.temp.chmod("box/sticky", 0o1777);
+    let is_superuser = ["sticky", "sticky/file", "sticky/dir"].iter().all(|path| {
+        let path = guest.temp.path(&format!("box/{path}"));
+        std::os::unix::fs::chown(path, Some(1), Some(1)).is_ok()
+    });
     let mut thread = guest.thread();
     crate::support::host::without_privileges(|| {
         let guest = &mut thread;
@@ -988,9 +999,33 @@ fn permissions_of_the_host_hold() {
         assert!(guest.path_filestat(searched, "sub/..", true).is_ok());
         assert!(guest.filestat(searched).is_ok());
         assert_eq!(guest.readdir(searched, 100, 0), fails(Errno::Acces));
+        assert_eq!(guest.open(searched, ".", Open::reading()), fails(Errno::Acces));
+        assert_eq!(guest.open(searched, "sub/..", Open::reading()), fails(Errno::Acces));
+        let opened = guest.open(searched, "sub/..", Open::directory());
+        assert!(opened.is_ok(), "{opened:?}");
         assert_eq!(guest.set_times(searched, 5, 6, 5), Ok(()));
         assert_eq!(guest.filestat(searched).unwrap().mtim, 6);
+        // Nobody reads from this pipe, but that is not why it cannot be opened.
+        assert_eq!(guest.open(BOX, "shut", Open::default()), fails(Errno::Acces));
+        if is_superuser {
+            assert_eq!(guest.unlink(BOX, "sticky/file"), fails(Errno::Perm));
+            assert_eq!(guest.unlink(BOX, "sticky/dir"), fails(Errno::Isdir));
+        } else {
+            crate::support::host::skipped("no files of another user");
+        }
     });
+}
+
+/// As that of a pipe without a reader does, for which a call waits.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_socket_s_name_has_no_device() {
+    let mut guest = world();
+    let _socket = std::os::unix::net::UnixListener::bind(guest.temp.path("box/sock")).unwrap();
+    for how in [Open::default(), Open::reading(), Open::default().flags(Fdflags::NONBLOCK)] {
+        assert_eq!(guest.open(BOX, "sock", how), fails(Errno::Nxio));
+        assert_eq!(guest.open(BOX, "dir/../sock", how), fails(Errno::Nxio));
+    }
 }
 
 #[cfg(target_os = "linux")]

@@ -4,10 +4,13 @@
 
 use crate::path::ACTS;
 use crate::support::{ALL, BOX, Guest, Open, Outcome, Setup, fails};
-use wasi_rs_core::abi::{Errno, Oflags, Rights};
+use std::any::Any;
+use std::path::PathBuf;
+use wasi_rs_core::abi::{Errno, Filestat, Oflags, Rights};
 use wasi_rs_core::descriptor::Descriptor;
 use wasi_rs_core::host::{
-    Directory, GuestPath, Opened, PreopenOptions, SingleFile, SortedDirectory, Tree, open_preopen,
+    Directory, EntrySink, GuestPath, OpenOptions, Opened, PreopenOptions, SetTimes, SingleFile,
+    SortedDirectory, Tree, open_preopen,
 };
 
 /// A preopen of the same kind beside it, where everything may be changed.
@@ -202,6 +205,9 @@ const REFUSED: &[(&str, Errno, Act)] = &[
     ("CREAT and TRUNC", Errno::Rofs, |guest, fd| {
         open(guest, fd, "file", Oflags::CREAT | Oflags::TRUNC, READS)
     }),
+    ("TRUNC of a file that is to be a directory", Errno::Notdir, |guest, fd| {
+        open(guest, fd, "file", Oflags::TRUNC | Oflags::DIRECTORY, READS)
+    }),
     ("CREAT and EXCL", Errno::Rofs, |guest, fd| open(guest, fd, "new", NEW, WRITES)),
     ("CREAT and EXCL of what is there", Errno::Exist, |guest, fd| {
         open(guest, fd, "file", NEW, WRITES)
@@ -370,6 +376,96 @@ fn a_guest_may_give_away_its_rights_there_too() {
             fails(Errno::Notcapable)
         );
     }
+}
+
+/// A directory whose files are removed as soon as somebody has looked at them.
+struct Vanishing {
+    inner: Box<dyn Directory>,
+    folder: PathBuf,
+}
+
+impl Directory for Vanishing {
+    fn open(&self, path: GuestPath<'_>, options: OpenOptions) -> Result<Opened, Errno> {
+        self.inner.open(path, options)
+    }
+
+    fn path_filestat(&self, path: GuestPath<'_>, follow: bool) -> Result<Filestat, Errno> {
+        let stat = self.inner.path_filestat(path, follow)?;
+        std::fs::remove_file(self.folder.join(str::from_utf8(path.as_bytes()).unwrap())).unwrap();
+        Ok(stat)
+    }
+
+    fn filestat(&self) -> Result<Filestat, Errno> {
+        unreachable!()
+    }
+
+    fn set_times(&self, _: SetTimes) -> Result<(), Errno> {
+        unreachable!()
+    }
+
+    fn path_set_times(&self, _: GuestPath<'_>, _: bool, _: SetTimes) -> Result<(), Errno> {
+        unreachable!()
+    }
+
+    fn entries(&self, _: u64, _: usize, _: &mut dyn EntrySink) -> Result<(), Errno> {
+        unreachable!()
+    }
+
+    fn create_directory(&self, _: GuestPath<'_>) -> Result<(), Errno> {
+        unreachable!()
+    }
+
+    fn remove_directory(&self, _: GuestPath<'_>) -> Result<(), Errno> {
+        unreachable!()
+    }
+
+    fn unlink_file(&self, _: GuestPath<'_>) -> Result<(), Errno> {
+        unreachable!()
+    }
+
+    fn symlink(&self, _: &[u8], _: GuestPath<'_>) -> Result<(), Errno> {
+        unreachable!()
+    }
+
+    fn readlink(&self, _: GuestPath<'_>, _: &mut [u8]) -> Result<usize, Errno> {
+        unreachable!()
+    }
+
+    fn rename(&self, _: GuestPath<'_>, _: &dyn Directory, _: GuestPath<'_>) -> Result<(), Errno> {
+        unreachable!()
+    }
+
+    fn link(
+        &self,
+        _: GuestPath<'_>,
+        _: bool,
+        _: &dyn Directory,
+        _: GuestPath<'_>,
+    ) -> Result<(), Errno> {
+        unreachable!()
+    }
+
+    fn sync(&self) -> Result<(), Errno> {
+        unreachable!()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+#[test]
+fn no_file_is_made_in_the_place_of_one_that_was_there() {
+    let mut guest = Setup::default().guest();
+    let folder = guest.temp.path("box");
+    let Opened::Directory(inner) = open_preopen(&folder, PreopenOptions::default()).unwrap() else {
+        unreachable!()
+    };
+    let vanishing = Descriptor::preopen(opened(Box::new(Vanishing { inner, folder })), b"box");
+    guest.ctx.table.insert(vanishing.read_only()).unwrap();
+    guest.temp.write("box/file", "");
+    assert_eq!(open(&mut guest, BOX, "file", Oflags::CREAT, READS), fails(Errno::Noent));
+    assert!(!guest.temp.there("box/file"));
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! Preopens around a directory: what they keep from it, and what they pass on.
 
+use crate::support::host::MetadataExt;
 use crate::support::{BOX, Guest, Open, Setup, fails};
 use std::sync::Arc;
-use wasi_rs_core::abi::{Errno, Oflags};
+use wasi_rs_core::abi::{Errno, Filetype, Oflags};
 use wasi_rs_core::descriptor::Descriptor;
 use wasi_rs_core::host::{
-    Budget, Directory, Opened, PreopenOptions, SingleFile, SortedDirectory, open_preopen,
+    Budget, Directory, Opened, Overlay, PreopenOptions, SingleFile, SortedDirectory, TreeOptions,
+    open_preopen,
 };
 
 /// A writable preopen of the host's directory beside it.
@@ -58,6 +60,34 @@ fn a_single_file_can_be_written_and_keeps_its_name() {
 }
 
 #[test]
+fn a_single_file_is_never_another() {
+    let mut guest = guest(|inner| Box::new(SingleFile::new(inner, b"file".to_vec()).unwrap()));
+    let stat = guest.filestat(BOX).unwrap();
+    assert_eq!((stat.filetype, stat.size), (Filetype::Directory as u8, 0));
+    assert_eq!(stat.ino, guest.temp.stat("box/file").ino());
+    // The host removes it.
+    std::fs::remove_file(guest.temp.path("box/file")).unwrap();
+    for oflags in [Oflags::empty(), Oflags::CREAT, Oflags::CREAT | Oflags::EXCL] {
+        let how = Open::creating().oflags(oflags).follow();
+        assert_eq!(guest.open(BOX, ".", how), fails(Errno::Noent), "{oflags:?}");
+    }
+    assert!(!guest.temp.there("box/file"), "the guest makes no file beside it");
+    // The host puts a link there.
+    guest.temp.write("box/other", "kept");
+    guest.temp.symlink("other", "box/file");
+    for oflags in [Oflags::empty(), Oflags::CREAT, Oflags::TRUNC] {
+        let how = Open::creating().oflags(oflags).follow();
+        assert_eq!(guest.open(BOX, ".", how), fails(Errno::Loop), "{oflags:?}");
+    }
+    let found = guest.path_filestat(BOX, ".", true).unwrap();
+    assert_eq!(found.filetype, Filetype::SymbolicLink as u8);
+    let before = guest.temp.stat("box/other").mtime();
+    guest.path_set_times(BOX, ".", true, 0, TIME, MTIM).unwrap();
+    assert_eq!(guest.temp.stat("box/other").mtime(), before);
+    assert_eq!(guest.temp.read("box/other"), b"kept");
+}
+
+#[test]
 fn a_sorted_directory_does_all_that_its_directory_does() {
     let budget = Arc::new(Budget::new(1 << 20));
     let mut guest = guest(|inner| Box::new(SortedDirectory::new(inner, &budget)));
@@ -78,4 +108,28 @@ fn a_sorted_directory_does_all_that_its_directory_does() {
     let stat = guest.path_filestat(BOX, "dir/moved", false).unwrap();
     assert_eq!((stat.mtim, stat.nlink), (TIME, 2));
     assert_eq!(guest.temp.read("box/again"), b"0123456789");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_committed_has_the_permissions_that_it_had() {
+    let mut overlay = None;
+    let mut guest = guest(|inner| {
+        let made = Overlay::new(inner, TreeOptions::new(1 << 20)).unwrap();
+        let directory = made.root_directory(false, false);
+        overlay = Some(made);
+        directory
+    });
+    for dir in ["box/dir", "box/dir/sub"] {
+        guest.temp.create_dir(dir);
+    }
+    guest.temp.write("box/dir/file", "text");
+    for (path, mode) in [("dir", 0o750), ("dir/sub", 0o711), ("dir/file", 0o640)] {
+        guest.temp.chmod(&format!("box/{path}"), mode);
+    }
+    guest.rename(BOX, "dir", BOX, "moved").unwrap();
+    overlay.unwrap().commit("", &mut { usize::MAX }).unwrap();
+    for (path, mode) in [("moved", 0o750), ("moved/sub", 0o711), ("moved/file", 0o640)] {
+        assert_eq!(guest.temp.stat(&format!("box/{path}")).mode() & 0o7777, mode, "{path}");
+    }
 }

@@ -228,6 +228,7 @@ mod alone {
         let device = |tree: &Tree| tree.root_directory(false).filestat().unwrap().dev;
         assert_ne!(device(&other), device(&third));
         assert_ne!(device(&other), device(&tree));
+        assert_eq!(top.mode(), None, "nothing in memory has permission bits");
     }
 
     #[test]

@@ -220,7 +220,6 @@ impl Names for HostNames {
     }
 
     fn reopen(&self, dir: &Owned, options: OpenOptions) -> Result<Owned> {
-        let options = OpenOptions { directory: true, ..options };
         let opened = open_quietly(self.quiet, open_flags(options).0, &Host::PERM, |flags| {
             platform::open_name(dir, b".", flags, Mode::empty())
         });
@@ -348,7 +347,8 @@ impl Names for HostNames {
     }
 }
 
-#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+#[cfg(test)]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod tests {
     use super::super::directory::HostDirectory;
     use super::*;
