@@ -3,7 +3,9 @@
 //   node scripts/test.mjs           the core, and the package under this Node.js
 //   node scripts/test.mjs built     the package alone, on an addon that lies in the checkout; needs
 //                                   no Rust (`npm ci` comes first)
-//   node scripts/test.mjs nodes     the package under each supported version of Node.js, from npm
+//   node scripts/test.mjs nodes [VERSION...]
+//                                   the package under each supported version of Node.js, or those
+//                                   named, from npm
 //   node scripts/test.mjs compat    published programs that use `node:wasi`, run on wasi-rs
 //   node scripts/test.mjs components
 //                                   components of other toolchains, transpiled by jco
@@ -75,9 +77,9 @@ function checkAddons() {
   }
 }
 
-async function nodes() {
+async function nodes(wanted) {
   const folder = await testRoot();
-  const outcomes = VERSIONS.map((version) => {
+  const outcomes = (wanted.length > 0 ? wanted : VERSIONS).map((version) => {
     const node = fetched(NODE.name, version, NODE.binary);
     say(`testing the package under Node.js ${version}`);
     return { version, passed: nodeTests(node, folder) };
