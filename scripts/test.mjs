@@ -46,7 +46,7 @@ const NODE = {
 };
 
 /** How long the tests of one file may take in another runtime, in ms. */
-const LIMIT = 700_000;
+const LIMIT = 1_300_000;
 
 const kinds = { all, built, nodes, compat, components, runtimes };
 const [kind = 'all', ...rest] = process.argv.slice(2);
