@@ -153,22 +153,19 @@ describe('the package', () => {
       fd_write: '(i32.const 1) (i32.const 24) (i32.const 1) (i32.const 8)',
     };
     const types = (args) => [...args.matchAll(/(i\d\d)\.const/g)].map(([, type]) => type).join(' ');
-    const wasm = bytesOf(
-      `(module
-      ${Object.entries(calls).map(
-        ([name, args]) => `(import "wasi_snapshot_preview1" "${name}"
-          (func $${name} (param ${types(args)}) (result i32)))`,
-      )}
+    const imports = Object.entries(calls).map(
+      ([name, args]) => `(import "wasi_snapshot_preview1" "${name}"
+        (func $${name} (param ${types(args)}) (result i32)))`,
+    );
+    const body = Object.entries(calls).map(
+      ([name, args]) => `(local.set $failed (i32.or (local.get $failed) (call $${name} ${args})))`,
+    );
+    const wasm = bytesOf(`(module ${imports.join('\n')}
       (import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))
       (memory (export "memory") 1)
       (data (i32.const 0) "main.c") (data (i32.const 24) "\\00\\04\\00\\00\\08\\00\\00\\00")
       (func (export "_start") (local $failed i32)
-        ${Object.entries(calls).map(
-          ([name, args]) => `(local.set $failed
-            (i32.or (local.get $failed) (call $${name} ${args})))`,
-        )}
-        (call $proc_exit (local.get $failed))))`.replaceAll(',(', '('),
-    );
+        ${body.join('\n')} (call $proc_exit (local.get $failed))))`);
     project.write('most.wasm', wasm);
     project.write('main.c', 'int main;');
     project.write(

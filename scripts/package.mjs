@@ -24,10 +24,10 @@ const INTERNALS = "Symbol.for('wasi-rs.internals')";
 const COPIED = new Set(['lib/errors.js']);
 /**
  * By module: the functions that most programs have called by the time that their guests run. V8 looks
- * through a function that it compiles later once more, and needs some 20 us for each. It compiles
- * one in parentheses with the file. Methods have no such form, and the imports have to be methods:
- * as functions they had a `prototype`, which those of \`node:wasi\` do not have. A test compares this
- * list with what a program calls.
+ * through a function twice and needs some 20 us for it, if it compiles the function when it is first
+ * called. It compiles one in parentheses with the file. Methods cannot be in parentheses, and the
+ * imports have to be methods: other functions have a `prototype`, and those of `node:wasi` have
+ * none. A test compares this list with what a program calls.
  */
 const EARLY = {
   'lib/ends.js': ['exitOf', 'uncatchable'],
@@ -302,7 +302,7 @@ function asModule(name, { graph, entry, main, apart, fromMain }) {
  * @param {string} text
  * @returns {string}
  */
-export function early(name, text) {
+function early(name, text) {
   for (const each of EARLY[name] ?? []) {
     const declared = new RegExp(`^function ${each}(\\([^]*?\\n\\})$`, 'm');
     if (!declared.test(text)) throw new Error(`${name} has no function ${each}`);
