@@ -94,7 +94,7 @@ async function serve(t, name, ...args) {
 
 test('server.mjs answers each request with a run of its own, under load', async (t) => {
   const { address, end } = await serve(t, 'server.mjs');
-  // A connection that is kept may be closed by the server, which has waited long, as it is used.
+  // The server closes a connection that has been idle for long, and fetch may be about to use it.
   const headers = { connection: 'close' };
   const post = async (body) => {
     const response = await fetch(`${address}/an/argument`, { method: 'POST', body, headers });

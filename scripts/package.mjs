@@ -24,10 +24,10 @@ const INTERNALS = "Symbol.for('wasi-rs.internals')";
 const COPIED = new Set(['lib/errors.js']);
 /**
  * By module: the functions that most programs have called by the time that their guests run. V8
- * looks through a function twice and needs some 20 us for it, if it compiles the function when it
- * is first called. It compiles one in parentheses with the file. Methods cannot be in parentheses,
- * and the imports have to be methods: other functions have a `prototype`, and those of `node:wasi`
- * have none. A test compares this list with what a program calls.
+ * parses a function twice if it compiles the function at the first call. V8 compiles a function in
+ * parentheses with the file. The imports cannot be in parentheses, because they are methods: other
+ * functions have a `prototype`, and those of `node:wasi` have none. A test compares this list with
+ * the functions that a program calls.
  */
 const EARLY = {
   'lib/ends.js': ['exitOf', 'uncatchable'],

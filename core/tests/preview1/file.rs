@@ -521,7 +521,7 @@ fn a_read_notes_no_time_where_none_is_to_be_noted() {
     }
 }
 
-/// The system lets only its owner ask for that.
+/// Linux lets only a file's owner open it with `O_NOATIME`.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_file_of_another_user_is_read_all_the_same() {

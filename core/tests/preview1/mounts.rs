@@ -429,7 +429,7 @@ fn each_mount_is_read_only_for_itself() {
             let how = Open { base: Rights::FD_READ, oflags, ..Open::default().follow() };
             assert_eq!(guest.open(fd, path("file"), how), fails(Errno::Rofs));
         }
-        // The first error is the one of a file system that is mounted so.
+        // The error is the one that Linux gives for a file system that is mounted read-only.
         for (name, oflags, base, result) in [
             ("none", Oflags::empty(), Rights::FD_WRITE, Err(Errno::Noent)),
             ("none", Oflags::TRUNC, Rights::FD_READ, Err(Errno::Noent)),
@@ -458,7 +458,7 @@ fn each_mount_is_read_only_for_itself() {
         assert_eq!(guest.rename(fd, path("file"), fd, path("new")), fails(Errno::Rofs));
         assert_eq!(guest.path_set_times(fd, path("file"), true, 1, 1, 5), fails(Errno::Rofs));
         assert_eq!(guest.path_set_times(fd, path("dir"), true, 1, 1, 5), fails(Errno::Rofs));
-        // To keep both is no change.
+        // A call that keeps both times changes nothing, so it is not refused.
         for name in ["file", "dir", "dir/."] {
             assert_eq!(guest.path_set_times(fd, path(name), true, 1, 1, 0), Ok(()), "{name}");
         }
@@ -1100,7 +1100,8 @@ fn the_longest_link_is_read_as_a_whole() {
     }
 }
 
-/// To open it would fail with another error.
+/// The host fails with `ENXIO` where a socket is opened, and with `ENOTDIR` where a directory is asked
+/// for.
 #[cfg(unix)]
 #[test]
 fn what_is_no_directory_is_not_opened_as_one() {

@@ -1005,7 +1005,7 @@ fn permissions_of_the_host_hold() {
         assert!(opened.is_ok(), "{opened:?}");
         assert_eq!(guest.set_times(searched, 5, 6, 5), Ok(()));
         assert_eq!(guest.filestat(searched).unwrap().mtim, 6);
-        // Nobody reads from this pipe, but that is not why it cannot be opened.
+        // Permissions are checked first, so the error is not that of a pipe without a reader.
         assert_eq!(guest.open(BOX, "shut", Open::default()), fails(Errno::Acces));
         if is_superuser {
             assert_eq!(guest.unlink(BOX, "sticky/file"), fails(Errno::Perm));
@@ -1016,7 +1016,7 @@ fn permissions_of_the_host_hold() {
     });
 }
 
-/// As that of a pipe without a reader does, for which a call waits.
+/// `ENXIO` also means a pipe without a reader, for which a call waits. A socket must not wait.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_socket_s_name_has_no_device() {
