@@ -4,8 +4,8 @@
 const { createRequire } = require('node:module');
 
 const [, , mode, kind, published, folder, wasm, extra] = process.argv;
-// Packages are loaded by their names, as programs do it: Node.js takes longer to find a package with
-// `exports` in its package.json. `published` lies beside them, in a folder `node_modules`.
+// Packages are loaded by their names, as programs do it: Node.js takes longer to find a package
+// with `exports` in its package.json. `published` lies beside them, in a folder `node_modules`.
 const load = () => createRequire(published)(kind);
 const compiled = () => new WebAssembly.Module(require('node:fs').readFileSync(wasm));
 

@@ -1100,8 +1100,8 @@ fn the_longest_link_is_read_as_a_whole() {
     }
 }
 
-/// The host fails with `ENXIO` where a socket is opened, and with `ENOTDIR` where a directory is asked
-/// for.
+/// The host fails with `ENXIO` where a socket is opened, and with `ENOTDIR` where a directory is
+/// asked for.
 #[cfg(unix)]
 #[test]
 fn what_is_no_directory_is_not_opened_as_one() {
