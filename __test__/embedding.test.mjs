@@ -743,7 +743,7 @@ test('a clock that the embedder sets is not waited for', () => {
   guest.view.setBigUint64(4096 + 24, 3_600_000_000_000n, true);
   const start = performance.now();
   assert.equal(guest.call.poll_oneoff(4096, 4200, 1, 0), OK);
-  assert.ok(performance.now() - start < 1000);
+  assert.ok(performance.now() - start < 60_000, 'it did not wait for the hour');
   guest.call.clock_time_get(1, 0n, 0);
   assert.ok(guest.view.getBigUint64(0, true) >= 3_600_000_000_000n, 'its time has passed');
 });

@@ -419,7 +419,7 @@ test('a Worker that waits in a call can be terminated', async () => {
   await new Promise((done) => setTimeout(done, 100));
   const before = Date.now();
   await worker.terminate();
-  assert.ok(Date.now() - before < 1000, 'it ended at once');
+  assert.ok(Date.now() - before < 10_000, 'it did not wait for the minute');
 });
 
 /**

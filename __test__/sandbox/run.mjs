@@ -30,18 +30,31 @@ const HANGS = 3;
 /** How many failures of a class are shown. */
 const SHOWN = 12;
 
-const { values: options } = parseArgs({
-  options: {
-    impl: { type: 'string', default: IMPLEMENTATION },
-    groups: { type: 'string' },
-    filter: { type: 'string' },
-    every: { type: 'string', default: '1' },
-    seconds: { type: 'string', default: '30' },
-    verbose: { type: 'boolean', default: false },
-  },
-});
+const USAGE = `usage: node __test__/sandbox/run.mjs [--impl node:wasi|PATH] [--groups REGEXP]
+         [--filter REGEXP] [--every N] [--seconds N] [--verbose]`;
+
+const options = parsed();
 const seconds = Number(options.seconds);
-if (!(seconds > 0)) throw new Error('--seconds takes a number');
+
+function parsed() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        impl: { type: 'string', default: IMPLEMENTATION },
+        groups: { type: 'string' },
+        filter: { type: 'string' },
+        every: { type: 'string', default: '1' },
+        seconds: { type: 'string', default: '30' },
+        verbose: { type: 'boolean', default: false },
+      },
+    });
+    if (!(Number(values.seconds) > 0)) throw new Error('--seconds takes a number above 0');
+    return values;
+  } catch (error) {
+    console.error(`error: ${error.message}\n${USAGE}`);
+    return process.exit(2);
+  }
+}
 
 if (process.platform === 'win32') {
   console.log('The adversarial suite needs a Unix: everything is skipped on Windows.');

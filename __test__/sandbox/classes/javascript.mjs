@@ -883,6 +883,11 @@ export async function exhaustInWorker({ implementation, folder }) {
 
 // --- Workers that are ended ----------------------------------------------------------------------
 
+/**
+ * How many milliseconds the end of a Worker may take. Its call waits for an hour or for ever, and on
+ * a busy machine the end of any Worker may take a second.
+ */
+const AT_ONCE = 5000;
 const WAITS = [
   'poll_oneoff of a clock',
   'poll_oneoff of a pipe',
@@ -928,11 +933,11 @@ async function* workers(context) {
     const from = process.hrtime.bigint();
     await worker.terminate();
     const took = Number(process.hrtime.bigint() - from) / 1e6;
-    check(took < 1000, `it took ${Math.round(took)} ms`);
+    check(took < AT_ONCE, `it took ${Math.round(took)} ms`);
   };
   for (const kind of WAITS) {
     yield [
-      `${kind}: ends within a second`,
+      `${kind}: ends at once`,
       async () => {
         const { worker, said } = await start(kind);
         await wait(200);
