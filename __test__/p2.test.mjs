@@ -88,6 +88,24 @@ for (const [name, form] of Object.entries(FORMS)) {
       );
     });
 
+    it('keeps a mark of the byte order where a text begins with one', () => {
+      const bom = (string) => `\uFEFF${string}`;
+      fs.writeFileSync(box(bom('file')), 'x');
+      const { imports, directories } = open({
+        args: [bom('one')],
+        env: { [bom('A')]: bom('1') },
+        preopens: { [bom('box')]: box() },
+      });
+      const { getArguments, getEnvironment } = imports['wasi:cli/environment'];
+      assert.deepEqual(getArguments(), [bom('one')]);
+      assert.deepEqual(getEnvironment(), [[bom('A'), bom('1')]]);
+      const [[root, guest]] = directories();
+      assert.equal(guest, bom('box'));
+      assert.equal(root.readDirectory().readDirectoryEntry().name, bom('file'));
+      root.symlinkAt(bom('text'), 'link');
+      assert.equal(root.readlinkAt('link'), bom('text'));
+    });
+
     it('reads and writes files', () => {
       const { root } = opened();
       const file = root.openAt({}, 'file', CREATE, BOTH);

@@ -71,7 +71,8 @@ const DESCRIPTOR_FLAGS = [
   'mutateDirectory',
 ];
 
-const decoder = new TextDecoder();
+// A mark of the byte order at the start belongs to the text.
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /**
  * The types of parameters, and of the result. `result` and `stream` say which errors there are:
