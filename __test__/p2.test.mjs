@@ -655,6 +655,30 @@ describe('the canonical ABI', () => {
     assert.equal(wasi.resources, before);
   });
 
+  it('refuses texts of another encoding, which it would read wrongly', () => {
+    const LOWER = Symbol.for('cabiLower');
+    const imports = new WASI({ ...NOTHING, ...inside() }).getImportObject();
+    const { Descriptor } = imports['wasi:filesystem/types'];
+    const { memory, realloc } = made().component;
+    const takesTexts = [
+      imports['wasi:cli/environment'].getArguments,
+      imports['wasi:filesystem/preopens'].getDirectories,
+      Descriptor.prototype.openAt,
+      Descriptor.prototype.readlinkAt,
+      Descriptor.prototype.linkAt,
+    ];
+    for (const one of takesTexts) {
+      const of = (stringEncoding) =>
+        one[LOWER]({ memory, realloc, resourceTables: [[1 << 30, 0]], stringEncoding });
+      assert.equal(typeof of('utf8'), 'function');
+      assert.equal(typeof of(undefined), 'function');
+      for (const other of ['utf16', 'compact-utf16']) {
+        const code = 'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM';
+        assert.throws(() => of(other), { name: 'TypeError', code });
+      }
+    }
+  });
+
   it('refuses lists that no memory holds', () => {
     const { root, component, imports } = made();
     const LOWER = Symbol.for('cabiLower');
