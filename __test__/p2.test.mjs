@@ -874,6 +874,76 @@ describe('the network', () => {
     );
   });
 
+  it('is refused to a request with a body, to which nothing can be written', () => {
+    const wasi = new WASI({ ...NOTHING, ...inside() });
+    const imports = wasi.getImportObject();
+    const { Fields, OutgoingBody, OutgoingRequest, OutgoingResponse, RequestOptions } =
+      imports['wasi:http/types'];
+    const { OutputStream } = imports['wasi:io/streams'];
+    const { handle } = imports['wasi:http/outgoing-handler'];
+    const request = new OutgoingRequest(new Fields());
+    request.setMethod({ tag: 'post' });
+    const body = request.body();
+    assert.throws(
+      () => request.body(),
+      (error) => error === undefined,
+    );
+    const stream = body.write();
+    assert.throws(
+      () => body.write(),
+      (error) => error === undefined,
+    );
+    assert.ok(stream instanceof OutputStream);
+    const ready = stream.subscribe();
+    assert.ok(ready.ready());
+    ready.block();
+    for (const act of [
+      () => stream.checkWrite(),
+      () => stream.write(bytes('x')),
+      () => stream.blockingWriteAndFlush(bytes('x')),
+      () => stream.blockingFlush(),
+      () => stream.writeZeroes(1n),
+      () => stream.blockingWriteZeroesAndFlush(1n),
+    ]) {
+      assert.equal(word(act), 'closed');
+    }
+    const [[root]] = imports['wasi:filesystem/preopens'].getDirectories();
+    root.openAt({}, 'file', { create: true }, { write: true }).write(bytes('text'), 0n);
+    const file = root.openAt({}, 'file', {}, { read: true }).readViaStream(0n);
+    assert.equal(
+      word(() => stream.splice(file, 4n)),
+      'closed',
+    );
+    assert.equal(text(file.read(4n)), 'text');
+    ready[dispose]();
+    stream[dispose]();
+    assert.equal(OutgoingBody.finish(body, new Fields()), undefined);
+    assert.equal(
+      word(() => handle(request, new RequestOptions())),
+      'HTTP-request-denied',
+    );
+    new OutgoingResponse(new Fields()).body().write();
+    wasi.close();
+    assert.equal(wasi.resources, 0);
+    // What is refused gives back what it held: the event loop has no turn here.
+    for (let i = 0; i < 40_000; i++) {
+      const request = new OutgoingRequest(Fields.fromList([['name', bytes('value')]]));
+      request.body()[dispose]();
+      assert.equal(
+        word(() => handle(request, new RequestOptions())),
+        'HTTP-request-denied',
+      );
+    }
+    const bodies = () => {
+      for (let i = 0; i < 80_000; i++) {
+        const request = new OutgoingRequest(new Fields());
+        request.body();
+        request[dispose]();
+      }
+    };
+    assert.throws(bodies, /headers and requests take too much memory/);
+  });
+
   it('goes to functions of the embedder', () => {
     const handle = () => 'answered';
     const wasi = new WASI({

@@ -311,11 +311,34 @@ function lengthOf(value) {
   return typeof text === 'string' ? 2 * text.length : 0;
 }
 
-function http() {
+/** @param {() => object} closedStream makes an output stream that is closed */
+function http(closedStream) {
   const budget = new Budget();
   const Fields = fieldsWithin(budget);
+  const key = Symbol('OutgoingBody');
+  /** The body of what is not sent: nobody takes what is written to it. */
+  class OutgoingBody {
+    #share = budget.share(this);
+    #hasStream = false;
+    constructor(made) {
+      if (made !== key) throw new TypeError('OutgoingBody cannot be constructed');
+    }
+    write() {
+      if (this.#hasStream) throw undefined;
+      this.#hasStream = true;
+      return closedStream();
+    }
+    static finish(body, trailers) {
+      body[DISPOSE]();
+      trailers?.[DISPOSE]();
+    }
+    [DISPOSE]() {
+      this.#share.release();
+    }
+  }
   class WithHeaders {
     #headers;
+    #hasBody = false;
     /** It takes the headers, which are nobody else's any more. */
     constructor(headers) {
       this.#headers = Fields.immutable(headers);
@@ -327,9 +350,10 @@ function http() {
     [DISPOSE]() {
       this.#headers[DISPOSE]();
     }
-    /** There is no body to write to: what would be sent is refused. */
     body() {
-      throw undefined;
+      if (this.#hasBody) throw undefined;
+      this.#hasBody = true;
+      return new OutgoingBody(key);
     }
   }
   const OutgoingRequest = holding(
@@ -381,12 +405,15 @@ function http() {
       IncomingResponse: body('IncomingResponse', ['status', 'headers', 'consume'], []),
       IncomingBody: body('IncomingBody', ['stream'], ['finish']),
       FutureTrailers: body('FutureTrailers', ['subscribe', 'get'], []),
-      OutgoingBody: body('OutgoingBody', ['write'], ['finish']),
+      OutgoingBody,
       FutureIncomingResponse: body('FutureIncomingResponse', ['subscribe', 'get'], []),
       httpErrorCode: () => undefined,
     },
     'wasi:http/outgoing-handler': {
-      handle() {
+      /** It takes both, so nobody else gives back what they hold. */
+      handle(request, options) {
+        request?.[DISPOSE]?.();
+        options?.[DISPOSE]?.();
         throw REQUEST_DENIED;
       },
     },
@@ -398,9 +425,12 @@ function http() {
   };
 }
 
-/** @returns {Record<string, object>} the interfaces that refuse, by their names */
-function refused() {
-  return { ...sockets(), ...http() };
+/**
+ * @param {() => object} closedStream makes an output stream that is closed
+ * @returns {Record<string, object>} the interfaces that refuse, by their names
+ */
+function refused(closedStream) {
+  return { ...sockets(), ...http(closedStream) };
 }
 
 module.exports = { refused };

@@ -392,6 +392,14 @@ function repOf(object, Class, name) {
   return object[REP] ?? 0;
 }
 
+/** A stream that takes nothing, as an object of a WASI's class. */
+function closedStream(host, OutputStream) {
+  const rep = preview2.closedStream(host.instance);
+  if (rep === 0) trap('there are too many handles');
+  const stream = Object.create(OutputStream.prototype);
+  return defineProperty(stream, REP, { value: rep, writable: true, configurable: true });
+}
+
 function pollOf(host, classes) {
   const { suspension } = host;
   const repsOf = (list) => Array.from(list, (one) => repOf(one, classes.Pollable, 'Pollable'));
@@ -585,4 +593,4 @@ function handOut(host) {
   }
 }
 
-module.exports = { CODES, REP, createValues };
+module.exports = { CODES, REP, closedStream, createValues };

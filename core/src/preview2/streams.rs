@@ -7,9 +7,9 @@ use super::area::{Block, Code, Lists, Owned};
 use super::filesystem::{append, pread, pwrite};
 use super::glue::Bytes;
 use super::poll::{Pollable, wait_on};
-use super::resources::{ErrorRep, InputRep, OpenFile, OutputRep, Resource};
+use super::resources::{ErrorRep, InputRep, OpenFile, OutputRep, Resource, State};
 use super::{Call, CallError, Result, Trap};
-use crate::abi::{Errno, Filetype, Rights};
+use crate::abi::{Errno, Fd, Filetype, Rights};
 use crate::ctx::Ctx;
 use crate::host::{Interest, Opened, Source};
 use crate::memory::{GuestMemory, Region};
@@ -111,6 +111,13 @@ impl Output {
 
     pub(super) fn of_end(file: Rc<OpenFile>) -> Self {
         Self::new(file, Place::End)
+    }
+
+    /// One that takes nothing.
+    pub(super) fn closed() -> Self {
+        let stream = Self::of_stream(State::lent(Fd::MAX));
+        stream.closed.set(true);
+        stream
     }
 
     pub(super) fn file(&self) -> &OpenFile {
