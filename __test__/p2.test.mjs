@@ -874,7 +874,7 @@ describe('the network', () => {
     );
   });
 
-  it('is refused to a request with a body, to which nothing can be written', () => {
+  it('is refused to a request with a body, which is forgotten', () => {
     const wasi = new WASI({ ...NOTHING, ...inside() });
     const imports = wasi.getImportObject();
     const { Fields, OutgoingBody, OutgoingRequest, OutgoingResponse, RequestOptions } =
@@ -897,24 +897,24 @@ describe('the network', () => {
     const ready = stream.subscribe();
     assert.ok(ready.ready());
     ready.block();
-    for (const act of [
-      () => stream.checkWrite(),
-      () => stream.write(bytes('x')),
-      () => stream.blockingWriteAndFlush(bytes('x')),
-      () => stream.blockingFlush(),
-      () => stream.writeZeroes(1n),
-      () => stream.blockingWriteZeroesAndFlush(1n),
-    ]) {
-      assert.equal(word(act), 'closed');
+    assert.ok(stream.checkWrite() > 0n);
+    for (let i = 0; i < 3; i++) {
+      stream.blockingWriteAndFlush(bytes('x'.repeat(100_000)));
+      stream.write(bytes('x'));
+      stream.flush();
+      stream.blockingFlush();
+      stream.writeZeroes(1n);
+      stream.blockingWriteZeroesAndFlush(1n);
     }
     const [[root]] = imports['wasi:filesystem/preopens'].getDirectories();
     root.openAt({}, 'file', { create: true }, { write: true }).write(bytes('text'), 0n);
     const file = root.openAt({}, 'file', {}, { read: true }).readViaStream(0n);
+    assert.equal(stream.splice(file, 3n), 3n);
+    assert.equal(stream.blockingSplice(file, 3n), 1n);
     assert.equal(
       word(() => stream.splice(file, 4n)),
       'closed',
     );
-    assert.equal(text(file.read(4n)), 'text');
     ready[dispose]();
     stream[dispose]();
     assert.equal(OutgoingBody.finish(body, new Fields()), undefined);

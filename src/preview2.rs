@@ -106,7 +106,7 @@ pub(super) fn export(
         .with_getter_closure(move |env: Env, _: This<'_>| object(&env, &environment))])
 }
 
-/// `{ calls, place, release, setMemory, live, closedStream, setBusy, setStrings, setPreopens,
+/// `{ calls, place, release, setMemory, live, sink, setBusy, setStrings, setPreopens,
 /// functions, kinds, codes, traps }`
 fn object<'env>(env: &Env, environment: &Rc<AddonInstance>) -> Result<Object<'env>> {
     let mut object = Object::new(env)?;
@@ -133,14 +133,14 @@ fn object<'env>(env: &Env, environment: &Rc<AddonInstance>) -> Result<Object<'en
     };
     object.set_named_property("live", function(env, "live", live)?)?;
 
-    // (id) => number: the rep of an output stream that is closed, or 0 if there is room for none.
+    // (id) => number: the rep of an output stream that forgets what it takes, or 0 if there is room
+    // for none.
     let here = Rc::clone(environment);
-    let closed_stream = move |call: FunctionCallContext<'_>| {
-        let rep =
-            here.with_instance(call.get(0)?, |instance| instance.preview2().state.closed_stream());
+    let sink = move |call: FunctionCallContext<'_>| {
+        let rep = here.with_instance(call.get(0)?, |instance| instance.preview2().state.sink());
         Ok(rep.flatten().unwrap_or(0))
     };
-    object.set_named_property("closedStream", function(env, "closedStream", closed_stream)?)?;
+    object.set_named_property("sink", function(env, "sink", sink)?)?;
 
     // (id, streams) => undefined: which standard streams have not taken what was written, as bits.
     let here = Rc::clone(environment);

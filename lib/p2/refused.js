@@ -311,12 +311,12 @@ function lengthOf(value) {
   return typeof text === 'string' ? 2 * text.length : 0;
 }
 
-/** @param {() => object} closedStream makes an output stream that is closed */
-function http(closedStream) {
+/** @param {() => object} newSink makes an output stream that forgets what it takes */
+function http(newSink) {
   const budget = new Budget();
   const Fields = fieldsWithin(budget);
   const key = Symbol('OutgoingBody');
-  /** The body of what is not sent: nobody takes what is written to it. */
+  /** The body of what is not sent: what is written to it is forgotten. */
   class OutgoingBody {
     #share = budget.share(this);
     #hasStream = false;
@@ -326,7 +326,7 @@ function http(closedStream) {
     write() {
       if (this.#hasStream) throw undefined;
       this.#hasStream = true;
-      return closedStream();
+      return newSink();
     }
     static finish(body, trailers) {
       body[DISPOSE]();
@@ -426,11 +426,11 @@ function http(closedStream) {
 }
 
 /**
- * @param {() => object} closedStream makes an output stream that is closed
+ * @param {() => object} newSink makes an output stream that forgets what it takes
  * @returns {Record<string, object>} the interfaces that refuse, by their names
  */
-function refused(closedStream) {
-  return { ...sockets(), ...http(closedStream) };
+function refused(newSink) {
+  return { ...sockets(), ...http(newSink) };
 }
 
 module.exports = { refused };

@@ -392,9 +392,9 @@ function repOf(object, Class, name) {
   return object[REP] ?? 0;
 }
 
-/** A stream that takes nothing, as an object of a WASI's class. */
-function closedStream(host, OutputStream) {
-  const rep = preview2.closedStream(host.instance);
+/** A stream that forgets what it takes, as an object of a WASI's class. */
+function sinkOf(host, OutputStream) {
+  const rep = preview2.sink(host.instance);
   if (rep === 0) trap('there are too many handles');
   const stream = Object.create(OutputStream.prototype);
   return defineProperty(stream, REP, { value: rep, writable: true, configurable: true });
@@ -593,4 +593,4 @@ function handOut(host) {
   }
 }
 
-module.exports = { CODES, REP, closedStream, createValues };
+module.exports = { CODES, REP, sinkOf, createValues };

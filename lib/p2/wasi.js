@@ -23,7 +23,7 @@ const preview1 = require('../../index.js');
 const { createHooks } = require('./lowered.js');
 const FUNCTIONS = require('./functions.js');
 const { Host, now, exceed } = require('./host.js');
-const { closedStream, createValues } = require('./values.js');
+const { sinkOf, createValues } = require('./values.js');
 
 const { assign, create, defineProperty, entries, keys } = Object;
 const { readFile, listFiles, changes, commit } = preview1.WASI.prototype;
@@ -121,8 +121,8 @@ class WASI {
     }
     const { refused } = require('./refused.js');
     const { OutputStream } = own['wasi:io/streams'];
-    const closed = () => closedStream(host, OutputStream);
-    this.#interfaces = assign({ __proto__: null }, refused(closed), own);
+    const newSink = () => sinkOf(host, OutputStream);
+    this.#interfaces = assign({ __proto__: null }, refused(newSink), own);
     for (const [name, functions] of entries(interfaces ?? {})) {
       if (functions !== undefined) this.#interfaces[unversioned(name)] = functions;
     }

@@ -167,9 +167,9 @@ impl State {
         if rep >> PLACE_BITS == expected { look(resource) } else { None }
     }
 
-    /// A rep of an output stream that is closed; none if there are too many resources.
-    pub fn closed_stream(&self) -> Option<u32> {
-        self.add(Resource::Output(Rc::new(Output::closed()))).ok()
+    /// A rep of an output stream that forgets what it takes; none if there are too many resources.
+    pub fn sink(&self) -> Option<u32> {
+        self.add(Resource::Output(Rc::new(Output::sink()))).ok()
     }
 
     /// Drops a resource. A rep that stands for nothing is passed over: false.

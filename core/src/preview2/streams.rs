@@ -82,6 +82,7 @@ enum Place {
     At(Cell<u64>),
     End,
     Stream,
+    Nowhere,
 }
 
 /// An `output-stream`.
@@ -113,11 +114,9 @@ impl Output {
         Self::new(file, Place::End)
     }
 
-    /// One that takes nothing.
-    pub(super) fn closed() -> Self {
-        let stream = Self::of_stream(State::lent(Fd::MAX));
-        stream.closed.set(true);
-        stream
+    /// One that forgets what it takes.
+    pub(super) fn sink() -> Self {
+        Self::new(State::lent(Fd::MAX), Place::Nowhere)
     }
 
     pub(super) fn file(&self) -> &OpenFile {
@@ -151,6 +150,7 @@ impl Output {
                 let file = descriptor.file(Rights::FD_WRITE)?;
                 file.write(&[bytes], descriptor.flags())?
             }
+            Place::Nowhere => bytes.len(),
         };
         // A host that takes none of some bytes would be asked for ever.
         if count == 0 && !bytes.is_empty() { Err(Errno::Io.into()) } else { Ok(count) }
@@ -247,7 +247,7 @@ impl Output {
         let most = match self.place {
             Place::Stream if call.state.is_busy(self.file.fd) => 0,
             Place::Stream => HELD as u64,
-            Place::At(_) | Place::End => PERMIT,
+            Place::At(_) | Place::End | Place::Nowhere => PERMIT,
         };
         // Without a question before, a write may have what an answer would have said at best.
         let permit = self.permit.replace(None).unwrap_or(most);
