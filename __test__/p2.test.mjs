@@ -952,6 +952,12 @@ describe('the network', () => {
     });
     const imports = wasi.getImportObject();
     assert.equal(imports['wasi:http/outgoing-handler'].handle(), 'answered');
+    // It would miss what is forgotten.
+    const { Fields, OutgoingRequest } = imports['wasi:http/types'];
+    assert.throws(
+      () => new OutgoingRequest(new Fields()).body(),
+      (error) => error === undefined,
+    );
     assert.throws(() => new WASI({ interfaces: { 'wasi:http/types': 5 } }), {
       code: 'ERR_INVALID_ARG_TYPE',
     });

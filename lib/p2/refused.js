@@ -311,7 +311,10 @@ function lengthOf(value) {
   return typeof text === 'string' ? 2 * text.length : 0;
 }
 
-/** @param {() => object} newSink makes an output stream that forgets what it takes */
+/**
+ * @param {(() => object) | undefined} newSink makes an output stream that forgets what it takes;
+ *   without it, requests have no body
+ */
 function http(newSink) {
   const budget = new Budget();
   const Fields = fieldsWithin(budget);
@@ -351,7 +354,7 @@ function http(newSink) {
       this.#headers[DISPOSE]();
     }
     body() {
-      if (this.#hasBody) throw undefined;
+      if (this.#hasBody || newSink === undefined) throw undefined;
       this.#hasBody = true;
       return new OutgoingBody(key);
     }
@@ -426,7 +429,8 @@ function http(newSink) {
 }
 
 /**
- * @param {() => object} newSink makes an output stream that forgets what it takes
+ * @param {(() => object) | undefined} newSink makes an output stream that forgets what it takes,
+ *   for requests that nobody sends
  * @returns {Record<string, object>} the interfaces that refuse, by their names
  */
 function refused(newSink) {

@@ -121,11 +121,14 @@ class WASI {
     }
     const { refused } = require('./refused.js');
     const { OutputStream } = own['wasi:io/streams'];
-    const newSink = () => sinkOf(host, OutputStream);
-    this.#interfaces = assign({ __proto__: null }, refused(newSink), own);
+    const given = { __proto__: null };
     for (const [name, functions] of entries(interfaces ?? {})) {
-      if (functions !== undefined) this.#interfaces[unversioned(name)] = functions;
+      if (functions !== undefined) given[unversioned(name)] = functions;
     }
+    // Whoever sends a request would miss its body.
+    const isSent = given['wasi:http/outgoing-handler'] !== undefined;
+    const newSink = isSent ? undefined : () => sinkOf(host, OutputStream);
+    this.#interfaces = assign({ __proto__: null }, refused(newSink), own, given);
   }
 
   /**
