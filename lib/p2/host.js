@@ -108,7 +108,8 @@ class Binding {
 const collected = new FinalizationRegistry(({ freePlaces, index }) => freePlaces.push(index));
 
 /**
- * @param {WebAssembly.Memory | undefined} memory of a component; undefined for functions without one
+ * @param {WebAssembly.Memory | undefined} memory of a component; undefined for functions that have
+ *   none
  * @param {string} [stringEncoding] of the texts in it, unless it is UTF-8
  * @returns {Binding} that of the memory
  * @throws {TypeError} `ERR_FEATURE_UNAVAILABLE_ON_PLATFORM`: texts of UTF-16 would be read wrongly
