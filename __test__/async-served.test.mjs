@@ -435,6 +435,51 @@ test('what is opened for nobody is closed', { skip }, async () => {
   assert.equal(open, 0);
 });
 
+test('what nobody waits for any more may fail', { skip }, async () => {
+  const unhandled = [];
+  const note = (error) => unhandled.push(error);
+  process.on('unhandledRejection', note);
+  try {
+    // One name of a directory fails at once, and others later.
+    const fs = promised({ '/a': '', '/b': '', '/c': '' });
+    const { lstat } = fs.promises;
+    Object.assign(fs.promises, {
+      lstat(path, ...rest) {
+        if (path === '/b') throw new Error('at once');
+        return /[ac]$/.test(path) ? Promise.reject(new Error('later')) : lstat(path, ...rest);
+      },
+    });
+    const made = begin({ '/x': { fs } });
+    await assert.rejects(made.list('.'), { message: 'at once' });
+    made.wasi.close();
+
+    // One file fails to close at once, and others later.
+    let closed = 0;
+    const { promises } = volume({ '/file': 'text' });
+    const failing = promised(
+      { '/file': 'text' },
+      {
+        async open(...args) {
+          const file = await promises.open(...args);
+          const close = () => {
+            if (++closed === 2) throw new Error('at once');
+            return Promise.reject(new Error('later'));
+          };
+          return { read: file.read, stat: () => file.stat(), close };
+        },
+      },
+    );
+    const other = begin({ '/x': { fs: failing } });
+    for (let i = 0; i < 3; i++) assert.ok((await other.open('file')) > 3);
+    assert.throws(() => other.wasi.close(), { message: 'at once' });
+    assert.equal(closed, 3);
+    await later(20);
+    assert.deepEqual(unhandled, []);
+  } finally {
+    process.off('unhandledRejection', note);
+  }
+});
+
 test('files are closed before the call that closes them returns', { skip }, async () => {
   const log = [];
   const close = async () => {

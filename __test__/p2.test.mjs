@@ -88,6 +88,24 @@ for (const [name, form] of Object.entries(FORMS)) {
       );
     });
 
+    it('keeps a mark of the byte order where a text begins with one', () => {
+      const bom = (string) => `\uFEFF${string}`;
+      fs.writeFileSync(box(bom('file')), 'x');
+      const { imports, directories } = open({
+        args: [bom('one')],
+        env: { [bom('A')]: bom('1') },
+        preopens: { [bom('box')]: box() },
+      });
+      const { getArguments, getEnvironment } = imports['wasi:cli/environment'];
+      assert.deepEqual(getArguments(), [bom('one')]);
+      assert.deepEqual(getEnvironment(), [[bom('A'), bom('1')]]);
+      const [[root, guest]] = directories();
+      assert.equal(guest, bom('box'));
+      assert.equal(root.readDirectory().readDirectoryEntry().name, bom('file'));
+      root.symlinkAt(bom('text'), 'link');
+      assert.equal(root.readlinkAt('link'), bom('text'));
+    });
+
     it('reads and writes files', () => {
       const { root } = opened();
       const file = root.openAt({}, 'file', CREATE, BOTH);
@@ -637,6 +655,30 @@ describe('the canonical ABI', () => {
     assert.equal(wasi.resources, before);
   });
 
+  it('refuses texts of another encoding, which it would read wrongly', () => {
+    const LOWER = Symbol.for('cabiLower');
+    const imports = new WASI({ ...NOTHING, ...inside() }).getImportObject();
+    const { Descriptor } = imports['wasi:filesystem/types'];
+    const { memory, realloc } = made().component;
+    const takesTexts = [
+      imports['wasi:cli/environment'].getArguments,
+      imports['wasi:filesystem/preopens'].getDirectories,
+      Descriptor.prototype.openAt,
+      Descriptor.prototype.readlinkAt,
+      Descriptor.prototype.linkAt,
+    ];
+    for (const one of takesTexts) {
+      const of = (stringEncoding) =>
+        one[LOWER]({ memory, realloc, resourceTables: [[1 << 30, 0]], stringEncoding });
+      assert.equal(typeof of('utf8'), 'function');
+      assert.equal(typeof of(undefined), 'function');
+      for (const other of ['utf16', 'compact-utf16']) {
+        const code = 'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM';
+        assert.throws(() => of(other), { name: 'TypeError', code });
+      }
+    }
+  });
+
   it('refuses lists that no memory holds', () => {
     const { root, component, imports } = made();
     const LOWER = Symbol.for('cabiLower');
@@ -832,6 +874,76 @@ describe('the network', () => {
     );
   });
 
+  it('is refused to a request with a body, which is forgotten', () => {
+    const wasi = new WASI({ ...NOTHING, ...inside() });
+    const imports = wasi.getImportObject();
+    const { Fields, OutgoingBody, OutgoingRequest, OutgoingResponse, RequestOptions } =
+      imports['wasi:http/types'];
+    const { OutputStream } = imports['wasi:io/streams'];
+    const { handle } = imports['wasi:http/outgoing-handler'];
+    const request = new OutgoingRequest(new Fields());
+    request.setMethod({ tag: 'post' });
+    const body = request.body();
+    assert.throws(
+      () => request.body(),
+      (error) => error === undefined,
+    );
+    const stream = body.write();
+    assert.throws(
+      () => body.write(),
+      (error) => error === undefined,
+    );
+    assert.ok(stream instanceof OutputStream);
+    const ready = stream.subscribe();
+    assert.ok(ready.ready());
+    ready.block();
+    assert.ok(stream.checkWrite() > 0n);
+    for (let i = 0; i < 3; i++) {
+      stream.blockingWriteAndFlush(bytes('x'.repeat(100_000)));
+      stream.write(bytes('x'));
+      stream.flush();
+      stream.blockingFlush();
+      stream.writeZeroes(1n);
+      stream.blockingWriteZeroesAndFlush(1n);
+    }
+    const [[root]] = imports['wasi:filesystem/preopens'].getDirectories();
+    root.openAt({}, 'file', { create: true }, { write: true }).write(bytes('text'), 0n);
+    const file = root.openAt({}, 'file', {}, { read: true }).readViaStream(0n);
+    assert.equal(stream.splice(file, 3n), 3n);
+    assert.equal(stream.blockingSplice(file, 3n), 1n);
+    assert.equal(
+      word(() => stream.splice(file, 4n)),
+      'closed',
+    );
+    ready[dispose]();
+    stream[dispose]();
+    assert.equal(OutgoingBody.finish(body, new Fields()), undefined);
+    assert.equal(
+      word(() => handle(request, new RequestOptions())),
+      'HTTP-request-denied',
+    );
+    new OutgoingResponse(new Fields()).body().write();
+    wasi.close();
+    assert.equal(wasi.resources, 0);
+    // What is refused gives back what it held: the event loop has no turn here.
+    for (let i = 0; i < 40_000; i++) {
+      const request = new OutgoingRequest(Fields.fromList([['name', bytes('value')]]));
+      request.body()[dispose]();
+      assert.equal(
+        word(() => handle(request, new RequestOptions())),
+        'HTTP-request-denied',
+      );
+    }
+    const bodies = () => {
+      for (let i = 0; i < 80_000; i++) {
+        const request = new OutgoingRequest(new Fields());
+        request.body();
+        request[dispose]();
+      }
+    };
+    assert.throws(bodies, /headers and requests take too much memory/);
+  });
+
   it('goes to functions of the embedder', () => {
     const handle = () => 'answered';
     const wasi = new WASI({
@@ -840,6 +952,12 @@ describe('the network', () => {
     });
     const imports = wasi.getImportObject();
     assert.equal(imports['wasi:http/outgoing-handler'].handle(), 'answered');
+    // It would miss what is forgotten.
+    const { Fields, OutgoingRequest } = imports['wasi:http/types'];
+    assert.throws(
+      () => new OutgoingRequest(new Fields()).body(),
+      (error) => error === undefined,
+    );
     assert.throws(() => new WASI({ interfaces: { 'wasi:http/types': 5 } }), {
       code: 'ERR_INVALID_ARG_TYPE',
     });

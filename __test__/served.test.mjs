@@ -82,6 +82,22 @@ test('files are closed', (t) => {
   assert.equal(open, 0);
 });
 
+test('all files are closed, also if closing one fails', () => {
+  const closed = [];
+  const fs = changed(volume({ '/a': '', '/b': '', '/c': '' }), {
+    closeSync(fd) {
+      closed.push(fd);
+      throw new Error(`number ${closed.length}`);
+    },
+  });
+  const wasi = new WASI({ version: 'preview1', preopens: { '/x': { fs } } });
+  const guest = direct(wasi);
+  for (const name of ['a', 'b', 'c']) assert.ok(guest.open(name) > 3);
+  assert.throws(() => wasi.close(), { message: 'number 1' });
+  assert.equal(new Set(closed).size, 3);
+  wasi.close();
+});
+
 test('errors with a code are errnos; others stop the guest as they are', (t) => {
   const fs = volume({ '/file': 'x' });
   for (const [code, errno] of [

@@ -303,22 +303,33 @@ function list(system, request) {
   );
 }
 
+function lookAt(system, from, path, name) {
+  const failed = (error) => entryWithout(name, error);
+  const entry = (stat) => entryOf(name, stat, system.nameOf(from));
+  try {
+    const stat = system.call(from, path, BIGINT);
+    return isPromise(stat) ? Promise.resolve(stat).then(entry).catch(failed) : entry(stat);
+  } catch (error) {
+    return failed(error);
+  }
+}
+
 /** Looks at the names of a directory that have not been looked at, some at once. */
 function look(system, request, names, found) {
   const from = looker(system);
   while (found.length < names.length) {
     // Whoever waits for them has gone.
     if (request.isOver) return [];
-    const entries = names.slice(found.length, found.length + LOOKS).map((name) => {
-      const failed = (error) => entryWithout(name, error);
-      const entry = (stat) => entryOf(name, stat, system.nameOf(from));
-      try {
-        const stat = system.call(from, within(request.path, name), BIGINT);
-        return isPromise(stat) ? Promise.resolve(stat).then(entry).catch(failed) : entry(stat);
-      } catch (error) {
-        return failed(error);
+    const entries = [];
+    try {
+      for (const name of names.slice(found.length, found.length + LOOKS)) {
+        entries.push(lookAt(system, from, within(request.path, name), name));
       }
-    });
+    } catch (error) {
+      // Nobody waits for the others.
+      entries.filter(isPromise).forEach((entry) => entry.catch(ignore));
+      throw error;
+    }
     if (entries.some(isPromise)) {
       return Promise.all(entries).then((some) => {
         found.push(...some);
@@ -478,8 +489,8 @@ function serve(guest, native) {
 }
 
 /**
- * Closes the files that the guest has closed. Of errors with the code of an errno, nobody could be
- * told.
+ * Closes the files that the guest has closed, all of them. Of errors with the code of an errno,
+ * nobody could be told.
  *
  * @returns {Promise<void> | undefined} until they are closed, if that takes time
  */
@@ -487,15 +498,19 @@ function startClosing(guest) {
   const { systems } = guest.served;
   const files = closing(guest.instance);
   const promises = [];
+  let failure;
   for (let i = 0; i + 1 < files.length; i += 2) {
     try {
       const closed = systems[files[i]]?.close(files[i + 1]);
       if (isPromise(closed)) promises.push(Promise.resolve(closed).catch(errnoOrThrow));
     } catch (error) {
-      errnoOrThrow(error);
+      if (errnoOf(error) === undefined) failure ??= { error };
     }
   }
-  return promises.length === 0 ? undefined : Promise.all(promises).then(ignore);
+  const all = promises.length === 0 ? undefined : Promise.all(promises).then(ignore);
+  if (failure === undefined) return all;
+  all?.catch(ignore);
+  throw failure.error;
 }
 
 /** @param {({ shape: object } | undefined)[]} systems by the preopens' places */

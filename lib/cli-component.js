@@ -118,11 +118,36 @@ function hasRun(component) {
  * one, so the names are read off the component.
  */
 function checkVersions(bytes, name) {
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
-  for (const [one, version] of text.matchAll(/wasi:[a-z-]+\/[a-z0-9-]+@(\d+\.\d+\.\d+)/g)) {
-    if (!version.startsWith('0.2.')) {
-      throw new UsageError(`${name} uses ${one}, and only WASI 0.2 is supported`);
+  for (const section of namesOf(bytes)) {
+    const text = Buffer.from(section.buffer, section.byteOffset, section.byteLength);
+    const named = /wasi:[a-z-]+\/[a-z0-9-]+@(\d+\.\d+\.\d+)/g;
+    for (const [one, version] of text.toString('latin1').matchAll(named)) {
+      if (!version.startsWith('0.2.')) {
+        throw new UsageError(`${name} uses ${one}, and only WASI 0.2 is supported`);
+      }
     }
+  }
+}
+
+/** How long the header of a component is, and the numbers of the sections with names. */
+const HEADER = 8;
+const IMPORT_SECTION = 10;
+const EXPORT_SECTION = 11;
+
+/**
+ * The sections of a component that import and export. What else mentions an interface, a program's
+ * own text for example, does not use it.
+ */
+function* namesOf(bytes) {
+  for (let at = HEADER; at < bytes.length;) {
+    const id = bytes[at++];
+    let size = 0;
+    for (let shift = 0, byte = 0x80; byte >= 0x80 && shift < 35; shift += 7) {
+      byte = bytes[at++];
+      size += (byte & 0x7f) * 2 ** shift;
+    }
+    if (id === IMPORT_SECTION || id === EXPORT_SECTION) yield bytes.subarray(at, at + size);
+    at += size;
   }
 }
 
@@ -229,14 +254,17 @@ async function transpiled(bytes, name) {
 
 async function transpile(jco, bytes, name) {
   const { transpile } = await import(pathToFileURL(jco).href);
+  const options = {
+    name: 'component',
+    instantiation: 'async',
+    wasiShim: false,
+    typescript: false,
+  };
   try {
-    return await transpile(bytes, {
-      name: 'component',
-      instantiation: 'async',
-      importBindings: 'hybrid',
-      wasiShim: false,
-      typescript: false,
-    });
+    const made = await transpile(bytes, { ...options, importBindings: 'hybrid' });
+    // Texts that are not UTF-8 take imports over values.
+    const isUtf8 = !Buffer.from(made.files['component.js']).includes('stringEncoding: ');
+    return isUtf8 ? made : await transpile(bytes, options);
   } catch (error) {
     const { oneLine } = require('./cli-look.js');
     throw new UsageError(

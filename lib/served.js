@@ -517,18 +517,20 @@ function secondsOf(ns) {
   return Number(asUintN(64, ns)) / 1e9;
 }
 
-/** Closes the files that the guest has closed. Nobody could be told of an error. */
+/** Closes the files that the guest has closed, all of them. Nobody could be told of an errno. */
 function closeFiles(guest) {
   const { systems } = guest.served;
   const files = closing(guest.instance);
+  let failure;
   for (let i = 0; i + 1 < files.length; i += 2) {
     try {
       const fs = systems[files[i]]?.fs;
       if (fs !== undefined) done(fs.closeSync(files[i + 1]), 'closeSync');
     } catch (error) {
-      if (errnoOf(error) === undefined) throw error;
+      if (errnoOf(error) === undefined) failure ??= { error };
     }
   }
+  if (failure !== undefined) throw failure.error;
 }
 
 /**

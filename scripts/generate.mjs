@@ -276,10 +276,10 @@ function hook(row, suspends) {
     after.push(`if (u32[LEFT] !== 0) put(binding, ret + ${own}, own(${mine}, u32[LEFT]));`);
   }
   const needsMemory = area > 0 || names.some((name) => name.endsWith('_len'));
-  const takes = lists
-    ? '{ memory, realloc, resourceTables: tables }'
-    : '{ memory, resourceTables: tables }';
-  const begin = `const binding = bind(host, memory);
+  const hasText = lists || parameters.some(([, , kind]) => kind === 'path');
+  const context = ['memory', ...(lists ? ['realloc'] : []), 'resourceTables: tables'];
+  const takes = `{ ${[...context, ...(hasText ? ['stringEncoding'] : [])].join(', ')} }`;
+  const begin = `const binding = bind(host, memory${hasText ? ', stringEncoding' : ''});
     ${bounds.map((kind) => `let ${tableName(kind)} = NONE;`).join('\n')}`;
   const call = `${finds.join('\n')}
       ${needsMemory ? 'if (binding.view[0] === undefined) refresh(binding);' : ''}

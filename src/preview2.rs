@@ -106,8 +106,8 @@ pub(super) fn export(
         .with_getter_closure(move |env: Env, _: This<'_>| object(&env, &environment))])
 }
 
-/// `{ calls, place, release, setMemory, live, setBusy, setStrings, setPreopens, functions, kinds,
-/// codes, traps }`
+/// `{ calls, place, release, setMemory, live, sink, setBusy, setStrings, setPreopens,
+/// functions, kinds, codes, traps }`
 fn object<'env>(env: &Env, environment: &Rc<AddonInstance>) -> Result<Object<'env>> {
     let mut object = Object::new(env)?;
     object.set_named_property("calls", object_of(env, environment, each::<Callbacks>())?)?;
@@ -132,6 +132,15 @@ fn object<'env>(env: &Env, environment: &Rc<AddonInstance>) -> Result<Object<'en
         Ok(u32::try_from(live.unwrap_or(0)).unwrap_or(u32::MAX))
     };
     object.set_named_property("live", function(env, "live", live)?)?;
+
+    // (id) => number: the rep of an output stream that forgets what it takes, or 0 if there is room
+    // for none.
+    let here = Rc::clone(environment);
+    let sink = move |call: FunctionCallContext<'_>| {
+        let rep = here.with_instance(call.get(0)?, |instance| instance.preview2().state.sink());
+        Ok(rep.flatten().unwrap_or(0))
+    };
+    object.set_named_property("sink", function(env, "sink", sink)?)?;
 
     // (id, streams) => undefined: which standard streams have not taken what was written, as bits.
     let here = Rc::clone(environment);

@@ -12,6 +12,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { fetchedIfPossible } from '../../scripts/process.mjs';
 import { RUNTIMES } from '../runtimes.mjs';
 import {
+  COMMAND,
   MAP,
   SUSPENDING,
   adapted,
@@ -617,6 +618,40 @@ for (const [name, { args, preload }] of Object.entries({
   });
 }
 
+/** A component whose texts are UTF-16: it writes its argument and makes a directory of that name. */
+async function utf16() {
+  const wabt = await require('wabt')();
+  const text = `(module
+    (import "wasi:cli/environment@0.2.12" "get-arguments" (func $arguments (param i32)))
+    (import "wasi:cli/stdout@0.2.12" "get-stdout" (func $stdout (result i32)))
+    (import "wasi:io/streams@0.2.12" "[method]output-stream.blocking-write-and-flush"
+      (func $write (param i32 i32 i32 i32)))
+    (import "wasi:filesystem/preopens@0.2.12" "get-directories" (func $directories (param i32)))
+    (import "wasi:filesystem/types@0.2.12" "[method]descriptor.create-directory-at"
+      (func $make (param i32 i32 i32 i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 1024) "wasi:http/types@0.3.0")
+    (global $next (mut i32) (i32.const 4096))
+    (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+      (local $at i32)
+      (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+      (global.set $next (i32.add (local.get $at) (local.get 3)))
+      (local.get $at))
+    (func (export "wasi:cli/run@0.2.12#run") (result i32)
+      (local $text i32) (local $units i32)
+      (call $arguments (i32.const 16))
+      (local.set $text (i32.load offset=8 (i32.load (i32.const 16))))
+      (local.set $units (i32.load offset=12 (i32.load (i32.const 16))))
+      (call $write (call $stdout) (local.get $text)
+        (i32.mul (i32.const 2) (local.get $units)) (i32.const 64))
+      (call $directories (i32.const 16))
+      (call $make (i32.load (i32.load (i32.const 16)))
+        (local.get $text) (local.get $units) (i32.const 128))
+      (i32.load8_u (i32.const 128))))`;
+  const binary = Buffer.from(wabt.parseWat('utf16.wat', text).toBinary({}).buffer);
+  return embedded(COMMAND, binary, 'utf16');
+}
+
 describe('the command line', () => {
   const cli = (args, options = {}) =>
     spawnSync(process.execPath, [command, ...args], {
@@ -723,7 +758,24 @@ describe('the command line', () => {
     fs.writeFileSync(path.join(folder, 'foreign.wasm'), foreign);
     const { stderr, status } = cli(['foreign.wasm']);
     assert.equal(status, 2);
-    assert.match(stderr, /^wasi-rs: foreign.wasm uses .*@0\.9\.0, and only WASI 0\.2 is here\n$/);
+    assert.match(
+      stderr,
+      /^wasi-rs: foreign.wasm uses .*@0\.9\.0, and only WASI 0\.2 is supported\n$/,
+    );
+  });
+
+  it('runs a component with texts in UTF-16, which mentions an interface and does not use it', async () => {
+    fs.writeFileSync(path.join(folder, 'utf16.wasm'), await utf16());
+    const argument = 'zw\u00f6lf \u{1f600} \u6161';
+    const dir = `${path.join(data, 'box')}::/data`;
+    const { stdout, stderr, status } = cli(['--dir', dir, 'utf16.wasm', argument], {
+      encoding: 'utf16le',
+    });
+    assert.deepEqual(
+      [stdout, Buffer.from(stderr, 'utf16le').toString(), status],
+      [argument, '', 0],
+    );
+    assert.ok(fs.statSync(path.join(data, 'box', argument)).isDirectory());
   });
 
   it('says in one line what to install', () => {

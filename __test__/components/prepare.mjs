@@ -108,7 +108,7 @@ function packages() {
 const kept = path.join(here, '../../target/components');
 const COMPONENTIZE_PY = '0.25.1';
 const worldOf = (text) => `package test:component;\n${text}\n${packages()}`;
-const COMMAND = 'world command { include wasi:cli/command@0.2.12; }';
+export const COMMAND = 'world command { include wasi:cli/command@0.2.12; }';
 
 /** A component that a toolchain makes of a source, which is kept. */
 async function toolchain(file, version, make) {
@@ -168,10 +168,10 @@ export function python() {
 }
 
 /** A component of a core module that speaks 0.2 itself, or of none, for a world. */
-export async function embedded(world, binary) {
+export async function embedded(world, binary, stringEncoding = 'utf8') {
   const witSource = worldOf(world);
   const options = binary === undefined ? { dummy: true } : { binary };
-  return componentNew(await componentEmbed({ ...options, witSource, stringEncoding: 'utf8' }), []);
+  return componentNew(await componentEmbed({ ...options, witSource, stringEncoding }), []);
 }
 
 /** A component that imports every function of every interface, and does nothing. */

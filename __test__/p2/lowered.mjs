@@ -143,7 +143,8 @@ export function lowered(imports, { isReversed = false, pages = 2 } = {}) {
     const [pointer, length] = [view().getUint32(at, true), view().getUint32(at + 4, true)];
     return new Uint8Array(memory.buffer, pointer, length).slice();
   };
-  const stringAt = (at) => new TextDecoder('utf-8', { fatal: true }).decode(bytesAt(at));
+  const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  const stringAt = (at) => utf8.decode(bytesAt(at));
   const listAt = (at, size, read) => {
     const [pointer, count] = [view().getUint32(at, true), view().getUint32(at + 4, true)];
     return Array.from({ length: count }, (_, index) => read(pointer + size * index));

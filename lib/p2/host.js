@@ -6,6 +6,7 @@
 
 const { preview2, exitProcess } = require('../../binding.js');
 const { exitOf, limitReached, stoppedBy, uncatchable, WASIExitError } = require('../ends.js');
+const { nodeError } = require('../errors.js');
 const {
   AGAIN,
   CONTINUES,
@@ -43,6 +44,8 @@ const LEFT_I64 = CREATED >>> 1;
 const KIND_SHIFT = 27;
 /** A flag of jco's in its tables of handles: beside a rep, that the handle owns it. */
 const FLAG = 1 << 30;
+/** The encoding of texts that jco does not name. */
+const UTF8 = 'utf8';
 const NO_MEMORY = new ViewOfBytes(0);
 const NO_WORDS = new ViewOfWords(0);
 /** The place of the scratch memory among an instance's memories. */
@@ -104,8 +107,15 @@ class Binding {
 /** Gives the place of a memory back that was collected: nothing names it any more. */
 const collected = new FinalizationRegistry(({ freePlaces, index }) => freePlaces.push(index));
 
-/** @returns {Binding} that of a component's memory, which is undefined for functions without one */
-function bind(host, memory) {
+/**
+ * @param {WebAssembly.Memory | undefined} memory of a component; undefined for functions that have
+ *   none
+ * @param {string} [stringEncoding] of the texts in it, unless it is UTF-8
+ * @returns {Binding} that of the memory
+ * @throws {TypeError} `ERR_FEATURE_UNAVAILABLE_ON_PLATFORM`: texts of UTF-16 would be read wrongly
+ */
+function bind(host, memory, stringEncoding = UTF8) {
+  if (stringEncoding !== UTF8) throw otherEncoding(stringEncoding);
   if (memory === undefined) return host.scratch;
   let binding = host.bindings.get(memory);
   if (binding === undefined) {
@@ -117,6 +127,14 @@ function bind(host, memory) {
     collected.register(memory, { freePlaces: host.freePlaces, index });
   }
   return binding;
+}
+
+function otherEncoding(stringEncoding) {
+  return nodeError(
+    TypeError,
+    'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM',
+    `The texts of this component are ${stringEncoding}, which takes imports over values: jco transpile without --import-bindings hybrid`,
+  );
 }
 
 function setView(binding, bytes) {

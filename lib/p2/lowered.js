@@ -103,8 +103,8 @@ const {
 function createHooks(host) {
   const { instance } = host;
   return {
-    get_environment: ({ memory, realloc, resourceTables: tables }) => {
-      const binding = bind(host, memory);
+    get_environment: ({ memory, realloc, resourceTables: tables, stringEncoding }) => {
+      const binding = bind(host, memory, stringEncoding);
 
       return (ret) => {
         if (binding.view[0] === undefined) refresh(binding);
@@ -116,8 +116,8 @@ function createHooks(host) {
         if (u32[ALIGN] !== 0) allocate(binding, realloc);
       };
     },
-    get_arguments: ({ memory, realloc, resourceTables: tables }) => {
-      const binding = bind(host, memory);
+    get_arguments: ({ memory, realloc, resourceTables: tables, stringEncoding }) => {
+      const binding = bind(host, memory, stringEncoding);
 
       return (ret) => {
         if (binding.view[0] === undefined) refresh(binding);
@@ -129,8 +129,8 @@ function createHooks(host) {
         if (u32[ALIGN] !== 0) allocate(binding, realloc);
       };
     },
-    initial_cwd: ({ memory, realloc, resourceTables: tables }) => {
-      const binding = bind(host, memory);
+    initial_cwd: ({ memory, realloc, resourceTables: tables, stringEncoding }) => {
+      const binding = bind(host, memory, stringEncoding);
 
       return (ret) => {
         if (binding.view[0] === undefined) refresh(binding);
@@ -306,8 +306,8 @@ function createHooks(host) {
         if (u32[OUTCOME] !== 0) settle(binding, wall_resolution);
       };
     },
-    get_directories: ({ memory, realloc, resourceTables: tables }) => {
-      const binding = bind(host, memory);
+    get_directories: ({ memory, realloc, resourceTables: tables, stringEncoding }) => {
+      const binding = bind(host, memory, stringEncoding);
 
       return (ret) => {
         if (binding.view[0] === undefined) refresh(binding);
@@ -473,8 +473,8 @@ function createHooks(host) {
         if (u32[OUTCOME] !== 0) settle(binding, set_times);
       };
     },
-    descriptor_read: ({ memory, realloc, resourceTables: tables }) => {
-      const binding = bind(host, memory);
+    descriptor_read: ({ memory, realloc, resourceTables: tables, stringEncoding }) => {
+      const binding = bind(host, memory, stringEncoding);
       let table_descriptor = NONE;
       return (descriptor, length, offset, ret) => {
         if (table_descriptor === NONE) table_descriptor = tableOf(tables, descriptor, 5);
@@ -537,8 +537,8 @@ function createHooks(host) {
         if (u32[OUTCOME] !== 0) settle(binding, sync);
       };
     },
-    create_directory_at: ({ memory, resourceTables: tables }) => {
-      const binding = bind(host, memory);
+    create_directory_at: ({ memory, resourceTables: tables, stringEncoding }) => {
+      const binding = bind(host, memory, stringEncoding);
       let table_descriptor = NONE;
       return (descriptor, path, path_len, ret) => {
         if (table_descriptor === NONE) table_descriptor = tableOf(tables, descriptor, 5);
@@ -567,8 +567,8 @@ function createHooks(host) {
         if (u32[OUTCOME] !== 0) settle(binding, stat);
       };
     },
-    stat_at: ({ memory, resourceTables: tables }) => {
-      const binding = bind(host, memory);
+    stat_at: ({ memory, resourceTables: tables, stringEncoding }) => {
+      const binding = bind(host, memory, stringEncoding);
       let table_descriptor = NONE;
       return (descriptor, path_flags, path, path_len, ret) => {
         if (table_descriptor === NONE) table_descriptor = tableOf(tables, descriptor, 5);
@@ -584,8 +584,8 @@ function createHooks(host) {
         if (u32[OUTCOME] !== 0) settle(binding, stat_at);
       };
     },
-    set_times_at: ({ memory, resourceTables: tables }) => {
-      const binding = bind(host, memory);
+    set_times_at: ({ memory, resourceTables: tables, stringEncoding }) => {
+      const binding = bind(host, memory, stringEncoding);
       let table_descriptor = NONE;
       return (
         descriptor,
@@ -619,8 +619,8 @@ function createHooks(host) {
         if (u32[OUTCOME] !== 0) settle(binding, set_times_at);
       };
     },
-    link_at: ({ memory, resourceTables: tables }) => {
-      const binding = bind(host, memory);
+    link_at: ({ memory, resourceTables: tables, stringEncoding }) => {
+      const binding = bind(host, memory, stringEncoding);
       let table_descriptor = NONE;
       return (
         descriptor,
@@ -648,8 +648,8 @@ function createHooks(host) {
         if (u32[OUTCOME] !== 0) settle(binding, link_at);
       };
     },
-    open_at: ({ memory, resourceTables: tables }) => {
-      const binding = bind(host, memory);
+    open_at: ({ memory, resourceTables: tables, stringEncoding }) => {
+      const binding = bind(host, memory, stringEncoding);
       let table_descriptor = NONE;
       return (descriptor, path_flags, path, path_len, open_flags, flags, ret) => {
         if (table_descriptor === NONE) table_descriptor = tableOf(tables, descriptor, 5);
@@ -668,8 +668,8 @@ function createHooks(host) {
         if (u32[LEFT] !== 0) put(binding, ret + 4, own(tables[0], u32[LEFT]));
       };
     },
-    readlink_at: ({ memory, realloc, resourceTables: tables }) => {
-      const binding = bind(host, memory);
+    readlink_at: ({ memory, realloc, resourceTables: tables, stringEncoding }) => {
+      const binding = bind(host, memory, stringEncoding);
       let table_descriptor = NONE;
       return (descriptor, path, path_len, ret) => {
         if (table_descriptor === NONE) table_descriptor = tableOf(tables, descriptor, 5);
@@ -685,8 +685,8 @@ function createHooks(host) {
         if (u32[ALIGN] !== 0) allocate(binding, realloc);
       };
     },
-    remove_directory_at: ({ memory, resourceTables: tables }) => {
-      const binding = bind(host, memory);
+    remove_directory_at: ({ memory, resourceTables: tables, stringEncoding }) => {
+      const binding = bind(host, memory, stringEncoding);
       let table_descriptor = NONE;
       return (descriptor, path, path_len, ret) => {
         if (table_descriptor === NONE) table_descriptor = tableOf(tables, descriptor, 5);
@@ -701,8 +701,8 @@ function createHooks(host) {
         if (u32[OUTCOME] !== 0) settle(binding, remove_directory_at);
       };
     },
-    rename_at: ({ memory, resourceTables: tables }) => {
-      const binding = bind(host, memory);
+    rename_at: ({ memory, resourceTables: tables, stringEncoding }) => {
+      const binding = bind(host, memory, stringEncoding);
       let table_descriptor = NONE;
       return (descriptor, old_path, old_path_len, new_descriptor, new_path, new_path_len, ret) => {
         if (table_descriptor === NONE) table_descriptor = tableOf(tables, descriptor, 5);
@@ -720,8 +720,8 @@ function createHooks(host) {
         if (u32[OUTCOME] !== 0) settle(binding, rename_at);
       };
     },
-    symlink_at: ({ memory, resourceTables: tables }) => {
-      const binding = bind(host, memory);
+    symlink_at: ({ memory, resourceTables: tables, stringEncoding }) => {
+      const binding = bind(host, memory, stringEncoding);
       let table_descriptor = NONE;
       return (descriptor, old_path, old_path_len, new_path, new_path_len, ret) => {
         if (table_descriptor === NONE) table_descriptor = tableOf(tables, descriptor, 5);
@@ -738,8 +738,8 @@ function createHooks(host) {
         if (u32[OUTCOME] !== 0) settle(binding, symlink_at);
       };
     },
-    unlink_file_at: ({ memory, resourceTables: tables }) => {
-      const binding = bind(host, memory);
+    unlink_file_at: ({ memory, resourceTables: tables, stringEncoding }) => {
+      const binding = bind(host, memory, stringEncoding);
       let table_descriptor = NONE;
       return (descriptor, path, path_len, ret) => {
         if (table_descriptor === NONE) table_descriptor = tableOf(tables, descriptor, 5);
@@ -783,8 +783,8 @@ function createHooks(host) {
         if (u32[OUTCOME] !== 0) settle(binding, metadata_hash);
       };
     },
-    metadata_hash_at: ({ memory, resourceTables: tables }) => {
-      const binding = bind(host, memory);
+    metadata_hash_at: ({ memory, resourceTables: tables, stringEncoding }) => {
+      const binding = bind(host, memory, stringEncoding);
       let table_descriptor = NONE;
       return (descriptor, path_flags, path, path_len, ret) => {
         if (table_descriptor === NONE) table_descriptor = tableOf(tables, descriptor, 5);
@@ -800,8 +800,8 @@ function createHooks(host) {
         if (u32[OUTCOME] !== 0) settle(binding, metadata_hash_at);
       };
     },
-    read_directory_entry: ({ memory, realloc, resourceTables: tables }) => {
-      const binding = bind(host, memory);
+    read_directory_entry: ({ memory, realloc, resourceTables: tables, stringEncoding }) => {
+      const binding = bind(host, memory, stringEncoding);
       let table_directory_entry_stream = NONE;
       return (stream, ret) => {
         if (table_directory_entry_stream === NONE)
@@ -830,8 +830,8 @@ function createHooks(host) {
         if (u32[OUTCOME] !== 0) settle(binding, filesystem_error_code);
       };
     },
-    to_debug_string: ({ memory, realloc, resourceTables: tables }) => {
-      const binding = bind(host, memory);
+    to_debug_string: ({ memory, realloc, resourceTables: tables, stringEncoding }) => {
+      const binding = bind(host, memory, stringEncoding);
       let table_error = NONE;
       return (error, ret) => {
         if (table_error === NONE) table_error = tableOf(tables, error, 1);
@@ -872,8 +872,8 @@ function createHooks(host) {
         if (u32[OUTCOME] !== 0) settle(binding, block);
       };
     },
-    input_read: ({ memory, realloc, resourceTables: tables }) => {
-      const binding = bind(host, memory);
+    input_read: ({ memory, realloc, resourceTables: tables, stringEncoding }) => {
+      const binding = bind(host, memory, stringEncoding);
       let table_input_stream = NONE;
       return (stream, len, ret) => {
         if (table_input_stream === NONE) table_input_stream = tableOf(tables, stream, 3);
@@ -893,8 +893,8 @@ function createHooks(host) {
         }
       };
     },
-    blocking_read: ({ memory, realloc, resourceTables: tables }) => {
-      const binding = bind(host, memory);
+    blocking_read: ({ memory, realloc, resourceTables: tables, stringEncoding }) => {
+      const binding = bind(host, memory, stringEncoding);
       let table_input_stream = NONE;
       return (stream, len, ret) => {
         if (table_input_stream === NONE) table_input_stream = tableOf(tables, stream, 3);
@@ -1145,8 +1145,8 @@ function createHooks(host) {
         }
       };
     },
-    get_insecure_random_bytes: ({ memory, realloc, resourceTables: tables }) => {
-      const binding = bind(host, memory);
+    get_insecure_random_bytes: ({ memory, realloc, resourceTables: tables, stringEncoding }) => {
+      const binding = bind(host, memory, stringEncoding);
 
       return (len, ret) => {
         if (binding.view[0] === undefined) refresh(binding);
@@ -1182,8 +1182,8 @@ function createHooks(host) {
         if (u32[OUTCOME] !== 0) settle(binding, insecure_seed);
       };
     },
-    get_random_bytes: ({ memory, realloc, resourceTables: tables }) => {
-      const binding = bind(host, memory);
+    get_random_bytes: ({ memory, realloc, resourceTables: tables, stringEncoding }) => {
+      const binding = bind(host, memory, stringEncoding);
 
       return (len, ret) => {
         if (binding.view[0] === undefined) refresh(binding);

@@ -311,11 +311,37 @@ function lengthOf(value) {
   return typeof text === 'string' ? 2 * text.length : 0;
 }
 
-function http() {
+/**
+ * @param {(() => object) | undefined} newSink makes an output stream that forgets what it takes;
+ *   without it, requests have no body
+ */
+function http(newSink) {
   const budget = new Budget();
   const Fields = fieldsWithin(budget);
+  const key = Symbol('OutgoingBody');
+  /** The body of what is not sent: what is written to it is forgotten. */
+  class OutgoingBody {
+    #share = budget.share(this);
+    #hasStream = false;
+    constructor(made) {
+      if (made !== key) throw new TypeError('OutgoingBody cannot be constructed');
+    }
+    write() {
+      if (this.#hasStream) throw undefined;
+      this.#hasStream = true;
+      return newSink();
+    }
+    static finish(body, trailers) {
+      body[DISPOSE]();
+      trailers?.[DISPOSE]();
+    }
+    [DISPOSE]() {
+      this.#share.release();
+    }
+  }
   class WithHeaders {
     #headers;
+    #hasBody = false;
     /** It takes the headers, which are nobody else's any more. */
     constructor(headers) {
       this.#headers = Fields.immutable(headers);
@@ -327,9 +353,10 @@ function http() {
     [DISPOSE]() {
       this.#headers[DISPOSE]();
     }
-    /** There is no body to write to: what would be sent is refused. */
     body() {
-      throw undefined;
+      if (this.#hasBody || newSink === undefined) throw undefined;
+      this.#hasBody = true;
+      return new OutgoingBody(key);
     }
   }
   const OutgoingRequest = holding(
@@ -381,12 +408,15 @@ function http() {
       IncomingResponse: body('IncomingResponse', ['status', 'headers', 'consume'], []),
       IncomingBody: body('IncomingBody', ['stream'], ['finish']),
       FutureTrailers: body('FutureTrailers', ['subscribe', 'get'], []),
-      OutgoingBody: body('OutgoingBody', ['write'], ['finish']),
+      OutgoingBody,
       FutureIncomingResponse: body('FutureIncomingResponse', ['subscribe', 'get'], []),
       httpErrorCode: () => undefined,
     },
     'wasi:http/outgoing-handler': {
-      handle() {
+      /** It takes both, so nobody else gives back what they hold. */
+      handle(request, options) {
+        request?.[DISPOSE]?.();
+        options?.[DISPOSE]?.();
         throw REQUEST_DENIED;
       },
     },
@@ -398,9 +428,13 @@ function http() {
   };
 }
 
-/** @returns {Record<string, object>} the interfaces that refuse, by their names */
-function refused() {
-  return { ...sockets(), ...http() };
+/**
+ * @param {(() => object) | undefined} newSink makes an output stream that forgets what it takes,
+ *   for requests that nobody sends
+ * @returns {Record<string, object>} the interfaces that refuse, by their names
+ */
+function refused(newSink) {
+  return { ...sockets(), ...http(newSink) };
 }
 
 module.exports = { refused };

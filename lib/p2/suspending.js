@@ -41,8 +41,8 @@ const {
 function createSuspendingHooks(host, suspension) {
   const { instance } = host;
   return {
-    open_at: ({ memory, resourceTables: tables }) => {
-      const binding = bind(host, memory);
+    open_at: ({ memory, resourceTables: tables, stringEncoding }) => {
+      const binding = bind(host, memory, stringEncoding);
       let table_descriptor = NONE;
       const done = (outcome, ret) => {
         if (u32[LEFT] !== 0) put(binding, ret + 4, own(tables[0], u32[LEFT]));
@@ -88,8 +88,8 @@ function createSuspendingHooks(host, suspension) {
         return u32[OUTCOME] === 0 ? done(0, 0) : suspension.settle(lane, binding, block, done, 0);
       });
     },
-    blocking_read: ({ memory, realloc, resourceTables: tables }) => {
-      const binding = bind(host, memory);
+    blocking_read: ({ memory, realloc, resourceTables: tables, stringEncoding }) => {
+      const binding = bind(host, memory, stringEncoding);
       let table_input_stream = NONE;
       const done = (outcome, ret) => {
         if (outcome === FAILED) {

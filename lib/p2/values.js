@@ -71,7 +71,8 @@ const DESCRIPTOR_FLAGS = [
   'mutateDirectory',
 ];
 
-const decoder = new TextDecoder();
+// A mark of the byte order at the start belongs to the text.
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /**
  * The types of parameters, and of the result. `result` and `stream` say which errors there are:
@@ -391,6 +392,14 @@ function repOf(object, Class, name) {
   return object[REP] ?? 0;
 }
 
+/** A stream that forgets what it takes, as an object of a WASI's class. */
+function sinkOf(host, OutputStream) {
+  const rep = preview2.sink(host.instance);
+  if (rep === 0) trap('there are too many handles');
+  const stream = Object.create(OutputStream.prototype);
+  return defineProperty(stream, REP, { value: rep, writable: true, configurable: true });
+}
+
 function pollOf(host, classes) {
   const { suspension } = host;
   const repsOf = (list) => Array.from(list, (one) => repOf(one, classes.Pollable, 'Pollable'));
@@ -584,4 +593,4 @@ function handOut(host) {
   }
 }
 
-module.exports = { CODES, REP, createValues };
+module.exports = { CODES, REP, sinkOf, createValues };

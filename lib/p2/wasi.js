@@ -23,7 +23,7 @@ const preview1 = require('../../index.js');
 const { createHooks } = require('./lowered.js');
 const FUNCTIONS = require('./functions.js');
 const { Host, now, exceed } = require('./host.js');
-const { createValues } = require('./values.js');
+const { sinkOf, createValues } = require('./values.js');
 
 const { assign, create, defineProperty, entries, keys } = Object;
 const { readFile, listFiles, changes, commit } = preview1.WASI.prototype;
@@ -120,10 +120,15 @@ class WASI {
       }
     }
     const { refused } = require('./refused.js');
-    this.#interfaces = assign({ __proto__: null }, refused(own), own);
+    const { OutputStream } = own['wasi:io/streams'];
+    const given = { __proto__: null };
     for (const [name, functions] of entries(interfaces ?? {})) {
-      if (functions !== undefined) this.#interfaces[unversioned(name)] = functions;
+      if (functions !== undefined) given[unversioned(name)] = functions;
     }
+    // Whoever sends a request would miss its body.
+    const isSent = given['wasi:http/outgoing-handler'] !== undefined;
+    const newSink = isSent ? undefined : () => sinkOf(host, OutputStream);
+    this.#interfaces = assign({ __proto__: null }, refused(newSink), own, given);
   }
 
   /**

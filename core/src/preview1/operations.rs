@@ -47,10 +47,6 @@ pub(crate) fn set_times(
     fd::fd_filestat_set_times(call, fd, atim, mtim, flags)
 }
 
-pub(crate) fn set_size(call: &Call<'_>, fd: Fd, size: Filesize) -> Result<()> {
-    fd::fd_filestat_set_size(call, fd, size)
-}
-
 pub(crate) fn advise(
     call: &Call<'_>,
     fd: Fd,
@@ -63,10 +59,6 @@ pub(crate) fn advise(
 
 pub(crate) fn sync(call: &Call<'_>, fd: Fd) -> Result<()> {
     fd::fd_sync(call, fd)
-}
-
-pub(crate) fn datasync(call: &Call<'_>, fd: Fd) -> Result<()> {
-    fd::fd_datasync(call, fd)
 }
 
 pub(crate) fn create_directory(call: &Call<'_>, fd: Fd, path: Path<'_>) -> Result<()> {

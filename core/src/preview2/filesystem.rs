@@ -198,15 +198,14 @@ pub(super) fn advise(
 
 pub(super) fn sync_data(call: &Call<'_>, descriptor: DescriptorRep) -> Answer<()> {
     fallible(call.file(descriptor).and_then(|file| {
-        let is_directory = matches!(call.ctx.table.get(file.fd)?.object(), Opened::Directory(_));
-        let call = call.preview1();
-        // A directory has no data apart from its entries.
-        if is_directory {
-            operations::sync(&call, file.fd)?;
-        } else {
-            operations::datasync(&call, file.fd)?;
+        let descriptor = call.ctx.table.get(file.fd)?;
+        if matches!(descriptor.object(), Opened::Directory(_)) {
+            drop(descriptor);
+            // A directory has no data apart from its entries.
+            return Ok(operations::sync(&call.preview1(), file.fd)?);
         }
-        Ok(())
+        // Preview1's right to do this belongs to those to write. POSIX asks for neither.
+        Ok(file_of(&descriptor, Rights::FD_SYNC)?.datasync()?)
     }))
 }
 
@@ -253,10 +252,10 @@ pub(super) fn get_type(call: &Call<'_>, descriptor: DescriptorRep) -> Answer<u8>
 }
 
 pub(super) fn set_size(call: &Call<'_>, descriptor: DescriptorRep, size: Filesize) -> Answer<()> {
-    fallible(
-        call.file(descriptor)
-            .and_then(|file| Ok(operations::set_size(&call.preview1(), file.fd, size)?)),
-    )
+    fallible(call.file(descriptor).and_then(|file| {
+        let descriptor = call.ctx.table.get(file.fd)?;
+        Ok(file_of(&descriptor, Rights::FD_FILESTAT_SET_SIZE)?.set_size(size)?)
+    }))
 }
 
 /// The arguments of preview1 for two times.

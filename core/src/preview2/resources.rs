@@ -167,6 +167,11 @@ impl State {
         if rep >> PLACE_BITS == expected { look(resource) } else { None }
     }
 
+    /// A rep of an output stream that forgets what it takes; none if there are too many resources.
+    pub fn sink(&self) -> Option<u32> {
+        self.add(Resource::Output(Rc::new(Output::sink()))).ok()
+    }
+
     /// Drops a resource. A rep that stands for nothing is passed over: false.
     pub fn release(&self, ctx: &Ctx, rep: u32) -> bool {
         let found = self.with(rep, |_| Some(())).is_some();

@@ -7,9 +7,9 @@ use super::area::{Block, Code, Lists, Owned};
 use super::filesystem::{append, pread, pwrite};
 use super::glue::Bytes;
 use super::poll::{Pollable, wait_on};
-use super::resources::{ErrorRep, InputRep, OpenFile, OutputRep, Resource};
+use super::resources::{ErrorRep, InputRep, OpenFile, OutputRep, Resource, State};
 use super::{Call, CallError, Result, Trap};
-use crate::abi::{Errno, Filetype, Rights};
+use crate::abi::{Errno, Fd, Filetype, Rights};
 use crate::ctx::Ctx;
 use crate::host::{Interest, Opened, Source};
 use crate::memory::{GuestMemory, Region};
@@ -82,6 +82,7 @@ enum Place {
     At(Cell<u64>),
     End,
     Stream,
+    Nowhere,
 }
 
 /// An `output-stream`.
@@ -111,6 +112,11 @@ impl Output {
 
     pub(super) fn of_end(file: Rc<OpenFile>) -> Self {
         Self::new(file, Place::End)
+    }
+
+    /// One that forgets what it takes.
+    pub(super) fn sink() -> Self {
+        Self::new(State::lent(Fd::MAX), Place::Nowhere)
     }
 
     pub(super) fn file(&self) -> &OpenFile {
@@ -144,6 +150,7 @@ impl Output {
                 let file = descriptor.file(Rights::FD_WRITE)?;
                 file.write(&[bytes], descriptor.flags())?
             }
+            Place::Nowhere => bytes.len(),
         };
         // A host that takes none of some bytes would be asked for ever.
         if count == 0 && !bytes.is_empty() { Err(Errno::Io.into()) } else { Ok(count) }
@@ -240,7 +247,7 @@ impl Output {
         let most = match self.place {
             Place::Stream if call.state.is_busy(self.file.fd) => 0,
             Place::Stream => HELD as u64,
-            Place::At(_) | Place::End => PERMIT,
+            Place::At(_) | Place::End | Place::Nowhere => PERMIT,
         };
         // Without a question before, a write may have what an answer would have said at best.
         let permit = self.permit.replace(None).unwrap_or(most);
