@@ -133,3 +133,35 @@ fn what_is_committed_has_the_permissions_that_it_had() {
         assert_eq!(guest.temp.stat(&format!("box/{path}")).mode() & 0o7777, mode, "{path}");
     }
 }
+
+/// A process that waits for somebody to read a pipe would go on if it was opened, and what it
+/// writes would be lost.
+#[cfg(unix)]
+#[test]
+fn an_overlay_opens_no_pipe_below() {
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+    let mut guest = guest(|inner| {
+        Overlay::new(inner, TreeOptions::new(1 << 20)).unwrap().root_directory(false, false)
+    });
+    guest.temp.create_dir("box/dir");
+    guest.temp.fifo("box/dir/pipe");
+    let (pipe, went_on) = (guest.temp.path("box/dir/pipe"), Arc::new(AtomicBool::new(false)));
+    let (writing, goes_on) = (pipe.clone(), Arc::clone(&went_on));
+    let writer = std::thread::spawn(move || {
+        let opened = std::fs::OpenOptions::new().write(true).open(writing);
+        goes_on.store(true, Relaxed);
+        opened.map(drop)
+    });
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    let dir = guest.open(BOX, "dir", Open::directory()).unwrap();
+    for (fd, path) in [(dir, "pipe"), (BOX, "dir/pipe"), (BOX, "dir/../dir/pipe")] {
+        for how in [Open::reading(), Open::default(), Open::creating(), Open::reading().follow()] {
+            assert_eq!(guest.open(fd, path, how), fails(Errno::Acces), "{path}");
+        }
+    }
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    assert!(!went_on.load(Relaxed), "the pipe was opened");
+    drop(std::fs::File::open(pipe).unwrap());
+    writer.join().unwrap().unwrap();
+}

@@ -754,6 +754,68 @@ mod alone {
     }
 }
 
+mod over_a_tree {
+    use super::*;
+
+    /// An overlay, its top, and the top of what lies below.
+    fn overlay(files: &[&str]) -> (Overlay, Box<dyn Directory>, Box<dyn Directory>) {
+        let below = Tree::new(1 << 20);
+        for file in files {
+            below.seed(file, b"below").unwrap();
+        }
+        let lower = below.root_directory(false);
+        let overlay = Overlay::new(below.root_directory(false), TreeOptions::new(1 << 20)).unwrap();
+        let top = overlay.root_directory(false, false);
+        (overlay, top, lower)
+    }
+
+    const TIMES: SetTimes = SetTimes { atim: SetTime::Keep, mtim: SetTime::At(7) };
+
+    #[test]
+    fn a_directory_that_was_removed_does_not_come_back() {
+        // In a directory that was opened by its names, one by one, and by a path.
+        for is_deep in [false, true] {
+            let (overlay, top, _) = overlay(&["a/x/f", "a/y"]);
+            let file = if is_deep {
+                open_file(&*top, "a/x/f", READ).unwrap()
+            } else {
+                let dir = open_directory(&*open_directory(&*top, "a").unwrap(), "x").unwrap();
+                open_file(&*dir, "f", READ).unwrap()
+            };
+            top.unlink_file(path("a/x/f")).unwrap();
+            top.remove_directory(path("a/x")).unwrap();
+            // Who has the file open sets its times and reads it all the same.
+            file.set_times(TIMES).unwrap();
+            assert_eq!(file.filestat().unwrap().mtim, 7);
+            assert_eq!(read(&*file, 9).unwrap(), b"below");
+            assert_eq!(top.path_filestat(path("a/x"), false).err(), Some(Errno::Noent));
+            assert_eq!(names(&*open_directory(&*top, "a").unwrap()), [".", "..", "y"]);
+            // Nor does it take the place of another.
+            top.create_directory(path("a/x")).unwrap();
+            drop(open_file(&*top, "a/x/new", CREATE).unwrap());
+            file.set_times(TIMES).unwrap();
+            assert_eq!(names(&*open_directory(&*top, "a/x").unwrap()), [".", "..", "new"]);
+            let changes = overlay.changes("", &mut { usize::MAX }).unwrap();
+            let changes: Vec<_> =
+                changes.iter().map(|change| (change.changed, &*change.path)).collect();
+            assert_eq!(changes, [(Changed::Removed, "a/x/f"), (Changed::Added, "a/x/new")]);
+        }
+    }
+
+    #[test]
+    fn nothing_is_made_in_what_was_in_a_directory_that_was_removed() {
+        let (_, top, lower) = overlay(&["x/y/f"]);
+        let inner = open_directory(&*top, "x/y").unwrap();
+        // The host removes what the guest has open. So the guest can remove what that lay in.
+        lower.unlink_file(path("x/y/f")).unwrap();
+        lower.remove_directory(path("x/y")).unwrap();
+        top.remove_directory(path("x")).unwrap();
+        assert_eq!(inner.create_directory(path("new")), Err(Errno::Noent));
+        assert_eq!(inner.set_times(TIMES), Err(Errno::Noent));
+        assert_eq!(top.path_filestat(path("x"), false).err(), Some(Errno::Noent));
+    }
+}
+
 /// The same operations on a directory of the host and on a tree have the same outcomes.
 #[cfg(all(unix, not(miri)))]
 mod beside_the_host {

@@ -287,6 +287,9 @@ impl State {
     }
 
     /// The place of a directory, which it gets if it has none, and all that it lies in.
+    ///
+    /// # Errors
+    /// - `noent`: it was removed. A file that was in it and is still open knows of it.
     pub(super) fn raise_directory(&mut self, dir: &Dir) -> Result<Id> {
         let mut lower = match dir {
             Dir::Node(id) => return Ok(*id),
@@ -303,6 +306,11 @@ impl State {
         };
         while let Some(lower) = way.pop() {
             let (_, name) = lower.parent().ok_or(Errno::Io)?;
+            let node = self.names.directory(parent)?;
+            let is_covered = node.merged.as_ref().is_none_or(|merged| merged.covers(name));
+            if is_covered || node.is_removed() || node.entries.get(name).is_some() {
+                return Err(Errno::Noent);
+            }
             let stat = lower.handle()?.filestat()?;
             self.reserve(name, INODE_CHARGE)?;
             let merged = Box::new(Merged::new(&lower, &self.volume));
@@ -377,7 +385,11 @@ impl State {
         let dir = Dir::Below(dir);
         match self.meet(&dir, &name) {
             Ok(Met::Below(lower, stat)) if super::below::identity(&stat) == identity => {
-                self.raise(&dir, &name, Met::Below(lower, stat)).map(drop)
+                match self.raise(&dir, &name, Met::Below(lower, stat)) {
+                    // The directory that it lies in below was removed.
+                    Err(Errno::Noent) => Ok(()),
+                    raised => raised.map(drop),
+                }
             }
             // It has lost its name.
             _ => Ok(()),
@@ -516,7 +528,6 @@ impl State {
         if options.write || options.truncate || options.create {
             return self.open_to_write(inner, dir, (lower, name), options);
         }
-        // Opening it takes less time than asking for its type first.
         match open_regular(&lower, name) {
             Ok((open, stat)) => {
                 if let Met::Alias(id) = self.met_below(Arc::clone(&lower), stat) {
