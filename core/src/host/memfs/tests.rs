@@ -1545,6 +1545,13 @@ mod beside_the_host {
         }
     }
 
+    /// Times to set: of access and of modification, or of modification alone.
+    fn times(seconds: usize) -> SetTimes {
+        let time = SetTime::At(seconds as u64 * 1_000_000_000);
+        let atim = if seconds.is_multiple_of(2) { SetTime::Keep } else { time };
+        SetTimes { atim, mtim: time }
+    }
+
     fn random_step(pair: &mut Pair, dice: &mut Dice) {
         let at = dice.roll(pair.directories.len());
         let name = dice.name();
@@ -1553,7 +1560,7 @@ mod beside_the_host {
         let bytes = vec![u8::try_from(pair.step % 255).unwrap() + 1; len];
         if !pair.files.is_empty() && dice.roll(3) == 0 {
             let at = dice.roll(pair.files.len());
-            let _ = match dice.roll(10) {
+            let _ = match dice.roll(11) {
                 0 | 1 => pair.file(at, &format!("write {len}"), |file, flags| {
                     if len == 0 && flags.contains(Fdflags::APPEND) {
                         return Ok(String::new());
@@ -1588,6 +1595,10 @@ mod beside_the_host {
                 8 => pair.file(at, &format!("allocate {len} at {offset}"), |file, _| {
                     file.allocate(offset as u64, len as u64).map(|()| String::new())
                 }),
+                9 => pair.file(at, &format!("times {offset}"), |file, _| {
+                    file.set_times(times(offset))?;
+                    Ok(file.filestat()?.mtim.to_string())
+                }),
                 _ => {
                     pair.files.swap_remove(at);
                     return;
@@ -1598,7 +1609,7 @@ mod beside_the_host {
             }
             return;
         }
-        let _ = match dice.roll(14) {
+        let _ = match dice.roll(16) {
             0..=3 => {
                 let (directory, create) =
                     [(false, true), (false, false), (true, false)][dice.roll(3)];
@@ -1632,6 +1643,15 @@ mod beside_the_host {
             }
             11 => pair.stat(at, &name, dice.flip()),
             12 => pair.list(at),
+            13 => {
+                // A path that leads through the link that it ends in notes when that was read.
+                let times = SetTimes { atim: SetTime::Keep, ..times(offset) };
+                pair.set_times(at, &name, dice.flip(), times)
+            }
+            14 => pair.directory(at, &format!("times {offset}"), |dir| {
+                dir.set_times(times(offset))?;
+                Ok(dir.filestat()?.mtim.to_string())
+            }),
             _ => pair.readlink(at, &name, dice.roll(8)),
         };
         // Descriptors come and go; the preopen stays.
