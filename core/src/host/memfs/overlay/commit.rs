@@ -886,10 +886,22 @@ impl State {
                         self.cover_taken(&dir, name)?;
                     }
                 }
-                New::Below(..) => {}
+                New::Below(_, stat) => self.settle_below(stat, &dir, name)?,
             }
         }
         self.find_again(top, removed)
+    }
+
+    /// Notes that a file that lies below was moved with the directory that it lies in: who has it
+    /// open finds it there. A copy is another file.
+    fn settle_below(&self, stat: &Filestat, dir: &Arc<LowerDir>, name: &[u8]) -> Result<()> {
+        if let Some(body) = self.known_body(stat)
+            && dir.stat(name)?.is_some_and(|now| identity(&now) == identity(stat))
+            && let Some(origin) = body.with_origin(|origin| origin.at(dir, name))
+        {
+            body.move_origin(origin);
+        }
+        Ok(())
     }
 
     /// Looks for other names of the files that were found by names that are theirs no more.

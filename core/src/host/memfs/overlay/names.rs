@@ -217,18 +217,27 @@ impl State {
 
     /// The body of a regular file below, the same for all that have it open.
     fn body(&mut self, dir: &Arc<LowerDir>, name: &[u8], stat: &Filestat) -> Arc<Body> {
-        let identity = identity(stat);
-        if let Some(body) = self.known_body(identity) {
+        if let Some(body) = self.known_body(stat) {
             return body;
         }
+        let identity = identity(stat);
         let origin = Origin::new(identity, dir, name, Weak::new());
         let body = Arc::new(Body::below(&self.volume, &self.seen(*stat), origin));
         self.note(identity, &body);
         body
     }
 
-    fn known_body(&self, identity: Identity) -> Option<Arc<Body>> {
-        self.bodies.get(&identity).and_then(Weak::upgrade)
+    /// The body of a file that was found below.
+    ///
+    /// A serial number is used again, and only a file that is open below keeps its own. So a body
+    /// is asked whether it is still that file's: a commit may have written it to another. And a
+    /// file that has a place above is not found below, unless it has several names there.
+    pub(super) fn known_body(&self, stat: &Filestat) -> Option<Arc<Body>> {
+        let identity = identity(stat);
+        self.bodies.get(&identity).and_then(Weak::upgrade).filter(|body| {
+            body.with_origin(|origin| origin.identity) == Some(identity)
+                && (stat.nlink > 1 || !body.is_charged())
+        })
     }
 
     pub(super) fn note(&mut self, identity: Identity, body: &Arc<Body>) {
@@ -425,7 +434,7 @@ impl State {
 
     /// The attributes of what lies below. What an open descriptor knows of a file counts.
     fn seen_open(&self, stat: Filestat) -> Filestat {
-        match self.known_body(identity(&stat)) {
+        match self.known_body(&stat) {
             Some(body) if stat.filetype == Filetype::RegularFile => body.filestat(),
             _ => self.seen(stat),
         }
@@ -690,7 +699,7 @@ impl State {
                 self.cover(parent, name)?;
                 let now = self.volume.now();
                 self.names.directory_mut(parent)?.meta.modified(now);
-                if let Some(body) = self.known_body(identity(stat)) {
+                if let Some(body) = self.known_body(stat) {
                     body.remove_link(now);
                 }
                 return Ok(None);
