@@ -826,6 +826,26 @@ mod over_a_tree {
     }
 
     #[test]
+    fn a_name_that_is_left_below_shows_what_was_written_by_another() {
+        let (overlay, top, lower) = overlay(&["a"]);
+        lower.link(path("a"), false, &*lower, path("b")).unwrap();
+        let file = open_file(&*top, "a", OpenOptions { truncate: true, ..CREATE }).unwrap();
+        write(&*file, b"new").unwrap();
+        top.rename(path("a"), &*top, path("c")).unwrap();
+        // The old name first, so that the file has one name below.
+        overlay.commit("a", &mut { usize::MAX }).unwrap();
+        assert_eq!(names(&*lower), [".", "..", "b"]);
+        overlay.commit("", &mut { usize::MAX }).unwrap();
+        let inos = ["b", "c"].map(|name| {
+            let file = open_file(&*lower, name, READ).unwrap();
+            assert_eq!(read(&*file, 9).unwrap(), b"new", "{name}");
+            file.filestat().unwrap().ino
+        });
+        assert_eq!(inos[0], inos[1]);
+        assert_eq!(overlay.changes("", &mut { usize::MAX }), Ok(Vec::new()));
+    }
+
+    #[test]
     fn nothing_is_made_in_what_was_in_a_directory_that_was_removed() {
         let (_, top, lower) = overlay(&["x/y/f"]);
         let inner = open_directory(&*top, "x/y").unwrap();

@@ -15,7 +15,7 @@ use super::below::{
     DIRECTORY, Handle, Identity, LowerDir, Merged, Origin, identity, one, open_regular,
 };
 use super::changes::{New, Step};
-use super::names::State;
+use super::names::{Met, State};
 use super::{Dir, Overlay};
 use crate::abi::{Errno, Fdflags, Filestat, Filetype, Whence};
 use crate::host::pieces::each_piece;
@@ -346,7 +346,14 @@ impl<'a> Commit<'a> {
         is_own: bool,
     ) -> Result<Option<InPlace>> {
         match dir.stat(&name) {
-            Ok(Some(stat)) if identity(&stat) == known && stat.nlink < 2 => return Ok(None),
+            // Its one name is written anew, or is to be removed.
+            Ok(Some(stat))
+                if identity(&stat) == known
+                    && stat.nlink < 2
+                    && (is_own || !self.is_another_name(&dir, &name)) =>
+            {
+                return Ok(None);
+            }
             Ok(Some(stat)) if identity(&stat) == known => {}
             // What is above is all that there is of it.
             _ if !is_own => return Ok(None),
@@ -376,6 +383,12 @@ impl<'a> Commit<'a> {
         };
         let own = Vec::new();
         Ok(Some(InPlace { step, own, dir, name, file, old, copy, written: 0, is_cut: false }))
+    }
+
+    /// Whether a name below is one more of a file that has a place above. An earlier commit may have
+    /// removed all others that it had there.
+    fn is_another_name(&self, dir: &Arc<LowerDir>, name: &[u8]) -> bool {
+        matches!(self.state.meet(&Dir::Below(Arc::clone(dir)), name), Ok(Met::Alias(_)))
     }
 
     /// A name that nothing is to have.
