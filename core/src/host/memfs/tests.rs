@@ -1595,62 +1595,65 @@ mod beside_the_host {
         SetTimes { atim, mtim: time }
     }
 
+    /// Does something with one of the open files.
+    fn random_file_step(pair: &mut Pair, dice: &mut Dice, offset: usize, len: usize) {
+        let bytes = vec![u8::try_from(pair.step % 255).unwrap() + 1; len];
+        let at = dice.roll(pair.files.len());
+        let _ = match dice.roll(11) {
+            0 | 1 => pair.file(at, &format!("write {len}"), |file, flags| {
+                if len == 0 && flags.contains(Fdflags::APPEND) {
+                    return Ok(String::new());
+                }
+                let (done, _) = with_region(&bytes, |bufs| file.write(bufs, flags));
+                Ok(format!("{} at {}", done?, file.seek(0, Whence::Cur)?))
+            }),
+            2 => pair.file(at, &format!("pwrite {len} at {offset}"), |file, _| {
+                // Systems differ in what appending means here.
+                if cfg!(target_os = "linux") {
+                    Ok(pwrite(file, &bytes, offset as u64)?.to_string())
+                } else {
+                    Ok(String::new())
+                }
+            }),
+            3 | 4 => pair
+                .file(at, &format!("read {len}"), |file, _| Ok(format!("{:?}", read(file, len)?))),
+            5 => pair.file(at, &format!("pread {len} at {offset}"), |file, _| {
+                Ok(format!("{:?}", pread(file, len, offset as u64)?))
+            }),
+            6 => {
+                let whence = [Whence::Set, Whence::Cur, Whence::End][dice.roll(3)];
+                let delta = i64::try_from(offset).unwrap() - 500;
+                pair.file(at, &format!("seek {delta} {whence:?}"), |file, _| {
+                    Ok(file.seek(delta, whence)?.to_string())
+                })
+            }
+            7 => pair.file(at, &format!("size {offset}"), |file, _| {
+                file.set_size(offset as u64).map(|()| String::new())
+            }),
+            8 => pair.file(at, &format!("allocate {len} at {offset}"), |file, _| {
+                file.allocate(offset as u64, len as u64).map(|()| String::new())
+            }),
+            9 => pair.file(at, &format!("times {offset}"), |file, _| {
+                file.set_times(times(offset))?;
+                Ok(file.filestat()?.mtim.to_string())
+            }),
+            _ => {
+                pair.files.swap_remove(at);
+                return;
+            }
+        };
+        if at < pair.files.len() {
+            let _ = pair.file(at, "stat", |file, _| file.filestat().map(attributes));
+        }
+    }
+
     fn random_step(pair: &mut Pair, dice: &mut Dice) {
         let at = dice.roll(pair.directories.len());
         let name = dice.name();
         let offset = [0, 1, 100, 4095, 65_536, 70_000][dice.roll(6)] + dice.roll(50);
         let len = [0, 1, 10, 300, 9000, 66_000][dice.roll(6)];
-        let bytes = vec![u8::try_from(pair.step % 255).unwrap() + 1; len];
         if !pair.files.is_empty() && dice.roll(3) == 0 {
-            let at = dice.roll(pair.files.len());
-            let _ = match dice.roll(11) {
-                0 | 1 => pair.file(at, &format!("write {len}"), |file, flags| {
-                    if len == 0 && flags.contains(Fdflags::APPEND) {
-                        return Ok(String::new());
-                    }
-                    let (done, _) = with_region(&bytes, |bufs| file.write(bufs, flags));
-                    Ok(format!("{} at {}", done?, file.seek(0, Whence::Cur)?))
-                }),
-                2 => pair.file(at, &format!("pwrite {len} at {offset}"), |file, _| {
-                    // Systems differ in what appending means here.
-                    if cfg!(target_os = "linux") {
-                        Ok(pwrite(file, &bytes, offset as u64)?.to_string())
-                    } else {
-                        Ok(String::new())
-                    }
-                }),
-                3 | 4 => pair.file(at, &format!("read {len}"), |file, _| {
-                    Ok(format!("{:?}", read(file, len)?))
-                }),
-                5 => pair.file(at, &format!("pread {len} at {offset}"), |file, _| {
-                    Ok(format!("{:?}", pread(file, len, offset as u64)?))
-                }),
-                6 => {
-                    let whence = [Whence::Set, Whence::Cur, Whence::End][dice.roll(3)];
-                    let delta = i64::try_from(offset).unwrap() - 500;
-                    pair.file(at, &format!("seek {delta} {whence:?}"), |file, _| {
-                        Ok(file.seek(delta, whence)?.to_string())
-                    })
-                }
-                7 => pair.file(at, &format!("size {offset}"), |file, _| {
-                    file.set_size(offset as u64).map(|()| String::new())
-                }),
-                8 => pair.file(at, &format!("allocate {len} at {offset}"), |file, _| {
-                    file.allocate(offset as u64, len as u64).map(|()| String::new())
-                }),
-                9 => pair.file(at, &format!("times {offset}"), |file, _| {
-                    file.set_times(times(offset))?;
-                    Ok(file.filestat()?.mtim.to_string())
-                }),
-                _ => {
-                    pair.files.swap_remove(at);
-                    return;
-                }
-            };
-            if at < pair.files.len() {
-                let _ = pair.file(at, "stat", |file, _| file.filestat().map(attributes));
-            }
-            return;
+            return random_file_step(pair, dice, offset, len);
         }
         let _ = match dice.roll(16) {
             0..=3 => {
