@@ -846,6 +846,23 @@ mod over_a_tree {
     }
 
     #[test]
+    fn a_file_that_has_lost_its_last_name_below_is_not_looked_for_there() {
+        let (overlay, top, lower) = overlay(&["a"]);
+        lower.link(path("a"), false, &*lower, path("b")).unwrap();
+        let file = open_file(&*top, "a", OpenOptions { truncate: true, ..CREATE }).unwrap();
+        write(&*file, b"new").unwrap();
+        top.rename(path("a"), &*top, path("c")).unwrap();
+        overlay.commit("a", &mut { usize::MAX }).unwrap();
+        assert_eq!(overlay.aliases(), 1);
+        top.unlink_file(path("b")).unwrap();
+        overlay.commit("b", &mut { usize::MAX }).unwrap();
+        // Another file of the host may get its serial number.
+        assert_eq!((names(&*lower).len(), overlay.aliases()), (2, 0));
+        overlay.commit("", &mut { usize::MAX }).unwrap();
+        assert_eq!(read(&*open_file(&*lower, "c", READ).unwrap(), 9).unwrap(), b"new");
+    }
+
+    #[test]
     fn nothing_is_made_in_what_was_in_a_directory_that_was_removed() {
         let (_, top, lower) = overlay(&["x/y/f"]);
         let inner = open_directory(&*top, "x/y").unwrap();

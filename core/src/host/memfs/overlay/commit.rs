@@ -866,7 +866,10 @@ impl State {
             let Some(dir) = made.get(parent).or(step.dir.as_ref()).cloned() else { continue };
             let other = step.dir.as_ref().filter(|other| !Arc::ptr_eq(other, &dir));
             let name = step.name();
-            removed.extend(step.old.filter(|old| old.nlink > 1).map(|old| identity(&old)));
+            // An earlier commit may have left one of several names.
+            let has_names =
+                |old: &Filestat| old.nlink > 1 || self.alias_body(identity(old)).is_some();
+            removed.extend(step.old.filter(has_names).map(|old| identity(&old)));
             if step.changed == Changed::Removed {
                 for dir in [Some(&dir), other].into_iter().flatten() {
                     dir.forget_child(name);

@@ -267,6 +267,12 @@ impl State {
         }
     }
 
+    /// How many files with several names below have a place above.
+    #[cfg(test)]
+    pub(super) fn aliases(&self) -> usize {
+        self.aliases.len()
+    }
+
     pub(super) fn forget_alias(&mut self, identity: Identity) {
         self.aliases.remove(&identity);
     }
