@@ -1,6 +1,6 @@
-//! A process that has no descriptor to give when the first path is resolved. That says nothing of
-//! `openat2`, which is used as soon as there are descriptors again. A program of its own, as what
-//! is found out holds for the whole process.
+//! A process whose first paths cannot be resolved, because it may not search the directory or has
+//! no descriptor to give. That says nothing of `openat2`, which is used as soon as it can be. A
+//! program of its own, as what is found out holds for the whole process.
 
 #![cfg(target_os = "linux")]
 #![allow(
@@ -25,23 +25,29 @@ mod support;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::sync::atomic::Ordering::Relaxed;
+use support::host::without_privileges;
 use support::{BOX, Guest, Open, fails};
 use wasi_rs_core::abi::Errno;
 
 fn prepare() {}
 
 #[test]
-fn no_descriptor_left_does_not_mean_no_openat2() {
+fn another_error_does_not_mean_no_openat2() {
     let mut guest = Guest::new();
     guest.temp.create_dir("box/dir");
     guest.temp.write("box/file", "text");
+    // The first path that has to be resolved.
+    guest.temp.chmod("box", 0o600);
+    without_privileges(|| {
+        assert_eq!(guest.open(BOX, "dir/../file", Open::reading()), fails(Errno::Acces));
+    });
+    guest.temp.chmod("box", 0o755);
     let before = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: Some(64), maximum: before.maximum }).unwrap();
     let mut taken = Vec::new();
     while let Ok(file) = std::fs::File::open("/dev/null") {
         taken.push(file);
     }
-    // The first path that has to be resolved.
     assert_eq!(guest.open(BOX, "dir/../file", Open::reading()), fails(Errno::Mfile));
     taken.clear();
     setrlimit(Resource::Nofile, before).unwrap();

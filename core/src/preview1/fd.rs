@@ -405,44 +405,54 @@ pub(super) fn fd_readdir(call: &Call<'_>, fd: Fd, buf: BufferArg<'_>, cookie: u6
     let end = buf.len().min(used.saturating_add(LISTING_SLICE));
     let (mut refused, mut counted) = (None, 0_u64);
     let quota = call.ctx.quota.as_deref();
-    directory.entries(from, end.saturating_sub(used), &mut |entry: DirectoryEntry<'_>| {
-        let next = quota.map_or(Ok(()), |quota| {
-            quota.take_entry().inspect(|()| counted = counted.saturating_add(1))
-        });
-        let next = next.and_then(|()| cookies.after(at, entry.next, &call.ctx.listings));
-        let next = match next {
-            Ok(next) => next,
-            Err(errno) => {
-                refused = Some(errno);
+    // How many entries the slices before have counted.
+    let before = quota.and_then(|_| call.ctx.parked.take()).filter(|_| resume > 0);
+    let before = before.and_then(|parked| parked.downcast::<u64>().ok()).map_or(0, |count| *count);
+    let listed =
+        directory.entries(from, end.saturating_sub(used), &mut |entry: DirectoryEntry<'_>| {
+            let next = quota.map_or(Ok(()), |quota| {
+                quota.take_entry().inspect(|()| counted = counted.saturating_add(1))
+            });
+            let next = next.and_then(|()| cookies.after(at, entry.next, &call.ctx.listings));
+            let next = match next {
+                Ok(next) => next,
+                Err(errno) => {
+                    refused = Some(errno);
+                    return false;
+                }
+            };
+            let head = Dirent {
+                next: next.into(),
+                ino: entry.ino,
+                namlen: count(entry.name.len()),
+                filetype: entry.filetype,
+            };
+            let written = buf.put_with(used, &head, entry.name);
+            used = used.wrapping_add(written);
+            if written < size_of::<<Dirent as Record>::Bytes>().wrapping_add(entry.name.len()) {
+                // An entry that is cut does not count, because the guest asks for it again.
+                if let Some(quota) = quota {
+                    counted = counted.saturating_sub(1);
+                    quota.give_entries_back(1);
+                }
                 return false;
             }
-        };
-        let head = Dirent {
-            next: next.into(),
-            ino: entry.ino,
-            namlen: count(entry.name.len()),
-            filetype: entry.filetype,
-        };
-        let written = buf.put_with(used, &head, entry.name);
-        used = used.wrapping_add(written);
-        if written < size_of::<<Dirent as Record>::Bytes>().wrapping_add(entry.name.len()) {
-            // An entry that is cut does not count, because the guest asks for it again.
-            if let Some(quota) = quota {
-                counted = counted.saturating_sub(1);
-                quota.give_entries_back(1);
-            }
-            return false;
-        }
-        at = next;
-        used < end
-    })?;
-    if let Some(errno) = refused {
+            at = next;
+            used < end
+        });
+    if let Some(errno) = refused.or(listed.err()) {
         if let Some(quota) = quota {
-            quota.give_entries_back(counted);
+            // The guest gets none of them, unless this is not the end of the call.
+            let lost = if errno == Errno::Ask { 0 } else { before };
+            quota.give_entries_back(counted.saturating_add(lost));
+            call.ctx.parked.set(Some(Box::new(before)));
         }
         return Err(errno.into());
     }
     if used >= end && used < buf.len() {
+        if quota.is_some() {
+            call.ctx.parked.set(Some(Box::new(before.saturating_add(counted))));
+        }
         call.resume.set(u64::from(at) << u32::BITS | used as u64);
         return Err(CallError::Again);
     }

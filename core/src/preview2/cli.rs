@@ -1,7 +1,7 @@
 //! The process, as the guest imagines it.
 
 use super::area::{Lists, OptionTerminal, Owned};
-use super::resources::{Resource, State};
+use super::resources::Resource;
 use super::streams::{Input, Output};
 use super::{Call, CallError, Result, Trap};
 use crate::abi::Fd;
@@ -55,16 +55,20 @@ const STDIN: Fd = 0;
 const STDOUT: Fd = 1;
 const STDERR: Fd = 2;
 
-pub(super) fn get_stdin(_: &Call<'_>) -> Result<Owned> {
-    Ok(Owned(Resource::Input(Rc::new(Input::of_stream(State::lent(STDIN))))))
+pub(super) fn get_stdin(call: &Call<'_>) -> Result<Owned> {
+    Ok(Owned(Resource::Input(Rc::new(Input::of_stream(call.state.standard(STDIN))))))
 }
 
-pub(super) fn get_stdout(_: &Call<'_>) -> Result<Owned> {
-    Ok(Owned(Resource::Output(Rc::new(Output::of_stream(State::lent(STDOUT))))))
+fn output(call: &Call<'_>, fd: Fd) -> Owned {
+    Owned(Resource::Output(Rc::new(Output::of_stream(call.state.standard(fd), call.state))))
 }
 
-pub(super) fn get_stderr(_: &Call<'_>) -> Result<Owned> {
-    Ok(Owned(Resource::Output(Rc::new(Output::of_stream(State::lent(STDERR))))))
+pub(super) fn get_stdout(call: &Call<'_>) -> Result<Owned> {
+    Ok(output(call, STDOUT))
+}
+
+pub(super) fn get_stderr(call: &Call<'_>) -> Result<Owned> {
+    Ok(output(call, STDERR))
 }
 
 /// Whether a standard stream is a terminal.

@@ -11,11 +11,12 @@ use super::{Call, Result, Trap};
 use crate::abi::{Errno, Fd, Fdflags, Filesize, Filestat, Filetype, Fstflags, Oflags, Rights};
 use crate::ctx::Ctx;
 use crate::descriptor::DescriptorRef;
-use crate::host::{Directory, DirectoryEntry, File, Opened, PATH_LIMIT};
+use crate::host::{Directory, DirectoryEntry, File, Lease, Opened, PATH_LIMIT};
 use crate::memory::{GuestMemory, Region};
 use crate::preview1;
 use crate::preview1::operations::{self, Open, Path};
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 /// The most bytes that a read takes before the guest is asked for memory.
@@ -162,7 +163,7 @@ fn writing(
         let descriptor = call.ctx.table.get(open.fd)?;
         let positions = has_positions(file_of(&descriptor, Rights::FD_WRITE)?);
         drop(descriptor);
-        let stream = if positions { place(open) } else { Output::of_stream(open) };
+        let stream = if positions { place(open) } else { Output::of_stream(open, call.state) };
         Ok(Owned(Resource::Output(Rc::new(stream))))
     }))
 }
@@ -383,26 +384,50 @@ pub(super) fn read_directory(call: &Call<'_>, descriptor: DescriptorRep) -> Answ
             file,
             cookie: Cell::new(0),
             entries: RefCell::default(),
+            lease: RefCell::new(Lease::new(&call.ctx.listings)),
             ended: Cell::new(false),
         }))))
     }))
 }
 
+/// The charge for an entry beside its name, in bytes: about what it costs.
+const ENTRY_CHARGE: usize = 64;
+
+/// By how much the share of the memory for listings grows, in bytes.
+const LEASE_STEP: usize = 4 << 10;
+
 /// Asks the host for more entries.
+///
+/// # Errors
+/// - `nomem`: the listings of the instance have taken what they may.
+/// - those of listing the directory.
 fn list(listing: &Listing, directory: &dyn Directory) -> Result<()> {
     let mut entries = listing.entries.borrow_mut();
+    let mut lease = listing.lease.borrow_mut();
     let (mut used, mut seen) = (0_usize, 0_usize);
+    let (mut taken, mut room, mut refused) = (0_usize, 0_usize, None);
     directory.entries(listing.cookie.get(), LISTING, &mut |entry: DirectoryEntry<'_>| {
         seen = seen.saturating_add(1);
-        listing.cookie.set(entry.next);
         if entry.name != b"." && entry.name != b".." {
+            taken = taken.saturating_add(entry.name.len()).saturating_add(ENTRY_CHARGE);
+            if taken > room {
+                room = taken.saturating_add(LEASE_STEP);
+                if let Err(errno) = lease.resize(room) {
+                    refused = Some(errno);
+                    return false;
+                }
+            }
             used = used.saturating_add(entry.name.len()).saturating_add(size_of::<usize>());
             entries.push_back((descriptor_type(entry.filetype), entry.name.into()));
         }
+        listing.cookie.set(entry.next);
         used < LISTING
     })?;
     listing.ended.set(seen == 0);
-    Ok(())
+    match refused {
+        Some(errno) if entries.is_empty() => Err(errno.into()),
+        _ => Ok(()),
+    }
 }
 
 /// The next entry. `.` and `..` are none.
@@ -419,7 +444,13 @@ pub(super) fn read_directory_entry(call: &Call<'_>, stream: ListingRep) -> Answe
         if let Some(quota) = &call.ctx.quota {
             quota.take_entry()?;
         }
-        let entry = listing.entries.borrow_mut().pop_front();
+        let mut entries = listing.entries.borrow_mut();
+        let entry = entries.pop_front();
+        if entries.is_empty() {
+            *entries = VecDeque::new();
+            listing.lease.borrow_mut().resize(0)?;
+        }
+        drop(entries);
         if entry.as_ref().is_some_and(|(_, name)| str::from_utf8(name).is_err()) {
             return Err(Errno::Ilseq.into());
         }

@@ -16,7 +16,7 @@ use crate::descriptor::Descriptor;
 use crate::host::readiness::Waiting;
 use crate::host::{self, Interest, Opened, Readiness, Source, Wait};
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -207,12 +207,19 @@ fn wait_for(call: &Call<'_>, pollables: &[Rc<Pollable>]) -> Result<Vec<u32>> {
     let ready = ready_of(call, pollables, if call.ctx.suspends { 0 } else { SLICE })?;
     if ready.is_empty() && call.ctx.suspends {
         let mut waiting = Waiting::default();
+        // What is watched takes a descriptor of the host: two for each file at most, however many
+        // pollables are of it.
+        let mut noted = BTreeSet::new();
         for pollable in pollables {
             match (&**pollable, pollable.source()) {
                 (Pollable::Instant(instant), _) if *instant < Timestamp::MAX => {
                     waiting.until(*instant);
                 }
-                (_, Some((file, interest))) => note(call, &mut waiting, file, interest),
+                (_, Some((file, interest)))
+                    if noted.insert((file.fd, interest == Interest::Read)) =>
+                {
+                    note(call, &mut waiting, file, interest);
+                }
                 _ => {}
             }
         }

@@ -15,12 +15,13 @@
 use super::area::{HashValue, Pending};
 use super::glue::{CoreParams, Param};
 use super::poll::Pollable;
-use super::streams::{Input, Output};
+use super::streams::{Held, Input, Output};
 use super::{Call, Result, Trap};
 use crate::abi::{Errno, Fd};
 use crate::ctx::{Ctx, StringArray};
+use crate::host::{Budget, Lease};
 use crate::memory::GuestMemory;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -61,6 +62,20 @@ pub(super) struct OpenFile {
     pub(super) identity: Cell<Option<HashValue>>,
     /// Where the number goes to be closed, unless it stays open as long as the instance.
     closed: Option<Rc<RefCell<Vec<Fd>>>>,
+    /// What its streams have not written yet, from the first stream on that may have to wait.
+    held: OnceCell<Rc<Held>>,
+}
+
+impl OpenFile {
+    fn new(fd: Fd, closed: Option<Rc<RefCell<Vec<Fd>>>>) -> Self {
+        let (appends, identity) = (Cell::new(false), Cell::new(None));
+        Self { fd, appends, identity, closed, held: OnceCell::new() }
+    }
+
+    /// What its streams have not written yet.
+    pub(super) fn held(&self, state: &State) -> &Rc<Held> {
+        self.held.get_or_init(|| Rc::new(Held::new(&state.held)))
+    }
 }
 
 impl Drop for OpenFile {
@@ -78,6 +93,8 @@ pub(super) struct Listing {
     pub(super) cookie: Cell<u64>,
     /// Entries that the host has given and the guest has not taken: the type and the name.
     pub(super) entries: RefCell<std::collections::VecDeque<(u8, Box<[u8]>)>>,
+    /// Their share of the instance's memory for listings.
+    pub(super) lease: RefCell<Lease>,
     pub(super) ended: Cell<bool>,
 }
 
@@ -125,6 +142,10 @@ pub struct State {
     closed: Rc<RefCell<Vec<Fd>>>,
     /// The results of the last call for which the guest is being asked for memory.
     pub(super) pending: RefCell<Option<Pending>>,
+    /// The memory for what streams have not written yet.
+    held: Arc<Budget>,
+    /// The standard streams, from their first use on.
+    standard: [OnceCell<Rc<OpenFile>>; 3],
     /// Standard streams whose embedder has not taken what was written, as bits by their numbers.
     busy: Cell<u32>,
     /// The buffer that streams read into.
@@ -226,6 +247,12 @@ impl State {
             }
         }
         drop(places);
+        // Streams that were dropped may have left something.
+        for file in self.standard.iter().filter_map(OnceCell::get) {
+            let stream = Output::of_stream(Rc::clone(file), self);
+            super::streams::last_attempt(ctx, &stream);
+            stream.forget();
+        }
         drop(self.pending.take());
         self.close_files(ctx);
     }
@@ -239,13 +266,18 @@ impl State {
 
     /// A descriptor that was opened, to be closed when nothing holds it any more.
     pub(super) fn opened(&self, fd: Fd) -> Rc<OpenFile> {
-        let closed = Some(Rc::clone(&self.closed));
-        Rc::new(OpenFile { fd, appends: Cell::new(false), identity: Cell::new(None), closed })
+        Rc::new(OpenFile::new(fd, Some(Rc::clone(&self.closed))))
     }
 
     /// A descriptor that stays open as long as the instance.
     pub(super) fn lent(fd: Fd) -> Rc<OpenFile> {
-        Rc::new(OpenFile { fd, appends: Cell::new(false), identity: Cell::new(None), closed: None })
+        Rc::new(OpenFile::new(fd, None))
+    }
+
+    /// A standard stream, the same one for all who ask.
+    pub(super) fn standard(&self, fd: Fd) -> Rc<OpenFile> {
+        let file = usize::try_from(fd).ok().and_then(|index| self.standard.get(index));
+        file.map_or_else(|| Self::lent(fd), |file| Rc::clone(file.get_or_init(|| Self::lent(fd))))
     }
 
     pub(super) fn args(&self, ctx: &Ctx) -> Arc<StringArray> {

@@ -1,7 +1,7 @@
 //! Streams: of a file from a position on, of a file's end, and the standard ones.
 //!
 //! No host file blocks. A stream of the host that has no room for what was permitted keeps it here,
-//! at most [`HELD`] bytes, until it has.
+//! at most [`HELD`] bytes for each permission, until it has.
 
 use super::area::{Block, Code, Lists, Owned};
 use super::filesystem::{append, pread, pwrite};
@@ -11,10 +11,11 @@ use super::resources::{ErrorRep, InputRep, OpenFile, OutputRep, Resource, State}
 use super::{Call, CallError, Result, Trap};
 use crate::abi::{Errno, Fd, Filetype, Rights};
 use crate::ctx::Ctx;
-use crate::host::{Interest, Opened, Source};
+use crate::host::{Budget, Interest, Lease, Opened, Source};
 use crate::memory::{GuestMemory, Region};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// How many bytes a write to a file may have.
 const PERMIT: u64 = 1 << 20;
@@ -85,6 +86,55 @@ enum Place {
     Nowhere,
 }
 
+/// Bytes that the host has not taken yet. All streams of one pipe or device share them, because
+/// what was written first is to come first, whichever stream it was written to. All such bytes of
+/// an instance have one budget.
+pub(super) struct Held {
+    bytes: RefCell<Vec<u8>>,
+    lease: RefCell<Lease>,
+}
+
+impl Held {
+    pub(super) fn new(budget: &Arc<Budget>) -> Self {
+        Self { bytes: RefCell::default(), lease: RefCell::new(Lease::new(budget)) }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.borrow().is_empty()
+    }
+
+    fn len(&self) -> usize {
+        self.bytes.borrow().len()
+    }
+
+    /// Takes the bytes out, to be put back with [`Self::keep`].
+    fn take(&self) -> Vec<u8> {
+        self.bytes.take()
+    }
+
+    /// Keeps these bytes and no others. They are no more than there were.
+    fn keep(&self, bytes: Vec<u8>) {
+        // A lease can always be made smaller.
+        let _ = self.lease.borrow_mut().resize(bytes.len());
+        self.bytes.replace(if bytes.is_empty() { Vec::new() } else { bytes });
+    }
+
+    /// Adds bytes behind the others.
+    ///
+    /// # Errors
+    /// - [`Trap::Permit`]: the budget has no more. A guest that asks before each write comes to
+    ///   this point by hundreds of permissions at a time.
+    fn push(&self, more: Region<'_>) -> Result<()> {
+        let mut bytes = self.bytes.borrow_mut();
+        let start = bytes.len();
+        let end = start.saturating_add(more.len());
+        self.lease.borrow_mut().resize(end).map_err(|_| Trap::Permit)?;
+        bytes.resize(end, 0);
+        more.read_at(0, bytes.get_mut(start..).unwrap_or_default());
+        Ok(())
+    }
+}
+
 /// An `output-stream`.
 pub(super) struct Output {
     file: Rc<OpenFile>,
@@ -92,18 +142,18 @@ pub(super) struct Output {
     closed: Cell<bool>,
     /// The number of bytes that the last `check-write` permitted, if nothing was written since.
     permit: Cell<Option<u64>>,
-    /// Bytes that the host has not taken yet.
-    held: RefCell<Vec<u8>>,
+    /// Bytes that a [`Place::Stream`] has not taken yet.
+    held: Option<Rc<Held>>,
 }
 
 impl Output {
     fn new(file: Rc<OpenFile>, place: Place) -> Self {
-        let held = RefCell::default();
-        Self { file, place, closed: Cell::new(false), permit: Cell::new(None), held }
+        Self { file, place, closed: Cell::new(false), permit: Cell::new(None), held: None }
     }
 
-    pub(super) fn of_stream(file: Rc<OpenFile>) -> Self {
-        Self::new(file, Place::Stream)
+    pub(super) fn of_stream(file: Rc<OpenFile>, state: &State) -> Self {
+        let held = Some(Rc::clone(file.held(state)));
+        Self { held, ..Self::new(file, Place::Stream) }
     }
 
     pub(super) fn of_file(file: Rc<OpenFile>, position: u64) -> Self {
@@ -131,9 +181,20 @@ impl Output {
     fn failed(&self, error: CallError) -> CallError {
         if matches!(error, CallError::Errno(_)) {
             self.closed.set(true);
-            *self.held.borrow_mut() = Vec::new();
+            self.forget();
         }
         error
+    }
+
+    /// Gives up what is held.
+    pub(super) fn forget(&self) {
+        if let Some(held) = &self.held {
+            held.keep(Vec::new());
+        }
+    }
+
+    fn holds_nothing(&self) -> bool {
+        self.held.as_ref().is_none_or(|held| held.is_empty())
     }
 
     /// One attempt to write.
@@ -158,7 +219,10 @@ impl Output {
 
     /// Writes what is held, as far as the host takes it. Whether all of it is written.
     fn drain(&self, ctx: &Ctx) -> Result<bool> {
-        let mut held = std::mem::take(&mut *self.held.borrow_mut());
+        let Some(queue) = self.held.as_ref().filter(|held| !held.is_empty()) else {
+            return Ok(true);
+        };
+        let mut held = queue.take();
         let mut done = 0_usize;
         let mut outcome = Ok(true);
         while done < held.len() {
@@ -179,13 +243,13 @@ impl Output {
             }
         }
         held.drain(..done.min(held.len()));
-        *self.held.borrow_mut() = held;
+        queue.keep(held);
         outcome
     }
 
     /// Whether nothing is held any more. An error shows at the next call.
     pub(super) fn is_drained(&self, call: &Call<'_>) -> bool {
-        self.closed.get() || self.held.borrow().is_empty() || self.drain(call.ctx).unwrap_or(true)
+        self.closed.get() || self.holds_nothing() || self.drain(call.ctx).unwrap_or(true)
     }
 
     /// How many bytes may be written now.
@@ -229,14 +293,11 @@ impl Output {
         if rest.is_empty() {
             return Ok(());
         }
-        let mut held = self.held.borrow_mut();
-        if held.len().saturating_add(rest.len()) > HELD {
-            return Err(Trap::Permit.into());
+        match &self.held {
+            Some(held) => held.push(rest),
+            // What has positions does not wait.
+            None => Err(self.failed(Errno::Again.into())),
         }
-        let start = held.len();
-        held.resize(start.saturating_add(rest.len()), 0);
-        rest.read_at(0, held.get_mut(start..).unwrap_or_default());
-        Ok(())
     }
 
     /// Checks a write that does not wait against what was permitted, and takes the permission.
@@ -246,7 +307,9 @@ impl Output {
         }
         let most = match self.place {
             Place::Stream if call.state.is_busy(self.file.fd) => 0,
-            Place::Stream => HELD as u64,
+            Place::Stream => {
+                HELD.saturating_sub(self.held.as_ref().map_or(0, |held| held.len())) as u64
+            }
             Place::At(_) | Place::End | Place::Nowhere => PERMIT,
         };
         // Without a question before, a write may have what an answer would have said at best.
@@ -255,9 +318,10 @@ impl Output {
     }
 }
 
-/// A stream that is dropped has one more attempt to write what it holds.
+/// A stream that is dropped has one more attempt to write what it holds. The rest is left to other
+/// streams of the same file.
 pub(super) fn last_attempt(ctx: &Ctx, stream: &Output) {
-    if !stream.held.borrow().is_empty() {
+    if !stream.holds_nothing() {
         // Nobody is there any more to be told of an error.
         let _ = stream.drain(ctx);
     }

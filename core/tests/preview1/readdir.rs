@@ -2,9 +2,90 @@
 
 use crate::support::host::MetadataExt;
 use crate::support::{BOX, Dirent, Guest, Open, fails};
+use std::any::Any;
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use wasi_rs_core::abi::Errno;
+use wasi_rs_core::abi::{Errno, Filestat};
+use wasi_rs_core::descriptor::Descriptor;
+use wasi_rs_core::host::{
+    Directory, EntrySink, GuestPath, OpenOptions, Opened, Quota, Result, SetTimes, Tree,
+};
+
+/// A directory of which the first listings end with an error behind their entries.
+struct Failing {
+    inner: Box<dyn Directory>,
+    errnos: Mutex<Vec<Errno>>,
+}
+
+impl Directory for Failing {
+    fn open(&self, path: GuestPath<'_>, options: OpenOptions) -> Result<Opened> {
+        self.inner.open(path, options)
+    }
+
+    fn filestat(&self) -> Result<Filestat> {
+        self.inner.filestat()
+    }
+
+    fn path_filestat(&self, path: GuestPath<'_>, follow: bool) -> Result<Filestat> {
+        self.inner.path_filestat(path, follow)
+    }
+
+    fn set_times(&self, times: SetTimes) -> Result<()> {
+        self.inner.set_times(times)
+    }
+
+    fn path_set_times(&self, path: GuestPath<'_>, follow: bool, times: SetTimes) -> Result<()> {
+        self.inner.path_set_times(path, follow, times)
+    }
+
+    fn entries(&self, cookie: u64, capacity: usize, sink: &mut dyn EntrySink) -> Result<()> {
+        self.inner.entries(cookie, capacity, sink)?;
+        self.errnos.lock().unwrap().pop().map_or(Ok(()), Err)
+    }
+
+    fn create_directory(&self, path: GuestPath<'_>) -> Result<()> {
+        self.inner.create_directory(path)
+    }
+
+    fn remove_directory(&self, path: GuestPath<'_>) -> Result<()> {
+        self.inner.remove_directory(path)
+    }
+
+    fn unlink_file(&self, path: GuestPath<'_>) -> Result<()> {
+        self.inner.unlink_file(path)
+    }
+
+    fn symlink(&self, target: &[u8], path: GuestPath<'_>) -> Result<()> {
+        self.inner.symlink(target, path)
+    }
+
+    fn readlink(&self, path: GuestPath<'_>, text: &mut [u8]) -> Result<usize> {
+        self.inner.readlink(path, text)
+    }
+
+    fn rename(&self, old: GuestPath<'_>, to: &dyn Directory, new: GuestPath<'_>) -> Result<()> {
+        self.inner.rename(old, to, new)
+    }
+
+    fn link(
+        &self,
+        old: GuestPath<'_>,
+        follow: bool,
+        to: &dyn Directory,
+        new: GuestPath<'_>,
+    ) -> Result<()> {
+        self.inner.link(old, follow, to, new)
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.inner.sync()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
 
 fn with_files(count: usize) -> Guest {
     let guest = Guest::new();
@@ -269,6 +350,40 @@ fn the_entry_that_is_too_many_is_refused_and_a_cut_one_is_not_counted() {
     );
     assert_eq!(guest.readdir(BOX, two, 0).unwrap().0, all[..2], "what was refused did not count");
     assert_eq!(guest.readdir(BOX, two, 0), fails(Errno::Dquot));
+}
+
+#[test]
+fn entries_that_the_guest_does_not_get_are_not_counted() {
+    let mut guest = with_files(30_000);
+    guest.memory.resize(3 << 20, crate::support::PATTERN);
+    let limit = |guest: &mut Guest, entries| {
+        guest.ctx.quota = Some(Arc::new(Quota::new(None, Some(entries))));
+    };
+    // The buffer is filled in two slices, and the second is refused.
+    limit(&mut guest, 30_001);
+    for _ in 0..2 {
+        assert_eq!(guest.readdir(BOX, 2 << 20, 0).map(drop), fails(Errno::Dquot));
+    }
+    let (some, end) = guest.readdir(BOX, 1 << 20, 0).unwrap();
+    assert!(!end && some.len() > 15_000);
+    // The rest is just what there may be.
+    limit(&mut guest, 30_002);
+    assert_eq!(names(&guest.readdir(BOX, 2 << 20, 0).unwrap().0), expected(30_000));
+    assert_eq!(guest.readdir(BOX, 100, 0).map(drop), fails(Errno::Dquot));
+
+    // A directory that fails, or has to ask the embedder first, behind some entries.
+    let tree = Tree::new(1 << 20);
+    tree.seed("file", b"").unwrap();
+    let inner = tree.root_directory(false);
+    let failing = Failing { inner, errnos: Mutex::new(vec![Errno::Io, Errno::Ask, Errno::Ask]) };
+    let failing = Descriptor::preopen(Opened::Directory(Box::new(failing)), b"failing");
+    let fd = guest.ctx.table.insert(failing).unwrap();
+    limit(&mut guest, 3);
+    for errno in [Errno::Ask, Errno::Ask, Errno::Io] {
+        assert_eq!(guest.readdir(fd, 1000, 0).map(drop), fails(errno));
+    }
+    assert_eq!(guest.readdir(fd, 1000, 0).unwrap().0.len(), 3);
+    assert_eq!(guest.readdir(fd, 1000, 0).map(drop), fails(Errno::Dquot));
 }
 
 #[test]

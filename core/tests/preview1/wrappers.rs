@@ -133,3 +133,84 @@ fn what_is_committed_has_the_permissions_that_it_had() {
         assert_eq!(guest.temp.stat(&format!("box/{path}")).mode() & 0o7777, mode, "{path}");
     }
 }
+
+/// A process that waits for somebody to read a pipe would go on if it was opened, and what it
+/// writes would be lost.
+#[cfg(unix)]
+#[test]
+fn an_overlay_opens_no_pipe_below() {
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+    let mut guest = guest(|inner| {
+        Overlay::new(inner, TreeOptions::new(1 << 20)).unwrap().root_directory(false, false)
+    });
+    guest.temp.create_dir("box/dir");
+    guest.temp.fifo("box/dir/pipe");
+    let (pipe, went_on) = (guest.temp.path("box/dir/pipe"), Arc::new(AtomicBool::new(false)));
+    let (writing, goes_on) = (pipe.clone(), Arc::clone(&went_on));
+    let writer = std::thread::spawn(move || {
+        let opened = std::fs::OpenOptions::new().write(true).open(writing);
+        goes_on.store(true, Relaxed);
+        opened.map(drop)
+    });
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    let dir = guest.open(BOX, "dir", Open::directory()).unwrap();
+    for (fd, path) in [(dir, "pipe"), (BOX, "dir/pipe"), (BOX, "dir/../dir/pipe")] {
+        for how in [Open::reading(), Open::default(), Open::creating(), Open::reading().follow()] {
+            assert_eq!(guest.open(fd, path, how), fails(Errno::Acces), "{path}");
+        }
+    }
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    assert!(!went_on.load(Relaxed), "the pipe was opened");
+    drop(std::fs::File::open(pipe).unwrap());
+    writer.join().unwrap().unwrap();
+}
+
+/// A file system gives the serial number of a file that is gone to the next one. What the guest has
+/// changed in the one is no change of the other.
+#[cfg(unix)]
+#[test]
+fn a_file_with_a_used_serial_number_is_another_file() {
+    for is_committed in [false, true] {
+        let mut overlay = None;
+        let mut guest = guest(|inner| {
+            let made = Overlay::new(inner, TreeOptions::new(1 << 20)).unwrap();
+            let directory = made.root_directory(false, false);
+            overlay = Some(made);
+            directory
+        });
+        let overlay = overlay.unwrap();
+        let commit = || overlay.commit("", &mut { usize::MAX }).unwrap();
+        let used = guest.temp.stat("box/file").ino();
+        let fd = guest.open(BOX, "file", Open::creating()).unwrap();
+        assert_eq!(guest.write(fd, &[b"of the guest"]), Ok(12));
+        if is_committed {
+            // Another file is put in its place.
+            commit();
+        } else {
+            std::fs::remove_file(guest.temp.path("box/file")).unwrap();
+        }
+        let again = (0..3000).find(|at| {
+            guest.temp.write(&format!("box/{at}"), "host");
+            guest.temp.stat(&format!("box/{at}")).ino() == used
+        });
+        let Some(again) = again else {
+            crate::support::host::skipped("the file system uses no serial number again");
+            return;
+        };
+        std::fs::rename(guest.temp.path(&format!("box/{again}")), guest.temp.path("box/new"))
+            .unwrap();
+        assert_eq!(guest.path_filestat(BOX, "new", false).unwrap().size, 4);
+        let new = guest.open(BOX, "new", Open::reading()).unwrap();
+        assert_eq!(guest.read(new, &[20]), Ok(b"host".to_vec()));
+        let new = guest.open(BOX, "new", Open::default()).unwrap();
+        assert_eq!(guest.write(new, &[b"G"]), Ok(1));
+        assert_eq!(guest.pread(fd, &[20], 0), Ok(b"of the guest".to_vec()));
+        commit();
+        assert_eq!(guest.temp.read("box/file"), b"of the guest");
+        assert_eq!(guest.temp.read("box/new"), b"Gost");
+        // To remove the one takes no name of the other.
+        guest.unlink(BOX, "new").unwrap();
+        assert_eq!(guest.filestat(fd).unwrap().nlink, 1);
+    }
+}

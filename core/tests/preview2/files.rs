@@ -4,6 +4,8 @@ use crate::component::{
     CREATE, Component, DIRECTORY, EXCLUSIVE, MUTATE_DIRECTORY, READ, TRUNCATE, WRITE,
 };
 use crate::support::Setup;
+use std::sync::Arc;
+use wasi_rs_core::host::Budget;
 
 #[test]
 fn nothing_is_given_by_default() {
@@ -148,6 +150,49 @@ fn a_listing_has_all_names_but_the_dots() {
     assert_eq!(names[0], (3, "sub".to_owned()));
     assert_eq!(names[1], (5, "link".to_owned()));
     assert_eq!(names[2], (6, "file-0000".to_owned()));
+}
+
+#[test]
+fn all_listings_share_the_memory_for_listings() {
+    let (mut component, directory) = Component::new();
+    for index in 0..300 {
+        component.temp.write(&format!("box/{index:0200}"), "");
+    }
+    let budget = Arc::new(Budget::new(1 << 20));
+    component.guest.ctx.listings = Arc::clone(&budget);
+    let mut listings = Vec::new();
+    let refused = loop {
+        let listing = component.fallible("read_directory", &[directory]).unwrap();
+        listings.push(listing);
+        match component.fallible("read_directory_entry", &[listing]) {
+            Ok(_) => assert!(listings.len() < 200, "listings take memory without end"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refused, "insufficient-memory");
+    assert!(listings.len() > 20, "{} listings", listings.len());
+    // One that is dropped makes room for another, and so does one that has come to its end.
+    let last = listings.pop().unwrap();
+    let list = |component: &mut Component, listing| {
+        let mut count = 0;
+        while component.fallible("read_directory_entry", &[listing]).is_ok()
+            && component.byte(4) == 1
+        {
+            count += 1;
+        }
+        count
+    };
+    assert!(component.drop(listings.pop().unwrap()));
+    assert_eq!(list(&mut component, last), 300, "what was refused is not lost");
+    let first = listings.remove(0);
+    assert_eq!(list(&mut component, first), 299);
+    let left = budget.left();
+    assert!(component.drop(first));
+    assert_eq!(budget.left(), left);
+    for listing in listings {
+        assert!(component.drop(listing));
+    }
+    assert_eq!(budget.left(), 1 << 20);
 }
 
 #[test]

@@ -126,3 +126,78 @@ fn what_is_held_is_written_when_the_stream_is_dropped() {
     reader.read_exact(&mut bytes).unwrap();
     assert!(bytes.iter().all(|byte| *byte == b'x'));
 }
+
+/// Fills a pipe through a stream, until the stream holds what the pipe has no room for.
+fn fill(component: &mut Component, stream: u64) -> usize {
+    let mut written = 0;
+    let bytes = vec![b'a'; 20_000];
+    while component.streamed("check_write", &[stream]).unwrap() > 0 {
+        assert_eq!(component.stream_write("output_write", stream, &bytes), Ok(0));
+        written += 20_000;
+        assert!(written < 10 << 20, "a pipe that nobody reads takes everything");
+    }
+    written
+}
+
+#[test]
+fn what_was_written_first_comes_first_whichever_stream_it_was_written_to() {
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let mut component = Component::of(Setup { stdout: lent(writer), ..Setup::default() });
+    let [one, other] = [(), ()].map(|()| component.call("get_stdout", &[]).unwrap().value);
+    let written = fill(&mut component, one);
+    let mut bytes = vec![0; written];
+    // There is room now, but not for all that is held.
+    reader.read_exact(&mut bytes[..4096]).unwrap();
+    assert_eq!(component.streamed("check_write", &[other]), Ok(0), "the other stream waits, too");
+    let reading = std::thread::spawn(move || {
+        reader.read_exact(&mut bytes[4096..]).unwrap();
+        let mut rest = [0; 3];
+        reader.read_exact(&mut rest).unwrap();
+        (bytes, rest)
+    });
+    assert_eq!(component.stream_write("blocking_write_and_flush", other, b"bbb"), Ok(0));
+    let (bytes, rest) = reading.join().unwrap();
+    assert!(bytes.iter().all(|byte| *byte == b'a'));
+    assert_eq!(&rest, b"bbb");
+}
+
+#[test]
+fn what_a_dropped_stream_leaves_is_written_by_the_next() {
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let mut component = Component::of(Setup { stdout: lent(writer), ..Setup::default() });
+    let one = component.call("get_stdout", &[]).unwrap().value;
+    let written = fill(&mut component, one);
+    assert!(component.drop(one));
+    let mut bytes = vec![0; written];
+    let half = written / 2;
+    reader.read_exact(&mut bytes[..half]).unwrap();
+    // The end of the instance is one more attempt.
+    component.state.close(&component.guest.ctx);
+    reader.read_exact(&mut bytes[half..]).unwrap();
+    assert!(bytes.iter().all(|byte| *byte == b'a'));
+}
+
+#[test]
+fn the_bytes_that_streams_hold_are_bounded() {
+    let (_reader, writer) = std::io::pipe().unwrap();
+    let mut component = Component::of(Setup { stdout: lent(writer), ..Setup::default() });
+    component.memory.resize(256 << 10, 0);
+    let trap = Err(CallError::Trap(wasi_rs_core::preview2::Trap::Permit));
+    // All of them are permitted to write while there is room.
+    let streams: Vec<u64> = (0..1000)
+        .map(|_| {
+            let stream = component.call("get_stdout", &[]).unwrap().value;
+            assert_eq!(component.streamed("check_write", &[stream]), Ok(65_536));
+            stream
+        })
+        .collect();
+    let held = |component: &mut Component, stream| {
+        component.call("output_write", &[stream, 128 << 10, 65_536]).map(drop)
+    };
+    let taken = streams.iter().take_while(|stream| held(&mut component, **stream).is_ok()).count();
+    assert!((64..600).contains(&taken), "{taken} streams hold 64 KiB each");
+    assert_eq!(held(&mut component, streams[999]), trap);
+    // A stream that asks nothing before holds nothing more.
+    let stream = component.call("get_stdout", &[]).unwrap().value;
+    assert_eq!(component.call("output_write", &[stream, 128 << 10, 1]).map(drop), trap);
+}

@@ -140,3 +140,39 @@ fn a_stream_that_has_not_taken_what_was_written_is_waited_for() {
     assert_eq!(component.call("ready", &[writable]).unwrap().value, 1);
     assert!(component.streamed("check_write", &[stdout]).unwrap() > 0);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_wait_takes_no_more_descriptors_than_there_are_files() {
+    let (reader, _writer) = std::io::pipe().unwrap();
+    let pipe = {
+        use std::os::fd::AsRawFd;
+        std::fs::read_link(format!("/proc/self/fd/{}", reader.as_raw_fd())).unwrap()
+    };
+    let open = || {
+        let entries = std::fs::read_dir("/proc/self/fd").unwrap();
+        let links = entries.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+        links.filter(|target| *target == pipe).count()
+    };
+    let mut component = Component::of(Setup { stdin: Some(reader.into()), ..Setup::default() });
+    component.guest.ctx.suspends = true;
+    let before = open();
+    let reps: Vec<u64> = (0..500)
+        .map(|at| {
+            // Some of one stream, and some of others of the same file.
+            let stdin = component.call("get_stdin", &[]).unwrap().value;
+            let readable = component.call("input_subscribe", &[stdin]).unwrap().value;
+            if at % 2 == 0 {
+                readable
+            } else {
+                component.call("input_subscribe", &[stdin]).unwrap().value
+            }
+        })
+        .collect();
+    assert_eq!(component.poll(&[&reps[..], &reps[..]].concat()), Err(CallError::WouldWait));
+    let waiting = component.guest.ctx.waiting.take().expect("nothing is left to wait for");
+    assert!(waiting.is_for_host());
+    assert_eq!(open(), before + 1);
+    drop(waiting);
+    assert_eq!(open(), before);
+}

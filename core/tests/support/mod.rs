@@ -173,12 +173,11 @@ fn writes(
         }
         Err(CallError::Again) if name == "poll_oneoff" => return vec![(at(1), 32 * at(2))],
         Err(CallError::Again) if name == "random_get" => return vec![(at(0), at(1))],
-        // Also where an entry is refused after others have been written.
-        Err(CallError::Again | CallError::Errno(Errno::Dquot | Errno::Nomem))
-            if name == "fd_readdir" =>
-        {
-            return vec![(at(1), at(2))];
-        }
+        // Also where an entry is refused, or cannot be had, after others have been written.
+        Err(
+            CallError::Again
+            | CallError::Errno(Errno::Dquot | Errno::Nomem | Errno::Io | Errno::Ask),
+        ) if name == "fd_readdir" => return vec![(at(1), at(2))],
         Err(_) => return Vec::new(),
     }
     let strings = |strings: &StringArray| {

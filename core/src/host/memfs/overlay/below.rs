@@ -186,7 +186,7 @@ impl LowerDir {
 
     /// Opens the regular file that lies at a path, in the same way.
     pub(super) fn open_path(self: &Arc<Self>, path: &[u8]) -> Result<(Arc<LowerFile>, Filestat)> {
-        regular(self.sealed()?.open(one(path), OpenOptions::READ)?)
+        open_regular_in(&*self.sealed()?, path)
     }
 
     /// The directory's device and serial number.
@@ -224,11 +224,6 @@ impl LowerDir {
             Arc::new(Self::new(Some((Arc::clone(self), name.into())), Some(handle), NOWHERE));
         lock(&self.children).insert(name.into(), Arc::downgrade(&child));
         Ok(child)
-    }
-
-    /// Opens a file that is not a directory, to be read.
-    pub(super) fn open(self: &Arc<Self>, name: &[u8]) -> Result<Opened> {
-        self.handle()?.open(one(name), OpenOptions::READ)
     }
 
     /// The text of a symbolic link.
@@ -352,18 +347,25 @@ impl Origin {
     }
 }
 
-/// Opens a regular file. Nothing else that lies below is for a guest to open: to open a pipe, a
-/// device or a socket does something to the host.
+/// Opens a regular file.
 ///
 /// # Errors
 /// - `isdir`, `loop`, `acces`: something else has the name.
 pub(super) fn open_regular(dir: &Arc<LowerDir>, name: &[u8]) -> Result<(Arc<LowerFile>, Filestat)> {
-    regular(dir.open(name)?)
+    open_regular_in(&*dir.handle()?, name)
 }
 
-/// The file, if it is a regular one.
-fn regular(opened: Opened) -> Result<(Arc<LowerFile>, Filestat)> {
-    match opened {
+/// Nothing else that lies below is for a guest to open: to open a pipe, a device or a socket does
+/// something to the host. A process that waits for a pipe's reader would go on, and what it writes
+/// would be lost. So the file is looked at before it is opened.
+fn open_regular_in(dir: &dyn Directory, path: &[u8]) -> Result<(Arc<LowerFile>, Filestat)> {
+    match dir.path_filestat(one(path), false)?.filetype {
+        Filetype::RegularFile => {}
+        Filetype::Directory => return Err(Errno::Isdir),
+        Filetype::SymbolicLink => return Err(Errno::Loop),
+        _ => return Err(Errno::Acces),
+    }
+    match dir.open(one(path), OpenOptions::READ)? {
         Opened::Directory(_) => Err(Errno::Isdir),
         Opened::File(file) if file.filetype() == Filetype::RegularFile => {
             let stat = file.filestat_when_opened().map_or_else(|| file.filestat(), Ok)?;

@@ -15,7 +15,7 @@ use super::below::{
     DIRECTORY, Handle, Identity, LowerDir, Merged, Origin, identity, one, open_regular,
 };
 use super::changes::{New, Step};
-use super::names::State;
+use super::names::{Met, State};
 use super::{Dir, Overlay};
 use crate::abi::{Errno, Fdflags, Filestat, Filetype, Whence};
 use crate::host::pieces::each_piece;
@@ -346,7 +346,14 @@ impl<'a> Commit<'a> {
         is_own: bool,
     ) -> Result<Option<InPlace>> {
         match dir.stat(&name) {
-            Ok(Some(stat)) if identity(&stat) == known && stat.nlink < 2 => return Ok(None),
+            // Its one name is written anew, or is to be removed.
+            Ok(Some(stat))
+                if identity(&stat) == known
+                    && stat.nlink < 2
+                    && (is_own || !self.is_another_name(&dir, &name)) =>
+            {
+                return Ok(None);
+            }
             Ok(Some(stat)) if identity(&stat) == known => {}
             // What is above is all that there is of it.
             _ if !is_own => return Ok(None),
@@ -376,6 +383,12 @@ impl<'a> Commit<'a> {
         };
         let own = Vec::new();
         Ok(Some(InPlace { step, own, dir, name, file, old, copy, written: 0, is_cut: false }))
+    }
+
+    /// Whether a name below is one more of a file that has a place above. An earlier commit may have
+    /// removed all others that it had there.
+    fn is_another_name(&self, dir: &Arc<LowerDir>, name: &[u8]) -> bool {
+        matches!(self.state.meet(&Dir::Below(Arc::clone(dir)), name), Ok(Met::Alias(_)))
     }
 
     /// A name that nothing is to have.
@@ -853,7 +866,10 @@ impl State {
             let Some(dir) = made.get(parent).or(step.dir.as_ref()).cloned() else { continue };
             let other = step.dir.as_ref().filter(|other| !Arc::ptr_eq(other, &dir));
             let name = step.name();
-            removed.extend(step.old.filter(|old| old.nlink > 1).map(|old| identity(&old)));
+            // An earlier commit may have left one of several names.
+            let has_names =
+                |old: &Filestat| old.nlink > 1 || self.alias_body(identity(old)).is_some();
+            removed.extend(step.old.filter(has_names).map(|old| identity(&old)));
             if step.changed == Changed::Removed {
                 for dir in [Some(&dir), other].into_iter().flatten() {
                     dir.forget_child(name);
@@ -886,10 +902,22 @@ impl State {
                         self.cover_taken(&dir, name)?;
                     }
                 }
-                New::Below(..) => {}
+                New::Below(_, stat) => self.settle_below(stat, &dir, name)?,
             }
         }
         self.find_again(top, removed)
+    }
+
+    /// Notes that a file that lies below was moved with the directory that it lies in: who has it
+    /// open finds it there. A copy is another file.
+    fn settle_below(&self, stat: &Filestat, dir: &Arc<LowerDir>, name: &[u8]) -> Result<()> {
+        if let Some(body) = self.known_body(stat)
+            && dir.stat(name)?.is_some_and(|now| identity(&now) == identity(stat))
+            && let Some(origin) = body.with_origin(|origin| origin.at(dir, name))
+        {
+            body.move_origin(origin);
+        }
+        Ok(())
     }
 
     /// Looks for other names of the files that were found by names that are theirs no more.

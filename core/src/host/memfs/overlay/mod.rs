@@ -138,6 +138,12 @@ impl Overlay {
         state.names.directory(super::names::TOP).unwrap().merged.as_ref().unwrap().charge()
     }
 
+    /// How many files with several names below have a place above.
+    #[cfg(test)]
+    pub(super) fn aliases(&self) -> usize {
+        self.inner.layers().state().aliases()
+    }
+
     /// How many files have a place above.
     #[cfg(test)]
     pub(super) fn count(&self) -> usize {

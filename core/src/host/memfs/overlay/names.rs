@@ -217,18 +217,27 @@ impl State {
 
     /// The body of a regular file below, the same for all that have it open.
     fn body(&mut self, dir: &Arc<LowerDir>, name: &[u8], stat: &Filestat) -> Arc<Body> {
-        let identity = identity(stat);
-        if let Some(body) = self.known_body(identity) {
+        if let Some(body) = self.known_body(stat) {
             return body;
         }
+        let identity = identity(stat);
         let origin = Origin::new(identity, dir, name, Weak::new());
         let body = Arc::new(Body::below(&self.volume, &self.seen(*stat), origin));
         self.note(identity, &body);
         body
     }
 
-    fn known_body(&self, identity: Identity) -> Option<Arc<Body>> {
-        self.bodies.get(&identity).and_then(Weak::upgrade)
+    /// The body of a file that was found below.
+    ///
+    /// A serial number is used again, and only a file that is open below keeps its own. So a body
+    /// is asked whether it is still that file's: a commit may have written it to another. And a
+    /// file that has a place above is not found below, unless it has several names there.
+    pub(super) fn known_body(&self, stat: &Filestat) -> Option<Arc<Body>> {
+        let identity = identity(stat);
+        self.bodies.get(&identity).and_then(Weak::upgrade).filter(|body| {
+            body.with_origin(|origin| origin.identity) == Some(identity)
+                && (stat.nlink > 1 || !body.is_charged())
+        })
     }
 
     pub(super) fn note(&mut self, identity: Identity, body: &Arc<Body>) {
@@ -256,6 +265,12 @@ impl State {
             Ok(Inode::File(body)) => Some(Arc::clone(body)),
             _ => None,
         }
+    }
+
+    /// How many files with several names below have a place above.
+    #[cfg(test)]
+    pub(super) fn aliases(&self) -> usize {
+        self.aliases.len()
     }
 
     pub(super) fn forget_alias(&mut self, identity: Identity) {
@@ -287,6 +302,9 @@ impl State {
     }
 
     /// The place of a directory, which it gets if it has none, and all that it lies in.
+    ///
+    /// # Errors
+    /// - `noent`: it was removed. A file that was in it and is still open knows of it.
     pub(super) fn raise_directory(&mut self, dir: &Dir) -> Result<Id> {
         let mut lower = match dir {
             Dir::Node(id) => return Ok(*id),
@@ -303,6 +321,11 @@ impl State {
         };
         while let Some(lower) = way.pop() {
             let (_, name) = lower.parent().ok_or(Errno::Io)?;
+            let node = self.names.directory(parent)?;
+            let is_covered = node.merged.as_ref().is_none_or(|merged| merged.covers(name));
+            if is_covered || node.is_removed() || node.entries.get(name).is_some() {
+                return Err(Errno::Noent);
+            }
             let stat = lower.handle()?.filestat()?;
             self.reserve(name, INODE_CHARGE)?;
             let merged = Box::new(Merged::new(&lower, &self.volume));
@@ -377,7 +400,11 @@ impl State {
         let dir = Dir::Below(dir);
         match self.meet(&dir, &name) {
             Ok(Met::Below(lower, stat)) if super::below::identity(&stat) == identity => {
-                self.raise(&dir, &name, Met::Below(lower, stat)).map(drop)
+                match self.raise(&dir, &name, Met::Below(lower, stat)) {
+                    // The directory that it lies in below was removed.
+                    Err(Errno::Noent) => Ok(()),
+                    raised => raised.map(drop),
+                }
             }
             // It has lost its name.
             _ => Ok(()),
@@ -413,7 +440,7 @@ impl State {
 
     /// The attributes of what lies below. What an open descriptor knows of a file counts.
     fn seen_open(&self, stat: Filestat) -> Filestat {
-        match self.known_body(identity(&stat)) {
+        match self.known_body(&stat) {
             Some(body) if stat.filetype == Filetype::RegularFile => body.filestat(),
             _ => self.seen(stat),
         }
@@ -516,7 +543,6 @@ impl State {
         if options.write || options.truncate || options.create {
             return self.open_to_write(inner, dir, (lower, name), options);
         }
-        // Opening it takes less time than asking for its type first.
         match open_regular(&lower, name) {
             Ok((open, stat)) => {
                 if let Met::Alias(id) = self.met_below(Arc::clone(&lower), stat) {
@@ -679,7 +705,7 @@ impl State {
                 self.cover(parent, name)?;
                 let now = self.volume.now();
                 self.names.directory_mut(parent)?.meta.modified(now);
-                if let Some(body) = self.known_body(identity(stat)) {
+                if let Some(body) = self.known_body(stat) {
                     body.remove_link(now);
                 }
                 return Ok(None);

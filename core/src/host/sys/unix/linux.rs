@@ -61,11 +61,11 @@ fn present(dir: &Owned) -> bool {
         _ => {
             let works = match openat2(dir, c".", DIRECTORY, Mode::empty(), ResolveFlags::BENEATH) {
                 Ok(_) => true,
-                // This error is not about the call itself: ask again next time.
-                Err(Host::MFILE | Host::NFILE | Host::NOMEM | Host::INTR | Host::AGAIN) => {
-                    return false;
-                }
-                Err(_) => false,
+                // A kernel that does not have it, or not these flags; or a filter.
+                Err(Host::NOSYS | Host::PERM | Host::INVAL | Host::TOOBIG) => false,
+                // This error is not about the call itself, but about the directory or what the
+                // host has left: ask again next time.
+                Err(_) => return false,
             };
             OPENAT2.store(if works { PRESENT } else { ABSENT }, Relaxed);
             works
