@@ -78,6 +78,8 @@ function checkedSignal(options) {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw wrongType('options', 'of type object', options);
   }
+  // A signal in the place of the options has no keys, so nothing would look at it.
+  if ('aborted' in options) throw wrongType('options', 'an object with a "signal"', options);
   require('./own-options.js').checkKeys(options, 'options', ['signal']);
   const { signal } = options;
   if (signal === undefined) return undefined;
