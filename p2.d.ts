@@ -85,7 +85,7 @@ export class WASI {
    *
    * @param options `signal`: ends the component at once if it waits, and else at its next call.
    * @returns the exit code
-   * @throws {unknown} the signal's reason, or what a stream of yours threw, unchanged
+   * @throws the signal's reason, or what a stream of yours threw, unchanged
    * @throws {Error} `ERR_INVALID_STATE`: the WASI was made without `suspend`.
    *   `ERR_WASI_WOULD_WAIT`: the component was not transpiled so that it can wait.
    *   `ERR_WASI_BUSY`: it runs already. `ERR_WASI_CLOSED`: the WASI was closed meanwhile.
