@@ -51,6 +51,9 @@ const FOREIGN = [
   },
 ];
 
+/** `run()` and the command take no imports of the embedder. */
+const BESIDE = 'to WebAssembly.instantiate(), beside the functions of new WASI()';
+
 /** Why functions are not there, by the first import that fits. */
 const HINTS = [
   [({ module }) => /^wasix/.test(module), 'WASIX is of wasmer alone'],
@@ -59,11 +62,8 @@ const HINTS = [
     ({ module }) => /^wasi_(nn|crypto|http|ephemeral)/.test(module),
     'that proposal of WASI is not here',
   ],
-  [
-    ({ kind }) => kind !== 'function',
-    'memories, tables, globals and tags come from the embedder: use the API',
-  ],
-  [() => true, 'functions of the embedder come by the API; --unknown-imports trap runs it without'],
+  [({ kind }) => kind !== 'function', `give memories, tables, globals and tags ${BESIDE}`],
+  [() => true, `give functions of your own ${BESIDE}; --unknown-imports trap runs it without`],
 ];
 
 function beginning(bytes) {
