@@ -310,7 +310,11 @@ test('a name that the program chose cannot speak to the terminal', () => {
 });
 
 test('imports that are not there are all named, or trap', () => {
-  says(['unknown.wasm'], 2, /not there: env\.one, env\.t\?wo \(.*--unknown-imports trap/);
+  says(
+    ['unknown.wasm'],
+    2,
+    /not there: env\.one, env\.t\?wo \(.*instantiate.*; --unknown-imports trap/,
+  );
   says(['unknown-wasi.wasm'], 2, /sock_open \(they are not of WASI preview1\)/);
   says(['unknown-global.wasm'], 2, /env\.g \(.*API/);
   says(['--unknown-imports', 'trap', 'unknown-global.wasm'], 2, /env\.g/);

@@ -52,7 +52,7 @@ const FOREIGN = [
 ];
 
 /** `run()` and the command take no imports of the embedder. */
-const BESIDE = 'to WebAssembly.instantiate(), beside the functions of new WASI()';
+const BESIDE = 'to WebAssembly.instantiate(), beside those of new WASI()';
 
 /** Why functions are not there, by the first import that fits. */
 const HINTS = [
@@ -62,8 +62,14 @@ const HINTS = [
     ({ module }) => /^wasi_(nn|crypto|http|ephemeral)/.test(module),
     'that proposal of WASI is not here',
   ],
-  [({ kind }) => kind !== 'function', `give memories, tables, globals and tags ${BESIDE}`],
-  [() => true, `give functions of your own ${BESIDE}; --unknown-imports trap runs it without`],
+  [
+    ({ kind }) => kind !== 'function',
+    `memories, tables, globals and tags come from the embedder, by the API: give them ${BESIDE}`,
+  ],
+  [
+    () => true,
+    `functions of your own come by the API: give them ${BESIDE}; --unknown-imports trap runs it without`,
+  ],
 ];
 
 function beginning(bytes) {
