@@ -878,6 +878,15 @@ describe('the class', () => {
       if (options !== 5) assert.match(one, /^(ERR|UVWASI)_/, JSON.stringify(options));
     }
     assert.throws(() => new WASI({ version: 'preview3' }), { code: 'ERR_INVALID_ARG_VALUE' });
+    for (const [name, meant] of [
+      ['preopen', 'preopens'],
+      ['limit', 'limits'],
+      ['interface', 'interfaces'],
+    ]) {
+      const message = new RegExp(`'options\\.${name}' is not known: did you mean '${meant}'`);
+      assert.throws(() => new WASI({ [name]: {} }), { code: 'ERR_INVALID_ARG_VALUE', message });
+    }
+    new WASI({ bogus: 1 }).close();
   });
 
   it('checks what only it has, and refuses what it lacks', () => {

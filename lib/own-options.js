@@ -64,9 +64,12 @@ const KNOWN = [...NODES, ...OURS];
 /**
  * `node:wasi` passes over what it does not know. Where an option of ours is used, a name that comes
  * near to that of an option was meant to be it.
+ *
+ * @param {object} options
+ * @param {string[]} [more] names that are options, too
  */
-function checkNearMisses(options) {
-  const known = KNOWN;
+function checkNearMisses(options, more = []) {
+  const known = [...KNOWN, ...more];
   for (const key of keys(options)) {
     if (known.includes(key) || options[key] === undefined) continue;
     const preopen = ['readOnly', 'create', 'symlinks', 'lazy', 'maxBytes', 'overlay'];

@@ -12,6 +12,7 @@ const {
 const { inThisRealm } = require('../bytes.js');
 const { WASIExitError } = require('../ends.js');
 const { wrongValue } = require('../errors.js');
+const { checkNearMisses } = require('../own-options.js');
 const { checkSuspends, checkedSignal } = require('../suspend-options.js');
 const {
   checkedOptions,
@@ -81,6 +82,8 @@ class WASI {
     }
     const checked = checkedOptions(options);
     refuse(checked, options);
+    // No program was written for `node:wasi` and this class.
+    checkNearMisses(options, ['interfaces']);
     let endsProcess = false;
     if (options.returnOnExit !== undefined) {
       validateBoolean(options.returnOnExit, 'options.returnOnExit');
