@@ -919,6 +919,7 @@ describe('the class', () => {
       [() => wasi.getImportObject({ asVersion: null }), VALUE, "'options.asVersion'"],
       [() => wasi.getImportObject({ asVersion: '0.3.0' }), VALUE, "'options.asVersion'"],
       [() => wasi.getImportObject({ asVersion: ['0.2.3'] }), VALUE, "'options.asVersion'"],
+      [() => wasi.getImportObject({ version: '0.2.3' }), VALUE, "'options.version' is not known"],
       [() => wasi.start(), TYPE, '"component"'],
       [() => wasi.start(null), TYPE, '"component"'],
       [() => wasi.start(5), TYPE, '"component"'],
