@@ -15,7 +15,7 @@ function checkSuspend(value) {
   throw nodeError(
     TypeError,
     'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM',
-    `The feature options.suspend is unavailable on the current platform, Node.js ${process.versions.node}: it takes JSPI, which Node.js has from version 24.20 on, and from 24.0 on with --experimental-wasm-jspi. Run the guest in a thread of its own instead, with spawn()`,
+    `The feature options.suspend is unavailable on the current platform, Node.js ${process.versions.node}: it takes JSPI, which Node.js has from version 24.20 on, and from 24.0 on with --experimental-wasm-jspi. Run the guest in a thread of its own instead: a module with spawn(), a component in a Worker`,
   );
 }
 
