@@ -94,8 +94,8 @@ export interface FileURL {
 
 /**
  * An object of the host with an open descriptor: a `FileHandle`, `process.stdout`, or a stream of a
- * file, whose type does not declare its `fd`. The guest borrows the descriptor, and the WASI keeps
- * the object from being collected. One that is closed or not open yet is an error.
+ * file (which has an `fd` that its type does not declare). The guest borrows the descriptor, and the
+ * WASI keeps the object from being collected. One that is closed or not open yet is an error.
  */
 export type HasDescriptor =
   { readonly fd: number } | { readonly path: string | object; readonly pending: boolean };
@@ -504,9 +504,9 @@ export interface EmbedderOptions extends Omit<
   preopens?: { [guestPath: string]: Preopen | undefined } | undefined;
   /**
    * A descriptor of the host or an open object that has one, `'inherit'` (0), nothing, bytes, or a
-   * function that gives the next bytes, or text, which is encoded as UTF-8; `null`, or none, is the
-   * end. An error that the function throws stops the guest, and `start()` throws it: see
-   * {@link WASI.start}. Any other value, a promise included, does so with a TypeError,
+   * function that gives the next bytes, or text, which is encoded as UTF-8; `null`, or an empty
+   * chunk, is the end. An error that the function throws stops the guest, and `start()` throws it:
+   * see {@link WASI.start}. Any other value, a promise included, does so with a TypeError,
    * `ERR_INVALID_RETURN_VALUE`.
    *
    * @default 0
@@ -1126,8 +1126,8 @@ export type EndReason =
   | {
       /**
        * `'timeout'`: `timeoutMs`. `'memory'`: it asked for more to start than it may have, or than
-       * there is. `'limit'`: `limits.hostCalls`. `'output'`: `limits.outputBytes`. `'killed'`:
-       * {@link Guest.kill}.
+       * there is; or its process ran out of memory. `'limit'`: `limits.hostCalls`. `'output'`:
+       * `limits.outputBytes`. `'killed'`: {@link Guest.kill}.
        */
       reason: 'timeout' | 'memory' | 'limit' | 'output' | 'killed';
       exitCode: null;
