@@ -94,8 +94,8 @@ export interface FileURL {
 
 /**
  * An object of the host with an open descriptor: a `FileHandle`, `process.stdout`, or a stream of a
- * file, whose type does not declare its `fd`. The guest borrows the descriptor, and the WASI keeps
- * the object from being collected. One that is closed or not open yet is an error.
+ * file (which has an `fd` that its type does not declare). The guest borrows the descriptor, and the
+ * WASI keeps the object from being collected. One that is closed or not open yet is an error.
  */
 export type HasDescriptor =
   { readonly fd: number } | { readonly path: string | object; readonly pending: boolean };
@@ -246,9 +246,9 @@ export type Preopen =
 /** What a guest may do, wherever it runs. */
 export interface Limits {
   /**
-   * How many bytes each stream that is a `'pipe'` and collected holds. Beyond it the guest gets
-   * errno 51 (nospc) of a {@link WASI}, and {@link WASI.stdoutTruncated} is true; {@link run} and a
-   * {@link Pool} end it: `reason: 'output'`.
+   * How many bytes each stream that is a `'pipe'` and collected holds. Beyond it, a guest of a
+   * {@link WASI} gets errno 51 (nospc), and {@link WASI.stdoutTruncated} is true; {@link run} and a
+   * {@link Pool} end the guest: `reason: 'output'`.
    *
    * @default 67108864
    */
@@ -347,7 +347,10 @@ export interface ServedFileSystem {
  * {@link ServedFileSystem} holds for them, with `startAsync()` for `start()`.
  */
 export interface ServedPromises {
-  /** With `{ bigint: true }`, which may be passed over. Without it `stat`, and no links. */
+  /**
+   * With `{ bigint: true }`, which may be ignored. If it is missing, `stat` is called, and there are
+   * no links.
+   */
   lstat?(path: string, options: any): any;
   stat?(path: string, options: any): any;
   readdir(path: string): any;
@@ -501,9 +504,9 @@ export interface EmbedderOptions extends Omit<
   preopens?: { [guestPath: string]: Preopen | undefined } | undefined;
   /**
    * A descriptor of the host or an open object that has one, `'inherit'` (0), nothing, bytes, or a
-   * function that gives the next bytes, or text, which is encoded as UTF-8; `null`, or none, is the
-   * end. An error that the function throws stops the guest, and `start()` throws it: see
-   * {@link WASI.start}. Any other value, a promise included, does so with a TypeError,
+   * function that gives the next bytes, or text, which is encoded as UTF-8; `null`, or an empty
+   * chunk, is the end. An error that the function throws stops the guest, and `start()` throws it:
+   * see {@link WASI.start}. Any other value, a promise included, does so with a TypeError,
    * `ERR_INVALID_RETURN_VALUE`.
    *
    * @default 0
@@ -659,8 +662,8 @@ export class WASI {
    * Opens the preopened directories and looks at the standard streams.
    *
    * @throws {TypeError} `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`: an option is wrong.
-   * @throws {RangeError} `ERR_OUT_OF_RANGE`: `stdin`, `stdout` or `stderr` is no integer from 0 to
-   *   2147483647.
+   * @throws {RangeError} `ERR_OUT_OF_RANGE`: a number is out of its range; `stdin`, `stdout` or
+   *   `stderr` is no integer from 0 to 2147483647.
    * @throws {Error} `UVWASI_ENOENT`, `UVWASI_ENOTDIR`, `UVWASI_EACCES` and so on: a preopen cannot
    *   be opened; the message names the guest's path, the host's path and the cause, and the
    *   properties `guestPath` and `hostPath` have the two. `UVWASI_EBADF`: a standard stream is not
@@ -669,12 +672,12 @@ export class WASI {
    *   listened on. `syscall` is `'listen'`, and `address`, `port` and the negative `errno` are
    *   those of Node's `net`. `EBADF`: the `fd` of a socket is not open (`syscall` is `'dup'`). One
    *   that is no socket is a TypeError `ERR_INVALID_ARG_VALUE`. Nothing stays open.
-   * @throws {Error} `ERR_ACCESS_DENIED`: under Node's permission model (`--permission`) the process
-   *   was not given `--allow-wasi`, may not read a preopened file or what is below a folder, or not
-   *   make a folder that is to be created; not use the network (`--allow-net`, where Node has it)
-   *   or not write the path of a socket; or a standard stream is a folder, and the process may not
-   *   read and write everything. What it may read and not write is read-only: every call that would
-   *   change something there answers errno 69 (rofs).
+   * @throws {Error} `ERR_ACCESS_DENIED`: under Node's permission model (`--permission`), the
+   *   process has no `--allow-wasi`, may not read a preopen, may not make a folder that is to be
+   *   created, may not use the network (`--allow-net`, where Node has it), or may not write the
+   *   path of a socket; or a standard stream is a folder, and the process may not read and write
+   *   everything. A preopen that the process may read and not write is read-only: every call that
+   *   would change something there answers errno 69 (rofs).
    */
   constructor(options?: WASIOptions | EmbedderOptions | SuspendingOptions);
 
@@ -742,6 +745,9 @@ export class WASI {
   /**
    * Closes all files and directories that the guest has open. The host's standard streams stay
    * open. Functions of the guest that are called later answer errno 8 (badf) for every descriptor.
+   *
+   * What the guest has left can be had afterwards: its output, files, changes and statistics, and
+   * {@link WASI.commit} still writes.
    *
    * May be called several times. An instance that is collected as garbage is closed as well.
    */
@@ -984,7 +990,7 @@ export interface CommonRunOptions extends Omit<
   /**
    * The arguments with the program's name **first**: `args: ['app', '--version']`.
    *
-   * @default [basename] the name of the file, or `program.wasm`
+   * @default `[name]`, where `name` is that of the file without its folder, or `program.wasm`
    */
   args?: readonly string[] | undefined;
   /** Prints each call to the host's standard error. @default false */
@@ -1120,8 +1126,8 @@ export type EndReason =
   | {
       /**
        * `'timeout'`: `timeoutMs`. `'memory'`: it asked for more to start than it may have, or than
-       * there is. `'limit'`: `limits.hostCalls`. `'output'`: `limits.outputBytes`. `'killed'`:
-       * {@link Guest.kill}.
+       * there is; or its process ran out of memory. `'limit'`: `limits.hostCalls`. `'output'`:
+       * `limits.outputBytes`. `'killed'`: {@link Guest.kill}.
        */
       reason: 'timeout' | 'memory' | 'limit' | 'output' | 'killed';
       exitCode: null;

@@ -326,7 +326,7 @@ class WASI {
       throw nodeError(
         TypeError,
         'ERR_INVALID_ARG_VALUE',
-        'Guests that suspend, streams that are functions, file systems that are objects, call limits, traces and statistics belong to one thread',
+        'Guests that suspend, streams that are functions, file systems that are objects, call limits, timeouts, traces and statistics belong to one thread',
       );
     }
     const number = shareInstance(instanceId(this[kHandle]));

@@ -19,7 +19,8 @@ export { WASIExitError };
 /**
 /**
  * The options of preview1's class, with the same meanings and defaults. A preopen `{ fs }` and
- * `sockets` are not for components: a TypeError with `ERR_INVALID_ARG_VALUE`.
+ * `sockets` are not for components: a TypeError with `ERR_INVALID_ARG_VALUE`. So is any name that
+ * comes near to that of an option.
  *
  * `suspend: true` (Node.js from 24.20 on, Deno, Bun) lets components wait without holding their
  * thread. Their exports must be asynchronous (`jco transpile --async-mode jspi
@@ -85,7 +86,7 @@ export class WASI {
    *
    * @param options `signal`: ends the component at once if it waits, and else at its next call.
    * @returns the exit code
-   * @throws {unknown} the signal's reason, or what a stream of yours threw, unchanged
+   * @throws the signal's reason, or what a stream of yours threw, unchanged
    * @throws {Error} `ERR_INVALID_STATE`: the WASI was made without `suspend`.
    *   `ERR_WASI_WOULD_WAIT`: the component was not transpiled so that it can wait.
    *   `ERR_WASI_BUSY`: it runs already. `ERR_WASI_CLOSED`: the WASI was closed meanwhile.

@@ -31,7 +31,7 @@ export interface ThreadsOptions {
  * @throws {TypeError} `ERR_INVALID_ARG_TYPE`: an argument or option is of the wrong type.
  *   `ERR_INVALID_ARG_VALUE`: the module was not built for wasi-threads, is compiled and there is no
  *   `memory`, or the WASI has what belongs to one thread: it suspends, or has streams that are
- *   functions, a trace, statistics, `hostCalls`.
+ *   functions, a preopen `{ fs }`, a trace, statistics, `timeoutMs`, `hostCalls`.
  * @throws {RangeError} `ERR_OUT_OF_RANGE`: `maxThreads`.
  */
 export function runThreads(

@@ -19,7 +19,7 @@
 
 const { isSharedArrayBuffer } = require('node:util').types;
 const { WASI } = require('./index.js');
-const { isModule } = require('./lib/bytes.js');
+const { isBytes, isModule } = require('./lib/bytes.js');
 const { nodeError, outOfRange, wrongType } = require('./lib/errors.js');
 const { validateObject } = require('./lib/options.js');
 const { checkKeys } = require('./lib/own-options.js');
@@ -58,10 +58,14 @@ async function runThreads(wasi, wasm, options = {}, watched = undefined) {
   if (memory !== undefined && bufferOf(memory) === undefined) {
     throw wrongType('options.memory', 'an instance of WebAssembly.Memory', memory);
   }
-  const module = isModule(wasm) ? wasm : await WebAssembly.compile(wasm);
+  const isCompiled = isModule(wasm);
+  if (!isCompiled && !isBytes(wasm)) {
+    throw wrongType('wasm', 'the bytes of a module, or an instance of WebAssembly.Module', wasm);
+  }
+  const module = isCompiled ? wasm : await WebAssembly.compile(wasm);
   const memoryImport = WebAssembly.Module.imports(module).find(({ kind }) => kind === 'memory');
   if (memoryImport !== undefined && memory === undefined) {
-    if (wasm === module) throw notThreads('A compiled module needs the option "memory"');
+    if (isCompiled) throw notThreads('A compiled module needs the option "memory"');
     // Loaded when it is first asked for. JavaScript does not tell the limits of a memory.
     const { memoryDescriptor, readModule } = require('./lib/wasm-module.js');
     const { type } = readModule(wasm).imports.find(({ kind }) => kind === 'memory');

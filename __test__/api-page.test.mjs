@@ -51,6 +51,13 @@ test('each member that is declared has a place, and there is no other', () => {
   assert.deepEqual(without(items, members), [], 'on the page, and not declared');
 });
 
+test('the page is in words and links, not in the syntax of declarations', () => {
+  const prose = page.replaceAll(/\s+/g, ' ');
+  for (const syntax of [/Omit</, /Throws: \{/, /\{@link/, /\bdocs\/[\w-]+\.md/]) {
+    assert.doesNotMatch(prose, syntax);
+  }
+});
+
 test('each heading of the API says since when there is what it names', () => {
   const lines = page.split('\n');
   const late = lines.filter((text, index) => {

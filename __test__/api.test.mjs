@@ -75,7 +75,8 @@ const symbolOf = (wasi, description) =>
   Object.getOwnPropertySymbols(wasi).find((symbol) => symbol.description === description);
 
 test('require and import give the same class', () => {
-  assert.deepEqual(Object.keys(require('../index.js')), [
+  const exported = require('../index.js');
+  assert.deepEqual(Object.keys(exported), [
     'Pool',
     'WASI',
     'WASIExitError',
@@ -84,6 +85,8 @@ test('require and import give the same class', () => {
     'run',
     'spawn',
   ]);
+  // A bundler may have given a class another name, which errors and `inspect` would show.
+  for (const [name, { name: own }] of Object.entries(exported)) assert.equal(own, name);
   assert.equal(imported.WASI, WASI);
   assert.equal(imported.default.WASI, WASI);
   assert.equal(require('wasi-rs').WASI, WASI);

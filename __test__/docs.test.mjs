@@ -88,8 +88,9 @@ test('npm run bench refuses what it cannot keep, before it measures', { skip: no
   }
 });
 
-test('the figures of calls in README.md and RATIONALE.md are those of bench/ratios.json', () => {
+test('the figures of README.md, RATIONALE.md and bench/README.md are those that are kept', () => {
   const ratios = Object.values(JSON.parse(read('bench/ratios.json')));
+  const whole = JSON.parse(read('bench/whole-ratios.json'));
   const range = (values, digits) => {
     const ends = [Math.min(...values), Math.max(...values)].map((value) => value.toFixed(digits));
     return ends[0] === ends[1] ? ends[0] : ends.join(' to ');
@@ -100,14 +101,39 @@ test('the figures of calls in README.md and RATIONALE.md are those of bench/rati
     return Math.exp(logs.reduce((sum, value) => sum + value, 0) / logs.length);
   });
   const counts = new Set(ratios.map((each) => Object.keys(each).length));
-  const page = read('README.md').replaceAll(/\s+/g, ' ');
   const listing = range(row('fd_readdir 100000 entries, 4 KiB buffer'), 4);
-  const expected = [
-    `geometric mean of ${[...counts]} rows | ${range(means, 2)} |`,
-    `4 KiB buffer | ${listing}: it is linear`,
-  ];
-  const missing = expected.filter((text) => !page.includes(text));
-  assert.deepEqual(missing, [], 'npm run bench -- --update has changed them');
+  const first = range(row('instantiate + 20 functions, the first call of each'), 2);
+  const opening = ['1 component', '5 components'].flatMap((n) => row(`path_open + fd_close, ${n}`));
+  const start = range(row('require + new WASI() + instantiate + 20 calls'), 1);
+  const instance = 'an instance of hello world';
+  const instances = Object.values(whole).map((each) => each[instance]);
+  const others = ['a process with 20 calls', instance, 'two threads'];
+  const programs = Object.keys(whole[24]).filter((name) => !others.includes(name));
+  const published = range(
+    programs.map((name) => whole[24][name]),
+    2,
+  );
+  for (const [file, expected] of Object.entries({
+    'README.md': [
+      `geometric mean of ${[...counts]} rows | ${range(means, 2)} |`,
+      `4 KiB buffer | ${listing}: it is linear`,
+      `Instantiation and first calls together take ${first} of`,
+      `Published programs on Node 24 take ${published} times as long`,
+    ],
+    'bench/README.md': [
+      `of the kept ratios is between ${range(means, 2).replace(' to ', ' and ')} on`,
+      `The instantiation with the first calls takes ${first} of`,
+      `of the host's own streams is at ${range(row('fd_fdstat_get, stdio'), 2)} for`,
+      `\`path_open\` with \`fd_close\` at ${range(opening, 2)} (`,
+      `an instance and 20 calls, takes ${start} times as long`,
+      `and ${range(instances, 2)} of \`node:wasi\`'s time (\`--instances\`)`,
+      `take ${published} of \`node:wasi\`'s time on Node.js 24`,
+    ],
+  })) {
+    const page = read(file).replaceAll(/\s+/g, ' ');
+    const missing = expected.filter((text) => !page.includes(text));
+    assert.deepEqual(missing, [], `${file}: npm run bench -- --update has changed them`);
+  }
   const [on20, on22, on24, on26] = row('clock_time_get').map((value) => value.toFixed(2));
   const clock =
     `\`clock_time_get\` takes ${on20} times as long on Node 20 and ${on22} times on Node 22, ` +

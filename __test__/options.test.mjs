@@ -105,6 +105,7 @@ test('values beside those that an option of ours may have are errors', () => {
     [real(5), TYPE, 'clock.realtime'],
     [real('fake'), TYPE, 'clock.realtime'],
     [real(null), TYPE, 'clock.realtime'],
+    [real(new Date()), TYPE, 'clock.realtime'],
     [real(-1n), RANGE, 'clock.realtime'],
     [fake(END), RANGE, 'clock.monotonic'],
     [fake({ start: 5 }), TYPE, 'clock.monotonic.start'],

@@ -236,6 +236,27 @@ test('a guest changes an overlay, and the directory below stays as it is', (t) =
   assert.deepEqual(brief(guest.wasi.changes()), EDITED, 'after the end, too');
 });
 
+test('after close() there are still the output, the files, the changes and the way to write them', (t) => {
+  const dir = repository(t);
+  const { preopens } = overlaid(dir);
+  const guest = started({
+    preopens: { ...preopens, '/m': { memory: { a: '1' } } },
+    stdout: 'pipe',
+  });
+  assert.equal(guest.save('README', 'changed'), OK);
+  guest.write(1, 'said');
+  guest.wasi.close();
+  assert.equal(String(Buffer.from(guest.wasi.stdout)), 'said');
+  assert.deepEqual(guest.wasi.listFiles(), ['/m/a']);
+  assert.equal(String(Buffer.from(guest.wasi.readFile('/README'))), 'changed');
+  assert.equal(String(Buffer.from(guest.wasi.readFile('/src/a.txt'))), 'one\n');
+  const changes = guest.wasi.changes();
+  assert.deepEqual(brief(changes), ['modified /README file']);
+  assert.deepEqual(guest.wasi.commit(), changes);
+  assert.equal(readFileSync(join(dir, 'README'), 'utf8'), 'changed');
+  assert.deepEqual(guest.wasi.changes(), []);
+});
+
 test('changes are written below, and are changes no more', (t) => {
   const dir = repository(t);
   const guest = started(overlaid(dir));

@@ -996,6 +996,15 @@ describe('the class', () => {
       if (options !== 5) assert.match(one, /^(ERR|UVWASI)_/, JSON.stringify(options));
     }
     assert.throws(() => new WASI({ version: 'preview3' }), { code: 'ERR_INVALID_ARG_VALUE' });
+    for (const [name, meant] of [
+      ['preopen', 'preopens'],
+      ['limit', 'limits'],
+      ['interface', 'interfaces'],
+    ]) {
+      const message = new RegExp(`'options\\.${name}' is not known: did you mean '${meant}'`);
+      assert.throws(() => new WASI({ [name]: {} }), { code: 'ERR_INVALID_ARG_VALUE', message });
+    }
+    new WASI({ bogus: 1 }).close();
   });
 
   it('checks what only it has, and refuses what it lacks', () => {
@@ -1028,6 +1037,7 @@ describe('the class', () => {
       [() => wasi.getImportObject({ asVersion: null }), VALUE, "'options.asVersion'"],
       [() => wasi.getImportObject({ asVersion: '0.3.0' }), VALUE, "'options.asVersion'"],
       [() => wasi.getImportObject({ asVersion: ['0.2.3'] }), VALUE, "'options.asVersion'"],
+      [() => wasi.getImportObject({ version: '0.2.3' }), VALUE, "'options.version' is not known"],
       [() => wasi.start(), TYPE, '"component"'],
       [() => wasi.start(null), TYPE, '"component"'],
       [() => wasi.start(5), TYPE, '"component"'],

@@ -57,7 +57,7 @@ describe('glibc', () => {
       assert.equal(failed.status, 1, failed.stdout);
       assert.match(
         failed.stderr,
-        /^error: newer\.node needs glibc 9\S*; it must load with 2\.28\n$/,
+        /^error: newer\.node needs glibc 9\S*; it must load with 2\.28: make it by .* target TARGET.\n$/,
       );
       assert.match(check('text.node', 'text').stderr, /not an ELF file/);
     });
@@ -181,6 +181,26 @@ describe('a release', () => {
         assert.equal(git('tag').trim(), 'v7.8.9-beta.0');
       }
     });
+  });
+
+  it('is refused in one line where its options say two things, or nothing that is known', () => {
+    for (const [script, args, expected] of [
+      [
+        'release',
+        ['--publish', '--dry-run'],
+        /^error: --publish and --dry-run exclude each other$/,
+      ],
+      ['release', ['--dry'], /^error: Unknown option '--dry': scripts\/release\.mjs says/],
+      ['release', ['--publish', '--tag', 'v0.0.0-none'], /^error: package\.json is of version /],
+      ['licences', ['--chek'], /^error: the one option is --check$/],
+      ['lint', ['source'], /^error: the one job is sources$/],
+    ]) {
+      const command = [path.join(root, 'scripts', `${script}.mjs`), ...args];
+      const options = { env, encoding: 'utf8' };
+      const { status, stdout, stderr } = spawnSync(process.execPath, command, options);
+      assert.deepEqual([status, stdout, stderr.split('\n').length], [1, '', 2], stderr);
+      assert.match(stderr.trimEnd(), expected);
+    }
   });
 
   it('goes on where it was broken off', async () => {

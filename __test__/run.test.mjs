@@ -201,6 +201,8 @@ test('options that are wrong reject as the constructor throws, and know all name
     [{ limits: { memoryBytes: -1 } }, RangeError, 'ERR_OUT_OF_RANGE'],
     [{ limits: { outputBytes: '5' } }, TypeError, 'ERR_INVALID_ARG_TYPE'],
     [{ limits: new Map() }, TypeError, 'ERR_INVALID_ARG_TYPE'],
+    [{ preopens: new Map([['/d', '.']]) }, TypeError, 'ERR_INVALID_ARG_TYPE'],
+    [{ env: new Map([['A', '1']]) }, TypeError, 'ERR_INVALID_ARG_TYPE'],
     [{ timeout: 5 }, TypeError, 'ERR_INVALID_ARG_VALUE'],
     [{ outputCap: 5 }, TypeError, 'ERR_INVALID_ARG_VALUE'],
     [{ suspend: true }, TypeError, 'ERR_INVALID_ARG_VALUE'],

@@ -162,6 +162,8 @@ test(
     await assert.rejects(made().startAsync({ exports }), code('ERR_INVALID_ARG_TYPE'));
     await assert.rejects(made().startAsync(5), code('ERR_INVALID_ARG_TYPE'));
     await assert.rejects(made().startAsync({ exports }, 5), code('ERR_INVALID_ARG_TYPE'));
+    const { signal } = new AbortController();
+    await assert.rejects(made().startAsync({ exports }, signal), code('ERR_INVALID_ARG_TYPE'));
     await assert.rejects(
       made().startAsync({ exports }, { signal: 5 }),
       code('ERR_INVALID_ARG_TYPE'),

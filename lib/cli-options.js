@@ -57,6 +57,18 @@ const OPTIONS = {
   version: {},
 };
 const SHORT = { __proto__: null, '-h': 'help', '-V': 'version' };
+/** By names of other commands, such as wasmtime's, wasmer's and wazero's: what stands for them. */
+const MEANT = {
+  __proto__: null,
+  d: 'dir',
+  mapdir: 'dir',
+  mount: 'dir',
+  volume: 'dir',
+  e: 'env',
+  'env-inherit': 'inherit-env',
+  'forward-host-env': 'inherit-env',
+  v: 'version',
+};
 const MILLISECONDS = { ms: 1, s: 1000, m: 60_000 };
 const BYTES = { k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };
 
@@ -152,25 +164,22 @@ function formOf(name) {
 }
 
 function unknown(text) {
-  const guess = Object.keys(OPTIONS).find(
-    (name) => distance(name, text.replace(/^-+/, '').toLowerCase()) <= 2,
-  );
+  const word = text.replace(/^-+/, '').toLowerCase();
+  const guess = MEANT[word] ?? nearest(word);
   if (guess !== undefined) return `there is no option ${text}: ${formOf(guess)}?`;
   return `there is no option ${text}: --help lists them; those of the program stand behind it`;
 }
 
-/** How many letters must be changed, added or taken away. */
-function distance(one, other) {
-  let row = Array.from({ length: other.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= one.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= other.length; j++) {
-      const change = row[j - 1] + (one[i - 1] === other[j - 1] ? 0 : 1);
-      next.push(Math.min(change, row[j] + 1, next[j - 1] + 1));
-    }
-    row = next;
+/** @returns {string | undefined} the option whose name comes nearest, if one is near */
+function nearest(word) {
+  const { distance } = require('./guess.js');
+  let found;
+  let least = Infinity;
+  for (const name of Object.keys(OPTIONS)) {
+    const far = distance(word, name);
+    if (far <= (name.length < 4 ? 1 : 2) && far < least) [found, least] = [name, far];
   }
-  return row[other.length];
+  return found;
 }
 
 function asked(values, program, args, functions, environment) {

@@ -20,10 +20,15 @@ function spawn(wasm, options) {
 
 class Pool {
   constructor(options) {
-    const { Pool: Whole } = require('./pool.js');
-    setPrototypeOf(Pool.prototype, Whole.prototype);
-    return construct(Whole, [options], new.target);
+    return newPool(options, new.target);
   }
+}
+
+/** Apart, because bundlers give another name to a class that has its own name in its body. */
+function newPool(options, target) {
+  const { Pool: Whole } = require('./pool.js');
+  setPrototypeOf(Pool.prototype, Whole.prototype);
+  return construct(Whole, [options], target);
 }
 
 module.exports = { Pool, compile, run, spawn };

@@ -75,4 +75,4 @@ function distance(one, other) {
   return rows[one.length][other.length];
 }
 
-module.exports = { nearest };
+module.exports = { distance, nearest };

@@ -51,6 +51,9 @@ const FOREIGN = [
   },
 ];
 
+/** `run()` and the command take no imports of the embedder. */
+const BESIDE = 'to WebAssembly.instantiate(), beside those of new WASI()';
+
 /** Why functions are not there, by the first import that fits. */
 const HINTS = [
   [({ module }) => /^wasix/.test(module), 'WASIX is of wasmer alone'],
@@ -61,9 +64,12 @@ const HINTS = [
   ],
   [
     ({ kind }) => kind !== 'function',
-    'memories, tables, globals and tags come from the embedder: use the API',
+    `memories, tables, globals and tags come from the embedder, by the API: give them ${BESIDE}`,
   ],
-  [() => true, 'functions of the embedder come by the API; --unknown-imports trap runs it without'],
+  [
+    () => true,
+    `functions of your own come by the API: give them ${BESIDE}; --unknown-imports trap runs it without`,
+  ],
 ];
 
 function beginning(bytes) {

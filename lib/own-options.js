@@ -5,7 +5,7 @@
 
 const {
   inspect,
-  types: { isAsyncFunction },
+  types: { isAsyncFunction, isDate },
 } = require('node:util');
 const { bytesOf, encoded, isBytes } = require('./bytes.js');
 const { nodeError, outOfRange, unknownKey, wrongType, wrongValue } = require('./errors.js');
@@ -29,6 +29,8 @@ const DEFAULT_TREE_BYTES = 256 * 1024 * 1024;
 
 const INPUTS = `of type number or function, 'inherit', 'ignore', bytes, or an open object with a number "fd"`;
 const OUTPUTS = `of type number or function, 'inherit', 'ignore', 'pipe', or an open object with a number "fd"`;
+
+const TIMES = `'real' or of type bigint or object with "start" and "step"`;
 
 // Keys of our own objects, and of the options.
 const LIMITS = ['outputBytes', 'openFiles', 'writtenBytes', 'readdirEntries', 'hostCalls'];
@@ -62,9 +64,12 @@ const KNOWN = [...NODES, ...OURS];
 /**
  * `node:wasi` passes over what it does not know. Where an option of ours is used, a name that comes
  * near to that of an option was meant to be it.
+ *
+ * @param {object} options
+ * @param {string[]} [more] names that are options, too
  */
-function checkNearMisses(options) {
-  const known = KNOWN;
+function checkNearMisses(options, more = []) {
+  const known = [...KNOWN, ...more];
   for (const key of keys(options)) {
     if (known.includes(key) || options[key] === undefined) continue;
     const preopen = ['readOnly', 'create', 'symlinks', 'lazy', 'maxBytes', 'overlay'];
@@ -208,8 +213,9 @@ function addClocks(native, clock) {
     if (value === undefined || value === 'real') return undefined;
     if (typeof value === 'bigint')
       return { start: checkedTime(value, `options.clock.${name}`), step: 0n };
-    if (typeof value !== 'object' || value === null) {
-      throw wrongType(`options.clock.${name}`, "'real' or of type bigint or object", value);
+    // A `Date` has no keys, so its time would be passed over in silence.
+    if (typeof value !== 'object' || value === null || isDate(value)) {
+      throw wrongType(`options.clock.${name}`, TIMES, value);
     }
     validateOwnObject(value, `options.clock.${name}`, CLOCK);
     const { start = 0n, step = 0n } = value;

@@ -5,6 +5,7 @@
 
 const { Buffer } = require('node:buffer');
 const { isAbsolute, resolve } = require('node:path');
+const { isMap } = require('node:util').types;
 const { encoded, isBytes, bytesOf } = require('./bytes.js');
 const { nodeError, outOfRange, wrongType, wrongValue } = require('./errors.js');
 const { checkedOptions, validateObject } = require('./options.js');
@@ -106,6 +107,7 @@ function checkedRun(kind, options, isolation) {
     throw wrongValue('options.suspend', reason, all.suspend);
   }
   refuseFunctions(all);
+  refuseMaps(all);
   const { limits, bounds } = dividedLimits(all.limits);
   let { env } = all;
   if (terminal !== undefined && (env === undefined || isRecord(env))) {
@@ -280,6 +282,16 @@ function refuseFunctions(options) {
       'no function here: the guest runs in another thread',
       options[name],
     );
+  }
+}
+
+/** A `Map` has no keys, so the guest would get nothing of it. */
+function refuseMaps(options) {
+  for (const name of ['env', 'preopens']) {
+    const value = options[name];
+    if (value !== undefined && isMap(value)) {
+      throw wrongType(`options.${name}`, 'a plain object', value);
+    }
   }
 }
 

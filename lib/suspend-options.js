@@ -15,7 +15,7 @@ function checkSuspend(value) {
   throw nodeError(
     TypeError,
     'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM',
-    `The feature options.suspend is unavailable on the current platform, Node.js ${process.versions.node}: it takes JSPI, which Node.js has from version 24.20 on, and from 24.0 on with --experimental-wasm-jspi. Run the guest in a thread of its own instead, with spawn()`,
+    `The feature options.suspend is unavailable on the current platform, Node.js ${process.versions.node}: it takes JSPI, which Node.js has from version 24.20 on, and from 24.0 on with --experimental-wasm-jspi. Run the guest in a thread of its own instead: a module with spawn(), a component in a Worker`,
   );
 }
 
@@ -78,6 +78,8 @@ function checkedSignal(options) {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw wrongType('options', 'of type object', options);
   }
+  // A signal in the place of the options has no keys, so nothing would look at it.
+  if ('aborted' in options) throw wrongType('options', 'an object with a "signal"', options);
   require('./own-options.js').checkKeys(options, 'options', ['signal']);
   const { signal } = options;
   if (signal === undefined) return undefined;

@@ -14,7 +14,6 @@ const OPTIONS = /Options$|Limits$|^(Preopen|GuestSocket|Clock|WASI|Pool|compile|
 const MAY_BE_ABSENT = ' It may be absent.';
 /** The text for an optional member of the declaration that is being written. */
 let absent = MAY_BE_ABSENT;
-/** The name before the dot in the titles of members. */
 /** The entries of the package that have declarations here, and what they are required by. */
 const ENTRIES = {
   'wasi-rs': 'index.d.ts',
@@ -83,12 +82,19 @@ function declarationPart({ kind, name, doc, source, signatures }) {
   return `${lines.join('\n').trimEnd()}\n`;
 }
 
-/** `Omit<A, 'b' | 'c'>` and other parents in words. */
-function inheritance(parent) {
-  const [, whole, left] = /^Omit<\s*(\w+),([^]*)>$/.exec(parent) ?? [];
-  if (whole === undefined) return `Has all of ${code(parent)}.`;
-  const names = Array.from(left.matchAll(/'(\w+)'/g), ([, name]) => `\`${name}\``);
-  return `Has all of \`${whole}\` but ${names.join(', ')}, which are other here or absent.`;
+/** Parents in words: a name, `Omit<A, 'b' | 'c'>`, or several of these. */
+function inheritance(parents) {
+  const parts = parents.split(/,(?![^<]*>)/).map((parent) => {
+    const [, whole, left] = /^Omit<\s*(\w+),([^]*)>$/.exec(parent.trim()) ?? [];
+    if (whole === undefined) return `all of ${code(parent)}`;
+    const names = Array.from(left.matchAll(/'(\w+)'/g), ([, name]) => `\`${name}\``);
+    // A name that another module of the package exports as well.
+    const named = whole.replace(/^(Preview1)?(.*)$/, (_, other, name) => {
+      return other === undefined ? `\`${name}\`` : `\`${name}\` of \`wasi-rs\``;
+    });
+    return `all of ${named} but ${names.join(', ')}, which are absent here or have other types`;
+  });
+  return `Has ${parts.join('; and ')}.`;
 }
 
 const title = (kind) => ({ class: 'Class', interface: 'Object', type: 'Type' })[kind];
@@ -153,7 +159,9 @@ function callable(level, title, signatures, doc) {
       if (known !== undefined && param.optional) known.optional = true;
     }
   }
-  const shown = params.map(({ name, optional }) => (optional ? `[${name}]` : name)).join(', ');
+  const shown = params
+    .map(({ name, optional, rest }) => (rest ? `[...${name}]` : optional ? `[${name}]` : name))
+    .join(', ');
   const lines = [`${level} \`${title(shown)}\``, '', `Added in: ${doc.since ?? FIRST}`, ''];
   for (const { name, types } of params) {
     const about = doc.params[name] ?? '';
@@ -326,8 +334,11 @@ function paramsOf(signature) {
   const text = signature.slice(open + 1, close);
   for (let at = 0; at < text.length;) {
     const end = scan(text, at, (each, place, depth) => each === ',' && depth === 0);
-    const match = /^\s*(?:\.\.\.)?(\w+)(\?)?:([^]*)$/.exec(text.slice(at, end));
-    if (match) params.push({ name: match[1], optional: match[2] === '?', type: match[3] });
+    const match = /^\s*(\.\.\.)?(\w+)(\?)?:([^]*)$/.exec(text.slice(at, end));
+    if (match) {
+      const [, dots, name, mark, type] = match;
+      params.push({ name, optional: mark === '?', rest: dots !== undefined, type });
+    }
     at = end + 1;
   }
   return params;
@@ -350,6 +361,7 @@ function docOf(comment) {
     .replace(/^\/\*\*|\*\/$/g, '')
     .replace(/^[ \t]*\* ?/gm, '')
     .replace(/```[^]*?```/g, '')
+    .replace(/\bdocs\/([\w-]+\.md)\b/g, '[$1]($1)')
     .replace(/\{@link\s+(https?:[^}\s]+)\s*\}/g, '<$1>')
     .replace(/\{@link\s+([^}]+?)\s*\}/g, (_, name) => `\`${name}\``);
   const [description, ...tags] = text.split(
@@ -360,7 +372,10 @@ function docOf(comment) {
     const [, kind, rest] = /^(\w+)\s*([^]*)$/.exec(tag);
     const value = flat(rest);
     if (kind === 'default' || kind === 'returns' || kind === 'since') doc[kind] = value;
-    if (kind === 'throws') doc.throws.push(value.replace(/^\{(\w+)\}/, '`$1`'));
+    if (kind === 'throws') {
+      const classes = (_, types) => types.replace(/\w+/g, '`$&`').replaceAll(' | ', ' or ');
+      doc.throws.push(value.replace(/^\{([\w |]+)\}/, classes));
+    }
     if (kind === 'param') {
       const [, name, about] = /^(\w+)\s*(.*)$/.exec(value) ?? [];
       if (name) doc.params[name] = about;

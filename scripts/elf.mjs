@@ -95,7 +95,8 @@ export function checkGlibc(path) {
   const newest = newestGlibc(neededVersions(readFileSync(path)));
   if (newest === undefined) fail(`${basename(path)} does not say which glibc it needs`);
   if (compare(newest, OLDEST_GLIBC) > 0) {
-    fail(`${basename(path)} needs glibc ${newest}; it must load with ${OLDEST_GLIBC}`);
+    const how = 'make it by `node scripts/build.mjs target TARGET`';
+    fail(`${basename(path)} needs glibc ${newest}; it must load with ${OLDEST_GLIBC}: ${how}`);
   }
   say(`${basename(path)} needs glibc ${newest}`);
 }

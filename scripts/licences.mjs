@@ -30,6 +30,9 @@ const NOTICE = 'THIRD-PARTY.md';
 /** The beginning of the text of the Unlicense. */
 const UNLICENSE = 'This is free and unencumbered software released into the public domain.';
 
+const [option, ...more] = process.argv.slice(2);
+const isCheck = option === '--check';
+if ((option !== undefined && !isCheck) || more.length > 0) fail('the one option is --check');
 requireCargo();
 const { targets } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8')).napi;
 const crates = linkedCrates();
@@ -41,7 +44,7 @@ for (const { name, version, licence } of refused) {
 }
 
 const text = notice();
-if (process.argv.includes('--check')) {
+if (isCheck) {
   if (fs.readFileSync(path.join(root, NOTICE), 'utf8') !== text) {
     fail(`${NOTICE} is not up to date: run \`npm run licences\``);
   }

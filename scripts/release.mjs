@@ -24,16 +24,7 @@ const LIBCS = { gnu: 'glibc', musl: 'musl' };
 const OWN_CRATES = /(?<=name = "wasi-rs(?:-core)?"\nversion = ")[^"]+/g;
 
 if (isMain(import.meta.url)) {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      tag: { type: 'string' },
-      artifacts: { type: 'string', default: 'artifacts' },
-      output: { type: 'string', default: path.join('target', 'npm') },
-      publish: { type: 'boolean', default: false },
-      'dry-run': { type: 'boolean', default: false },
-    },
-  });
+  const { values, positionals } = parsedArguments();
   const [job] = positionals;
   if (job === 'preversion') changesOfVersion(own.version);
   else if (job === 'version') setVersion();
@@ -41,7 +32,26 @@ if (isMain(import.meta.url)) {
   else await release(values);
 }
 
+function parsedArguments() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        tag: { type: 'string' },
+        artifacts: { type: 'string', default: 'artifacts' },
+        output: { type: 'string', default: path.join('target', 'npm') },
+        publish: { type: 'boolean', default: false },
+        'dry-run': { type: 'boolean', default: false },
+      },
+    });
+  } catch (error) {
+    const [what] = error.message.split('. ');
+    return fail(`${what}: scripts/release.mjs says at its top what it takes`);
+  }
+}
+
 async function release(options) {
+  if (options.publish && options['dry-run']) fail('--publish and --dry-run exclude each other');
   checkVersions(options);
   const output = path.resolve(root, options.output);
   const built = filesBelow(path.resolve(root, options.artifacts));

@@ -12,6 +12,7 @@ const {
 const { inThisRealm } = require('../bytes.js');
 const { WASIExitError } = require('../ends.js');
 const { wrongValue } = require('../errors.js');
+const { checkKeys, checkNearMisses } = require('../own-options.js');
 const { checkSuspends, checkedSignal } = require('../suspend-options.js');
 const {
   checkedOptions,
@@ -81,6 +82,8 @@ class WASI {
     }
     const checked = checkedOptions(options);
     refuse(checked, options);
+    // No program was written for `node:wasi` and this class.
+    checkNearMisses(options, ['interfaces']);
     let endsProcess = false;
     if (options.returnOnExit !== undefined) {
       validateBoolean(options.returnOnExit, 'options.returnOnExit');
@@ -140,6 +143,7 @@ class WASI {
    */
   getImportObject(options = {}) {
     validateObject(options, 'options');
+    checkKeys(options, 'options', ['asVersion']);
     const { asVersion } = options;
     if (asVersion !== undefined && !(typeof asVersion === 'string' && OURS.test(asVersion))) {
       throw wrongValue('options.asVersion', "must be a version of WASI 0.2, as '0.2.3'", asVersion);
