@@ -867,6 +867,9 @@ test('a trace changes nothing that a call gives, whatever it throws and whatever
     () => {
       throw null;
     },
+    async () => {
+      throw mine;
+    },
     () => {},
   ]) {
     const [plain, watched] = [started(), started({ trace })];
@@ -889,8 +892,10 @@ test('a trace changes nothing that a call gives, whatever it throws and whatever
   }
   await new Promise((next) => setImmediate(next));
   process.off('warning', listen);
-  assert.equal(warned.length, 2, 'one for each function');
-  assert.match(warned[0], /^The function options.trace threw: Error: mine\n/);
+  assert.equal(warned.length, 3, 'one for each function');
+  for (const at of [0, 2]) {
+    assert.match(warned[at], /^The function options.trace threw: Error: mine\n/);
+  }
 });
 
 /** A program in which a guest makes many calls whose trace is printed. */
