@@ -73,7 +73,8 @@ class WASI {
       throw wrongValue('options.version', `must be one of ${VERSIONS.join(', ')}`, version);
     }
     if (interfaces !== undefined) validateObject(interfaces, 'options.interfaces');
-    for (const [name, functions] of entries(interfaces ?? {})) {
+    const given = entries(interfaces ?? {});
+    for (const [name, functions] of given) {
       if (functions !== undefined) {
         validateObject(functions, `options.interfaces[${JSON.stringify(name)}]`);
         unversioned(name);
@@ -103,7 +104,12 @@ class WASI {
     }
     if (suspends) {
       const { Suspension } = require('./suspend.js');
-      host.suspension = new Suspension(host, functions);
+      try {
+        host.suspension = new Suspension(host, functions);
+      } catch (error) {
+        closeInstance(host.instance);
+        throw error;
+      }
     }
     const watch =
       observers === undefined
@@ -121,7 +127,7 @@ class WASI {
     }
     const { refused } = require('./refused.js');
     this.#interfaces = assign({ __proto__: null }, refused(own), own);
-    for (const [name, functions] of entries(interfaces ?? {})) {
+    for (const [name, functions] of given) {
       if (functions !== undefined) this.#interfaces[unversioned(name)] = functions;
     }
   }
