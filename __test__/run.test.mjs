@@ -389,6 +389,20 @@ test('a guest that has run for its time is ended, whatever it does', { skip }, a
   }
 });
 
+test('time is not that of a test’s timers', { skip, timeout: 60_000 }, async () => {
+  const names = ['setTimeout', 'setInterval', 'setImmediate', 'clearTimeout', 'clearInterval'];
+  const own = Object.fromEntries(names.map((name) => [name, globalThis[name]]));
+  for (const name of names) globalThis[name] = () => ({ ref() {}, unref() {} });
+  try {
+    const { reason } = await run(ENDLESS, { timeoutMs: 50 });
+    assert.equal(reason, 'timeout');
+    const { exitCode } = await run(THREADS);
+    assert.equal(exitCode, 42);
+  } finally {
+    Object.assign(globalThis, own);
+  }
+});
+
 test('the start does not count: hello world fits 50 ms, a hundred times', { skip }, async () => {
   const program = await compile(HELLO);
   let ended = 0;
