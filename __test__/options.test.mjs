@@ -398,6 +398,19 @@ test('bytes whose buffer is detached are refused', () => {
   }
 });
 
+test('the rejection of a promise that is given by mistake is nobody’s', async () => {
+  const told = [];
+  const listen = (reason) => told.push(reason.message);
+  process.on('unhandledRejection', listen);
+  const expected = stoppedBy({ code: 'ERR_INVALID_RETURN_VALUE' });
+  const fail = () => Promise.reject(new Error('unhandled'));
+  assert.throws(() => started({ stdin: fail }).read(0), expected);
+  assert.throws(() => started({ stdout: fail }).write(1, 'x'), expected);
+  await new Promise((next) => setTimeout(next, 20));
+  process.off('unhandledRejection', listen);
+  assert.deepEqual(told, []);
+});
+
 test('what a stream function gives by mistake is an error out of start()', () => {
   for (const value of [
     undefined,
