@@ -71,7 +71,7 @@ async function unlessAborted(promise, signal, onAbort) {
   try {
     return await Promise.race([promise, aborted]);
   } finally {
-    ignore();
+    ignore?.();
   }
 }
 
