@@ -8,8 +8,8 @@
 // `null` of the promise's value. `giveBack(bytes)` gets what was not read, says whether the stream
 // has taken it, and lets the stream go.
 // A sink: `write(bytes)` gives a promise if the stream has not taken all of it; `end()` and
-// `abort(reason)` let it go, the latter also while `end()` has not settled. `letGo()` of both leaves
-// the stream as it was.
+// `abort(reason)` let it go, the latter also while `end()` has not settled. `letGo()` of both
+// leaves the stream as it was.
 
 const { setImmediate } = require('node:timers');
 const { inputOf } = require('./bytes.js');

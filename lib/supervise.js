@@ -20,12 +20,13 @@ const LEAST_WAIT = 5;
 const MOST_GRACE = 250;
 
 /**
- * By how many milliseconds a look is late if this thread could not look: it was busy, or its process
- * was stopped. Then a guest may not have been able to start either, so that time does not count.
+ * By how many milliseconds a look is late if this thread could not look: it was busy, or its
+ * process was stopped. Then a guest may not have been able to start either, so that time does not
+ * count.
  */
 const LATE = 50;
 
-/** How often at least it is looked whether a guest has started, in the time that it has for that. */
+/** How often at least it is looked whether a guest has started, in its time for that. */
 const LOOKS = 10;
 
 /** Why a guest ends before its own end, by who ends it. */
