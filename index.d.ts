@@ -837,7 +837,7 @@ export class WASI {
    *   call: the promise rejects with the signal's reason
    * @returns the exit code. It rejects with what `start` would throw, with what a stream throws, as
    *   it is, and with an Error `ERR_WASI_CLOSED` if {@link WASI.close} is called while the guest
-   *   waits. It settles when the guest's output streams have ended.
+   *   waits. It settles when the guest's output streams have ended, or the signal is aborted.
    * @throws {Error} `ERR_INVALID_STATE`: the WASI was made without `suspend`.
    *   `ERR_WASI_WOULD_WAIT`: a function of JavaScript stands between the guest and the call that
    *   waits.

@@ -102,17 +102,6 @@ class WASI {
     // The guest was compiled against snapshot 0, where some records are laid out differently.
     if (bindingName === 'wasi_unstable') assign(wasiImport, createSnapshot0Imports(guest));
     const { functions, observers, suspends } = checked;
-    if (suspends) {
-      const { Suspension } = require('./lib/suspend.js');
-      guest.suspension = new Suspension(guest, functions, checked.sockets !== undefined);
-      guest.suspension.attachStreams(wasiImport);
-    } else if (functions !== undefined) {
-      require('./lib/streams.js').attachStreams(wasiImport, guest, functions);
-    }
-
-    if (checked.served !== undefined) {
-      require('./lib/served.js').attachServed(wasiImport, guest, checked.served);
-    }
 
     this[kBindingName] = bindingName;
     this[kSetMemory] = (memory) => useMemory(guest, memory);
@@ -128,6 +117,16 @@ class WASI {
     this[kObservation] = undefined;
 
     try {
+      if (suspends) {
+        const { Suspension } = require('./lib/suspend.js');
+        guest.suspension = new Suspension(guest, functions, checked.sockets !== undefined);
+        guest.suspension.attachStreams(wasiImport);
+      } else if (functions !== undefined) {
+        require('./lib/streams.js').attachStreams(wasiImport, guest, functions);
+      }
+      if (checked.served !== undefined) {
+        require('./lib/served.js').attachServed(wasiImport, guest, checked.served);
+      }
       let peers;
       if (checked.sockets !== undefined) {
         const lib = require('./lib/sockets.js');

@@ -399,6 +399,19 @@ test('bytes whose buffer is detached are refused', () => {
   }
 });
 
+test('the rejection of a promise that is given by mistake is nobody’s', async () => {
+  const told = [];
+  const listen = (reason) => told.push(reason.message);
+  process.on('unhandledRejection', listen);
+  const expected = stoppedBy({ code: 'ERR_INVALID_RETURN_VALUE' });
+  const fail = () => Promise.reject(new Error('unhandled'));
+  assert.throws(() => started({ stdin: fail }).read(0), expected);
+  assert.throws(() => started({ stdout: fail }).write(1, 'x'), expected);
+  await new Promise((next) => setTimeout(next, 20));
+  process.off('unhandledRejection', listen);
+  assert.deepEqual(told, []);
+});
+
 test('what a stream function gives by mistake is an error out of start()', () => {
   for (const value of [
     undefined,
@@ -868,6 +881,9 @@ test('a trace changes nothing that a call gives, whatever it throws and whatever
     () => {
       throw null;
     },
+    async () => {
+      throw mine;
+    },
     () => {},
   ]) {
     const [plain, watched] = [started(), started({ trace })];
@@ -890,8 +906,10 @@ test('a trace changes nothing that a call gives, whatever it throws and whatever
   }
   await new Promise((next) => setImmediate(next));
   process.off('warning', listen);
-  assert.equal(warned.length, 2, 'one for each function');
-  assert.match(warned[0], /^The function options.trace threw: Error: mine\n/);
+  assert.equal(warned.length, 3, 'one for each function');
+  for (const at of [0, 2]) {
+    assert.match(warned[at], /^The function options.trace threw: Error: mine\n/);
+  }
 });
 
 /** A program in which a guest makes many calls whose trace is printed. */

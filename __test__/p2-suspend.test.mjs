@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
-import { Readable } from 'node:stream';
+import { Readable, Writable } from 'node:stream';
 import { describe, test } from 'node:test';
 import { setTimeout as later } from 'node:timers/promises';
 
@@ -27,6 +27,24 @@ const code = (code) => (error) => {
   assert.equal(error?.code, code, error?.stack ?? String(error));
   return true;
 };
+/** A signal that is no `EventTarget`, as polyfills have it. */
+function foreignSignal() {
+  const listeners = new Set();
+  const signal = {
+    aborted: false,
+    reason: undefined,
+    addEventListener: (_, listener) => void listeners.add(listener),
+    removeEventListener: (_, listener) => void listeners.delete(listener),
+  };
+  const abort = (reason) => {
+    Object.assign(signal, { aborted: true, reason });
+    const told = [...listeners];
+    listeners.clear();
+    for (const listener of told) listener({ type: 'abort' });
+  };
+  return { signal, abort, listeners };
+}
+
 /** A time limit for tests: the runner ends one that waits for ever. */
 const timeout = 30_000;
 
@@ -200,6 +218,13 @@ for (const [name, form] of Object.entries(FORMS)) {
       controller.abort(reason);
       await assert.rejects(running, (error) => error === reason);
       await assert.rejects(wasi.startAsync(long, { signal: AbortSignal.abort(reason) }), reason);
+      // A signal of another library.
+      const other = foreignSignal();
+      const stopped = wasi.startAsync(long, { signal: other.signal });
+      await later(30);
+      other.abort(reason);
+      await assert.rejects(stopped, (error) => error === reason);
+      assert.equal(other.listeners.size, 0);
       // It can be used again.
       assert.equal(await wasi.startAsync(component(() => sleep(ms(1)))), 0);
       // Also when the signal takes no listener.
@@ -493,6 +518,64 @@ describe('streams', { skip }, () => {
       ({ code, cause }) => code === 'ERR_WASI_STOPPED' && cause === failure,
     );
   });
+
+  test('close() lets the streams go, also while a call waits', { timeout }, async () => {
+    for (const isWaiting of [true, false]) {
+      const stdin = new Readable({ read() {} });
+      const ended = [];
+      const stdout = new Writable({ write: (_chunk, _encoding, done) => done() });
+      stdout.on('finish', () => ended.push('end')).on('error', ({ code }) => ended.push(code));
+      const wasi = new WASI({ suspend: true, stdin, stdout, stderr: 'ignore' });
+      const { echo, sleep } = valued(wasi);
+      const run = wasi.promising(isWaiting ? echo : () => sleep(ms(1)))();
+      if (isWaiting) {
+        await later(5);
+        wasi.close();
+        await assert.rejects(run, code('ERR_WASI_CLOSED'));
+      } else {
+        await run;
+        wasi.close();
+      }
+      await later(5);
+      assert.deepEqual(ended, [isWaiting ? 'ERR_WASI_CLOSED' : 'end']);
+      assert.deepEqual(stdin.eventNames(), []);
+    }
+  });
+
+  test('a signal ends the wait for outputs that take no end', { timeout }, async () => {
+    const stdout = new Writable({ write: (_chunk, _encoding, done) => done(), final() {} });
+    const wasi = new WASI({ ...NOTHING, stdin: Buffer.from('x'), stdout, suspend: true });
+    const controller = new AbortController();
+    const { signal } = controller;
+    const run = wasi.startAsync(
+      component(() => valued(wasi).echo()),
+      { signal },
+    );
+    await later(30);
+    const reason = new Error('enough');
+    controller.abort(reason);
+    await assert.rejects(run, (error) => error === reason);
+    assert.ok(stdout.destroyed);
+  });
+
+  test(
+    'a WASI that could not be made for its streams leaves nothing open',
+    {
+      skip: process.platform !== 'linux' && 'counts descriptors by /proc',
+    },
+    () => {
+      const count = () => fs.readdirSync('/proc/self/fd').length;
+      const stdin = new Readable({ read() {} });
+      const first = new WASI({ ...NOTHING, stdin, suspend: true });
+      const before = count();
+      const options = { stdin, suspend: true, preopens: { '/': os.tmpdir() } };
+      for (let at = 0; at < 3; at++) {
+        assert.throws(() => new WASI(options), code('ERR_INVALID_ARG_VALUE'));
+      }
+      assert.equal(count(), before);
+      first.close();
+    },
+  );
 
   test('what is not read is given back', { timeout }, async () => {
     const stdin = Readable.from([Buffer.from('abcdef')]);

@@ -36,6 +36,25 @@ const poolOf = (t, options) => {
 };
 const descriptors = () => (existsSync('/proc/self/fd') ? readdirSync('/proc/self/fd').length : 0);
 
+test('its methods can be wrapped before there is a pool', () => {
+  const code = `const { Pool } = require(${JSON.stringify(require.resolve('../index.js'))});
+    const { run } = Pool.prototype;
+    let runs = 0;
+    Pool.prototype.run = function (...args) {
+      runs++;
+      return run.apply(this, args);
+    };
+    class Own extends Pool {}
+    const pool = new Own({ size: 1 });
+    const dispose = Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose');
+    pool.run(new Uint8Array(0)).catch(({ code }) => {
+      console.log(runs, code, pool.queued, pool instanceof Own);
+      return pool[dispose]();
+    });`;
+  const { stdout, stderr } = spawnSync(process.execPath, ['-e', code], { encoding: 'utf8' });
+  assert.deepEqual([stdout, stderr], ['1 ERR_WASI_MODULE 0 true\n', '']);
+});
+
 test('a pool runs any program from anywhere, and gives what run gives', async (t) => {
   // A compiled module cannot be sent to another process.
   const pool = poolOf(t, { size: 2, isolation: 'thread' });

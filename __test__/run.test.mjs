@@ -391,6 +391,51 @@ test('a guest that has run for its time is ended, whatever it does', { skip }, a
   }
 });
 
+test(
+  'time in which the process stands still is none to start in',
+  { timeout: 30_000 },
+  async () => {
+    const { supervise } = require('../lib/supervise.js');
+    const { now } = require('../lib/guest.js');
+    let startedAt, settle;
+    const left = { stdout: '', stderr: '', endedAt: 0, memoryBytes: 0 };
+    const guest = {
+      done: new Promise((resolve) => (settle = resolve)),
+      startedAt: () => startedAt,
+      isOver: () => false,
+      left: () => left,
+      stop: async () => undefined,
+      release() {},
+    };
+    const bounds = { timeoutMs: Infinity, startTimeoutMs: 300 };
+    const ended = supervise(guest, bounds);
+    // The process stands still for longer than that.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000);
+    setTimeout(() => {
+      startedAt = now();
+      settle({ exitCode: 3 });
+    }, 100);
+    assert.equal((await ended).exitCode, 3);
+    // One that does not start all the same has no more time than that.
+    const never = { ...guest, done: new Promise(() => {}), startedAt: () => undefined };
+    await assert.rejects(supervise(never, bounds), { code: 'ERR_WASI_START_TIMEOUT' });
+  },
+);
+
+test('time is not that of a test’s timers', { skip, timeout: 60_000 }, async () => {
+  const names = ['setTimeout', 'setInterval', 'setImmediate', 'clearTimeout', 'clearInterval'];
+  const own = Object.fromEntries(names.map((name) => [name, globalThis[name]]));
+  for (const name of names) globalThis[name] = () => ({ ref() {}, unref() {} });
+  try {
+    const { reason } = await run(ENDLESS, { timeoutMs: 50 });
+    assert.equal(reason, 'timeout');
+    const { exitCode } = await run(THREADS);
+    assert.equal(exitCode, 42);
+  } finally {
+    Object.assign(globalThis, own);
+  }
+});
+
 test('the start does not count: hello world fits 50 ms, a hundred times', { skip }, async () => {
   const program = await compile(HELLO);
   let ended = 0;

@@ -429,6 +429,138 @@ test('a Writable that has been ended meanwhile, as a socket is by its peer', { s
   await assert.rejects(failing, code('ERR_STREAM_WRITE_AFTER_END'));
 });
 
+/** What a program is told by `uncaughtException` during some work and shortly after it. */
+async function uncaughtIn(work) {
+  const told = [];
+  const listener = (error) => told.push(error.message);
+  process.on('uncaughtException', listener);
+  try {
+    await work();
+    await later(50);
+  } finally {
+    process.off('uncaughtException', listener);
+  }
+  return told;
+}
+
+test('an error that a stream tells after the guest ends no process', { skip }, async () => {
+  const slowly = (error, done) => setTimeout(done, 10, error);
+  const WRITE = '(call $write (i32.const 1))';
+  for (const destroy of [undefined, slowly]) {
+    const told = await uncaughtIn(async () => {
+      // The embedder destroys the input in the guest's last call.
+      for (const isAsync of [false, true]) {
+        const stdin = new Readable({ read() {}, destroy });
+        const fail = () => void stdin.destroy(new Error('late'));
+        const stdout = isAsync ? async () => fail() : fail;
+        assert.equal(await start(command(WRITE), { stdin, stdout }), 0);
+      }
+      // A guest that fails destroys its output.
+      const out = new Writable({ write: (_chunk, _encoding, done) => done(), destroy });
+      const run = start(command(`${WRITE} unreachable`), { stdout: out });
+      await assert.rejects(run, WebAssembly.RuntimeError);
+    });
+    assert.deepEqual(told, []);
+  }
+});
+
+test('close() lets the streams go, also while a call waits or goes on', { skip }, async () => {
+  const make = (more) => {
+    const stdin = new Readable({ read() {} });
+    const ended = [];
+    const stdout = new Writable({ write: (_chunk, _encoding, done) => done() });
+    stdout.on('finish', () => ended.push('end')).on('error', ({ code }) => ended.push(code));
+    return { stdin, stdout, ended, one: guest({ stdin, stdout, ...more }) };
+  };
+  const waits = make();
+  const reading = waits.one.read();
+  await later(5);
+  waits.one.wasi.close();
+  await assert.rejects(reading, code('ERR_WASI_CLOSED'));
+  await later(5);
+  assert.deepEqual(waits.ended, ['ERR_WASI_CLOSED']);
+  assert.deepEqual(waits.stdin.eventNames(), []);
+
+  // The embedder closes it in a call of the guest.
+  const goesOn = make({ stderr: () => goesOn.one.wasi.close() });
+  assert.equal(await goesOn.one.write(2, 'x'), 1);
+  await later(5);
+  assert.deepEqual(goesOn.ended, ['end']);
+  assert.deepEqual(goesOn.stdin.eventNames(), []);
+});
+
+const hangs = { skip, timeout: 20_000 };
+
+test('a signal ends the wait for outputs that take no end', hangs, async () => {
+  const outputs = {
+    node: () => new Writable({ write: (_chunk, _encoding, done) => done(), final() {} }),
+    web: () => new WritableStream({ close: () => new Promise(() => {}) }),
+  };
+  for (const make of Object.values(outputs)) {
+    const controller = new AbortController();
+    const stdout = make();
+    const run = start(command('(call $write (i32.const 1))'), { stdout }, controller.signal);
+    await later(20);
+    const reason = new Error('enough');
+    controller.abort(reason);
+    await assert.rejects(run, (error) => error === reason);
+    if (stdout instanceof Writable) assert.ok(stdout.destroyed);
+  }
+});
+
+test('programs may replace the global Promise', { skip }, async () => {
+  const { Promise: Native } = globalThis;
+  // As zone.js does: a class that is neither above nor below the native one.
+  class Other {
+    #native;
+    constructor(executor) {
+      this.#native = new Native(executor);
+    }
+    then(...handlers) {
+      return Other.resolve(this.#native.then(...handlers));
+    }
+    catch(handler) {
+      return this.then(undefined, handler);
+    }
+    finally(handler) {
+      return Other.resolve(this.#native.finally(handler));
+    }
+    static resolve(value) {
+      return value instanceof Other ? value : new Other((resolve) => resolve(value));
+    }
+    static reject(error) {
+      return new Other((_, reject) => reject(error));
+    }
+  }
+  for (const name of ['all', 'race', 'allSettled']) {
+    Other[name] = (list) => Other.resolve(Native[name](list));
+  }
+  globalThis.Promise = Other;
+  try {
+    for (const [name, make] of Object.entries(INPUTS)) {
+      const taken = [];
+      const stdout = async (chunk) => void taken.push(text(chunk));
+      assert.equal(await start(command(ECHO), { stdin: make(['a', 'b', 'c']), stdout }), 0, name);
+      assert.equal(taken.join(''), 'abc', name);
+    }
+  } finally {
+    globalThis.Promise = Native;
+  }
+});
+
+test('a WASI that could not be made for its streams leaves nothing open', { skip }, async () => {
+  const stdin = new Readable({ read() {} });
+  const first = new WASI({ suspend: true, stdin });
+  const taken = new WASI({ sockets: [{ host: '127.0.0.1', port: 0 }] });
+  const [{ port }] = taken.sockets;
+  taken.close();
+  const sockets = [{ host: '127.0.0.1', port }];
+  const make = (more) => new WASI({ suspend: true, sockets, ...more });
+  assert.throws(() => make({ stdin }), code('ERR_INVALID_ARG_VALUE'));
+  make({ stdin: 'ignore' }).close();
+  first.close();
+});
+
 for (const [kind, join] of Object.entries({
   web: () => {
     const { readable, writable } = new TransformStream();

@@ -358,6 +358,23 @@ test('a signal ends a guest that waits, and its reason comes out', { skip }, asy
   }
 });
 
+test('a signal may be another library’s', { skip, timeout: 30_000 }, async () => {
+  const listeners = new Set();
+  const signal = {
+    aborted: false,
+    reason: undefined,
+    addEventListener: (_, listener) => void listeners.add(listener),
+    removeEventListener: (_, listener) => void listeners.delete(listener),
+  };
+  assert.equal(await start(command('(call $sleep (i32.const 1))'), {}, signal), 0);
+  assert.equal(listeners.size, 0);
+  const run = start(command('(call $sleep (i32.const 60000))'), {}, signal);
+  const reason = new Error('theirs');
+  Object.assign(signal, { aborted: true, reason });
+  for (const listener of listeners) listener({ type: 'abort' });
+  await assert.rejects(run, (error) => error === reason);
+});
+
 test('a signal that was given before nothing runs', { skip }, async () => {
   const reason = new Error('before');
   let reads = 0;

@@ -8,8 +8,10 @@
 // `null` of the promise's value. `giveBack(bytes)` gets what was not read, says whether the stream
 // has taken it, and lets the stream go.
 // A sink: `write(bytes)` gives a promise if the stream has not taken all of it; `end()` and
-// `abort(reason)` let it go. `letGo()` of both leaves the stream as it was.
+// `abort(reason)` let it go, the latter also while `end()` has not settled. `letGo()` of both
+// leaves the stream as it was.
 
+const { setImmediate } = require('node:timers');
 const { inputOf } = require('./bytes.js');
 const { nodeError, wrongValue } = require('./errors.js');
 const { inputKind, outputKind } = require('./suspend-options.js');
@@ -32,6 +34,15 @@ function take(taken, stream, name) {
 /** A stream was closed before its end: Node's error for it. */
 function prematureClose() {
   return nodeError(Error, 'ERR_STREAM_PREMATURE_CLOSE', 'Premature close');
+}
+
+/** Takes a listener of errors away from a Node stream, once none can be on its way any more. */
+function unlisten(stream, listener) {
+  const off = () => stream.off('error', listener);
+  // The event comes when all is closed that the stream had open.
+  if (stream.destroyed && !stream.closed) stream.once('close', off);
+  else if (stream.errored) setImmediate(off);
+  else off();
 }
 
 /** A chunk of a stream, where no bytes do not mean the end. */
@@ -230,7 +241,7 @@ class NodeSource {
     stream.off('readable', this.#onReadable);
     stream.off('end', this.#onEnd);
     stream.off('close', this.#onClose);
-    stream.off('error', this.#onError);
+    unlisten(stream, this.#onError);
   }
 
   giveBack(bytes) {
@@ -277,6 +288,7 @@ class WebSink {
   #stream;
   #writer;
   #ended;
+  #isReleased = false;
 
   constructor(stream) {
     this.#stream = stream;
@@ -295,7 +307,11 @@ class WebSink {
   }
 
   abort(reason) {
-    this.#ended ??= this.#release(() => this.#writer.abort(reason)).catch(ignore);
+    if (this.#ended === undefined) {
+      this.#ended = this.#release(() => this.#writer.abort(reason)).catch(ignore);
+    } else if (!this.#isReleased) {
+      Promise.resolve(this.#writer.abort(reason)).catch(ignore);
+    }
   }
 
   async #release(act) {
@@ -308,6 +324,7 @@ class WebSink {
 
   letGo() {
     sinks.delete(this.#stream);
+    this.#isReleased = true;
     this.#writer.releaseLock();
   }
 }
@@ -365,19 +382,19 @@ class NodeSink {
   }
 
   abort(reason) {
-    if (this.#ended !== undefined) return;
-    this.#ended = Promise.resolve();
-    this.#stream.destroy(reason instanceof Error ? reason : undefined);
+    const stream = this.#stream;
+    if (this.#ended !== undefined && (stream.writableFinished || stream.destroyed)) return;
+    this.#ended ??= Promise.resolve();
+    stream.destroy(reason instanceof Error ? reason : undefined);
     this.letGo();
   }
 
   letGo() {
     sinks.delete(this.#stream);
     this.#failed = ignore;
-    // The event of an error that is on its way must find somebody.
     setImmediate(() => {
-      this.#stream.off('error', this.#onError);
       this.#stream.off('close', this.#onClose);
+      unlisten(this.#stream, this.#onError);
     });
   }
 }

@@ -2,7 +2,10 @@
 
 // Errors as Node makes them: with its `code` and its words.
 
-const { inspect } = require('node:util');
+const {
+  inspect,
+  types: { isPromise },
+} = require('node:util');
 
 const { apply } = Reflect;
 const { defineProperty } = Object;
@@ -10,6 +13,8 @@ const { isInteger } = Number;
 const { stringify } = JSON;
 const { captureStackTrace } = Error;
 const { indexOf, slice } = String.prototype;
+
+const ignore = () => {};
 
 /** An error with Node's `code`, which also stands in the first line of its stack. */
 function nodeError(Base, code, message) {
@@ -60,8 +65,12 @@ function wrongValue(name, reason, value) {
   );
 }
 
-/** A function of the embedder's gave what it must not give. */
+/**
+ * A function of the embedder's gave what it must not give. Of a promise nobody will be told why it
+ * is rejected: the guest ends before.
+ */
 function invalidReturn(expected, name, value) {
+  if (isPromise(value)) value.then(undefined, ignore);
   return nodeError(
     TypeError,
     'ERR_INVALID_RETURN_VALUE',

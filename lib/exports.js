@@ -3,8 +3,8 @@
 // The functions and classes beside the class WASI, as described in index.d.ts. The modules that they
 // need are loaded when they are first called.
 
-const { setPrototypeOf } = Object;
-const { construct } = Reflect;
+const { apply, construct, get } = Reflect;
+const ASYNC_DISPOSE = Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose');
 
 function compile(wasm, options) {
   return require('./program.js').compile(wasm, options);
@@ -18,17 +18,31 @@ function spawn(wasm, options) {
   return require('./spawn.js').spawn(wasm, options);
 }
 
+/** Its members are here before there is one, as programs wrap the methods of classes. */
 class Pool {
   constructor(options) {
-    return newPool(options, new.target);
+    return construct(wholePool(), [options], new.target);
+  }
+
+  get queued() {
+    return get(wholePool().prototype, 'queued', this);
+  }
+
+  run(wasm, ...options) {
+    return apply(wholePool().prototype.run, this, [wasm, ...options]);
+  }
+
+  close() {
+    return apply(wholePool().prototype.close, this, []);
+  }
+
+  [ASYNC_DISPOSE]() {
+    return this.close();
   }
 }
 
-/** Apart, because bundlers give another name to a class that has its own name in its body. */
-function newPool(options, target) {
-  const { Pool: Whole } = require('./pool.js');
-  setPrototypeOf(Pool.prototype, Whole.prototype);
-  return construct(Whole, [options], target);
+function wholePool() {
+  return require('./pool.js').Pool;
 }
 
 module.exports = { Pool, compile, run, spawn };

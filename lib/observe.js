@@ -16,6 +16,12 @@ const PATIENCE = 1000;
 /** How many milliseconds pass between two attempts. */
 const PAUSE = 5;
 
+/** Milliseconds. Not those of `Date`, which tests replace. */
+const now = () => {
+  const [seconds, ns] = hrtime();
+  return seconds * 1e3 + ns / 1e6;
+};
+
 /**
  * Wraps all imports.
  *
@@ -135,15 +141,20 @@ function argumentsOf(name, args, copyOut) {
  */
 function guarded(trace) {
   let hasFailed = false;
+  const warn = (error) => {
+    if (hasFailed) return;
+    hasFailed = true;
+    const reason = error instanceof Error ? (error.stack ?? error.message) : text(error);
+    const message = `The function options.trace threw: ${reason}`;
+    apply(emitWarning, process, [message, { code: 'WASI_TRACE' }]);
+  };
   return (event) => {
     try {
-      trace(event);
+      const traced = trace(event);
+      // Nobody waits for the promise of an async function, and its rejection is nobody else's.
+      if (typeof traced?.then === 'function') traced.then(undefined, warn);
     } catch (error) {
-      if (hasFailed) return;
-      hasFailed = true;
-      const reason = error instanceof Error ? (error.stack ?? error.message) : text(error);
-      const message = `The function options.trace threw: ${reason}`;
-      apply(emitWarning, process, [message, { code: 'WASI_TRACE' }]);
+      warn(error);
     }
   };
 }
@@ -166,7 +177,7 @@ let dropped = 0;
  */
 function put(line) {
   const isLate = dropped > 0;
-  const until = isLate ? 0 : Date.now() + PATIENCE;
+  const until = isLate ? 0 : now() + PATIENCE;
   // A line that was begun is finished first.
   rest = written(rest, until);
   if (rest.length > 0) {
@@ -190,7 +201,7 @@ function written(bytes, until) {
       if (error.code === 'EINTR') continue;
       // A pipe that is full and does not wait. Whatever else is wrong will not be better later.
       if (error.code !== 'EAGAIN') return Buffer.alloc(0);
-      if (Date.now() >= until) return bytes;
+      if (now() >= until) return bytes;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE);
     }
   }

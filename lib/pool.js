@@ -12,8 +12,6 @@ const { whenAborted } = require('./signals.js');
 const { enterGate, leaveWhenStarted } = require('./start-gate.js');
 const { supervise } = require('./supervise.js');
 
-const ASYNC_DISPOSE = Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose');
-
 /**
  * Runs are given to Workers ahead, so that no Worker waits for this thread between two runs, while
  * runs take less than so many milliseconds: a longer one would hold up what another Worker could
@@ -340,10 +338,6 @@ class Pool {
       });
     }
     await Promise.all(Array.from(this.#workers.keys(), (worker) => worker.stop()));
-  }
-
-  [ASYNC_DISPOSE]() {
-    return this.close();
   }
 }
 

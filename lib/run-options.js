@@ -19,6 +19,7 @@ const {
   validateOwnObject,
 } = require('./own-options.js');
 const { moduleLimits } = require('./program.js');
+const { validateSignal } = require('./signals.js');
 
 const IS_WINDOWS = process.platform === 'win32';
 /** How many bytes the path of a Unix socket may have on every system. */
@@ -258,17 +259,6 @@ function checkSize(value, name) {
   if (!Number.isInteger(value) || value < 1 || value > 65535) {
     throw outOfRange(name, 'an integer >= 1 && <= 65535', value);
   }
-}
-
-/** A signal may be another library's. It must be one before a guest is started or queued. */
-function validateSignal(signal) {
-  const isSignal =
-    typeof signal === 'object' &&
-    signal !== null &&
-    'aborted' in signal &&
-    typeof signal.addEventListener === 'function' &&
-    typeof signal.removeEventListener === 'function';
-  if (!isSignal) throw wrongType('options.signal', 'an instance of AbortSignal', signal);
 }
 
 /**

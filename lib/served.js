@@ -236,8 +236,6 @@ function isPromise(value) {
 /** The error for what is no answer. A promise is none where nobody can wait for it. */
 function noAnswer(expected, name, value) {
   if (!isPromise(value)) return invalidReturn(expected, name, value);
-  // Its failure is nobody's: the guest ends before it.
-  if (value instanceof Promise) value.then(undefined, () => {});
   return invalidReturn(
     `${expected} (a promise is waited for with the option "suspend")`,
     name,

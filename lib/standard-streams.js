@@ -25,6 +25,8 @@ class StandardStreams {
   #outputFailure;
   #unread;
   #isOver = false;
+  /** The promise that the streams have taken their end. */
+  #ended;
 
   /**
    * @param {number} instance
@@ -57,7 +59,8 @@ class StandardStreams {
     if (failure !== undefined) guest.stop(failure.error);
     const source = this.#source;
     const given = guest.ask((size) => source.pull(size), INPUT_SIZE);
-    if (!(given instanceof Promise)) {
+    // Not by its class: programs replace the global `Promise`.
+    if (typeof given?.then !== 'function') {
       feedStdin(this.#instance, given);
       return true;
     }
@@ -137,21 +140,33 @@ class StandardStreams {
    * Ends the guest's streams.
    *
    * @param {{ error: unknown } | undefined} failure why the guest has ended, if it failed
-   * @returns {Promise<void>} that they have taken it
+   * @returns {Promise<void>} that they have taken it; the same promise at each call
    */
-  async end(failure) {
-    if (this.#isOver) return;
+  end(failure) {
+    this.#ended ??= this.#end(failure);
+    return this.#ended;
+  }
+
+  async #end(failure) {
     this.#isOver = true;
     this.#giveBack(undefined, failure?.error);
-    const sinks = [...new Set(this.#sinks.filter((sink) => sink !== undefined))];
     if (failure !== undefined) {
-      for (const sink of sinks) sink.abort(failure.error);
+      this.abort(failure.error);
       return;
     }
-    const ended = await Promise.allSettled(sinks.map(async (sink) => sink.end()));
+    const ended = await Promise.allSettled(this.#allSinks().map(async (sink) => sink.end()));
     const rejected = ended.find(({ status }) => status === 'rejected');
     if (this.#outputFailure !== undefined) throw this.#outputFailure.error;
     if (rejected !== undefined) throw rejected.reason;
+  }
+
+  /** Lets the outputs go that have not taken their end. */
+  abort(reason) {
+    for (const sink of this.#allSinks()) sink.abort(reason);
+  }
+
+  #allSinks() {
+    return [...new Set(this.#sinks.filter((sink) => sink !== undefined))];
   }
 
   /** Lets the streams go as they were: there is no guest. */

@@ -19,6 +19,16 @@ const LEAST_WAIT = 5;
  */
 const MOST_GRACE = 250;
 
+/**
+ * By how many milliseconds a look is late if this thread could not look: it was busy, or its
+ * process was stopped. Then a guest may not have been able to start either, so that time does not
+ * count.
+ */
+const LATE = 50;
+
+/** How often at least it is looked whether a guest has started, in its time for that. */
+const LOOKS = 10;
+
 /** Why a guest ends before its own end, by who ends it. */
 class Ending {
   /** @param {'timeout' | 'start' | 'aborted' | 'killed'} why */
@@ -38,7 +48,10 @@ class Ending {
  * @throws {unknown} there was no guest
  */
 async function supervise(run, { timeoutMs, startTimeoutMs, signal }, handle = {}) {
-  const begun = now();
+  let begun = now();
+  let due = begun;
+  // A look that is late costs no more of the time for the start than one pause.
+  const pause = Math.max(Math.min(timeoutMs, startTimeoutMs / LOOKS), LEAST_WAIT);
   let giveUp = () => {};
   let ignore = () => {};
   // The first of two: what the run comes to, and an `Ending`.
@@ -59,9 +72,11 @@ async function supervise(run, { timeoutMs, startTimeoutMs, signal }, handle = {}
       const startedAt = run.startedAt();
       let left;
       if (startedAt === undefined) {
+        const late = now() - due;
+        if (late > LATE) begun += late;
         left = startTimeoutMs - (now() - begun);
         if (left <= 0) return end('start');
-        left = Math.min(left, Math.max(timeoutMs, LEAST_WAIT));
+        left = Math.min(left, pause);
       } else {
         const passed = now() - startedAt;
         left = timeoutMs - passed;
@@ -74,9 +89,11 @@ async function supervise(run, { timeoutMs, startTimeoutMs, signal }, handle = {}
     }
     function wait(ms) {
       // Upwards: a timer that is early would find nothing to do.
-      giveUp = after(Math.ceil(ms), look);
+      const whole = Math.ceil(ms);
+      due = now() + whole;
+      giveUp = after(whole, look);
     }
-    wait(Math.min(timeoutMs, startTimeoutMs));
+    wait(Math.min(timeoutMs, startTimeoutMs, pause));
   });
   try {
     let end;

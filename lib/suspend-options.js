@@ -82,10 +82,7 @@ function checkedSignal(options) {
   if ('aborted' in options) throw wrongType('options', 'an object with a "signal"', options);
   require('./own-options.js').checkKeys(options, 'options', ['signal']);
   const { signal } = options;
-  if (signal === undefined) return undefined;
-  if (typeof signal !== 'object' || signal === null || !('aborted' in signal)) {
-    throw wrongType('options.signal', 'an instance of AbortSignal', signal);
-  }
+  if (signal !== undefined) require('./signals.js').validateSignal(signal);
   return signal;
 }
 

@@ -41,14 +41,13 @@ const {
   stop,
   stopFor,
 } = require('./guest.js');
+const { unlessAborted, whenAborted } = require('./signals.js');
 const { StandardStreams } = require('./standard-streams.js');
 const { checkSuspends, checkedSignal } = require('./suspend-options.js');
 const { WAITS, wrap } = require('./trampolines.js');
 const { Wait, begin, cancel } = require('./waits.js');
 
 const { Suspending, promising } = WebAssembly;
-const { addEventListener, removeEventListener } = EventTarget.prototype;
-const { apply } = Reflect;
 const { assign } = Object;
 
 /** How many words the arguments of a call take. */
@@ -107,6 +106,8 @@ class Suspension {
   #waiting;
   /** How many promising calls have not ended. */
   #live = 0;
+  /** Whether the instance is closed. */
+  #isClosed = false;
   /** Room for the words of a call: one waits at a time. */
   #room = [];
   /**
@@ -475,6 +476,11 @@ class Suspension {
     return this.#streams.end(failure);
   }
 
+  /** Likewise of a guest that has not failed. A signal that is aborted before lets them go. */
+  endStreamsUnless(signal) {
+    return unlessAborted(this.endStreams(), signal, () => this.#streams.abort(signal.reason));
+  }
+
   /** Lets the streams go as they were: there is no guest. */
   letGo() {
     this.#streams.letGo();
@@ -497,7 +503,7 @@ class Suspension {
       throw guest.ended.failed ? guest.ended.error : new WASIExitError(guest.ended.exitCode);
     }
     const onAbort = () => this.#endBy(stoppedBy(signal.reason), signal.reason);
-    if (signal !== undefined) apply(addEventListener, signal, ['abort', onAbort]);
+    const ignoreSignal = signal === undefined ? ignore : whenAborted(signal, onAbort);
     guest.running++;
     this.#live++;
     let ended, value;
@@ -516,7 +522,7 @@ class Suspension {
     } finally {
       if (!hasReturned) this.#live--;
       leave(guest);
-      if (signal !== undefined) apply(removeEventListener, signal, ['abort', onAbort]);
+      ignoreSignal();
     }
     if (ended !== undefined && ended.failed) throw ended.error;
     return { ended, value };
@@ -537,12 +543,19 @@ class Suspension {
 
   /** The instance is closed: a guest that waits ends. */
   close() {
+    this.#isClosed = true;
     const error = endedBy('ERR_WASI_CLOSED', 'The instance was closed while the guest waited');
-    if (this.#waiting !== undefined) {
-      this.#endBy(error, error);
-      return;
-    }
-    if (this.#live === 0) this.endStreams().catch(ignore);
+    if (this.#waiting !== undefined) this.#endBy(error, error);
+    else this.endIfClosed();
+  }
+
+  /**
+   * Ends the streams of an instance that is closed, once no call of the guest goes on.
+   *
+   * @param {{ error: unknown } | undefined} failure of the call that has ended last, if it failed
+   */
+  endIfClosed(failure) {
+    if (this.#isClosed && this.#live === 0) this.endStreams(failure).catch(ignore);
   }
 }
 
@@ -580,7 +593,8 @@ async function runAsync(suspension, name, options, begin) {
     throw error;
   }
   // A reactor goes on to use its streams.
-  if (isCommand || ended !== undefined) await suspension.endStreams();
+  if (isCommand || ended !== undefined) await suspension.endStreamsUnless(signal);
+  else suspension.endIfClosed();
   return ended?.exitCode;
 }
 
@@ -594,7 +608,14 @@ function makePromising(suspension, fn) {
   if (typeof fn !== 'function') throw wrongType('fn', 'of type function', fn);
   const entry = promisingOf(fn, 'fn');
   return async (...args) => {
-    const { ended, value } = await suspension.run(entry, args);
+    let ended, value;
+    try {
+      ({ ended, value } = await suspension.run(entry, args));
+    } catch (error) {
+      suspension.endIfClosed({ error });
+      throw error;
+    }
+    suspension.endIfClosed();
     if (ended !== undefined) throw new WASIExitError(ended.exitCode);
     return value;
   };

@@ -3,6 +3,7 @@
 // The threads of one guest that was built for wasi-threads: see ../threads.js, which says how it
 // works.
 
+const { clearImmediate, setImmediate } = require('node:timers');
 const { [Symbol.for('wasi-rs.keys')]: keys } = require('../index.js');
 const { nodeError } = require('./errors.js');
 const { startWorker } = require('./start-worker.js');

@@ -2,6 +2,7 @@
 
 // The waits of suspended calls for something of the host, by token.
 
+const { clearTimeout, setTimeout } = require('node:timers');
 const { beginWait, endWait, onWaitEnd } = require('../binding.js').suspension;
 
 /** After how many milliseconds a call looks again where the host has no room for a wait. */

@@ -66,7 +66,7 @@ function observer(host, { hostCalls, timeoutMs, trace, stats }, { now, exceed })
           throw error;
         }
         const ns = since(start);
-        if (!suspends || !(value instanceof Promise)) {
+        if (!suspends || typeof value?.then !== 'function') {
           tell('success', ns, 0);
           return value;
         }

@@ -23,6 +23,7 @@ const {
   WOULD_WAIT,
   u32,
 } = require('../frame.js');
+const { unlessAborted, whenAborted } = require('../signals.js');
 const { StandardStreams } = require('../standard-streams.js');
 const { WAITS, trampoline } = require('../trampolines.js');
 const { Wait, begin, cancel } = require('../waits.js');
@@ -31,9 +32,6 @@ const { goOn } = require('./lowering.js');
 
 const { dropWait } = native;
 const { Suspending } = WebAssembly;
-const { addEventListener, removeEventListener } = EventTarget.prototype;
-const { then } = Promise.prototype;
-const { apply } = Reflect;
 const { assign, getOwnPropertyDescriptor } = Object;
 
 /** How many words the arguments of a call take. */
@@ -53,6 +51,7 @@ const REP = Symbol.for('cabiRep');
 const PIECE = 1 << 20;
 
 const ignore = () => {};
+/** Whether a value is a promise, of whichever class: programs replace the global `Promise`. */
 const isThenable = (value) => typeof value?.then === 'function';
 
 /** A call that waits. */
@@ -91,6 +90,8 @@ class Suspension {
   /** The components that run, and how many calls run. */
   #components = new Set();
   #live = 0;
+  /** Whether the WASI is closed. */
+  #isClosed = false;
   /** Told when the components are ended: jco's code may wait for ever then. */
   #ends = new Set();
   /** Why the components have ended, if that was from outside of their calls. */
@@ -347,7 +348,7 @@ class Suspension {
   given(value) {
     // Of several, another one may be the next to go on.
     const isAlone = this.#live === 1 && this.#waiting.size === this.#begun.length;
-    if (value instanceof Promise && isAlone && isCalledByGuest()) {
+    if (isAlone && isThenable(value) && isCalledByGuest()) {
       this.#host.unclaimed = this.#begun;
     }
     return value;
@@ -378,9 +379,9 @@ class Suspension {
       try {
         value = act(self, args);
       } finally {
-        if (!(value instanceof Promise)) this.#handOut();
+        if (!isThenable(value)) this.#handOut();
       }
-      return value instanceof Promise ? finallyDo(value, () => this.#handOut()) : value;
+      return isThenable(value) ? finallyDo(value, () => this.#handOut()) : value;
     };
     /** The same, and waits until the streams have taken it. */
     const flush = (act) => (self, args) =>
@@ -533,10 +534,10 @@ class Suspension {
    */
   async #outcome(result, leave) {
     const outcome = { value: undefined, thrown: undefined };
-    const settled = apply(then, Promise.resolve(result), [
+    const settled = Promise.resolve(result).then(
       (value) => (outcome.value = value),
       (error) => (outcome.thrown = { error }),
-    ]);
+    );
     let failure;
     let tell;
     const ended = new Promise((resolve) => (tell = resolve));
@@ -570,12 +571,12 @@ class Suspension {
     this.#forget();
     if (component !== undefined && this.#components.has(component)) throw busy();
     const onAbort = () => this.#endBy(stoppedBy(signal.reason), signal.reason);
-    // First: what is no EventTarget throws.
-    if (signal !== undefined) apply(addEventListener, signal, ['abort', onAbort]);
+    // First: a signal that takes no listener throws.
+    const ignoreSignal = signal === undefined ? ignore : whenAborted(signal, onAbort);
     this.#components.add(component);
     this.#live++;
     return () => {
-      if (signal !== undefined) apply(removeEventListener, signal, ['abort', onAbort]);
+      ignoreSignal();
       this.#components.delete(component);
       const failure = this.#failureOf();
       if (--this.#live === 0 && this.#failure !== undefined) {
@@ -606,7 +607,8 @@ class Suspension {
         await this.#endStreams({ error });
         throw error;
       }
-      await this.#endStreams();
+      const letGo = () => this.#streams.abort(signal.reason);
+      await unlessAborted(this.#endStreams(), signal, letGo);
       return code;
     };
     let thrown;
@@ -638,17 +640,32 @@ class Suspension {
       const leave = this.#enter();
       // An error that it throws at once counts as a rejection of its promise.
       const result = (async () => fn(...args))();
-      const { value, thrown } = await this.#outcome(result, leave);
-      if (thrown !== undefined) throw thrown.error;
-      return value;
+      try {
+        const { value, thrown } = await this.#outcome(result, leave);
+        if (thrown !== undefined) throw thrown.error;
+        this.#endIfClosed();
+        return value;
+      } catch (error) {
+        this.#endIfClosed({ error });
+        throw error;
+      }
     };
   }
 
   /** The WASI is closed: components that wait end. */
   close() {
+    this.#isClosed = true;
     const error = endedBy('ERR_WASI_CLOSED', 'The instance was closed while the guest waited');
-    if (this.#waiting.size > 0) this.#endBy(error, error);
-    else if (this.#live === 0) this.#endStreams().catch(ignore);
+    if (this.#waiting.size === 0) return this.#endIfClosed();
+    this.#endBy(error, error);
+    // Now: jco's code may never return from the call that waits.
+    this.#endStreams(this.#failureOf()).catch(ignore);
+    return undefined;
+  }
+
+  /** Ends the streams of a WASI that is closed, once no call of a component goes on. */
+  #endIfClosed(failure) {
+    if (this.#isClosed && this.#live === 0) this.#endStreams(failure).catch(ignore);
   }
 }
 
@@ -665,12 +682,12 @@ function promised(call) {
 
 /** Does something with a value, now or when it is there. */
 function afterwards(value, act) {
-  return value instanceof Promise ? apply(then, value, [act]) : act(value);
+  return isThenable(value) ? value.then(act) : act(value);
 }
 
 /** Does something at the end of a promise, whichever it is. */
 function finallyDo(promise, act) {
-  return apply(then, promise, [
+  return promise.then(
     (value) => {
       act();
       return value;
@@ -679,7 +696,7 @@ function finallyDo(promise, act) {
       act();
       throw error;
     },
-  ]);
+  );
 }
 
 /** Whether an error is a result of an interface: an `error-code`, or a `stream-error`. */

@@ -74,7 +74,8 @@ class WASI {
       throw wrongValue('options.version', `must be one of ${VERSIONS.join(', ')}`, version);
     }
     if (interfaces !== undefined) validateObject(interfaces, 'options.interfaces');
-    for (const [name, functions] of entries(interfaces ?? {})) {
+    const given = entries(interfaces ?? {});
+    for (const [name, functions] of given) {
       if (functions !== undefined) {
         validateObject(functions, `options.interfaces[${JSON.stringify(name)}]`);
         unversioned(name);
@@ -106,7 +107,12 @@ class WASI {
     }
     if (suspends) {
       const { Suspension } = require('./suspend.js');
-      host.suspension = new Suspension(host, functions);
+      try {
+        host.suspension = new Suspension(host, functions);
+      } catch (error) {
+        closeInstance(host.instance);
+        throw error;
+      }
     }
     const watch =
       observers === undefined
@@ -124,14 +130,14 @@ class WASI {
     }
     const { refused } = require('./refused.js');
     const { OutputStream } = own['wasi:io/streams'];
-    const given = { __proto__: null };
-    for (const [name, functions] of entries(interfaces ?? {})) {
-      if (functions !== undefined) given[unversioned(name)] = functions;
+    const replaced = { __proto__: null };
+    for (const [name, functions] of given) {
+      if (functions !== undefined) replaced[unversioned(name)] = functions;
     }
     // Whoever sends a request would miss its body.
-    const isSent = given['wasi:http/outgoing-handler'] !== undefined;
+    const isSent = replaced['wasi:http/outgoing-handler'] !== undefined;
     const newSink = isSent ? undefined : () => sinkOf(host, OutputStream);
-    this.#interfaces = assign({ __proto__: null }, refused(newSink), own, given);
+    this.#interfaces = assign({ __proto__: null }, refused(newSink), own, replaced);
   }
 
   /**
