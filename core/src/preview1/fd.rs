@@ -442,10 +442,14 @@ pub(super) fn fd_readdir(call: &Call<'_>, fd: Fd, buf: BufferArg<'_>, cookie: u6
         });
     if let Some(errno) = refused.or(listed.err()) {
         if let Some(quota) = quota {
-            // The guest gets none of them, unless this is not the end of the call.
-            let lost = if errno == Errno::Ask { 0 } else { before };
-            quota.give_entries_back(counted.saturating_add(lost));
-            call.ctx.parked.set(Some(Box::new(before)));
+            if errno == Errno::Ask {
+                // The call goes on with this slice.
+                quota.give_entries_back(counted);
+                call.ctx.parked.set(Some(Box::new(before)));
+            } else {
+                // The guest gets none of them.
+                quota.give_entries_back(counted.saturating_add(before));
+            }
         }
         return Err(errno.into());
     }
