@@ -746,7 +746,7 @@ export class WASI {
    * Closes all files and directories that the guest has open. The host's standard streams stay
    * open. Functions of the guest that are called later answer errno 8 (badf) for every descriptor.
    *
-   * What the guest has left can be had afterwards: its output, files, changes and statistics, and
+   * The guest's output, files, changes and statistics stay available afterwards, and
    * {@link WASI.commit} still writes.
    *
    * May be called several times. An instance that is collected as garbage is closed as well.

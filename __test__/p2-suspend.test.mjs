@@ -9,6 +9,7 @@ import path from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { describe, test } from 'node:test';
 import { setTimeout as later } from 'node:timers/promises';
+import { foreignSignal } from './support/suspending.mjs';
 
 const require = createRequire(import.meta.url);
 const { WASI } = require('../lib/p2/index.js');
@@ -27,24 +28,6 @@ const code = (code) => (error) => {
   assert.equal(error?.code, code, error?.stack ?? String(error));
   return true;
 };
-/** A signal that is no `EventTarget`, as polyfills have it. */
-function foreignSignal() {
-  const listeners = new Set();
-  const signal = {
-    aborted: false,
-    reason: undefined,
-    addEventListener: (_, listener) => void listeners.add(listener),
-    removeEventListener: (_, listener) => void listeners.delete(listener),
-  };
-  const abort = (reason) => {
-    Object.assign(signal, { aborted: true, reason });
-    const told = [...listeners];
-    listeners.clear();
-    for (const listener of told) listener({ type: 'abort' });
-  };
-  return { signal, abort, listeners };
-}
-
 /** A time limit for tests: the runner ends one that waits for ever. */
 const timeout = 30_000;
 

@@ -11,6 +11,7 @@ import {
   WASIExitError,
   command,
   compile,
+  foreignSignal,
   guest,
   hasJspi,
   later,
@@ -359,20 +360,23 @@ test('a signal ends a guest that waits, and its reason comes out', { skip }, asy
 });
 
 test('a signal may be another library’s', { skip, timeout: 30_000 }, async () => {
-  const listeners = new Set();
-  const signal = {
-    aborted: false,
-    reason: undefined,
-    addEventListener: (_, listener) => void listeners.add(listener),
-    removeEventListener: (_, listener) => void listeners.delete(listener),
-  };
+  const { signal, abort, listeners } = foreignSignal();
   assert.equal(await start(command('(call $sleep (i32.const 1))'), {}, signal), 0);
   assert.equal(listeners.size, 0);
   const run = start(command('(call $sleep (i32.const 60000))'), {}, signal);
   const reason = new Error('theirs');
-  Object.assign(signal, { aborted: true, reason });
-  for (const listener of listeners) listener({ type: 'abort' });
+  abort(reason);
   await assert.rejects(run, (error) => error === reason);
+
+  // One that takes no second listener, for the wait until the outputs have taken their end.
+  const other = foreignSignal();
+  const refusal = new Error('no more listeners');
+  let taken = 0;
+  other.signal.addEventListener = () => {
+    if (++taken > 1) throw refusal;
+  };
+  const ended = start(command('(call $sleep (i32.const 1))'), {}, other.signal);
+  await assert.rejects(ended, (error) => error === refusal);
 });
 
 test('a signal that was given before nothing runs', { skip }, async () => {

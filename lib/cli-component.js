@@ -135,8 +135,8 @@ const IMPORT_SECTION = 10;
 const EXPORT_SECTION = 11;
 
 /**
- * The sections of a component that import and export. What else mentions an interface, a program's
- * own text for example, does not use it.
+ * The sections of a component that import and export. Another section that mentions an interface,
+ * as a program's own text may, does not use it.
  */
 function* namesOf(bytes) {
   for (let at = HEADER; at < bytes.length;) {

@@ -66,8 +66,8 @@ function wrongValue(name, reason, value) {
 }
 
 /**
- * A function of the embedder's gave what it must not give. Of a promise nobody will be told why it
- * is rejected: the guest ends before.
+ * A function of the embedder's gave what it must not give. If that is a promise, its rejection is
+ * handled here, because the guest ends before it and nobody else would.
  */
 function invalidReturn(expected, name, value) {
   if (isPromise(value)) value.then(undefined, ignore);

@@ -12,6 +12,24 @@ export const skip = hasJspi ? false : 'JSPI is there from Node.js 24.20 on';
 /** The result of a guest's export that has caught something. */
 export const CAUGHT = 9999;
 
+/** A signal that is no `EventTarget`, as polyfills have it. */
+export function foreignSignal() {
+  const listeners = new Set();
+  const signal = {
+    aborted: false,
+    reason: undefined,
+    addEventListener: (_, listener) => void listeners.add(listener),
+    removeEventListener: (_, listener) => void listeners.delete(listener),
+  };
+  const abort = (reason) => {
+    Object.assign(signal, { aborted: true, reason });
+    const told = [...listeners];
+    listeners.clear();
+    for (const listener of told) listener({ type: 'abort' });
+  };
+  return { signal, abort, listeners };
+}
+
 const wabt = await require('wabt')();
 
 /** @returns {WebAssembly.Module} */

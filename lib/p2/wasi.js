@@ -134,7 +134,7 @@ class WASI {
     for (const [name, functions] of given) {
       if (functions !== undefined) replaced[unversioned(name)] = functions;
     }
-    // Whoever sends a request would miss its body.
+    // An embedder that sends requests would miss their bodies.
     const isSent = replaced['wasi:http/outgoing-handler'] !== undefined;
     const newSink = isSent ? undefined : () => sinkOf(host, OutputStream);
     this.#interfaces = assign({ __proto__: null }, refused(newSink), own, replaced);

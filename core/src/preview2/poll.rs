@@ -207,7 +207,7 @@ fn wait_for(call: &Call<'_>, pollables: &[Rc<Pollable>]) -> Result<Vec<u32>> {
     let ready = ready_of(call, pollables, if call.ctx.suspends { 0 } else { SLICE })?;
     if ready.is_empty() && call.ctx.suspends {
         let mut waiting = Waiting::default();
-        // What is watched takes a descriptor of the host: two for each file at most, however many
+        // A file that is watched takes a descriptor of the host: two for each file at most, however many
         // pollables are of it.
         let mut noted = BTreeSet::new();
         for pollable in pollables {

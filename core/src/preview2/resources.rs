@@ -62,7 +62,7 @@ pub(super) struct OpenFile {
     pub(super) identity: Cell<Option<HashValue>>,
     /// Where the number goes to be closed, unless it stays open as long as the instance.
     closed: Option<Rc<RefCell<Vec<Fd>>>>,
-    /// What its streams have not written yet, from the first stream on that may have to wait.
+    /// The bytes that its streams have not written yet, from the first stream on that may have to wait.
     held: OnceCell<Rc<Held>>,
 }
 
@@ -72,7 +72,7 @@ impl OpenFile {
         Self { fd, appends, identity, closed, held: OnceCell::new() }
     }
 
-    /// What its streams have not written yet.
+    /// The bytes that its streams have not written yet.
     pub(super) fn held(&self, state: &State) -> &Rc<Held> {
         self.held.get_or_init(|| Rc::new(Held::new(&state.held)))
     }

@@ -295,7 +295,7 @@ impl Output {
         }
         match &self.held {
             Some(held) => held.push(rest),
-            // What has positions does not wait.
+            // A file with positions does not wait.
             None => Err(self.failed(Errno::Again.into())),
         }
     }

@@ -166,8 +166,8 @@ fn an_overlay_opens_no_pipe_below() {
     writer.join().unwrap().unwrap();
 }
 
-/// A file system gives the serial number of a file that is gone to the next one. What the guest has
-/// changed in the one is no change of the other.
+/// A file system gives the serial number of a removed file to the next new file. The guest's changes
+/// to the removed file are not changes to the new one.
 #[cfg(unix)]
 #[test]
 fn a_file_with_a_used_serial_number_is_another_file() {
@@ -209,7 +209,7 @@ fn a_file_with_a_used_serial_number_is_another_file() {
         commit();
         assert_eq!(guest.temp.read("box/file"), b"of the guest");
         assert_eq!(guest.temp.read("box/new"), b"Gost");
-        // To remove the one takes no name of the other.
+        // Removing the one takes no name of the other.
         guest.unlink(BOX, "new").unwrap();
         assert_eq!(guest.filestat(fd).unwrap().nlink, 1);
     }

@@ -105,7 +105,7 @@ fn what_was_not_opened_for_it_is_not_open() {
     assert_eq!(component.fallible("write_via_stream", &[reader, 0]), Err("bad-descriptor"));
     assert_eq!(component.fallible("append_via_stream", &[reader]), Err("bad-descriptor"));
     assert_eq!(component.fallible("set_size", &[reader, 0]), Err("bad-descriptor"));
-    // To write a file out is no write to it.
+    // Writing a file out does not change it.
     assert_eq!(component.fallible("sync_data", &[reader]), Ok(0));
     assert_eq!(component.fallible("sync", &[reader]), Ok(0));
     let writer = component.open(directory, "file", 0, WRITE).unwrap();

@@ -784,7 +784,7 @@ mod over_a_tree {
             };
             top.unlink_file(path("a/x/f")).unwrap();
             top.remove_directory(path("a/x")).unwrap();
-            // Who has the file open sets its times and reads it all the same.
+            // The open descriptor still sets the file's times and reads it.
             file.set_times(TIMES).unwrap();
             assert_eq!(file.filestat().unwrap().mtim, 7);
             assert_eq!(read(&*file, 9).unwrap(), b"below");
