@@ -89,6 +89,9 @@ export const RUNTIMES = {
       'the process ends with exit handlers of what was loaded before, and what they print':
         '--require is passed over',
       'changes are written below, and are changes no more': 'times of statSync() are cut',
+      'what exceeds a limit of the host is refused as a whole':
+        'a process that exceeds a limit on the size of files is ended by a signal',
+      'a file of holes is given back whole': 'likewise',
       'lists and pointers > that are no UTF-8 are no names':
         'writeFileSync() makes text of the bytes of a path',
       ...Object.fromEntries(

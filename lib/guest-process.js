@@ -155,6 +155,7 @@ class GuestProcess {
     checkProcesses();
     this.#onExit = onExit;
     this.#lent = lent.filter(isOpen);
+    if (isBun) this.#keepWhatBunLends(isForMany);
     const pipe = (name) => (pipes[name] ? 'pipe' : 'ignore');
     const own = [pipe('stdin'), pipe('stdout'), 'pipe', 'pipe', pipe('stderr')];
     const begin = () =>
@@ -187,6 +188,23 @@ class GuestProcess {
     const head = Buffer.alloc(4);
     head.writeUInt32LE(text.length);
     this.#channel?.write(Buffer.concat([head, text]));
+  }
+
+  /**
+   * Bun puts one descriptor after the other to its place in the new process, over what has that
+   * number. So a descriptor with a low number is gone before its turn comes.
+   */
+  #keepWhatBunLends(isForMany) {
+    const lost = this.#lent.find((descriptor, place) => descriptor < FIRST_LENT + place);
+    if (lost === undefined) return;
+    if (!isForMany) {
+      throw nodeError(
+        TypeError,
+        'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM',
+        `Bun cannot give the descriptor ${lost} to the process of a guest: use text, bytes or a pipe`,
+      );
+    }
+    this.#lent = [];
   }
 
   async #watch() {
