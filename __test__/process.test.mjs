@@ -50,8 +50,12 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 function children(parent = process.pid) {
   const found = [];
   for (const thread of readdirSync(`/proc/${parent}/task`)) {
-    const list = readFileSync(`/proc/${parent}/task/${thread}/children`, 'latin1');
-    found.push(...list.split(' ').filter(Boolean).map(Number));
+    try {
+      const list = readFileSync(`/proc/${parent}/task/${thread}/children`, 'latin1');
+      found.push(...list.split(' ').filter(Boolean).map(Number));
+    } catch {
+      // The thread has ended meanwhile.
+    }
   }
   return found.filter((pid) => isAlive(pid));
 }

@@ -80,10 +80,14 @@ const READS = bytesOf('../guests/echo.wasm');
 const SERVES = bytesOf('../guests/servers/http-blocking.wasm');
 
 const threads = () =>
-  fs
-    .readdirSync('/proc/self/task')
-    .map((id) => fs.readFileSync(`/proc/self/task/${id}/comm`, 'utf8').trim())
-    .filter((name) => name.startsWith('wasi-rs')).length;
+  fs.readdirSync('/proc/self/task').filter((id) => {
+    try {
+      return fs.readFileSync(`/proc/self/task/${id}/comm`, 'utf8').startsWith('wasi-rs');
+    } catch {
+      // It has ended meanwhile.
+      return false;
+    }
+  }).length;
 const descriptors = () => fs.readdirSync('/proc/self/fd').length;
 /** Sockets, and what the thread that waits uses. Bun closes no files that a Worker has opened. */
 const sockets = () =>
