@@ -1,6 +1,7 @@
 // `npm run lint`: formatters, linters and type checks, all of them even if one complains. Those of
 // the workflows come from PyPI, those of the package from npm; each is as it comes, without rules
-// or exceptions of our own. `node scripts/lint.mjs sources` leaves out what has to be fetched.
+// or exceptions of our own. The Rust code of other systems is checked with their standard library,
+// which rustup fetches. `node scripts/lint.mjs sources` leaves out what has to be fetched.
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,19 +19,35 @@ const [job, ...more] = process.argv.slice(2);
 if ((job !== undefined && job !== 'sources') || more.length > 0) fail('the one job is sources');
 setup();
 
+/** One target of each system that has code of its own, and one with other C types. */
+const OTHER_SYSTEMS = [
+  'x86_64-pc-windows-msvc',
+  'aarch64-apple-darwin',
+  'aarch64-unknown-linux-gnu',
+];
+
 const clippy = (...args) => run('cargo', ['clippy', '--quiet', ...args, '--', '-D', 'warnings']);
+const clippyAddon = (...args) => clippy('--package', 'wasi-rs', ...args);
+const clippyCore = (...args) => clippy('--package', 'wasi-rs-core', '--all-targets', ...args);
 const local = [
   ['format of the Rust files', () => run('cargo', ['fmt', '--all', '--check'])],
-  ['clippy, addon', () => clippy('--package', 'wasi-rs')],
-  ['clippy, core', () => clippy('--package', 'wasi-rs-core', '--all-targets')],
+  ['clippy, addon', () => clippyAddon()],
+  ['clippy, core', () => clippyCore()],
   ['format of all other files', () => tool('prettier', ['--check', '--log-level=warn', '.'])],
   ['types', () => tool('tsc', ['--project', '__test__/types'])],
 ];
 const fetching = [
+  ...OTHER_SYSTEMS.map((target) => [`clippy, ${target}`, () => clippyFor(target)]),
   ['workflows, actionlint', () => run(join(python('actionlint', [ACTIONLINT]), 'actionlint'), [])],
   ['workflows, zizmor', zizmor],
   ['package', lintPackage],
 ];
+
+/** The addon and the core, with its tests, as another system compiles them. */
+function clippyFor(target) {
+  if (!run('rustup', ['target', 'add', target])) return false;
+  return [clippyAddon('--target', target), clippyCore('--target', target)].every(Boolean);
+}
 
 /** The strictest of its personas. What it would ask GitHub for is left out. */
 function zizmor() {

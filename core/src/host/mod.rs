@@ -68,6 +68,7 @@ pub fn share_descriptors() {
 }
 
 /// Whether two threads may use one descriptor.
+#[cfg(unix)]
 fn are_descriptors_shared() -> bool {
     SHARED.load(Relaxed)
 }

@@ -320,7 +320,6 @@ fn run(poller: &Arc<Poller>) {
 mod tests {
     use super::*;
     use std::sync::mpsc::{Receiver, Sender, channel};
-    use std::time::Instant;
 
     struct Channel(Mutex<Sender<(u32, Timestamp)>>);
 
@@ -434,7 +433,7 @@ mod tests {
         fn a_file_is_ready_at_once() {
             let (waker, woken) = channel_waker();
             let file = std::fs::File::open("/proc/self/exe").unwrap();
-            let start = Instant::now();
+            let start = std::time::Instant::now();
             let _ticket = begin(read(&file), 3, waker).unwrap();
             assert_eq!(woken.recv_timeout(PATIENCE).unwrap().0, 3);
             assert!(start.elapsed() < Duration::from_secs(5));

@@ -1,7 +1,7 @@
 //! The limit on the number of descriptors.
 
-use crate::support::{BOX, Guest, Open, Setup, fails};
-use wasi_rs_core::abi::{Errno, Fdflags, Oflags, Rights};
+use crate::support::{BOX, Guest, Open, fails};
+use wasi_rs_core::abi::{Errno, Oflags, Rights};
 use wasi_rs_core::descriptor::Descriptor;
 use wasi_rs_core::host::{Opened, Tree};
 
@@ -15,8 +15,7 @@ fn a_guest_has_no_more_descriptors_than_it_may() {
     }
     assert_eq!(guest.open(BOX, "file", Open::default()), fails(Errno::Mfile));
     // The host has opened nothing for it.
-    #[cfg(target_os = "linux")]
-    assert_eq!(guest.temp.open_descriptors(), 3);
+    guest.temp.assert_open_descriptors(3);
     guest.close(4).unwrap();
     assert_eq!(guest.open(BOX, "file", Open::default()), Ok(4));
     guest.close(0).unwrap();
@@ -81,7 +80,9 @@ fn an_open_that_finds_no_number_has_created_and_cut_nothing() {
 #[cfg(unix)]
 #[test]
 fn a_connection_waits_on_where_there_is_no_number_for_it() {
+    use crate::support::Setup;
     use std::io::{Read, Write};
+    use wasi_rs_core::abi::Fdflags;
     for shared in [false, true] {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();

@@ -386,8 +386,7 @@ fn path_open_with_a_bad_pointer_opens_and_creates_nothing() {
         assert_eq!(guest.call("path_open", &args), Err(CallError::OutOfBounds));
     }
     assert!(!guest.temp.there("box/new"));
-    #[cfg(target_os = "linux")]
-    assert_eq!(guest.temp.open_descriptors(), 1);
+    guest.temp.assert_open_descriptors(1);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::support::{Guest, Setup, Subscribe, fails};
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use wasi_rs_core::abi::{Errno, Fd, Fdflags, Rights};
 use wasi_rs_core::descriptor::Descriptor;
@@ -207,6 +207,7 @@ mod unix {
     use super::*;
     use crate::support::TempDir;
     use crate::support::host::{null, status_flags, stream_pair};
+    use std::net::TcpListener;
     use std::os::fd::AsRawFd;
     use std::os::unix::net::{UnixListener, UnixStream};
 
@@ -281,8 +282,7 @@ mod unix {
             let error = host::listen_at(&temp.path(path), 16).err().unwrap();
             assert_eq!(host::from_io(&error), errno, "{path}");
         }
-        #[cfg(target_os = "linux")]
-        assert_eq!(temp.open_descriptors(), 0);
+        temp.assert_open_descriptors(0);
     }
 
     #[test]

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use wasi_rs_core::abi::{Errno, Filetype, Oflags};
 use wasi_rs_core::descriptor::Descriptor;
 use wasi_rs_core::host::{
-    Budget, Directory, Opened, Overlay, PreopenOptions, SingleFile, SortedDirectory, TreeOptions,
-    open_preopen,
+    Budget, Directory, Opened, PreopenOptions, SingleFile, SortedDirectory, open_preopen,
 };
+#[cfg(unix)]
+use wasi_rs_core::host::{Overlay, TreeOptions};
 
 /// A writable preopen of the host's directory beside it.
 const BESIDE: u32 = 4;

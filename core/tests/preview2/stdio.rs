@@ -1,12 +1,12 @@
 //! The standard streams.
 
 use crate::component::Component;
-use crate::support::Setup;
+use crate::support::{Lent, Setup};
 use std::io::{Read, Write};
 use wasi_rs_core::preview2::CallError;
 
 #[allow(clippy::unnecessary_wraps, reason = "as `Setup` takes it")]
-fn lent<T: Into<std::os::fd::OwnedFd>>(end: T) -> Option<crate::support::Lent> {
+fn lent<T: Into<Lent>>(end: T) -> Option<Lent> {
     Some(end.into())
 }
 

@@ -114,8 +114,16 @@ impl TempDir {
         tree
     }
 
-    /// The descriptors that this process has open on something below.
-    #[cfg(target_os = "linux")]
+    /// Asserts how many descriptors this process has open on something below. Only Linux is asked;
+    /// the tests that count are compiled everywhere.
+    #[track_caller]
+    pub fn assert_open_descriptors(&self, expected: usize) {
+        if cfg!(target_os = "linux") {
+            assert_eq!(self.open_descriptors(), expected, "open on {}", self.path.display());
+        }
+    }
+
+    /// The descriptors that this process has open on something below, which Linux alone says.
     pub fn open_descriptors(&self) -> usize {
         let links = fs::read_dir("/proc/self/fd")
             .unwrap()

@@ -422,7 +422,7 @@ impl Merged {
         self.covered.contains(name)
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, unix))]
     pub(super) fn charge(&self) -> u64 {
         self.charge
     }

@@ -131,7 +131,7 @@ impl Overlay {
     }
 
     /// The charge for the covered names below the top.
-    #[cfg(test)]
+    #[cfg(all(test, unix))]
     pub(super) fn covered_bytes(&self) -> u64 {
         let layers = self.inner.layers();
         let state = layers.state();
@@ -145,7 +145,7 @@ impl Overlay {
     }
 
     /// How many files have a place above.
-    #[cfg(test)]
+    #[cfg(all(test, unix))]
     pub(super) fn count(&self) -> usize {
         self.inner.layers().state().names.count()
     }

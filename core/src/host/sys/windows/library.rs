@@ -5,6 +5,7 @@
 use crate::host::Stdio;
 use std::io;
 use std::os::windows::ffi::OsStringExt;
+use std::os::windows::io::OwnedHandle;
 use std::path::PathBuf;
 use std::ptr;
 use windows_sys::Win32::System::LibraryLoader::{
@@ -12,24 +13,24 @@ use windows_sys::Win32::System::LibraryLoader::{
     GetModuleFileNameW, GetModuleHandleExW,
 };
 
-/// The guest's end of a pipe: there is none, see [`open_pipe`].
-pub enum PipeEnd {}
+/// The guest's end of a pipe. None is ever made, see [`open_pipe`].
+pub struct PipeEnd(OwnedHandle);
 
 impl PipeEnd {
     /// The same end once more.
     ///
     /// # Errors
-    /// None.
+    /// Those of `DuplicateHandle`.
     pub fn try_clone(&self) -> io::Result<Self> {
-        match *self {}
+        self.0.try_clone().map(Self)
     }
 
     /// The guest's standard stream.
     ///
     /// # Errors
-    /// None.
+    /// `Unsupported`, always.
     pub fn into_stdio(self, _: bool) -> io::Result<Stdio> {
-        match self {}
+        Err(io::ErrorKind::Unsupported.into())
     }
 }
 

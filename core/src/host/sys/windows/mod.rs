@@ -159,6 +159,7 @@ fn ticks(time: FILETIME) -> u64 {
 
 /// Fills the bytes with random ones of the system, where that is faster than a generator. Nobody
 /// has measured it on Windows.
+#[must_use]
 pub fn random(_: &mut [u8]) -> bool {
     false
 }

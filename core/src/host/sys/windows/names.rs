@@ -44,6 +44,7 @@ pub(super) fn check_new(name: &str) -> Result<()> {
 ///
 /// # Errors
 /// Theirs, and `ilseq`: it is not UTF-8.
+#[cfg(any(windows, target_os = "linux"))]
 pub(in super::super) fn check_bytes(name: &[u8], is_new: bool) -> Result<()> {
     let name = str::from_utf8(name).map_err(|_| Errno::Ilseq)?;
     if is_new { check_new(name) } else { check(name) }
