@@ -2,7 +2,7 @@
 // survive.
 
 import assert from 'node:assert/strict';
-import { spawn as spawnProcess, spawnSync } from 'node:child_process';
+import { ChildProcess, spawn as spawnProcess, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import {
@@ -257,6 +257,28 @@ test(
     await pool.close();
   },
 );
+
+test('a process whose ref() throws still takes a run', { skip: notHere }, async (t) => {
+  // As Deno's does where the process has ended and nobody has said so.
+  const prototype = ChildProcess.prototype;
+  const { ref } = prototype;
+  // What was not held does not keep this process.
+  const timer = setInterval(() => {}, 1000);
+  t.after(() => {
+    prototype.ref = ref;
+    clearInterval(timer);
+  });
+  const pool = new Pool({ size: 1, ...process_ });
+  try {
+    await pool.run(HELLO);
+    prototype.ref = () => {
+      throw new Error('Bad resource ID');
+    };
+    assert.equal((await pool.run(HELLO)).stdout, 'hello world');
+  } finally {
+    await pool.close();
+  }
+});
 
 test('paths begin at the working directory of the call', { skip: notHere }, async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'wasi-rs-folders-'));

@@ -304,7 +304,14 @@ class GuestProcess {
   /** @param {boolean} keeps whether the process keeps this one from ending */
   hold(keeps) {
     const method = keeps ? 'ref' : 'unref';
-    for (const one of [this.#child, this.#channel]) one?.[method]?.();
+    for (const one of [this.#child, this.#channel]) {
+      try {
+        one?.[method]?.();
+      } catch {
+        // Deno throws for a process that has closed its output, before it says that it has ended.
+        // The process takes no run then, and its end comes as that of any other.
+      }
+    }
   }
 
   /**
