@@ -89,9 +89,6 @@ export const RUNTIMES = {
       'the process ends with exit handlers of what was loaded before, and what they print':
         '--require is passed over',
       'changes are written below, and are changes no more': 'times of statSync() are cut',
-      'what exceeds a limit of the host is refused as a whole':
-        'a process that exceeds a limit on the size of files is ended by a signal',
-      'a file of holes is given back whole': 'likewise',
       'lists and pointers > that are no UTF-8 are no names':
         'writeFileSync() makes text of the bytes of a path',
       ...Object.fromEntries(
@@ -105,11 +102,6 @@ export const RUNTIMES = {
       'server.mjs answers each request with a run of its own, under load':
         'beside other work, a process for each of many runs takes longer than the test waits',
       'a process that crashes is the end of its guest': 'likewise, as what it wrote before is read',
-      'a hostile guest gets nothing and takes nothing down': 'likewise',
-      'nor one that attacks the process':
-        'fstatSync() knows no descriptor that a process was given, and no limit is laid on the size of files without a signal that ends the process',
-      'nor does one that suspends':
-        'the process aborts where an import is called at the end of the stack of a Worker; and fstatSync() knows no descriptor that a process was given, by which the suite looks',
       'one thread waits for all, and is not there when nobody waits':
         'the threads of the process are counted, and it has some that come and go',
     },

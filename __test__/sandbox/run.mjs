@@ -16,7 +16,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { BUILTIN, IMPLEMENTATION, nodeFlags } from '../support/implementation.mjs';
+import { BUILTIN, collectorFlag, IMPLEMENTATION, nodeFlags } from '../support/implementation.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const root = path.resolve(here, '../..');
@@ -180,9 +180,11 @@ async function runGroup(group, launcher) {
 }
 
 function commandOf(group, spec, launcher) {
-  const flags = [...nodeFlags(options.impl), ...(group.nodeFlags ?? [])];
+  const flags = [...nodeFlags(options.impl), ...(group.collects ? [collectorFlag()] : [])];
   const command = [process.execPath, ...flags, path.join(here, 'child.mjs'), JSON.stringify(spec)];
-  if (group.ulimit) command.unshift('/bin/sh', '-c', `ulimit ${group.ulimit} && exec "$@"`, 'sh');
+  // Node.js ignores the signal for a file that grows too large. Deno would end by it.
+  const limited = `trap '' XFSZ; ulimit ${group.ulimit} && exec "$@"`;
+  if (group.ulimit) command.unshift('/bin/sh', '-c', limited, 'sh');
   if (group.without) command.unshift(launcher, group.without, '--');
   return command;
 }

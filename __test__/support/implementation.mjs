@@ -17,6 +17,11 @@ export async function loadWASI(implementation) {
   return WASI;
 }
 
+// The flag by which a program may collect garbage.
+export function collectorFlag() {
+  return process.versions.deno ? '--v8-flags=--expose-gc' : '--expose-gc';
+}
+
 // The flags that the runtime needs to run a module that uses the implementation.
 export function nodeFlags(implementation) {
   if (process.versions.bun) return [];

@@ -4,7 +4,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { collect, openDescriptors } from '../descriptors.mjs';
+import { collect, descriptorsLeft, openDescriptors } from '../descriptors.mjs';
 import {
   BADF,
   CREAT,
@@ -420,8 +420,6 @@ async function* rights(context) {
 
 // --- Exhaustion ----------------------------------------------------------------------------------
 
-const GC = ['--expose-gc'];
-
 function fillUp(guest) {
   const seen = new Set();
   let count = 0;
@@ -592,7 +590,7 @@ async function* instances(context) {
       await run();
       const before = openDescriptors();
       for (let i = 0; i < 10; i += 1) await run();
-      const left = openDescriptors() - before;
+      const left = await descriptorsLeft(before);
       check(left <= 0, `${left} descriptors are left`);
     },
   ];
@@ -602,6 +600,6 @@ export const GROUPS = [
   { name: 'numbers', cases: numbers },
   { name: 'renumber and close', cases: renumbered },
   { name: 'rights', cases: rights },
-  { name: 'exhaustion', cases: exhaustion, ulimit: '-n 128', nodeFlags: GC },
-  { name: 'instances', cases: instances, nodeFlags: GC, patience: 30_000 },
+  { name: 'exhaustion', cases: exhaustion, ulimit: '-n 128', collects: true },
+  { name: 'instances', cases: instances, collects: true, patience: 30_000 },
 ];
