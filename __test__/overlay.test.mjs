@@ -564,6 +564,109 @@ test('what the host changes meanwhile shows where the guest has changed nothing'
   assert.equal(guest.save('new', 'mine'), OK, 'above is all there is');
 });
 
+/** A new file that has the serial number of one that the host has removed, if it can be had. */
+function takeOver(dir, ino) {
+  for (let at = 0; at < 100; at++) {
+    const place = join(dir, `theirs-${at}`);
+    writeFileSync(place, 'theirs');
+    if (lstatSync(place).ino === ino) return place;
+  }
+  return undefined;
+}
+
+const waitForAnotherTime = () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+
+test('a new file with the serial number of a removed one is another', { skip: onWindows }, (t) => {
+  const uses = {
+    written: (guest) => guest.save('a', 'mine'),
+    removed: (guest) => guest.save('a', 'mine') || guest.unlink('a'),
+    renamed: (guest) => guest.save('a', 'mine') || guest.rename('a', 'z'),
+    linked: (guest) => guest.save('a', 'mine') || guest.link('a', 'z'),
+  };
+  let tested = 0;
+  for (const [name, use] of Object.entries(uses)) {
+    for (const links of [1, 2]) {
+      const dir = folder(t);
+      writeFileSync(join(dir, 'a'), 'old');
+      linkSync(join(dir, 'a'), join(dir, 'b'));
+      const guest = started(overlaid(dir));
+      assert.equal(use(guest), OK);
+      const { ino } = lstatSync(join(dir, 'a'));
+      waitForAnotherTime();
+      rmSync(join(dir, 'a'));
+      rmSync(join(dir, 'b'));
+      const place = takeOver(dir, ino);
+      if (!place) continue;
+      tested++;
+      const found = place.slice(dir.length + 1);
+      if (links > 1) linkSync(place, `${place}-too`);
+      assert.equal(guest.load(found), 'theirs', name);
+      assert.equal(guest.stat(found).size, 6n, name);
+      guest.wasi.commit();
+      assert.equal(readFileSync(place, 'utf8'), 'theirs', name);
+      // And one that is used, too, shows the same under its names.
+      assert.equal(guest.save(found, 'yours'), OK);
+      if (links > 1) assert.equal(guest.load(`${found}-too`), 'yours', name);
+      guest.wasi.commit();
+      assert.equal(readFileSync(place, 'utf8'), 'yours', name);
+      if (links > 1) assert.equal(readFileSync(`${place}-too`, 'utf8'), 'yours', name);
+      assert.deepEqual(guest.wasi.changes(), []);
+    }
+  }
+  if (tested === 0) t.skip('the file system gives no serial number twice');
+});
+
+test('a name that has another file with the same serial number is replaced', (t) => {
+  if (onWindows) return t.skip('links are those of POSIX');
+  for (const make of [mkdirSync, (place) => writeFileSync(place, 'theirs')]) {
+    const dir = folder(t);
+    const place = join(dir, 'a');
+    writeFileSync(place, 'old');
+    const guest = started(overlaid(dir));
+    assert.equal(guest.save('a', 'mine'), OK);
+    waitForAnotherTime();
+    rmSync(place);
+    make(place);
+    if (lstatSync(place).isFile()) linkSync(place, join(dir, 'theirs'));
+    guest.wasi.commit();
+    assert.equal(readFileSync(place, 'utf8'), 'mine');
+    if (existsSync(join(dir, 'theirs'))) {
+      assert.equal(readFileSync(join(dir, 'theirs'), 'utf8'), 'theirs');
+    }
+  }
+});
+
+test('what the guest has changed is there though the host has removed it', (t) => {
+  const dir = repository(t);
+  const guest = started(overlaid(dir));
+  assert.equal(guest.save('src/a.txt', 'mine'), OK);
+  assert.equal(guest.save('src/deep/c.txt', 'mine'), OK);
+  assert.equal(guest.save('src/deep/new', 'mine'), OK);
+  rmSync(join(dir, 'src/a.txt'));
+  assert.deepEqual(guest.list('src').sort(), ['.', '..', 'a.txt', 'b.txt', 'deep']);
+  rmSync(join(dir, 'src'), { recursive: true });
+  for (const room of [4096, 40]) {
+    assert.deepEqual(guest.list('src', room).sort(), ['.', '..', 'a.txt', 'deep']);
+    assert.deepEqual(guest.list('src/deep', room).sort(), ['.', '..', 'c.txt', 'new']);
+  }
+  assert.deepEqual(brief(guest.wasi.changes()), [
+    'added /src directory',
+    'added /src/a.txt file',
+    'added /src/deep directory',
+    'added /src/deep/c.txt file',
+    'added /src/deep/new file',
+  ]);
+  assert.equal(guest.unlink('src/deep/new'), OK);
+  guest.wasi.commit();
+  assert.deepEqual(guest.wasi.changes(), []);
+  assert.equal(readFileSync(join(dir, 'src/a.txt'), 'utf8'), 'mine');
+  assert.deepEqual(readdirSync(join(dir, 'src/deep')), ['c.txt']);
+  // What is listed can be removed.
+  assert.equal(guest.unlink('src/deep/c.txt'), OK);
+  assert.equal(guest.rmdir('src/deep'), OK);
+  assert.deepEqual(guest.list('src').sort(), ['.', '..', 'a.txt']);
+});
+
 test('a commit that cannot be says what was done, which is nothing', (t) => {
   const dir = repository(t);
   const guest = started(overlaid(dir));

@@ -307,7 +307,9 @@ impl<'a> Commit<'a> {
         let body = Arc::clone(body);
         let Some(known) = body.with_origin(|origin| origin.identity) else { return Ok(()) };
         let is_own = step.changed == Changed::Modified
-            && step.old.as_ref().is_some_and(|old| identity(old) == known);
+            && step.dir.as_ref().zip(step.old.as_ref()).is_some_and(|(dir, old)| {
+                body.with_origin(|origin| origin.is_at(dir, step.name(), old)) == Some(true)
+            });
         let key = Arc::as_ptr(&body).addr();
         if let Some(planned) = bodies.get(&key) {
             if is_own && let Some(file) = plan.in_place.get_mut(*planned) {
@@ -345,16 +347,19 @@ impl<'a> Commit<'a> {
         step: usize,
         is_own: bool,
     ) -> Result<Option<InPlace>> {
+        let is_it = |stat: &Filestat| {
+            body.with_origin(|origin| origin.is_at(&dir, &name, stat)) == Some(true)
+        };
         match dir.stat(&name) {
             // Its one name is written anew, or is to be removed.
             Ok(Some(stat))
-                if identity(&stat) == known
-                    && stat.nlink < 2
-                    && (is_own || !self.is_another_name(&dir, &name)) =>
+                if stat.nlink < 2
+                    && (is_own || !self.is_another_name(&dir, &name))
+                    && is_it(&stat) =>
             {
                 return Ok(None);
             }
-            Ok(Some(stat)) if identity(&stat) == known => {}
+            Ok(Some(stat)) if is_it(&stat) => {}
             // What is above is all that there is of it.
             _ if !is_own => return Ok(None),
             Ok(None) => return Err(Errno::Noent),
@@ -451,7 +456,7 @@ impl<'a> Commit<'a> {
             New::Directory(now) => {
                 dir.create_directory(one(path))?;
                 let mode = match now {
-                    Dir::Below(lower) => lower.handle()?.mode(),
+                    Dir::Below(lower) => lower.handle_if_there()?.and_then(|lower| lower.mode()),
                     Dir::Node(_) => None,
                 };
                 let Some(mode) = mode else { return Ok(()) };
@@ -911,7 +916,7 @@ impl State {
     /// Notes that a file that lies below was moved with the directory that it lies in: who has it
     /// open finds it there. A copy is another file.
     fn settle_below(&self, stat: &Filestat, dir: &Arc<LowerDir>, name: &[u8]) -> Result<()> {
-        if let Some(body) = self.known_body(stat)
+        if let Some(body) = self.known_body((dir, name), stat)
             && dir.stat(name)?.is_some_and(|now| identity(&now) == identity(stat))
             && let Some(origin) = body.with_origin(|origin| origin.at(dir, name))
         {
@@ -942,6 +947,8 @@ impl State {
                 if filetype == Filetype::Directory {
                     pending.push((Arc::clone(&dir), Some(name)));
                 } else if let Ok(Some(stat)) = dir.stat(&name)
+                    && let Some(body) = lost.get(&identity(&stat))
+                    && body.with_origin(|origin| origin.is_at(&dir, &name, &stat)) == Some(true)
                     && let Some(body) = lost.remove(&identity(&stat))
                     && let Some(origin) = body.with_origin(|origin| origin.at(&dir, &name))
                 {
@@ -951,7 +958,7 @@ impl State {
         }
         // Another file may get their serial numbers.
         for identity in lost.keys() {
-            self.forget_alias(*identity);
+            self.forget_lost(*identity);
         }
         Ok(())
     }
@@ -991,12 +998,15 @@ impl State {
             if let Some(old) = body.with_origin(|origin| origin.identity)
                 && old != new
             {
-                self.forget_alias(old);
+                self.forget_alias(old, id);
             }
-            body.set_origin(Origin::new(new, dir, name, Weak::new()));
+            let (origin, born) = (Origin::new(new, dir, name, Weak::new()), dir.born(name));
+            origin.note_birth(born);
+            body.set_origin(origin);
             self.note(new, &body);
-            if stat.nlink > 1 {
-                self.set_alias(new, id);
+            // One that is forgotten has the number no more.
+            if stat.nlink > 1 || self.has_alias(new) {
+                self.set_alias(new, id, born);
             }
         }
         Ok(())
