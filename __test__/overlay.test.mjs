@@ -667,6 +667,109 @@ test('what the guest has changed is there though the host has removed it', (t) =
   assert.deepEqual(guest.list('src').sort(), ['.', '..', 'a.txt']);
 });
 
+test("what was committed is the host's, who may change it", (t) => {
+  const dir = folder(t);
+  writeFileSync(join(dir, 'a'), 'old');
+  mkdirSync(join(dir, 'sub'));
+  const place = (name) => join(dir, name);
+  const guest = started(overlaid(dir));
+  const names = ['a', 'new', 'sub/new', 'made/new'];
+  const save = () => {
+    guest.mkdir('made');
+    for (const name of names) assert.equal(guest.save(name, 'mine'), OK);
+    if (!onWindows) assert.equal(guest.symlink('mine', 'link'), OK);
+    guest.wasi.commit();
+  };
+  // Written in place, as by another program.
+  save();
+  for (const name of names) writeFileSync(place(name), 'theirs');
+  if (!onWindows) {
+    rmSync(place('link'));
+    symlinkSync('theirs', place('link'));
+  }
+  for (const name of names) assert.equal(guest.load(name), 'theirs', name);
+  assert.deepEqual(guest.wasi.changes(), []);
+  // Replaced, as by an editor.
+  for (const name of names) {
+    writeFileSync(place(`${name}~`), 'edited');
+    renameSync(place(`${name}~`), place(name));
+  }
+  for (const name of names) assert.equal(guest.load(name), 'edited', name);
+  assert.deepEqual(guest.wasi.commit(), []);
+  for (const name of names) assert.equal(readFileSync(place(name), 'utf8'), 'edited', name);
+  if (!onWindows) assert.equal(readlinkSync(place('link')), 'theirs');
+  // Removed.
+  for (const name of ['a', 'new', 'sub', 'made', 'link']) {
+    rmSync(place(name), { recursive: true, force: true });
+  }
+  assert.deepEqual(guest.list().sort(), ['.', '..']);
+  assert.deepEqual(guest.wasi.commit(), []);
+  assert.deepEqual(readdirSync(dir), []);
+});
+
+test('what was opened to be written, and was not, is no change', (t) => {
+  const dir = folder(t);
+  const place = (name) => join(dir, name);
+  for (const name of ['a', 'b', 'c']) writeFileSync(place(name), 'old');
+  const guest = started(overlaid(dir));
+  const [a, b, c] = ['a', 'b', 'c'].map((name) => guest.open(name));
+  assert.ok(a > 3 && b > 3 && c > 3);
+  guest.call.fd_close(b);
+  for (const name of ['a', 'b']) {
+    writeFileSync(place(`${name}~`), 'edited');
+    renameSync(place(`${name}~`), place(name));
+  }
+  rmSync(place('c'));
+  assert.deepEqual(guest.wasi.changes(), []);
+  assert.deepEqual(guest.wasi.commit(), []);
+  assert.equal(guest.read(a), 'old', 'who has it open reads what it was');
+  assert.equal(guest.load('b'), 'edited');
+  assert.equal(readFileSync(place('a'), 'utf8'), 'edited');
+  assert.ok(!existsSync(place('c')));
+  guest.call.fd_close(a);
+  guest.call.fd_close(c);
+  assert.deepEqual(guest.wasi.changes(), []);
+  assert.equal(guest.load('a'), 'edited');
+  assert.equal(guest.load('c'), -NOENT);
+  // What is written is a change as ever.
+  assert.equal(guest.save('a', 'mine'), OK);
+  assert.deepEqual(brief(guest.wasi.commit()), ['modified /a file']);
+});
+
+test('a commit gives the room back', (t) => {
+  const dir = folder(t);
+  writeFileSync(join(dir, 'below'), 'below');
+  if (!onWindows) linkSync(join(dir, 'below'), join(dir, 'too'));
+  const guest = started(overlaid(dir, { overlay: { maxBytes: 50_000 } }));
+  for (let round = 0; round < 50; round++) {
+    const text = `${round} ${'x'.repeat(15_000)}`;
+    assert.equal(guest.mkdir(`d${round}`), OK);
+    for (const name of ['below', 'new', `d${round}/${'n'.repeat(200)}`]) {
+      assert.equal(guest.save(name, text), OK, `${round} ${name}`);
+    }
+    if (!onWindows) assert.equal(guest.symlink('x'.repeat(200), `d${round}/link`), OK);
+    guest.wasi.commit();
+    assert.deepEqual(guest.wasi.changes(), []);
+    if (!onWindows) assert.equal(readFileSync(join(dir, 'too'), 'utf8'), text);
+  }
+});
+
+test('a name that is left is read though the host has removed the other', (t) => {
+  if (onWindows) return t.skip('links are those of POSIX');
+  const dir = folder(t);
+  writeFileSync(join(dir, 'a'), 'bytes');
+  linkSync(join(dir, 'a'), join(dir, 'b'));
+  const guest = started(overlaid(dir));
+  assert.equal(guest.unlink('a'), OK);
+  rmSync(join(dir, 'a'));
+  assert.equal(guest.load('b'), 'bytes');
+  const fd = guest.open('b', { flags: APPEND });
+  assert.equal(guest.write(fd, ' more'), 5);
+  guest.call.fd_close(fd);
+  guest.wasi.commit();
+  assert.equal(readFileSync(join(dir, 'b'), 'utf8'), 'bytes more');
+});
+
 test('a commit that cannot be says what was done, which is nothing', (t) => {
   const dir = repository(t);
   const guest = started(overlaid(dir));

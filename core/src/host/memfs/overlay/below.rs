@@ -356,6 +356,12 @@ impl Origin {
         Ok((dir, rest))
     }
 
+    /// Whether it was found under this name.
+    pub(super) fn is_named(&self, dir: &Arc<LowerDir>, name: &[u8]) -> bool {
+        self.path.ends_with(name)
+            && self.place().is_ok_and(|(at, last)| Arc::ptr_eq(&at, dir) && last == name)
+    }
+
     /// Whether the file is still where it was found.
     pub(super) fn is_there(&self) -> bool {
         let Ok((dir, name)) = self.place() else { return false };
@@ -461,6 +467,12 @@ impl Merged {
 
     pub(super) fn covers(&self, name: &[u8]) -> bool {
         self.covered.contains(name)
+    }
+
+    /// Whether it stands for `dir`, and no descriptor has that open or one of those before it.
+    pub(super) fn is_idle(&self, dir: &Arc<LowerDir>) -> bool {
+        let is_open = |lower: &Arc<LowerDir>| lower.opens() > 0;
+        Arc::ptr_eq(&self.lower, dir) && !is_open(dir) && !self.earlier.iter().any(is_open)
     }
 
     #[cfg(test)]

@@ -858,6 +858,9 @@ impl State {
         // Directories that were made, by their paths.
         let mut made: BTreeMap<&[u8], Arc<LowerDir>> = BTreeMap::new();
         let mut removed = BTreeSet::new();
+        // Those in which something was done, and the links that were written.
+        let mut touched: Vec<Arc<LowerDir>> = Vec::new();
+        let mut links = BTreeSet::new();
         // The nodes of directories that are not in their places, by their paths.
         let mut nodes: BTreeMap<&[u8], Option<Id>> = BTreeMap::new();
         for ((at, step), chosen) in steps.iter().enumerate().zip(chosen) {
@@ -869,6 +872,7 @@ impl State {
             let parent = parent.and_then(|end| step.path.get(..end)).unwrap_or_default();
             // What was in a directory's place may stand for another now, which is to stay as it is.
             let Some(dir) = made.get(parent).or(step.dir.as_ref()).cloned() else { continue };
+            touched.push(Arc::clone(&dir));
             let other = step.dir.as_ref().filter(|other| !Arc::ptr_eq(other, &dir));
             let name = step.name();
             // An earlier commit may have left one of several names.
@@ -896,9 +900,11 @@ impl State {
                             self.relocate(id, &below)?;
                         }
                     }
+                    touched.push(Arc::clone(&below));
                     made.insert(&step.path, below);
                 }
                 New::Above(id) => {
+                    links.insert(id.0);
                     self.settle_file(*id, &dir, name)?;
                     // The node that stands for the directory below may be another's, or may have
                     // the name from below.
@@ -910,7 +916,10 @@ impl State {
                 New::Below(_, stat) => self.settle_below(stat, &dir, name)?,
             }
         }
-        self.find_again(top, removed)
+        self.find_again(top, removed)?;
+        self.lower_files(&links);
+        self.lower_directories(touched);
+        Ok(())
     }
 
     /// Notes that a file that lies below was moved with the directory that it lies in: who has it

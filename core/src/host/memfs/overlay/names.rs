@@ -541,6 +541,18 @@ impl State {
         }
     }
 
+    /// Notes another name of a file whose bytes lie below, if it is not found any more by the one
+    /// that is known: the host may have removed that.
+    fn find_by(&self, id: Id, dir: &Arc<LowerDir>, name: &[u8]) {
+        if let Ok(Inode::File(body)) = self.names.inode(id)
+            && body.is_below()
+            && let Some(Some(origin)) =
+                body.with_origin(|origin| (!origin.is_there()).then(|| origin.at(dir, name)))
+        {
+            body.move_origin(origin);
+        }
+    }
+
     /// Opens what has a place.
     fn open_above(&self, inner: &Arc<Inner>, id: Id, options: OpenOptions) -> Result<Found<Dir>> {
         match self.names.inode(id)? {
@@ -585,6 +597,7 @@ impl State {
         match open_regular(&lower, name) {
             Ok((open, stat)) => {
                 if let Met::Alias(id) = self.met_below(Arc::clone(&lower), name, stat) {
+                    self.find_by(id, &lower, name);
                     return self.open_above(inner, id, options);
                 }
                 self.opened(inner, (&lower, name), (open, &stat), options)
@@ -603,7 +616,10 @@ impl State {
         options: OpenOptions,
     ) -> Result<Found<Dir>> {
         let Some(stat) = lower.stat(name)? else { return Err(Errno::Noent) };
-        let met = self.met_below(lower, name, stat);
+        let met = self.met_below(Arc::clone(&lower), name, stat);
+        if let Met::Alias(id) = met {
+            self.find_by(id, &lower, name);
+        }
         if let Met::Below(lower, stat) = &met {
             match stat.filetype {
                 _ if options.create && options.exclusive => return Err(Errno::Exist),
@@ -759,7 +775,7 @@ impl State {
     }
 
     /// Forgets what nobody needs any more.
-    fn dispose(&mut self, removed: Option<Inode>) -> Option<Inode> {
+    pub(super) fn dispose(&mut self, removed: Option<Inode>) -> Option<Inode> {
         match &removed {
             Some(Inode::File(body)) => {
                 if let Some(identity) = body.with_origin(|origin| origin.identity) {
