@@ -469,6 +469,16 @@ test('maxBytes counts what lies above', (t) => {
   assert.deepEqual(none.wasi.changes(), []);
 });
 
+test('a file that there is no room to copy up takes none', (t) => {
+  const dir = folder(t);
+  for (let i = 0; i < 40; i++) writeFileSync(join(dir, `f${i}`), 'x'.repeat(20_000));
+  const guest = started(overlaid(dir, { overlay: { maxBytes: 10_000 } }));
+  for (let i = 0; i < 40; i++) assert.equal(guest.open(`f${i}`), -NOSPC);
+  assert.equal(guest.save('small', 'y'.repeat(9000)), OK);
+  assert.equal(guest.stat('small').size, 9000n);
+  assert.deepEqual(brief(guest.wasi.changes()), ['added /small file']);
+});
+
 test('other options of preopens hold for overlays', { skip: onWindows }, (t) => {
   const dir = repository(t);
   symlinkSync('/etc/passwd', join(dir, 'out'));

@@ -5,6 +5,7 @@
 
 use super::super::INODE_CHARGE;
 use super::super::names::{DirectoryNode, Id, Inode, TOP, name_charge};
+use super::Dir;
 use super::below::{LowerDir, identity};
 use super::names::State;
 use crate::abi::{Filestat, Filetype};
@@ -42,6 +43,18 @@ impl State {
                 }
                 self.lower_inode(id);
             }
+        }
+    }
+
+    /// Takes the place of a file that was given one under a name, and was not changed.
+    pub(super) fn lower_file(&mut self, dir: &Dir, name: &[u8], id: Id) {
+        let Some(parent) = self.node(dir) else { return };
+        let Ok(Inode::File(body)) = self.names.inode(id) else { return };
+        let may_go = Arc::strong_count(body) == 1 && !body.is_changed();
+        let named = Named { parent, name: name.into() };
+        if may_go && self.is_below_as_it_is(id, &named) {
+            self.lower_name(parent, name);
+            self.lower_inode(id);
         }
     }
 

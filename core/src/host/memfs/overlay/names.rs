@@ -636,8 +636,14 @@ impl State {
                 return self.open(inner, dir, name, OpenOptions { create: false, ..options });
             }
         }
+        let was_below = matches!(met, Met::Below(..));
         let id = self.raise(dir, name, met)?;
-        self.open_above(inner, id, options)
+        let opened = self.open_above(inner, id, options);
+        if opened.is_err() && was_below {
+            // There was no room for its bytes, and its place takes some, too.
+            self.lower_file(dir, name, id);
+        }
+        opened
     }
 
     fn create(
