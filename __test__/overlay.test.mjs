@@ -469,6 +469,16 @@ test('maxBytes counts what lies above', (t) => {
   assert.deepEqual(none.wasi.changes(), []);
 });
 
+test('a file that there is no room to copy up takes none', (t) => {
+  const dir = folder(t);
+  for (let i = 0; i < 40; i++) writeFileSync(join(dir, `f${i}`), 'x'.repeat(20_000));
+  const guest = started(overlaid(dir, { overlay: { maxBytes: 10_000 } }));
+  for (let i = 0; i < 40; i++) assert.equal(guest.open(`f${i}`), -NOSPC);
+  assert.equal(guest.save('small', 'y'.repeat(9000)), OK);
+  assert.equal(guest.stat('small').size, 9000n);
+  assert.deepEqual(brief(guest.wasi.changes()), ['added /small file']);
+});
+
 test('other options of preopens hold for overlays', { skip: onWindows }, (t) => {
   const dir = repository(t);
   symlinkSync('/etc/passwd', join(dir, 'out'));
@@ -562,6 +572,212 @@ test('what the host changes meanwhile shows where the guest has changed nothing'
   assert.equal(guest.load('README'), -NOENT);
   assert.equal(guest.load('src/a.txt'), 'mine');
   assert.equal(guest.save('new', 'mine'), OK, 'above is all there is');
+});
+
+/** A new file that has the serial number of one that the host has removed, if it can be had. */
+function takeOver(dir, ino) {
+  for (let at = 0; at < 100; at++) {
+    const place = join(dir, `theirs-${at}`);
+    writeFileSync(place, 'theirs');
+    if (lstatSync(place).ino === ino) return place;
+  }
+  return undefined;
+}
+
+const waitForAnotherTime = () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+
+test('a new file with the serial number of a removed one is another', { skip: onWindows }, (t) => {
+  const uses = {
+    written: (guest) => guest.save('a', 'mine'),
+    removed: (guest) => guest.save('a', 'mine') || guest.unlink('a'),
+    renamed: (guest) => guest.save('a', 'mine') || guest.rename('a', 'z'),
+    linked: (guest) => guest.save('a', 'mine') || guest.link('a', 'z'),
+  };
+  let tested = 0;
+  for (const [name, use] of Object.entries(uses)) {
+    for (const links of [1, 2]) {
+      const dir = folder(t);
+      writeFileSync(join(dir, 'a'), 'old');
+      linkSync(join(dir, 'a'), join(dir, 'b'));
+      const guest = started(overlaid(dir));
+      assert.equal(use(guest), OK);
+      const { ino } = lstatSync(join(dir, 'a'));
+      waitForAnotherTime();
+      rmSync(join(dir, 'a'));
+      rmSync(join(dir, 'b'));
+      const place = takeOver(dir, ino);
+      if (!place) continue;
+      tested++;
+      const found = place.slice(dir.length + 1);
+      if (links > 1) linkSync(place, `${place}-too`);
+      assert.equal(guest.load(found), 'theirs', name);
+      assert.equal(guest.stat(found).size, 6n, name);
+      guest.wasi.commit();
+      assert.equal(readFileSync(place, 'utf8'), 'theirs', name);
+      // And one that is used, too, shows the same under its names.
+      assert.equal(guest.save(found, 'yours'), OK);
+      if (links > 1) assert.equal(guest.load(`${found}-too`), 'yours', name);
+      guest.wasi.commit();
+      assert.equal(readFileSync(place, 'utf8'), 'yours', name);
+      if (links > 1) assert.equal(readFileSync(`${place}-too`, 'utf8'), 'yours', name);
+      assert.deepEqual(guest.wasi.changes(), []);
+    }
+  }
+  if (tested === 0) t.skip('the file system gives no serial number twice');
+});
+
+test('a name that has another file with the same serial number is replaced', (t) => {
+  if (onWindows) return t.skip('links are those of POSIX');
+  for (const make of [mkdirSync, (place) => writeFileSync(place, 'theirs')]) {
+    const dir = folder(t);
+    const place = join(dir, 'a');
+    writeFileSync(place, 'old');
+    const guest = started(overlaid(dir));
+    assert.equal(guest.save('a', 'mine'), OK);
+    waitForAnotherTime();
+    rmSync(place);
+    make(place);
+    if (lstatSync(place).isFile()) linkSync(place, join(dir, 'theirs'));
+    guest.wasi.commit();
+    assert.equal(readFileSync(place, 'utf8'), 'mine');
+    if (existsSync(join(dir, 'theirs'))) {
+      assert.equal(readFileSync(join(dir, 'theirs'), 'utf8'), 'theirs');
+    }
+  }
+});
+
+test('what the guest has changed is there though the host has removed it', (t) => {
+  const dir = repository(t);
+  const guest = started(overlaid(dir));
+  assert.equal(guest.save('src/a.txt', 'mine'), OK);
+  assert.equal(guest.save('src/deep/c.txt', 'mine'), OK);
+  assert.equal(guest.save('src/deep/new', 'mine'), OK);
+  rmSync(join(dir, 'src/a.txt'));
+  assert.deepEqual(guest.list('src').sort(), ['.', '..', 'a.txt', 'b.txt', 'deep']);
+  rmSync(join(dir, 'src'), { recursive: true });
+  for (const room of [4096, 40]) {
+    assert.deepEqual(guest.list('src', room).sort(), ['.', '..', 'a.txt', 'deep']);
+    assert.deepEqual(guest.list('src/deep', room).sort(), ['.', '..', 'c.txt', 'new']);
+  }
+  assert.deepEqual(brief(guest.wasi.changes()), [
+    'added /src directory',
+    'added /src/a.txt file',
+    'added /src/deep directory',
+    'added /src/deep/c.txt file',
+    'added /src/deep/new file',
+  ]);
+  assert.equal(guest.unlink('src/deep/new'), OK);
+  guest.wasi.commit();
+  assert.deepEqual(guest.wasi.changes(), []);
+  assert.equal(readFileSync(join(dir, 'src/a.txt'), 'utf8'), 'mine');
+  assert.deepEqual(readdirSync(join(dir, 'src/deep')), ['c.txt']);
+  // What is listed can be removed.
+  assert.equal(guest.unlink('src/deep/c.txt'), OK);
+  assert.equal(guest.rmdir('src/deep'), OK);
+  assert.deepEqual(guest.list('src').sort(), ['.', '..', 'a.txt']);
+});
+
+test("what was committed is the host's, who may change it", (t) => {
+  const dir = folder(t);
+  writeFileSync(join(dir, 'a'), 'old');
+  mkdirSync(join(dir, 'sub'));
+  const place = (name) => join(dir, name);
+  const guest = started(overlaid(dir));
+  const names = ['a', 'new', 'sub/new', 'made/new'];
+  const save = () => {
+    guest.mkdir('made');
+    for (const name of names) assert.equal(guest.save(name, 'mine'), OK);
+    if (!onWindows) assert.equal(guest.symlink('mine', 'link'), OK);
+    guest.wasi.commit();
+  };
+  // Written in place, as by another program.
+  save();
+  for (const name of names) writeFileSync(place(name), 'theirs');
+  if (!onWindows) {
+    rmSync(place('link'));
+    symlinkSync('theirs', place('link'));
+  }
+  for (const name of names) assert.equal(guest.load(name), 'theirs', name);
+  assert.deepEqual(guest.wasi.changes(), []);
+  // Replaced, as by an editor.
+  for (const name of names) {
+    writeFileSync(place(`${name}~`), 'edited');
+    renameSync(place(`${name}~`), place(name));
+  }
+  for (const name of names) assert.equal(guest.load(name), 'edited', name);
+  assert.deepEqual(guest.wasi.commit(), []);
+  for (const name of names) assert.equal(readFileSync(place(name), 'utf8'), 'edited', name);
+  if (!onWindows) assert.equal(readlinkSync(place('link')), 'theirs');
+  // Removed.
+  for (const name of ['a', 'new', 'sub', 'made', 'link']) {
+    rmSync(place(name), { recursive: true, force: true });
+  }
+  assert.deepEqual(guest.list().sort(), ['.', '..']);
+  assert.deepEqual(guest.wasi.commit(), []);
+  assert.deepEqual(readdirSync(dir), []);
+});
+
+test('what was opened to be written, and was not, is no change', (t) => {
+  const dir = folder(t);
+  const place = (name) => join(dir, name);
+  for (const name of ['a', 'b', 'c']) writeFileSync(place(name), 'old');
+  const guest = started(overlaid(dir));
+  const [a, b, c] = ['a', 'b', 'c'].map((name) => guest.open(name));
+  assert.ok(a > 3 && b > 3 && c > 3);
+  guest.call.fd_close(b);
+  for (const name of ['a', 'b']) {
+    writeFileSync(place(`${name}~`), 'edited');
+    renameSync(place(`${name}~`), place(name));
+  }
+  rmSync(place('c'));
+  assert.deepEqual(guest.wasi.changes(), []);
+  assert.deepEqual(guest.wasi.commit(), []);
+  assert.equal(guest.read(a), 'old', 'who has it open reads what it was');
+  assert.equal(guest.load('b'), 'edited');
+  assert.equal(readFileSync(place('a'), 'utf8'), 'edited');
+  assert.ok(!existsSync(place('c')));
+  guest.call.fd_close(a);
+  guest.call.fd_close(c);
+  assert.deepEqual(guest.wasi.changes(), []);
+  assert.equal(guest.load('a'), 'edited');
+  assert.equal(guest.load('c'), -NOENT);
+  // What is written is a change as ever.
+  assert.equal(guest.save('a', 'mine'), OK);
+  assert.deepEqual(brief(guest.wasi.commit()), ['modified /a file']);
+});
+
+test('a commit gives the room back', (t) => {
+  const dir = folder(t);
+  writeFileSync(join(dir, 'below'), 'below');
+  if (!onWindows) linkSync(join(dir, 'below'), join(dir, 'too'));
+  const guest = started(overlaid(dir, { overlay: { maxBytes: 50_000 } }));
+  for (let round = 0; round < 50; round++) {
+    const text = `${round} ${'x'.repeat(15_000)}`;
+    assert.equal(guest.mkdir(`d${round}`), OK);
+    for (const name of ['below', 'new', `d${round}/${'n'.repeat(200)}`]) {
+      assert.equal(guest.save(name, text), OK, `${round} ${name}`);
+    }
+    if (!onWindows) assert.equal(guest.symlink('x'.repeat(200), `d${round}/link`), OK);
+    guest.wasi.commit();
+    assert.deepEqual(guest.wasi.changes(), []);
+    if (!onWindows) assert.equal(readFileSync(join(dir, 'too'), 'utf8'), text);
+  }
+});
+
+test('a name that is left is read though the host has removed the other', (t) => {
+  if (onWindows) return t.skip('links are those of POSIX');
+  const dir = folder(t);
+  writeFileSync(join(dir, 'a'), 'bytes');
+  linkSync(join(dir, 'a'), join(dir, 'b'));
+  const guest = started(overlaid(dir));
+  assert.equal(guest.unlink('a'), OK);
+  rmSync(join(dir, 'a'));
+  assert.equal(guest.load('b'), 'bytes');
+  const fd = guest.open('b', { flags: APPEND });
+  assert.equal(guest.write(fd, ' more'), 5);
+  guest.call.fd_close(fd);
+  guest.wasi.commit();
+  assert.equal(readFileSync(join(dir, 'b'), 'utf8'), 'bytes more');
 });
 
 test('a commit that cannot be says what was done, which is nothing', (t) => {

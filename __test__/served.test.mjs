@@ -460,6 +460,38 @@ test('the functions may make calls of the same and of other guests', (t) => {
   assert.equal(gone.open('file'), BADF);
 });
 
+test('the bytes of a call are its own while the functions make others', (t) => {
+  const base = volume({ '/file': 'outer', '/other': 'inner', '/new': '' });
+  let inner;
+  let depth = 0;
+  const nested = () => {
+    if (depth > 0) return;
+    depth++;
+    assert.equal(inner.read('other'), 'inner');
+    assert.equal(inner.write('new', 'of another'), 10);
+    depth--;
+  };
+  const guest = started(
+    t,
+    changed(base, {
+      readSync(...args) {
+        const read = base.readSync(...args);
+        nested();
+        return read;
+      },
+      writeSync(...args) {
+        nested();
+        return base.writeSync(...args);
+      },
+    }),
+  );
+  inner = direct({ start() {}, wasiImport: guest.call }, guest.memory, 131072);
+  assert.equal(guest.read('file'), 'outer');
+  assert.equal(guest.write('file', 'mine'), 4);
+  assert.equal(base.readFileSync('/file', 'utf8'), 'mine');
+  assert.equal(base.readFileSync('/new', 'utf8'), 'of another');
+});
+
 test('an error in the middle of a call leaves nothing half-made', (t) => {
   const base = volume({ '/a/b/file': 'x' });
   let left = 2;

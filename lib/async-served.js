@@ -14,6 +14,7 @@ const { invalidReturn } = require('./errors.js');
 const { ask, refresh } = require('./guest.js');
 const {
   BIGINT,
+  FileSystem,
   aside,
   checkedNames,
   closing,
@@ -23,7 +24,6 @@ const {
   giveUp,
   isPromise,
   leave,
-  newRoom,
   ops,
   putBytes,
   putCount,
@@ -55,28 +55,8 @@ const SYNC_FILE = {
 };
 const FILE_NEEDED = ['read', 'stat', 'close'];
 
-/** One file system, as the guest's calls see it. */
-class Buffered {
-  /** For the next read or write. While one is under way, it has it. */
-  #buffer;
-
-  constructor(fs) {
-    this.fs = fs;
-  }
-
-  room(length) {
-    const buffer = this.#buffer;
-    this.#buffer = undefined;
-    return buffer === undefined || buffer.length < length ? newRoom(length) : buffer;
-  }
-
-  giveBack(buffer) {
-    if (buffer !== undefined && buffer.length > 0) this.#buffer = buffer;
-  }
-}
-
 /** One with the functions of `node:fs` that end in `Sync`. */
-class SyncShape extends Buffered {
+class SyncShape extends FileSystem {
   givesPromises = false;
 
   nameOf(name) {
@@ -131,7 +111,7 @@ class SyncShape extends Buffered {
 }
 
 /** One with the functions of `node:fs/promises`, where an open file is an object. */
-class PromiseShape extends Buffered {
+class PromiseShape extends FileSystem {
   givesPromises = true;
   #files = new Map();
   #last = 0;

@@ -52,8 +52,11 @@ const INSTEAD = { __proto__: null, lstatSync: 'statSync', lstat: 'stat' };
 
 /** One file system, as the guest's calls see it. */
 class FileSystem {
-  /** Shared by reads and writes, so an embedder who keeps it sees what comes later. */
-  buffer = undefined;
+  /**
+   * For the next read or write. While one is under way, it has it: a function of the embedder may
+   * make another call. Who keeps it sees what comes later.
+   */
+  #buffer;
 
   constructor(fs) {
     this.fs = fs;
@@ -61,8 +64,13 @@ class FileSystem {
 
   /** Room for some bytes. One that was taken away is made anew. */
   room(length) {
-    if (this.buffer === undefined || this.buffer.length < length) this.buffer = newRoom(length);
-    return this.buffer;
+    const buffer = this.#buffer;
+    this.#buffer = undefined;
+    return buffer === undefined || buffer.length < length ? newRoom(length) : buffer;
+  }
+
+  giveBack(buffer) {
+    if (buffer !== undefined && buffer.length > 0) this.#buffer = buffer;
   }
 }
 
@@ -141,9 +149,9 @@ const HANDLERS = {
 
   read(system, request) {
     const { file, position, length } = request;
-    const buffer = system.room(length);
-    const read = system.fs.readSync(file, buffer, 0, length, position);
-    return putBytes(request, buffer, read, 'readSync');
+    request.bytes = system.room(length);
+    const read = system.fs.readSync(file, request.bytes, 0, length, position);
+    return putBytes(request, request.bytes, read, 'readSync');
   },
 
   write: ({ fs }, { file, position, length, bytes }) =>
@@ -459,6 +467,7 @@ function serve(guest) {
     if (errno === undefined) giveUp(guest, request);
   }
   leave(guest, request, errno);
+  request.system.giveBack(request.bytes);
 }
 
 function answerNow(guest, request) {
@@ -567,6 +576,7 @@ function wrapClosing(wasiImport, closeAfter) {
 
 module.exports = {
   BIGINT,
+  FileSystem,
   aside,
   attachServed,
   checkFileSystem,
@@ -578,7 +588,6 @@ module.exports = {
   giveUp,
   isPromise,
   leave,
-  newRoom,
   ops,
   putBytes,
   putCount,

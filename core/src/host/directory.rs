@@ -10,7 +10,7 @@ use super::walk::{Base, End, Lookup, Name, Walk};
 use super::{
     Directory, EntrySink, File, GuestPath, OpenOptions, Opened, Result, SetTime, SetTimes, Split,
 };
-use crate::abi::{Errno, Filestat, Filetype};
+use crate::abi::{Errno, Filestat, Filetype, Timestamp};
 use std::any::Any;
 use std::ops::{Deref, DerefMut};
 
@@ -42,6 +42,12 @@ pub(super) trait Names: Lookup + Sized {
 
     /// The attributes of a directory.
     fn stat_directory(&self, dir: &Self::Dir) -> Result<Filestat>;
+
+    /// When the object with a name was made: see [`Directory::path_born`].
+    fn born(&self, dir: &Self::Dir, name: Name<'_>) -> Option<Timestamp> {
+        let (_, _) = (dir, name);
+        None
+    }
 
     /// Opens the object with a name. `options.create` is not set, and `options.follow` means
     /// nothing.
@@ -477,6 +483,14 @@ impl<B: Backend> Directory for Contained<B> {
             None if keeps => Ok(()),
             None => names.set_directory_times(place.dir(), times),
         }
+    }
+
+    fn path_born(&self, path: GuestPath<'_>) -> Option<Timestamp> {
+        let names = self.backend.names();
+        let split = path.split();
+        let mut walk = self.walk_to_parent(&split);
+        let name = self.last_name(&names, &mut walk, &split, false).ok()?;
+        names.born(walk.dir(), name)
     }
 
     fn entries(&self, cookie: u64, capacity: usize, sink: &mut dyn EntrySink) -> Result<()> {

@@ -1,7 +1,7 @@
 //! A directory that is opened when it is first used.
 
 use super::{Directory, EntrySink, GuestPath, OpenOptions, Opened, Result, SetTimes};
-use crate::abi::Filestat;
+use crate::abi::{Filestat, Timestamp};
 use std::any::Any;
 use std::sync::OnceLock;
 
@@ -46,6 +46,10 @@ impl Directory for Lazy {
 
     fn path_filestat(&self, path: GuestPath<'_>, follow: bool) -> Result<Filestat> {
         self.inner()?.path_filestat(path, follow)
+    }
+
+    fn path_born(&self, path: GuestPath<'_>) -> Option<Timestamp> {
+        self.inner().ok()?.path_born(path)
     }
 
     fn set_times(&self, times: SetTimes) -> Result<()> {

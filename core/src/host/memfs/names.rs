@@ -52,6 +52,11 @@ impl DirectoryNode {
     pub(super) fn is_removed(&self) -> bool {
         self.meta.links == 0
     }
+
+    /// Whether it is there, and no descriptor has it open.
+    pub(super) fn is_unused(&self) -> bool {
+        !self.is_removed() && self.opens.load(Relaxed) == 0
+    }
 }
 
 /// A symbolic link.
@@ -114,6 +119,11 @@ impl Entries {
         let entry = self.names.remove(name)?;
         self.by_cookie.remove(&entry.cookie);
         Some(entry)
+    }
+
+    /// Takes a name away, under which is found what lies below then. Says whether it was there.
+    pub(super) fn lower(&mut self, name: &[u8]) -> bool {
+        self.remove(name).is_some()
     }
 
     /// Gives a file another name that is not taken. It keeps its cookie: a program that renames the
@@ -214,6 +224,14 @@ impl Names {
             Inode::Directory(node) => Ok(node),
             _ => Err(Errno::Notdir),
         }
+    }
+
+    /// All directories, also removed ones.
+    pub(super) fn directories(&self) -> impl Iterator<Item = (Id, &DirectoryNode)> {
+        self.inodes.iter().enumerate().filter_map(|(at, inode)| match inode {
+            Some(Inode::Directory(node)) => Some((Id(at), node)),
+            _ => None,
+        })
     }
 
     pub(super) fn is_directory(&self, id: Id) -> bool {

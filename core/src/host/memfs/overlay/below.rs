@@ -6,7 +6,7 @@
 
 use super::super::names::{Id, TOP};
 use super::super::volume::Volume;
-use crate::abi::{Errno, Filestat, Filetype};
+use crate::abi::{Errno, Filestat, Filetype, Timestamp};
 use crate::host::{Directory, DirectoryEntry, File, GuestPath, OpenOptions, Opened, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -17,6 +17,12 @@ pub(in super::super) type Identity = (u64, u64);
 
 pub(super) fn identity(stat: &Filestat) -> Identity {
     (stat.dev, stat.ino)
+}
+
+/// Whether what was made at the one time can be what was made at the other. Where the host does not
+/// say, the serial number counts alone.
+pub(super) fn may_be_one(born: Option<Timestamp>, other: Option<Timestamp>) -> bool {
+    born.is_none() || other.is_none() || born == other
 }
 
 /// Nothing that is opened below is followed.
@@ -160,6 +166,14 @@ impl LowerDir {
         Ok(handle)
     }
 
+    /// The handle, unless the host has taken the directory away.
+    pub(super) fn handle_if_there(self: &Arc<Self>) -> Result<Option<Handle>> {
+        match self.handle() {
+            Err(Errno::Noent | Errno::Notdir | Errno::Loop | Errno::Stale) => Ok(None),
+            handle => handle.map(Some),
+        }
+    }
+
     /// Closes the handle, unless the guest has the directory open.
     pub(super) fn let_go(self: &Arc<Self>) {
         if self.from.is_some() && self.opens() == 0 && self.identity().is_ok() {
@@ -200,11 +214,17 @@ impl LowerDir {
 
     /// The attributes of what has a name, if anything has.
     pub(super) fn stat(self: &Arc<Self>, name: &[u8]) -> Result<Option<Filestat>> {
-        match self.handle()?.path_filestat(one(name), false) {
+        let Some(handle) = self.handle_if_there()? else { return Ok(None) };
+        match handle.path_filestat(one(name), false) {
             Ok(stat) => Ok(Some(stat)),
             Err(Errno::Noent) => Ok(None),
             Err(errno) => Err(errno),
         }
+    }
+
+    /// When what has a name was made, if the host says so.
+    pub(super) fn born(self: &Arc<Self>, name: &[u8]) -> Option<Timestamp> {
+        self.handle().ok()?.path_born(one(name))
     }
 
     /// The directory with a name.
@@ -238,14 +258,19 @@ impl LowerDir {
     }
 
     /// Gives the names and types of all that is in it, but `.` and `..`, to `take` until it wants
-    /// no more.
+    /// no more. There is nothing in one that the host has removed.
     pub(super) fn list(
         self: &Arc<Self>,
         mut take: impl FnMut(&[u8], Filetype) -> bool,
     ) -> Result<()> {
-        self.handle()?.entries(0, CAPACITY, &mut |entry: DirectoryEntry<'_>| {
+        let Some(handle) = self.handle_if_there()? else { return Ok(()) };
+        let listed = handle.entries(0, CAPACITY, &mut |entry: DirectoryEntry<'_>| {
             matches!(entry.name, b"." | b"..") || take(entry.name, entry.filetype)
-        })
+        });
+        match listed {
+            Err(Errno::Noent) => Ok(()),
+            listed => listed,
+        }
     }
 }
 
@@ -282,6 +307,8 @@ pub(in super::super) struct Origin {
     path: Box<[u8]>,
     /// While a descriptor reads it.
     pub(super) file: Mutex<Weak<LowerFile>>,
+    /// When it was made, once that was asked for: the host may give its serial number to another.
+    born: OnceLock<Option<Timestamp>>,
 }
 
 impl Origin {
@@ -301,7 +328,20 @@ impl Origin {
         path: &[u8],
         file: Weak<LowerFile>,
     ) -> Self {
-        Self { identity, dir: Arc::clone(dir), path: path.into(), file: Mutex::new(file) }
+        let (dir, file) = (Arc::clone(dir), Mutex::new(file));
+        Self { identity, dir, path: path.into(), file, born: OnceLock::new() }
+    }
+
+    /// Notes when it was made.
+    pub(super) fn note_birth(&self, born: Option<Timestamp>) {
+        let _ = self.born.set(born);
+    }
+
+    /// Whether the file that has a name is this one.
+    pub(super) fn is_at(&self, dir: &Arc<LowerDir>, name: &[u8], stat: &Filestat) -> bool {
+        stat.filetype == Filetype::RegularFile
+            && identity(stat) == self.identity
+            && self.born.get().is_none_or(|born| may_be_one(*born, dir.born(name)))
     }
 
     /// The directory that the file lies in, and its name there.
@@ -316,15 +356,22 @@ impl Origin {
         Ok((dir, rest))
     }
 
+    /// Whether it was found under this name.
+    pub(super) fn is_named(&self, dir: &Arc<LowerDir>, name: &[u8]) -> bool {
+        self.path.ends_with(name)
+            && self.place().is_ok_and(|(at, last)| Arc::ptr_eq(&at, dir) && last == name)
+    }
+
     /// Whether the file is still where it was found.
     pub(super) fn is_there(&self) -> bool {
-        let stat = self.place().and_then(|(dir, name)| dir.stat(name));
-        stat.is_ok_and(|stat| stat.is_some_and(|stat| identity(&stat) == self.identity))
+        let Ok((dir, name)) = self.place() else { return false };
+        dir.stat(name).is_ok_and(|stat| stat.is_some_and(|stat| self.is_at(&dir, name, &stat)))
     }
 
     /// The same file by another of its names.
     pub(super) fn at(&self, dir: &Arc<LowerDir>, name: &[u8]) -> Self {
-        Self::new(self.identity, dir, name, lock(&self.file).clone())
+        let file = lock(&self.file).clone();
+        Self { born: self.born.clone(), ..Self::new(self.identity, dir, name, file) }
     }
 
     /// The file, opened if no descriptor has it open.
@@ -420,6 +467,12 @@ impl Merged {
 
     pub(super) fn covers(&self, name: &[u8]) -> bool {
         self.covered.contains(name)
+    }
+
+    /// Whether it stands for `dir`, and no descriptor has that open or one of those before it.
+    pub(super) fn is_idle(&self, dir: &Arc<LowerDir>) -> bool {
+        let is_open = |lower: &Arc<LowerDir>| lower.opens() > 0;
+        Arc::ptr_eq(&self.lower, dir) && !is_open(dir) && !self.earlier.iter().any(is_open)
     }
 
     #[cfg(all(test, unix))]

@@ -74,7 +74,10 @@ impl State {
     /// - `nametoolong`: a path would have more than [`PATH_LIMIT`] bytes.
     /// - `2big`: the paths do not fit `room`.
     /// - those of looking at what lies below.
-    pub(super) fn steps(&self, top: &Arc<LowerDir>, room: &mut usize) -> Result<Vec<Step>> {
+    pub(super) fn steps(&mut self, top: &Arc<LowerDir>, room: &mut usize) -> Result<Vec<Step>> {
+        // What was opened to be written, and was not, is not to hide what the host has made of it.
+        self.lower_files(&BTreeSet::new());
+        self.lower_removed();
         let first = Pending {
             path: Vec::new(),
             old: Some(Arc::clone(top)),
@@ -258,6 +261,9 @@ impl Comparison<'_> {
         was: Option<Filestat>,
         is: Option<&New>,
     ) -> Result<()> {
+        if self.is_untouched(parent, name, is)? || was.is_none() && self.is_bare(parent, name, is) {
+            return Ok(());
+        }
         let old_type = was.map(|stat| stat.filetype);
         let new_type = is.map(|new| self.state.filetype(new)).transpose()?;
         if old_type == Some(Filetype::Directory) || new_type == Some(Filetype::Directory) {
@@ -304,6 +310,37 @@ impl Comparison<'_> {
             });
         }
         Ok(())
+    }
+
+    /// Whether a file is in its place and as it was, though it was opened to be written, or was
+    /// written by an earlier commit. What the host has made of it since is no change of the guest.
+    fn is_untouched(&self, parent: &Pending, name: &[u8], is: Option<&New>) -> Result<bool> {
+        let (Some(New::Above(id)), Some(old)) = (is, &parent.old) else { return Ok(false) };
+        let Inode::File(body) = self.state.names.inode(*id)? else { return Ok(false) };
+        Ok(!body.is_changed()
+            && body.with_origin(|origin| origin.is_named(old, name)).unwrap_or(false))
+    }
+
+    /// Whether a directory is in its place and has no files from above: if the host has removed it,
+    /// the guest has not made it.
+    fn is_bare(&self, parent: &Pending, name: &[u8], is: Option<&New>) -> bool {
+        let (Some(New::Directory(dir)), Some(old)) = (is, &parent.old) else { return false };
+        let Some(first) = self.state.node(dir) else { return false };
+        if !self.state.is_in_place(first, old, name) {
+            return false;
+        }
+        let mut pending = vec![first];
+        while let Some(id) = pending.pop() {
+            let Ok(node) = self.state.names.directory(id) else { return false };
+            let Some(merged) = &node.merged else { return false };
+            for (name, id) in node.entries.sorted() {
+                if !self.state.is_in_place(id, &merged.lower, name) {
+                    return false;
+                }
+                pending.push(id);
+            }
+        }
+        true
     }
 
     /// Whether another directory is in the place of the one below.

@@ -307,7 +307,9 @@ impl<'a> Commit<'a> {
         let body = Arc::clone(body);
         let Some(known) = body.with_origin(|origin| origin.identity) else { return Ok(()) };
         let is_own = step.changed == Changed::Modified
-            && step.old.as_ref().is_some_and(|old| identity(old) == known);
+            && step.dir.as_ref().zip(step.old.as_ref()).is_some_and(|(dir, old)| {
+                body.with_origin(|origin| origin.is_at(dir, step.name(), old)) == Some(true)
+            });
         let key = Arc::as_ptr(&body).addr();
         if let Some(planned) = bodies.get(&key) {
             if is_own && let Some(file) = plan.in_place.get_mut(*planned) {
@@ -345,16 +347,19 @@ impl<'a> Commit<'a> {
         step: usize,
         is_own: bool,
     ) -> Result<Option<InPlace>> {
+        let is_it = |stat: &Filestat| {
+            body.with_origin(|origin| origin.is_at(&dir, &name, stat)) == Some(true)
+        };
         match dir.stat(&name) {
             // Its one name is written anew, or is to be removed.
             Ok(Some(stat))
-                if identity(&stat) == known
-                    && stat.nlink < 2
-                    && (is_own || !self.is_another_name(&dir, &name)) =>
+                if stat.nlink < 2
+                    && (is_own || !self.is_another_name(&dir, &name))
+                    && is_it(&stat) =>
             {
                 return Ok(None);
             }
-            Ok(Some(stat)) if identity(&stat) == known => {}
+            Ok(Some(stat)) if is_it(&stat) => {}
             // What is above is all that there is of it.
             _ if !is_own => return Ok(None),
             Ok(None) => return Err(Errno::Noent),
@@ -451,7 +456,7 @@ impl<'a> Commit<'a> {
             New::Directory(now) => {
                 dir.create_directory(one(path))?;
                 let mode = match now {
-                    Dir::Below(lower) => lower.handle()?.mode(),
+                    Dir::Below(lower) => lower.handle_if_there()?.and_then(|lower| lower.mode()),
                     Dir::Node(_) => None,
                 };
                 let Some(mode) = mode else { return Ok(()) };
@@ -853,6 +858,9 @@ impl State {
         // Directories that were made, by their paths.
         let mut made: BTreeMap<&[u8], Arc<LowerDir>> = BTreeMap::new();
         let mut removed = BTreeSet::new();
+        // Those in which something was done, and the links that were written.
+        let mut touched: Vec<Arc<LowerDir>> = Vec::new();
+        let mut links = BTreeSet::new();
         // The nodes of directories that are not in their places, by their paths.
         let mut nodes: BTreeMap<&[u8], Option<Id>> = BTreeMap::new();
         for ((at, step), chosen) in steps.iter().enumerate().zip(chosen) {
@@ -864,6 +872,7 @@ impl State {
             let parent = parent.and_then(|end| step.path.get(..end)).unwrap_or_default();
             // What was in a directory's place may stand for another now, which is to stay as it is.
             let Some(dir) = made.get(parent).or(step.dir.as_ref()).cloned() else { continue };
+            touched.push(Arc::clone(&dir));
             let other = step.dir.as_ref().filter(|other| !Arc::ptr_eq(other, &dir));
             let name = step.name();
             // An earlier commit may have left one of several names.
@@ -891,9 +900,11 @@ impl State {
                             self.relocate(id, &below)?;
                         }
                     }
+                    touched.push(Arc::clone(&below));
                     made.insert(&step.path, below);
                 }
                 New::Above(id) => {
+                    links.insert(id.0);
                     self.settle_file(*id, &dir, name)?;
                     // The node that stands for the directory below may be another's, or may have
                     // the name from below.
@@ -905,13 +916,16 @@ impl State {
                 New::Below(_, stat) => self.settle_below(stat, &dir, name)?,
             }
         }
-        self.find_again(top, removed)
+        self.find_again(top, removed)?;
+        self.lower_files(&links);
+        self.lower_directories(touched);
+        Ok(())
     }
 
     /// Notes that a file that lies below was moved with the directory that it lies in: who has it
     /// open finds it there. A copy is another file.
     fn settle_below(&self, stat: &Filestat, dir: &Arc<LowerDir>, name: &[u8]) -> Result<()> {
-        if let Some(body) = self.known_body(stat)
+        if let Some(body) = self.known_body((dir, name), stat)
             && dir.stat(name)?.is_some_and(|now| identity(&now) == identity(stat))
             && let Some(origin) = body.with_origin(|origin| origin.at(dir, name))
         {
@@ -942,6 +956,8 @@ impl State {
                 if filetype == Filetype::Directory {
                     pending.push((Arc::clone(&dir), Some(name)));
                 } else if let Ok(Some(stat)) = dir.stat(&name)
+                    && let Some(body) = lost.get(&identity(&stat))
+                    && body.with_origin(|origin| origin.is_at(&dir, &name, &stat)) == Some(true)
                     && let Some(body) = lost.remove(&identity(&stat))
                     && let Some(origin) = body.with_origin(|origin| origin.at(&dir, &name))
                 {
@@ -951,7 +967,7 @@ impl State {
         }
         // Another file may get their serial numbers.
         for identity in lost.keys() {
-            self.forget_alias(*identity);
+            self.forget_lost(*identity);
         }
         Ok(())
     }
@@ -991,12 +1007,15 @@ impl State {
             if let Some(old) = body.with_origin(|origin| origin.identity)
                 && old != new
             {
-                self.forget_alias(old);
+                self.forget_alias(old, id);
             }
-            body.set_origin(Origin::new(new, dir, name, Weak::new()));
+            let (origin, born) = (Origin::new(new, dir, name, Weak::new()), dir.born(name));
+            origin.note_birth(born);
+            body.set_origin(origin);
             self.note(new, &body);
-            if stat.nlink > 1 {
-                self.set_alias(new, id);
+            // One that is forgotten has the number no more.
+            if stat.nlink > 1 || self.has_alias(new) {
+                self.set_alias(new, id, born);
             }
         }
         Ok(())

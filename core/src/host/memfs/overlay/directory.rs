@@ -133,7 +133,11 @@ impl Backend for OverlayDirectory {
             return Ok(());
         }
         for (at, name, id) in node.entries.range(from..=last) {
-            if node.merged.as_ref().is_some_and(|merged| merged.covers(name)) {
+            if let Some(merged) = &node.merged
+                && merged.covers(name)
+                && merged.lower.stat(name)?.is_some()
+            {
+                // It came at its place below.
                 continue;
             }
             let (ino, filetype) = state.names.listed(id)?;
@@ -169,13 +173,14 @@ impl OverlayDirectory {
     ) -> Result<bool> {
         let merged = node.and_then(|node| node.merged.as_deref());
         let handle = match (merged, &self.dir) {
-            (Some(merged), _) => merged.lower.handle()?,
-            (None, Dir::Below(lower)) if node.is_none() => lower.handle()?,
+            (Some(merged), _) => merged.lower.handle_if_there()?,
+            (None, Dir::Below(lower)) if node.is_none() => Some(lower.handle()?),
             // A directory that was made above has nothing below.
-            _ => return Ok(true),
+            _ => None,
         };
+        let Some(handle) = handle else { return Ok(true) };
         let (mut wants_more, mut failed) = (true, None);
-        handle.entries(cookie, capacity, &mut |entry: DirectoryEntry<'_>| {
+        let listed = handle.entries(cookie, capacity, &mut |entry: DirectoryEntry<'_>| {
             let DirectoryEntry { name, ino, filetype, next } = entry;
             if matches!(name, b"." | b"..") {
                 return true;
@@ -197,7 +202,12 @@ impl OverlayDirectory {
             };
             wants_more = sink.entry(name, ino, filetype, next);
             wants_more
-        })?;
+        });
+        match listed {
+            // The host has removed it: what is above is all that there is.
+            Err(Errno::Noent) if node.is_some() => {}
+            listed => listed?,
+        }
         failed.map_or(Ok(wants_more), Err)
     }
 }

@@ -17,6 +17,7 @@ mod changes;
 mod commit;
 mod directory;
 mod file;
+mod lowered;
 mod names;
 
 pub(super) use below::{Merged, Origin};

@@ -9,10 +9,12 @@ use super::super::names::{DirectoryNode, TOP};
 use super::super::names::{Id, Inode, LinkNode, Names as Table, name_charge};
 use super::super::volume::{Meta, Volume};
 use super::super::{INODE_CHARGE, NAME_LIMIT};
-use super::below::{Identity, LowerDir, LowerFile, Merged, Origin, identity, open_regular};
+use super::below::{
+    Identity, LowerDir, LowerFile, Merged, Origin, identity, may_be_one, open_regular,
+};
 use super::file::OverlayFile;
 use super::{Dir, Inner};
-use crate::abi::{Errno, Filestat, Filetype};
+use crate::abi::{Errno, Filestat, Filetype, Timestamp};
 use crate::host::directory::{Found, Names};
 use crate::host::walk::{Base, Entered, Link, Lookup, Name, Walk};
 use crate::host::{OpenOptions, Result, SetTimes};
@@ -39,6 +41,14 @@ pub(super) enum Met {
     Alias(Id),
 }
 
+/// A file with several names below that has a place above.
+#[derive(Clone, Copy)]
+struct Alias {
+    id: Id,
+    /// When it was made: if the host removes all of its names, another gets its serial number.
+    born: Option<Timestamp>,
+}
+
 /// All that is behind an overlay's one lock.
 pub(super) struct State {
     pub(super) names: Table,
@@ -50,7 +60,7 @@ pub(super) struct State {
     /// How many of them there may be before those are looked for that are gone.
     bodies_most: usize,
     /// Files with several names below that have a place above.
-    aliases: HashMap<Identity, Id>,
+    aliases: HashMap<Identity, Alias>,
     /// Directories that are held open only for the nodes that stand for them, the oldest first.
     held: VecDeque<Arc<LowerDir>>,
 }
@@ -101,17 +111,21 @@ impl State {
             Above::Ask(lower) => lower,
         };
         let Some(stat) = lower.stat(name)? else { return Ok(Met::Nothing) };
-        Ok(self.met_below(lower, stat))
+        Ok(self.met_below(lower, name, stat))
     }
 
-    fn met_below(&self, lower: Arc<LowerDir>, stat: Filestat) -> Met {
+    fn met_below(&self, lower: Arc<LowerDir>, name: &[u8], stat: Filestat) -> Met {
         // A commit may have left one of several names.
-        if stat.filetype != Filetype::Directory
-            && let Some(id) = self.aliases.get(&identity(&stat))
-        {
-            return Met::Alias(*id);
+        match self.aliases.get(&identity(&stat)) {
+            Some(alias) if self.is_alias(*alias, (&lower, name), &stat) => Met::Alias(alias.id),
+            _ => Met::Below(lower, stat),
         }
-        Met::Below(lower, stat)
+    }
+
+    /// Whether a file below is the one that has a place above and the same serial number.
+    fn is_alias(&self, alias: Alias, at: (&Arc<LowerDir>, &[u8]), stat: &Filestat) -> bool {
+        self.names.listed(alias.id).is_ok_and(|(_, filetype)| filetype == stat.filetype)
+            && may_be_one(alias.born, at.0.born(at.1))
     }
 
     /// Whether a file below may have a place above by another of its names.
@@ -174,7 +188,7 @@ impl State {
             Err(Errno::Loop | Errno::Notsup) => None,
             Ok(stat) if follow && stat.filetype == Filetype::SymbolicLink => None,
             Ok(stat) if self.may_be_alias(&stat) => None,
-            stat => Some(stat.map(|stat| self.seen_open(stat))),
+            stat => Some(stat.map(|stat| self.seen_open((&lower, path), stat))),
         }
     }
 
@@ -217,7 +231,7 @@ impl State {
 
     /// The body of a regular file below, the same for all that have it open.
     fn body(&mut self, dir: &Arc<LowerDir>, name: &[u8], stat: &Filestat) -> Arc<Body> {
-        if let Some(body) = self.known_body(stat) {
+        if let Some(body) = self.known_body((dir, name), stat) {
             return body;
         }
         let identity = identity(stat);
@@ -232,11 +246,17 @@ impl State {
     /// A serial number is used again, and only a file that is open below keeps its own. So a body
     /// is asked whether it is still that file's: a commit may have written it to another. And a
     /// file that has a place above is not found below, unless it has several names there.
-    pub(super) fn known_body(&self, stat: &Filestat) -> Option<Arc<Body>> {
+    pub(super) fn known_body(
+        &self,
+        (dir, name): (&Arc<LowerDir>, &[u8]),
+        stat: &Filestat,
+    ) -> Option<Arc<Body>> {
         let identity = identity(stat);
         self.bodies.get(&identity).and_then(Weak::upgrade).filter(|body| {
             body.with_origin(|origin| origin.identity) == Some(identity)
-                && (stat.nlink > 1 || !body.is_charged())
+                && (!body.is_charged()
+                    || stat.nlink > 1
+                        && body.with_origin(|origin| origin.is_at(dir, name, stat)) == Some(true))
         })
     }
 
@@ -248,20 +268,24 @@ impl State {
         self.bodies.insert(identity, Arc::downgrade(body));
     }
 
-    pub(super) fn set_alias(&mut self, identity: Identity, id: Id) {
-        self.aliases.insert(identity, id);
+    pub(super) fn set_alias(&mut self, identity: Identity, id: Id, born: Option<Timestamp>) {
+        self.aliases.insert(identity, Alias { id, born });
+    }
+
+    pub(super) fn has_alias(&self, identity: Identity) -> bool {
+        self.aliases.contains_key(&identity)
     }
 
     /// The files with several names below whose bytes or times were changed.
     pub(super) fn changed_aliases(&self) -> BTreeSet<usize> {
         let is_changed =
-            |id: &&Id| matches!(self.names.inode(**id), Ok(Inode::File(body)) if body.is_changed());
-        self.aliases.values().filter(is_changed).map(|id| id.0).collect()
+            |id: &Id| matches!(self.names.inode(*id), Ok(Inode::File(body)) if body.is_changed());
+        self.aliases.values().map(|alias| alias.id).filter(is_changed).map(|id| id.0).collect()
     }
 
     /// The regular file of several names below that has a place above.
     pub(super) fn alias_body(&self, identity: Identity) -> Option<Arc<Body>> {
-        match self.names.inode(*self.aliases.get(&identity)?) {
+        match self.names.inode(self.aliases.get(&identity)?.id) {
             Ok(Inode::File(body)) => Some(Arc::clone(body)),
             _ => None,
         }
@@ -273,8 +297,23 @@ impl State {
         self.aliases.len()
     }
 
-    pub(super) fn forget_alias(&mut self, identity: Identity) {
+    pub(super) fn forget_alias(&mut self, identity: Identity, id: Id) {
+        if self.aliases.get(&identity).is_some_and(|alias| alias.id == id) {
+            self.aliases.remove(&identity);
+        }
+    }
+
+    /// The same for one that has no name below any more.
+    pub(super) fn forget_lost(&mut self, identity: Identity) {
         self.aliases.remove(&identity);
+    }
+
+    /// The same for a file that has no place any more.
+    fn forget_removed(&mut self, identity: Identity) {
+        let alias = self.aliases.get(&identity);
+        if alias.is_some_and(|alias| self.names.inode(alias.id).is_err()) {
+            self.aliases.remove(&identity);
+        }
     }
 
     /// Holds a directory below open for its node, and lets go of the one that was held longest.
@@ -378,10 +417,14 @@ impl State {
         {
             self.volume.release(INODE_CHARGE);
         }
+        let born = lower.born(name);
+        if let Inode::File(body) = &inode {
+            body.with_origin(|origin| origin.note_birth(born));
+        }
         let id = self.names.adopt(parent, name, inode)?;
         self.cover(parent, name)?;
         if stat.nlink > 1 {
-            self.aliases.insert(identity(&stat), id);
+            self.set_alias(identity(&stat), id, born);
         }
         Ok(id)
     }
@@ -419,28 +462,24 @@ impl State {
         }
         let Some(merged) = &node.merged else { return Ok(false) };
         let mut full = false;
-        let listed = merged.lower.list(|name, _| {
+        merged.lower.list(|name, _| {
             full = !merged.covers(name);
             !full
-        });
-        match listed {
-            // The host has removed it.
-            Ok(()) | Err(Errno::Noent) => Ok(full),
-            Err(errno) => Err(errno),
-        }
+        })?;
+        Ok(full)
     }
 
     fn stat(&self, dir: &Dir, name: &[u8]) -> Result<Filestat> {
         match self.meet(dir, name)? {
             Met::Nothing => Err(Errno::Noent),
             Met::Above(id) | Met::Alias(id) => self.names.filestat(id),
-            Met::Below(_, stat) => Ok(self.seen_open(stat)),
+            Met::Below(lower, stat) => Ok(self.seen_open((&lower, name), stat)),
         }
     }
 
     /// The attributes of what lies below. What an open descriptor knows of a file counts.
-    fn seen_open(&self, stat: Filestat) -> Filestat {
-        match self.known_body(&stat) {
+    fn seen_open(&self, at: (&Arc<LowerDir>, &[u8]), stat: Filestat) -> Filestat {
+        match self.known_body(at, &stat) {
             Some(body) if stat.filetype == Filetype::RegularFile => body.filestat(),
             _ => self.seen(stat),
         }
@@ -502,6 +541,18 @@ impl State {
         }
     }
 
+    /// Notes another name of a file whose bytes lie below, if it is not found any more by the one
+    /// that is known: the host may have removed that.
+    fn find_by(&self, id: Id, dir: &Arc<LowerDir>, name: &[u8]) {
+        if let Ok(Inode::File(body)) = self.names.inode(id)
+            && body.is_below()
+            && let Some(Some(origin)) =
+                body.with_origin(|origin| (!origin.is_there()).then(|| origin.at(dir, name)))
+        {
+            body.move_origin(origin);
+        }
+    }
+
     /// Opens what has a place.
     fn open_above(&self, inner: &Arc<Inner>, id: Id, options: OpenOptions) -> Result<Found<Dir>> {
         match self.names.inode(id)? {
@@ -545,7 +596,8 @@ impl State {
         }
         match open_regular(&lower, name) {
             Ok((open, stat)) => {
-                if let Met::Alias(id) = self.met_below(Arc::clone(&lower), stat) {
+                if let Met::Alias(id) = self.met_below(Arc::clone(&lower), name, stat) {
+                    self.find_by(id, &lower, name);
                     return self.open_above(inner, id, options);
                 }
                 self.opened(inner, (&lower, name), (open, &stat), options)
@@ -564,7 +616,10 @@ impl State {
         options: OpenOptions,
     ) -> Result<Found<Dir>> {
         let Some(stat) = lower.stat(name)? else { return Err(Errno::Noent) };
-        let met = self.met_below(lower, stat);
+        let met = self.met_below(Arc::clone(&lower), name, stat);
+        if let Met::Alias(id) = met {
+            self.find_by(id, &lower, name);
+        }
         if let Met::Below(lower, stat) = &met {
             match stat.filetype {
                 _ if options.create && options.exclusive => return Err(Errno::Exist),
@@ -581,8 +636,14 @@ impl State {
                 return self.open(inner, dir, name, OpenOptions { create: false, ..options });
             }
         }
+        let was_below = matches!(met, Met::Below(..));
         let id = self.raise(dir, name, met)?;
-        self.open_above(inner, id, options)
+        let opened = self.open_above(inner, id, options);
+        if opened.is_err() && was_below {
+            // There was no room for its bytes, and its place takes some, too.
+            self.lower_file(dir, name, id);
+        }
+        opened
     }
 
     fn create(
@@ -698,14 +759,14 @@ impl State {
             Met::Below(_, stat) if stat.filetype == Filetype::Directory => {
                 return Err(Errno::Isdir);
             }
-            Met::Below(_, stat) if stat.nlink < 2 || !has_place(stat) => {
+            Met::Below(lower, stat) if stat.nlink < 2 || !has_place(stat) => {
                 // A removed name needs no place, because it counts no more.
                 let parent = self.raise_directory(dir)?;
                 self.volume.reserve(name_charge(name))?;
                 self.cover(parent, name)?;
                 let now = self.volume.now();
                 self.names.directory_mut(parent)?.meta.modified(now);
-                if let Some(body) = self.known_body(stat) {
+                if let Some(body) = self.known_body((lower, name), stat) {
                     body.remove_link(now);
                 }
                 return Ok(None);
@@ -720,11 +781,11 @@ impl State {
     }
 
     /// Forgets what nobody needs any more.
-    fn dispose(&mut self, removed: Option<Inode>) -> Option<Inode> {
+    pub(super) fn dispose(&mut self, removed: Option<Inode>) -> Option<Inode> {
         match &removed {
             Some(Inode::File(body)) => {
                 if let Some(identity) = body.with_origin(|origin| origin.identity) {
-                    self.aliases.remove(&identity);
+                    self.forget_removed(identity);
                 }
             }
             Some(Inode::Directory(node)) => {
@@ -735,7 +796,7 @@ impl State {
             Some(Inode::Link(link)) => {
                 let Meta { dev, ino, .. } = link.meta;
                 let dev = if dev == self.volume.device { self.device } else { dev };
-                self.aliases.remove(&(dev, ino));
+                self.forget_removed((dev, ino));
             }
             None => {}
         }

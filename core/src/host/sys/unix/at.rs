@@ -7,16 +7,16 @@
 
 use super::errno::from_rustix;
 use super::file::{HostFile, Owned, Ownership};
-use super::platform::{self, DIRECTORY};
+use super::platform::{self, DIRECTORY, born};
 use super::{filestat_of, filetype_of, timestamps};
-use crate::abi::{Errno, Fdflags, Filestat, Filetype};
+use crate::abi::{Errno, Fdflags, Filestat, Filetype, Timestamp};
 use crate::host::directory::{Found, Names};
 use crate::host::walk::{Base, Entered, Link, Lookup, Name, Walk};
 use crate::host::{OpenOptions, Result, SetTimes};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno as Host;
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 /// The number of times that a resolution by the kernel is tried again after it lost a race against
@@ -204,6 +204,10 @@ impl Names for HostNames {
 
     fn stat_directory(&self, dir: &Owned) -> Result<Filestat> {
         rustix::fs::fstat(dir).map(|stat| filestat_of(&stat)).map_err(from_rustix)
+    }
+
+    fn born(&self, dir: &Owned, name: Name<'_>) -> Option<Timestamp> {
+        born(dir.as_fd(), name.as_bytes())
     }
 
     fn open(&self, dir: &Owned, name: Name<'_>, options: OpenOptions) -> Result<Found<Owned>> {

@@ -5,17 +5,17 @@
     reason = "system calls that neither rustix nor the C library makes as they are needed here"
 )]
 
-use super::Entry;
 use super::at::RACE_LIMIT;
 use super::errno::{errno_from_raw, from_rustix};
 use super::file::{Owned, retry};
-use crate::abi::{Advice, Dirent, Errno, Filesize, Filetype};
+use super::{Entry, nanoseconds};
+use crate::abi::{Advice, Dirent, Errno, Filesize, Filetype, Timestamp};
 use crate::host::Result;
 use crate::host::walk::Base;
 use crate::memory::{Record, Region};
 use libc::c_long;
 use rustix::event::PollFlags;
-use rustix::fs::{FallocateFlags, Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags, ResolveFlags, StatxFlags, openat2};
 use rustix::io::Errno as Host;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use std::mem::MaybeUninit;
@@ -380,6 +380,14 @@ pub(super) fn advise(
 }
 
 /// Writes data and attributes to the device.
+/// When a file was made, where the file system notes that.
+pub(super) fn born(dir: BorrowedFd<'_>, name: &[u8]) -> Option<Timestamp> {
+    let (flags, mask) = (AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BTIME);
+    let stat = rustix::fs::statx(dir, name, flags, mask).ok()?;
+    (stat.stx_mask & mask.bits() != 0)
+        .then(|| nanoseconds(stat.stx_btime.tv_sec, stat.stx_btime.tv_nsec.into()))
+}
+
 pub(super) fn sync(fd: BorrowedFd<'_>) -> Result<()> {
     rustix::fs::fsync(fd).map_err(from_rustix)
 }

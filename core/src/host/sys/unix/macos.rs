@@ -6,12 +6,13 @@
 use super::errno::from_rustix;
 use super::file::{Owned, retry, send as send_all};
 pub(super) use super::listing::Listing;
-use crate::abi::{Advice, Errno, Filesize};
+use super::nanoseconds;
+use crate::abi::{Advice, Errno, Filesize, Timestamp};
 use crate::host::Result;
 use crate::host::walk::Base;
 use crate::memory::Region;
 use rustix::event::PollFlags;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno as Host;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -235,6 +236,12 @@ pub(super) fn advise(
 
 /// Writes data and attributes to the device, past the device's own cache, as Node does. `fsync` on
 /// macOS does not go so far.
+/// When a file was made.
+pub(super) fn born(dir: BorrowedFd<'_>, name: &[u8]) -> Option<Timestamp> {
+    let stat = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+    Some(nanoseconds(stat.st_birthtime, stat.st_birthtime_nsec))
+}
+
 pub(super) fn sync(fd: BorrowedFd<'_>) -> Result<()> {
     match rustix::fs::fcntl_fullfsync(fd) {
         // The file system cannot do it, as many network file systems.

@@ -1,0 +1,176 @@
+//! Taking places away from what lies below as it is above: what was written there.
+//!
+//! From then on the host's changes of it are seen, are no changes of the guest, and it takes no
+//! room.
+
+use super::super::INODE_CHARGE;
+use super::super::names::{DirectoryNode, Id, Inode, TOP, name_charge};
+use super::Dir;
+use super::below::{LowerDir, identity};
+use super::names::State;
+use crate::abi::{Filestat, Filetype};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// A name that has a place above.
+struct Named {
+    parent: Id,
+    name: Box<[u8]>,
+}
+
+impl State {
+    /// Takes the places of all files that nobody has open and that are not changed, and of the
+    /// `links` that lie below as they are.
+    ///
+    /// What cannot be looked at below keeps its place.
+    pub(super) fn lower_files(&mut self, links: &BTreeSet<usize>) {
+        let may_go = |id: Id| match self.names.inode(id) {
+            Ok(Inode::File(body)) => Arc::strong_count(body) == 1 && !body.is_changed(),
+            Ok(Inode::Link(_)) => links.contains(&id.0),
+            _ => false,
+        };
+        let mut names: BTreeMap<usize, Vec<Named>> = BTreeMap::new();
+        for (parent, node) in self.names.directories() {
+            for (name, id) in node.entries.sorted().filter(|(_, id)| may_go(*id)) {
+                names.entry(id.0).or_default().push(Named { parent, name: name.into() });
+            }
+        }
+        for (id, names) in names {
+            let id = Id(id);
+            if names.iter().all(|named| self.is_below_as_it_is(id, named)) {
+                for Named { parent, name } in &names {
+                    self.lower_name(*parent, name);
+                }
+                self.lower_inode(id);
+            }
+        }
+    }
+
+    /// Takes the place of a file that was given one under a name, and was not changed.
+    pub(super) fn lower_file(&mut self, dir: &Dir, name: &[u8], id: Id) {
+        let Some(parent) = self.node(dir) else { return };
+        let Ok(Inode::File(body)) = self.names.inode(id) else { return };
+        let may_go = Arc::strong_count(body) == 1 && !body.is_changed();
+        let named = Named { parent, name: name.into() };
+        if may_go && self.is_below_as_it_is(id, &named) {
+            self.lower_name(parent, name);
+            self.lower_inode(id);
+        }
+    }
+
+    /// Whether the host has the same under a name, and the guest would find that there. Of a file
+    /// with one name, which was not changed, whatever the host has made is as good.
+    fn is_below_as_it_is(&self, id: Id, Named { parent, name }: &Named) -> bool {
+        let (Ok(node), Ok(now)) = (self.names.directory(*parent), self.names.filestat(id)) else {
+            return false;
+        };
+        let Some(merged) = node.merged.as_ref().filter(|merged| merged.covers(name)) else {
+            return false;
+        };
+        let lower = &merged.lower;
+        let (false, Ok(stat)) = (node.is_removed(), lower.stat(name)) else { return false };
+        // A name that was removed or made above is not written yet.
+        let is_same = |stat: &Filestat| now.filetype == stat.filetype && now.nlink == stat.nlink;
+        match self.names.inode(id) {
+            Ok(Inode::File(body)) => body
+                .with_origin(|origin| {
+                    stat.is_some_and(|stat| is_same(&stat) && origin.is_at(lower, name, &stat))
+                        || now.nlink == 1 && origin.is_named(lower, name)
+                })
+                .unwrap_or(false),
+            Ok(Inode::Link(link)) => {
+                stat.is_some_and(|stat| is_same(&stat))
+                    && lower.link_text(name).is_ok_and(|text| text == link.text)
+            }
+            _ => false,
+        }
+    }
+
+    /// Gives a name to what lies below.
+    fn lower_name(&mut self, parent: Id, name: &[u8]) {
+        let Ok(node) = self.names.directory_mut(parent) else { return };
+        let charge = name_charge(name);
+        if node.entries.lower(name) {
+            self.volume.release(charge);
+        }
+        if let Some(merged) = &mut node.merged {
+            merged.uncover(name, charge);
+        }
+    }
+
+    fn lower_inode(&mut self, id: Id) {
+        let removed = self.names.release(id);
+        match &removed {
+            Some(Inode::Link(link)) => {
+                self.volume.release(INODE_CHARGE.saturating_add(link.text.len() as u64));
+            }
+            Some(Inode::Directory(_)) => self.volume.release(INODE_CHARGE),
+            // A file gives its own room back.
+            Some(Inode::File(_)) | None => {}
+        }
+        drop(self.dispose(removed));
+    }
+
+    /// Takes the places of directories that the host has removed, if nothing in them has one.
+    pub(super) fn lower_removed(&mut self) {
+        let is_bare = |(_, node): &(Id, &DirectoryNode)| node.entries.is_empty();
+        let merged = self.names.directories().filter(is_bare);
+        let dirs = merged.filter_map(|(_, node)| {
+            let lower = &node.merged.as_ref()?.lower;
+            let (parent, name) = lower.parent()?;
+            matches!(parent.stat(name), Ok(None)).then(|| Arc::clone(lower))
+        });
+        let dirs = dirs.collect();
+        self.lower_directories(dirs);
+    }
+
+    /// Takes the places of directories, and of what they lie in, if nothing in them has one.
+    pub(super) fn lower_directories(&mut self, mut dirs: Vec<Arc<LowerDir>>) {
+        // One in another comes first.
+        while let Some(dir) = dirs.pop() {
+            let mut here = dir;
+            while self.lower_directory(&here) {
+                let Some((parent, _)) = here.parent() else { break };
+                here = Arc::clone(parent);
+            }
+        }
+    }
+
+    /// Says whether the directory has no place now.
+    fn lower_directory(&mut self, dir: &Arc<LowerDir>) -> bool {
+        let Some(id) = dir.node() else { return true };
+        let Some((parent, name)) = dir.parent() else { return false };
+        let (Some(above), Ok(node)) = (parent.node(), self.names.directory(id)) else {
+            return false;
+        };
+        let is_empty = id != TOP
+            && node.is_unused()
+            && node.entries.is_empty()
+            && node.merged.as_ref().is_some_and(|merged| merged.is_idle(dir));
+        let has_covered =
+            node.merged.as_ref().is_some_and(|merged| merged.covered().next().is_some());
+        let is_in_place = node.parent == above
+            && self.names.directory(above).is_ok_and(|node| {
+                node.entries.get(name) == Some(id)
+                    && node.merged.as_ref().is_some_and(|merged| {
+                        Arc::ptr_eq(&merged.lower, parent) && merged.covers(name)
+                    })
+            });
+        let is_same = || {
+            parent.stat(name).is_ok_and(|stat| {
+                // What was removed in one that is gone is gone, too.
+                stat.is_none_or(|stat| {
+                    !has_covered
+                        && stat.filetype == Filetype::Directory
+                        && dir.identity().is_ok_and(|known| known == identity(&stat))
+                })
+            })
+        };
+        if !(is_empty && is_in_place && is_same()) {
+            return false;
+        }
+        self.lower_name(above, name);
+        self.lower_inode(id);
+        true
+    }
+}
