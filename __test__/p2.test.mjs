@@ -941,7 +941,78 @@ describe('the network', () => {
         request[dispose]();
       }
     };
-    assert.throws(bodies, /headers and requests take too much memory/);
+    assert.throws(bodies, /headers, requests and networks take too much memory/);
+  });
+
+  it('takes what the parts of a request and a response may be', () => {
+    const { Fields, OutgoingRequest, OutgoingResponse } = new WASI({
+      ...NOTHING,
+      interfaces: { 'wasi:http/outgoing-handler': { handle: () => 'sent' } },
+    }).getImportObject()['wasi:http/types'];
+    const takes = (Class, name, value) => {
+      const made = new Class(new Fields());
+      const before = made[name]();
+      try {
+        made[`set${name[0].toUpperCase()}${name.slice(1)}`](value);
+      } catch (error) {
+        assert.equal(error, undefined);
+        assert.equal(made[name](), before);
+        return false;
+      }
+      assert.equal(made[name](), value);
+      return true;
+    };
+    const other = (texts) => texts.map((val) => ({ tag: 'other', val }));
+    for (const [name, good, bad] of [
+      [
+        'pathWithQuery',
+        [undefined, '', '*', '/', '/a/b;c=1?d[]=%20&e={"f"}', '?a'],
+        // Behind an authority, `@` makes a user's name of what stands before it.
+        [
+          'a',
+          '@other.example/',
+          '.other.example/',
+          '/ HTTP/1.1',
+          '/\r\nHost: x',
+          '/ä',
+          '/#a',
+          '/\x7f',
+        ],
+      ],
+      [
+        'authority',
+        [undefined, 'localhost', 'a.example:80', 'a:', '[::1]', '[::1]:65535', 'u:p@h:1', 'a%20b'],
+        [
+          '',
+          'a b',
+          'a\r\nb',
+          'a/b',
+          'a?b',
+          'a#b',
+          'a:65536',
+          'a:b',
+          'a:-1',
+          '::1',
+          '[::1',
+          '[]',
+          '[::1]a',
+          'a@b@c',
+          '[a]@b',
+          'ä',
+        ],
+      ],
+      [
+        'scheme',
+        [undefined, { tag: 'HTTP' }, { tag: 'HTTPS' }, ...other(['ftp', 'svn+ssh'])],
+        other(['', '1a', 'a b', 'a:', 'ä']),
+      ],
+      ['method', [{ tag: 'get' }, ...other(['PURGE'])], other(['', 'A B', 'A\r\n'])],
+    ]) {
+      for (const value of good) assert.ok(takes(OutgoingRequest, name, value), `${name} ${value}`);
+      for (const value of bad) assert.ok(!takes(OutgoingRequest, name, value), `${name} ${value}`);
+    }
+    for (const status of [100, 200, 999]) assert.ok(takes(OutgoingResponse, 'statusCode', status));
+    for (const status of [0, 99, 1000]) assert.ok(!takes(OutgoingResponse, 'statusCode', status));
   });
 
   it('goes to functions of the embedder', () => {
@@ -1093,6 +1164,43 @@ describe('the class', () => {
     );
     const wrong = Array.from({ length: 8 }, () => 'ERR_INVALID_ARG_TYPE');
     assert.deepEqual(codes, [...wrong, 'none', 'none', 'ERR_WASI_ALREADY_STARTED']);
+  });
+
+  it('gives the modules more than configure() has said', () => {
+    const { execFileSync } = require('node:child_process');
+    const script = `
+      const at = (name) => require(${JSON.stringify(path.resolve('lib/p2'))} + '/' + name);
+      const env = { A: '1', B: '2', C: undefined };
+      at('index.js').configure({ env, preopens: { '/box': ${JSON.stringify(box())} }, stdin: 'ignore' });
+      const cli = at('cli.js');
+      const filesystem = at('filesystem.js');
+      const told = [];
+      const tell = () => told.push(Object.fromEntries(cli.environment.getEnvironment()));
+      cli._appendEnv({ B: '3', D: '4' });
+      tell();
+      try {
+        cli._setEnv(null);
+        cli._setEnv({ get E() { throw 'wrong'; } });
+      } catch (error) {
+        told.push(error);
+      }
+      cli._appendEnv({});
+      tell();
+      try {
+        filesystem._addPreopen('/fs', { fs: require('node:fs') });
+      } catch (error) {
+        told.push(error.code);
+      }
+      told.push(filesystem.preopens.getDirectories().map(([, name]) => name));
+      process.stdout.write(JSON.stringify(told));`;
+    const told = execFileSync(process.execPath, ['-e', script], { encoding: 'utf8' });
+    assert.deepEqual(JSON.parse(told), [
+      { A: '1', B: '3', D: '4' },
+      'wrong',
+      {},
+      'ERR_INVALID_ARG_VALUE',
+      ['/box'],
+    ]);
   });
 
   it('gives interfaces by name, with a version if that is asked for', () => {

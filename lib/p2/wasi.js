@@ -24,6 +24,7 @@ const preview1 = require('../../index.js');
 const { createHooks } = require('./lowered.js');
 const FUNCTIONS = require('./functions.js');
 const { Host, now, exceed } = require('./host.js');
+const { refuse } = require('./options.js');
 const { sinkOf, createValues } = require('./values.js');
 
 const { assign, create, defineProperty, entries, keys } = Object;
@@ -41,18 +42,6 @@ const OURS = /^0\.2\.\d+$/;
 
 /** Preview1's methods find an instance and its preopens under these of its symbols. */
 const { kHandle, kOverlays, kPreopens, newInstance } = preview1[Symbol.for('wasi-rs.keys')];
-
-/** Options of preview1's class that a component's host does not have. */
-function refuse({ served, sockets }, options) {
-  if (sockets !== undefined) {
-    throw wrongValue('options.sockets', 'cannot be used with components', options.sockets);
-  }
-  const one = served?.find((each) => each);
-  if (one !== undefined) {
-    const name = `options.preopens['${one.name}'].fs`;
-    throw wrongValue(name, 'cannot be used with components', one.fs);
-  }
-}
 
 /** A sandboxed environment for components: the host of their imports of WASI 0.2. */
 class WASI {
