@@ -88,6 +88,22 @@ for (const [name, form] of Object.entries(FORMS)) {
       );
     });
 
+    const onLinux = { skip: process.platform !== 'linux' && 'the words are those of Linux' };
+    it('says that a directory is gone that was removed while it was listed', onLinux, () => {
+      const { root } = opened();
+      root.createDirectoryAt('gone');
+      for (const name of ['a', 'b', 'c']) root.openAt({}, `gone/${name}`, CREATE, WRITE);
+      const listing = root.openAt({}, 'gone', { directory: true }, READ).readDirectory();
+      const names = [listing.readDirectoryEntry().name];
+      for (const name of ['a', 'b', 'c']) root.unlinkFileAt(`gone/${name}`);
+      root.removeDirectoryAt('gone');
+      const rest = word(() => {
+        for (let entry; (entry = listing.readDirectoryEntry());) names.push(entry.name);
+      });
+      assert.equal(rest, 'no-entry');
+      assert.deepEqual(names.sort(), ['a', 'b', 'c']);
+    });
+
     it('keeps a mark of the byte order where a text begins with one', () => {
       const bom = (string) => `\uFEFF${string}`;
       fs.writeFileSync(box(bom('file')), 'x');
