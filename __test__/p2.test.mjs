@@ -1031,6 +1031,53 @@ describe('the network', () => {
     for (const status of [0, 99, 1000]) assert.ok(!takes(OutgoingResponse, 'statusCode', status));
   });
 
+  it('counts as calls, takes time, and shows in a trace', () => {
+    const denied = ({ createTcpSocket }) =>
+      assert.throws(
+        () => createTcpSocket('ipv4'),
+        (error) => error === 'access-denied',
+      );
+    const own = (options) => new WASI({ ...NOTHING, ...options }).getImportObject();
+    for (const options of [{ limits: { hostCalls: 3 } }, { timeoutMs: 20 }]) {
+      const imports = own(options);
+      const { Fields } = imports['wasi:http/types'];
+      const end = Date.now() + 10_000;
+      const tries = () => {
+        while (Date.now() < end) denied(imports['wasi:sockets/tcp-create-socket']);
+      };
+      assert.throws(tries, ({ actual, code }) => (actual?.code ?? code) === 'ERR_WASI_LIMIT');
+      assert.throws(() => new Fields(), { code: 'ERR_WASI_LIMIT' });
+      assert.throws(() => Fields.fromList([]), { code: 'ERR_WASI_LIMIT' });
+    }
+    const names = [];
+    const wasi = new WASI({
+      ...NOTHING,
+      stats: true,
+      trace: ({ name, errno }) => names.push(`${name.replace(/^wasi:/, '')} ${errno}`),
+    });
+    const imports = wasi.getImportObject();
+    const { Fields, OutgoingRequest, RequestOptions } = imports['wasi:http/types'];
+    denied(imports['wasi:sockets/tcp-create-socket']);
+    const fields = Fields.fromList([['a', bytes('b')]]);
+    assert.ok(fields.clone() instanceof Fields);
+    const request = new OutgoingRequest(fields);
+    request.headers();
+    assert.equal(
+      word(() => imports['wasi:http/outgoing-handler'].handle(request, new RequestOptions())),
+      'HTTP-request-denied',
+    );
+    assert.deepEqual(names, [
+      'sockets/tcp-create-socket#create-tcp-socket access-denied',
+      'http/types#[static]fields.from-list success',
+      'http/types#[method]fields.clone success',
+      'http/types#[constructor]outgoing-request success',
+      'http/types#[method]outgoing-request.headers success',
+      'http/types#[constructor]request-options success',
+      'http/outgoing-handler#handle HTTP-request-denied',
+    ]);
+    assert.equal(Object.keys(wasi.stats()).length, names.length);
+  });
+
   it('goes to functions of the embedder', () => {
     const handle = () => 'answered';
     const wasi = new WASI({

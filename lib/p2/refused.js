@@ -446,6 +446,7 @@ function http(budget, newSink) {
     value() {
       throw new TypeError('there is no response to set');
     },
+    configurable: true,
   });
   const body = (name, methods, statics) => {
     const Class = failing(unmade(name), REQUEST_DENIED, methods);
@@ -454,6 +455,7 @@ function http(budget, newSink) {
         value() {
           throw REQUEST_DENIED;
         },
+        configurable: true,
       });
     }
     return Class;

@@ -126,7 +126,9 @@ class WASI {
     // An embedder that sends requests would miss their bodies.
     const isSent = replaced['wasi:http/outgoing-handler'] !== undefined;
     const newSink = isSent ? undefined : () => sinkOf(host, OutputStream);
-    this.#interfaces = assign({ __proto__: null }, refused(newSink), own, replaced);
+    const refusing = refused(newSink);
+    const watched = this.#observation?.watchAll(refusing) ?? refusing;
+    this.#interfaces = assign({ __proto__: null }, watched, own, replaced);
   }
 
   /**
