@@ -1178,6 +1178,7 @@ describe('the class', () => {
       [shim(null), TYPE, '"config"'],
       [shim({ sandbox: null }), TYPE, '"config.sandbox"'],
       [shim({ sandbox: 5 }), TYPE, '"config.sandbox"'],
+      [shim({ sandbox: { preopen: {} } }), VALUE, "'config.sandbox.preopen' is not known"],
       [shim({ cli: null }), TYPE, '"config.cli"'],
       [shim({ cli: 5 }), TYPE, '"config.cli"'],
       [shim({ toString: {} }), 'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM', 'config.toString'],
