@@ -1300,6 +1300,29 @@ describe('the class', () => {
     assert.throws(() => wasi.start({}), { code: 'ERR_INVALID_ARG_VALUE' });
   });
 
+  it('begins the time of a component when it starts', async () => {
+    const timeoutMs = 200;
+    const wasi = new WASI({ ...NOTHING, timeoutMs });
+    const imports = wasi.getImportObject();
+    const { now } = imports['wasi:clocks/monotonic-clock'];
+    const run = (act) => wasi.start({ run: { run: act } });
+    // As code does that runs when a component is instantiated.
+    imports['wasi:cli/environment'].getEnvironment();
+    for (let round = 0; round < 2; round++) {
+      await new Promise((resolve) => setTimeout(resolve, timeoutMs + 50));
+      assert.equal(
+        run(() => void now()),
+        0,
+      );
+    }
+    const end = Date.now() + 10_000;
+    const tooLong = () => {
+      while (Date.now() < end) now();
+    };
+    assert.throws(() => run(tooLong), { code: 'ERR_WASI_LIMIT' });
+    assert.throws(() => run(now), { code: 'ERR_WASI_LIMIT' });
+  });
+
   it('is loaded only when it is asked for', () => {
     const { execFileSync } = require('node:child_process');
     const script = `

@@ -16,9 +16,10 @@ const REP = Symbol.for('cabiRep');
  * @param {import('./host.js').Host} host
  * @param {object} observers `hostCalls`, `timeoutMs`, `trace`, `stats`
  * @param {{ now: () => number, exceed: Function }} ends
- * @returns {{ watch: (interface: string, name: string, call: Function) => Function,
+ * @returns {{ begin: () => void,
+ *   watch: (interface: string, name: string, call: Function) => Function,
  *   watchAll: (interfaces: Record<string, object>) => Record<string, object>,
- *   stats: () => object | undefined }}
+ *   stats: () => object | undefined }} `begin`: the guest's time begins here
  */
 function observer(host, { hostCalls, timeoutMs, trace, stats }, { now, exceed }) {
   const report = reporter(trace);
@@ -29,12 +30,16 @@ function observer(host, { hostCalls, timeoutMs, trace, stats }, { now, exceed })
   let left = hostCalls ?? Infinity;
   let deadline;
 
-  /** Time runs from the first call. */
+  function begin() {
+    if (timeoutMs !== undefined) host.deadline = deadline = now() + timeoutMs;
+  }
+
+  /** Time runs from the first call of an export that the embedder calls himself. */
   function check() {
     if (host.end !== undefined) throw host.end;
     if (--left < 0) exceed(host, 'hostCalls', `The guest has made its ${hostCalls} calls`);
     if (timeoutMs === undefined) return;
-    if (deadline === undefined) host.deadline = deadline = now() + timeoutMs;
+    if (deadline === undefined) begin();
     if (now() > deadline) {
       exceed(host, 'timeoutMs', `The guest has run for its ${timeoutMs} ms`);
     }
@@ -142,6 +147,7 @@ function observer(host, { hostCalls, timeoutMs, trace, stats }, { now, exceed })
   }
 
   return {
+    begin,
     watch,
     watchAll,
     stats: () =>

@@ -163,6 +163,7 @@ class WASI {
     validateObject(component, 'component');
     const run = runOf(component);
     const { suspension } = this.#host;
+    this.#beginTime();
     if (suspension !== undefined) return suspension.start(component, run, codeOf);
     let result;
     try {
@@ -171,6 +172,11 @@ class WASI {
       return codeOf(error);
     }
     return typeof result?.then === 'function' ? result.then(() => 0, codeOf) : 0;
+  }
+
+  /** A component's time begins, unless others run, which have the same time. */
+  #beginTime() {
+    if (!this.#host.suspension?.isRunning) this.#observation?.begin();
   }
 
   /**
@@ -188,6 +194,7 @@ class WASI {
     validateObject(component, 'component');
     const run = runOf(component);
     if (signal?.aborted) throw signal.reason;
+    this.#beginTime();
     return suspension.start(component, run, codeOf, signal);
   }
 
