@@ -120,8 +120,8 @@ function sockets(budget) {
   };
 }
 
-// Guests choose when these are called, also at the end of the stack. V8 ends the process if it has no
-// stack left to compile a regular expression, so there is none.
+// Guests choose when these are called, also at the end of the stack. V8 ends the process if it has
+// no stack left to compile a regular expression, so there is none.
 
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const DIGITS = '0123456789';
