@@ -496,6 +496,14 @@ describe('headers and requests', () => {
     request.headers()[dispose]();
     assert.equal(request.headers().entries().length, 1);
     request[dispose]();
+    const { instanceNetwork } = new WASI(NOTHING).getImportObject()[
+      'wasi:sockets/instance-network'
+    ];
+    for (const one of kept.splice(0)) one[dispose]();
+    const networks = times(() => kept.push(instanceNetwork()));
+    assert.ok(networks > 1000 && networks < MOST / 100, `${networks} networks`);
+    for (const one of kept) one[dispose]();
+    for (let round = 0; round < 2 * networks; round++) instanceNetwork()[dispose]();
     // Another guest's are its own.
     assert.equal(
       types()

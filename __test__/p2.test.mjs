@@ -88,6 +88,22 @@ for (const [name, form] of Object.entries(FORMS)) {
       );
     });
 
+    const onLinux = { skip: process.platform !== 'linux' && 'the words are those of Linux' };
+    it('says that a directory is gone that was removed while it was listed', onLinux, () => {
+      const { root } = opened();
+      root.createDirectoryAt('gone');
+      for (const name of ['a', 'b', 'c']) root.openAt({}, `gone/${name}`, CREATE, WRITE);
+      const listing = root.openAt({}, 'gone', { directory: true }, READ).readDirectory();
+      const names = [listing.readDirectoryEntry().name];
+      for (const name of ['a', 'b', 'c']) root.unlinkFileAt(`gone/${name}`);
+      root.removeDirectoryAt('gone');
+      const rest = word(() => {
+        for (let entry; (entry = listing.readDirectoryEntry());) names.push(entry.name);
+      });
+      assert.equal(rest, 'no-entry');
+      assert.deepEqual(names.sort(), ['a', 'b', 'c']);
+    });
+
     it('keeps a mark of the byte order where a text begins with one', () => {
       const bom = (string) => `\uFEFF${string}`;
       fs.writeFileSync(box(bom('file')), 'x');
@@ -941,7 +957,125 @@ describe('the network', () => {
         request[dispose]();
       }
     };
-    assert.throws(bodies, /headers and requests take too much memory/);
+    assert.throws(bodies, /headers, requests and networks take too much memory/);
+  });
+
+  it('takes what the parts of a request and a response may be', () => {
+    const { Fields, OutgoingRequest, OutgoingResponse } = new WASI({
+      ...NOTHING,
+      interfaces: { 'wasi:http/outgoing-handler': { handle: () => 'sent' } },
+    }).getImportObject()['wasi:http/types'];
+    const takes = (Class, name, value) => {
+      const made = new Class(new Fields());
+      const before = made[name]();
+      try {
+        made[`set${name[0].toUpperCase()}${name.slice(1)}`](value);
+      } catch (error) {
+        assert.equal(error, undefined);
+        assert.equal(made[name](), before);
+        return false;
+      }
+      assert.equal(made[name](), value);
+      return true;
+    };
+    const other = (texts) => texts.map((val) => ({ tag: 'other', val }));
+    for (const [name, good, bad] of [
+      [
+        'pathWithQuery',
+        [undefined, '', '*', '/', '/a/b;c=1?d[]=%20&e={"f"}', '?a'],
+        // Behind an authority, `@` makes a user's name of what stands before it.
+        [
+          'a',
+          '@other.example/',
+          '.other.example/',
+          '/ HTTP/1.1',
+          '/\r\nHost: x',
+          '/ä',
+          '/#a',
+          '/\x7f',
+        ],
+      ],
+      [
+        'authority',
+        [undefined, 'localhost', 'a.example:80', 'a:', '[::1]', '[::1]:65535', 'u:p@h:1', 'a%20b'],
+        [
+          '',
+          'a b',
+          'a\r\nb',
+          'a/b',
+          'a?b',
+          'a#b',
+          'a:65536',
+          'a:b',
+          'a:-1',
+          '::1',
+          '[::1',
+          '[]',
+          '[::1]a',
+          'a@b@c',
+          '[a]@b',
+          'ä',
+        ],
+      ],
+      [
+        'scheme',
+        [undefined, { tag: 'HTTP' }, { tag: 'HTTPS' }, ...other(['ftp', 'svn+ssh'])],
+        other(['', '1a', 'a b', 'a:', 'ä']),
+      ],
+      ['method', [{ tag: 'get' }, ...other(['PURGE'])], other(['', 'A B', 'A\r\n'])],
+    ]) {
+      for (const value of good) assert.ok(takes(OutgoingRequest, name, value), `${name} ${value}`);
+      for (const value of bad) assert.ok(!takes(OutgoingRequest, name, value), `${name} ${value}`);
+    }
+    for (const status of [100, 200, 999]) assert.ok(takes(OutgoingResponse, 'statusCode', status));
+    for (const status of [0, 99, 1000]) assert.ok(!takes(OutgoingResponse, 'statusCode', status));
+  });
+
+  it('counts as calls, takes time, and shows in a trace', () => {
+    const denied = ({ createTcpSocket }) =>
+      assert.throws(
+        () => createTcpSocket('ipv4'),
+        (error) => error === 'access-denied',
+      );
+    const own = (options) => new WASI({ ...NOTHING, ...options }).getImportObject();
+    for (const options of [{ limits: { hostCalls: 3 } }, { timeoutMs: 20 }]) {
+      const imports = own(options);
+      const { Fields } = imports['wasi:http/types'];
+      const end = Date.now() + 10_000;
+      const tries = () => {
+        while (Date.now() < end) denied(imports['wasi:sockets/tcp-create-socket']);
+      };
+      assert.throws(tries, ({ actual, code }) => (actual?.code ?? code) === 'ERR_WASI_LIMIT');
+      assert.throws(() => new Fields(), { code: 'ERR_WASI_LIMIT' });
+      assert.throws(() => Fields.fromList([]), { code: 'ERR_WASI_LIMIT' });
+    }
+    const names = [];
+    const wasi = new WASI({
+      ...NOTHING,
+      stats: true,
+      trace: ({ name, errno }) => names.push(`${name.replace(/^wasi:/, '')} ${errno}`),
+    });
+    const imports = wasi.getImportObject();
+    const { Fields, OutgoingRequest, RequestOptions } = imports['wasi:http/types'];
+    denied(imports['wasi:sockets/tcp-create-socket']);
+    const fields = Fields.fromList([['a', bytes('b')]]);
+    assert.ok(fields.clone() instanceof Fields);
+    const request = new OutgoingRequest(fields);
+    request.headers();
+    assert.equal(
+      word(() => imports['wasi:http/outgoing-handler'].handle(request, new RequestOptions())),
+      'HTTP-request-denied',
+    );
+    assert.deepEqual(names, [
+      'sockets/tcp-create-socket#create-tcp-socket access-denied',
+      'http/types#[static]fields.from-list success',
+      'http/types#[method]fields.clone success',
+      'http/types#[constructor]outgoing-request success',
+      'http/types#[method]outgoing-request.headers success',
+      'http/types#[constructor]request-options success',
+      'http/outgoing-handler#handle HTTP-request-denied',
+    ]);
+    assert.equal(Object.keys(wasi.stats()).length, names.length);
   });
 
   it('goes to functions of the embedder', () => {
@@ -1044,6 +1178,7 @@ describe('the class', () => {
       [shim(null), TYPE, '"config"'],
       [shim({ sandbox: null }), TYPE, '"config.sandbox"'],
       [shim({ sandbox: 5 }), TYPE, '"config.sandbox"'],
+      [shim({ sandbox: { preopen: {} } }), VALUE, "'config.sandbox.preopen' is not known"],
       [shim({ cli: null }), TYPE, '"config.cli"'],
       [shim({ cli: 5 }), TYPE, '"config.cli"'],
       [shim({ toString: {} }), 'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM', 'config.toString'],
@@ -1095,6 +1230,43 @@ describe('the class', () => {
     assert.deepEqual(codes, [...wrong, 'none', 'none', 'ERR_WASI_ALREADY_STARTED']);
   });
 
+  it('gives the modules more than configure() has said', () => {
+    const { execFileSync } = require('node:child_process');
+    const script = `
+      const at = (name) => require(${JSON.stringify(path.resolve('lib/p2'))} + '/' + name);
+      const env = { A: '1', B: '2', C: undefined };
+      at('index.js').configure({ env, preopens: { '/box': ${JSON.stringify(box())} }, stdin: 'ignore' });
+      const cli = at('cli.js');
+      const filesystem = at('filesystem.js');
+      const told = [];
+      const tell = () => told.push(Object.fromEntries(cli.environment.getEnvironment()));
+      cli._appendEnv({ B: '3', D: '4' });
+      tell();
+      try {
+        cli._setEnv(null);
+        cli._setEnv({ get E() { throw 'wrong'; } });
+      } catch (error) {
+        told.push(error);
+      }
+      cli._appendEnv({});
+      tell();
+      try {
+        filesystem._addPreopen('/fs', { fs: require('node:fs') });
+      } catch (error) {
+        told.push(error.code);
+      }
+      told.push(filesystem.preopens.getDirectories().map(([, name]) => name));
+      process.stdout.write(JSON.stringify(told));`;
+    const told = execFileSync(process.execPath, ['-e', script], { encoding: 'utf8' });
+    assert.deepEqual(JSON.parse(told), [
+      { A: '1', B: '3', D: '4' },
+      'wrong',
+      {},
+      'ERR_INVALID_ARG_VALUE',
+      ['/box'],
+    ]);
+  });
+
   it('gives interfaces by name, with a version if that is asked for', () => {
     const wasi = new WASI(NOTHING);
     const names = Object.keys(wasi.getImportObject());
@@ -1126,6 +1298,29 @@ describe('the class', () => {
     assert.equal(await wasi.start({ run: { run: async () => exitWithCode(4) } }), 4);
     assert.throws(() => wasi.start({ run: { run: () => assert.fail('inside') } }), /inside/);
     assert.throws(() => wasi.start({}), { code: 'ERR_INVALID_ARG_VALUE' });
+  });
+
+  it('begins the time of a component when it starts', async () => {
+    const timeoutMs = 200;
+    const wasi = new WASI({ ...NOTHING, timeoutMs });
+    const imports = wasi.getImportObject();
+    const { now } = imports['wasi:clocks/monotonic-clock'];
+    const run = (act) => wasi.start({ run: { run: act } });
+    // As code does that runs when a component is instantiated.
+    imports['wasi:cli/environment'].getEnvironment();
+    for (let round = 0; round < 2; round++) {
+      await new Promise((resolve) => setTimeout(resolve, timeoutMs + 50));
+      assert.equal(
+        run(() => void now()),
+        0,
+      );
+    }
+    const end = Date.now() + 10_000;
+    const tooLong = () => {
+      while (Date.now() < end) now();
+    };
+    assert.throws(() => run(tooLong), { code: 'ERR_WASI_LIMIT' });
+    assert.throws(() => run(now), { code: 'ERR_WASI_LIMIT' });
   });
 
   it('is loaded only when it is asked for', () => {

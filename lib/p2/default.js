@@ -9,7 +9,11 @@ const { preview2 } = require('../../binding.js');
 const { constructionFailed, nodeError } = require('../errors.js');
 const { WASI } = require('./wasi.js');
 
+const { assign, entries } = Object;
+
 let options = {};
+/** The guest's environment. */
+let environment = { __proto__: null };
 let wasi;
 let interfaces;
 
@@ -17,6 +21,7 @@ function current() {
   if (wasi === undefined) {
     wasi = new WASI(options);
     interfaces = wasi.getImportObject();
+    assign(environment, options.env);
   }
   return wasi;
 }
@@ -59,33 +64,32 @@ const ENV = 1;
 const CWD = 2;
 
 const terminated = (text) => `${String(text).split('\0')[0]}\0`;
-const environment = { __proto__: null };
 
 function setArgs(args) {
   preview2.setStrings(id(), ARGS, Array.from(args, terminated).join(''));
 }
 
-function putEnv() {
-  const text = Object.entries(environment).map(([name, value]) => terminated(`${name}=${value}`));
+function putEnv(env) {
+  const text = entries(env)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => terminated(`${name}=${value}`));
   preview2.setStrings(id(), ENV, text.join(''));
+  environment = env;
 }
 
 function appendEnv(env) {
-  for (const [name, value] of Object.entries(env)) environment[name] = value;
-  putEnv();
+  current();
+  putEnv({ __proto__: null, ...environment, ...env });
 }
 
 function setEnv(env) {
-  for (const name of Object.keys(environment)) delete environment[name];
-  appendEnv(env);
+  current();
+  putEnv({ __proto__: null, ...env });
 }
 
 function setCwd(cwd) {
   preview2.setStrings(id(), CWD, cwd === undefined ? undefined : String(cwd));
 }
-
-/** The guest's names and the host's of what was given by the functions below. */
-let given = [];
 
 function openPreopens(list, keep) {
   const { checkedPreopens } = require('./options.js');
@@ -95,13 +99,11 @@ function openPreopens(list, keep) {
 
 /** @param {Record<string, string>} preopens the guest's names, and the host's directories */
 function setPreopens(preopens) {
-  openPreopens(Object.entries(preopens), false);
-  given = Object.entries(preopens);
+  openPreopens(entries(preopens), false);
 }
 
 function addPreopen(guest, host) {
   openPreopens([[guest, host]], true);
-  given.push([guest, host]);
 }
 
 function clearPreopens() {

@@ -4,6 +4,7 @@
 // by the class of this package.
 
 const { nodeError } = require('../errors.js');
+const { checkKeys } = require('../own-options.js');
 const { validateObject } = require('../options.js');
 const { WASI } = require('./wasi.js');
 
@@ -40,6 +41,9 @@ const PARTS = {
   ],
 };
 
+/** What `sandbox` has. */
+const SANDBOX = ['args', 'env', 'preopens', 'enableNetwork'];
+
 const camel = (name) => name.replace(/-(\w)/g, (_, letter) => letter.toUpperCase());
 
 class WASIShim {
@@ -50,6 +54,7 @@ class WASIShim {
     validateObject(config, 'config');
     const { sandbox = {}, ...parts } = config;
     validateObject(sandbox, 'config.sandbox');
+    checkKeys(sandbox, 'config.sandbox', SANDBOX);
     const interfaces = {};
     for (const [part, functions] of entries(parts)) {
       if (functions === undefined) continue;

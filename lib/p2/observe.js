@@ -7,6 +7,7 @@
 const { preview2 } = require('../../binding.js');
 const { reporter } = require('../observe.js');
 
+const { defineProperty, entries, fromEntries, getOwnPropertyDescriptors, getPrototypeOf } = Object;
 const { hrtime } = process;
 /** The key of an object's rep: see values.js. */
 const REP = Symbol.for('cabiRep');
@@ -15,8 +16,10 @@ const REP = Symbol.for('cabiRep');
  * @param {import('./host.js').Host} host
  * @param {object} observers `hostCalls`, `timeoutMs`, `trace`, `stats`
  * @param {{ now: () => number, exceed: Function }} ends
- * @returns {{ watch: (interface: string, name: string, call: Function) => Function, stats: () =>
- *   object | undefined }}
+ * @returns {{ begin: () => void,
+ *   watch: (interface: string, name: string, call: Function) => Function,
+ *   watchAll: (interfaces: Record<string, object>) => Record<string, object>,
+ *   stats: () => object | undefined }} `begin`: the guest's time begins here
  */
 function observer(host, { hostCalls, timeoutMs, trace, stats }, { now, exceed }) {
   const report = reporter(trace);
@@ -27,12 +30,16 @@ function observer(host, { hostCalls, timeoutMs, trace, stats }, { now, exceed })
   let left = hostCalls ?? Infinity;
   let deadline;
 
-  /** Time runs from the first call. */
+  function begin() {
+    if (timeoutMs !== undefined) host.deadline = deadline = now() + timeoutMs;
+  }
+
+  /** Time runs from the first call of an export that the embedder calls himself. */
   function check() {
     if (host.end !== undefined) throw host.end;
     if (--left < 0) exceed(host, 'hostCalls', `The guest has made its ${hostCalls} calls`);
     if (timeoutMs === undefined) return;
-    if (deadline === undefined) host.deadline = deadline = now() + timeoutMs;
+    if (deadline === undefined) begin();
     if (now() > deadline) {
       exceed(host, 'timeoutMs', `The guest has run for its ${timeoutMs} ms`);
     }
@@ -51,7 +58,7 @@ function observer(host, { hostCalls, timeoutMs, trace, stats }, { now, exceed })
           entry.calls++;
           entry.ns += ns;
           table[name] = entry;
-          const event = { name, args: named(parameters.get(name), args), errno, ns };
+          const event = { name, args: named(parameters.get(name) ?? [], args), errno, ns };
           if (suspends) {
             entry.waitedNs += waitedNs;
             event.waitedNs = waitedNs;
@@ -81,13 +88,84 @@ function observer(host, { hostCalls, timeoutMs, trace, stats }, { now, exceed })
     }[call.name];
   }
 
+  let isWithin = false;
+
+  /** What these functions call of one another is their own matter. None of them waits. */
+  function watchOutermost(interfaceName, functionName, call) {
+    const watched = watch(interfaceName, functionName, call);
+    return {
+      [call.name](...args) {
+        if (isWithin) return call.apply(this, args);
+        isWithin = true;
+        try {
+          return watched.apply(this, args);
+        } finally {
+          isWithin = false;
+        }
+      },
+    }[call.name];
+  }
+
+  /** Watches the methods of a class and its constructor. */
+  function watchClass(name, Class) {
+    const resource = kebab(Class.name);
+    const watchMembers = (kind, from, to) => {
+      for (const [member, { value }] of entries(getOwnPropertyDescriptors(from))) {
+        if (typeof value !== 'function' || member === 'constructor') continue;
+        if (from !== to && Object.hasOwn(to, member)) continue;
+        const full = `[${kind}]${resource}.${kebab(member)}`;
+        defineProperty(to, member, { value: watchOutermost(name, full, value) });
+      }
+    };
+    watchMembers('static', Class, Class);
+    // Two classes may have methods in common, under names of their own.
+    const { prototype } = Class;
+    for (let from = prototype; from !== Object.prototype; from = getPrototypeOf(from)) {
+      watchMembers('method', from, prototype);
+    }
+    const construct = watchOutermost(name, `[constructor]${resource}`, (...all) =>
+      Reflect.construct(...all),
+    );
+    return new Proxy(Class, { construct });
+  }
+
+  /**
+   * @param {Record<string, object>} interfaces those that are of JavaScript alone, as `refused`
+   *   gives them
+   * @returns {Record<string, object>} the same, watched
+   */
+  function watchAll(interfaces) {
+    const watched = { __proto__: null };
+    for (const [name, members] of entries(interfaces)) {
+      const pairs = entries(members).map(([member, value]) => [
+        member,
+        isClass(value) ? watchClass(name, value) : watchOutermost(name, kebab(member), value),
+      ]);
+      watched[name] = fromEntries(pairs);
+    }
+    return watched;
+  }
+
   return {
+    begin,
     watch,
+    watchAll,
     stats: () =>
       stats === true
-        ? Object.fromEntries(Object.entries(table).map(([name, entry]) => [name, { ...entry }]))
+        ? fromEntries(entries(table).map(([name, entry]) => [name, { ...entry }]))
         : undefined,
   };
+}
+
+/** Whether a member of an interface is a resource: their names begin with a capital. */
+function isClass({ name }) {
+  return name[0] !== name[0].toLowerCase();
+}
+
+/** From a name of JavaScript's to the interface's. */
+function kebab(name) {
+  const words = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  return words.startsWith('-') ? words.slice(1) : words;
 }
 
 /** The interface's word for how a call ended; undefined where the guest ended. */
@@ -111,7 +189,7 @@ function camel(name) {
 }
 
 function named(names, args) {
-  return Object.fromEntries(names.map((name, index) => [name, shown(args[index])]));
+  return fromEntries(names.map((name, index) => [name, shown(args[index])]));
 }
 
 /** A value as a person reads it: flags by name, a list of bytes by its length. */
@@ -119,7 +197,7 @@ function shown(value) {
   if (value instanceof Uint8Array) return `${value.length} bytes`;
   if (typeof value !== 'object' || value === null) return value;
   if (REP in value) return 'object';
-  const flags = Object.entries(value);
+  const flags = entries(value);
   if (flags.every(([, isSet]) => typeof isSet === 'boolean')) {
     return flags.filter(([, isSet]) => isSet).map(([flag]) => flag);
   }

@@ -72,9 +72,15 @@ const TCP_METHODS = [
 ];
 const UDP_METHODS = ['stream', 'unicastHopLimit', 'setUnicastHopLimit'];
 
-function sockets() {
-  const Network = class Network {};
-  const network = new Network();
+function sockets(budget) {
+  /** A component gets another handle with each call, so each counts. */
+  const Network = class Network {
+    #share = budget.share(this);
+
+    [DISPOSE]() {
+      this.#share.release();
+    }
+  };
   const deny = () => {
     throw ACCESS_DENIED;
   };
@@ -88,7 +94,7 @@ function sockets() {
   ]);
   return {
     'wasi:sockets/network': { Network, networkErrorCode: () => undefined },
-    'wasi:sockets/instance-network': { instanceNetwork: () => network },
+    'wasi:sockets/instance-network': { instanceNetwork: () => new Network() },
     'wasi:sockets/tcp': { TcpSocket },
     'wasi:sockets/tcp-create-socket': { createTcpSocket: deny },
     'wasi:sockets/udp': {
@@ -114,19 +120,67 @@ function sockets() {
   };
 }
 
-// Guests choose when these are called, also at the end of the stack. V8 ends the process if it has no
-// stack left to compile a regular expression, so there is none.
+// Guests choose when these are called, also at the end of the stack. V8 ends the process if it has
+// no stack left to compile a regular expression, so there is none.
 
+const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+const DIGITS = '0123456789';
+const MOST_PORT = 65535;
+
+/** A set of characters of ASCII: by the code of each, whether it is one of them. */
+function setOf(characters) {
+  const set = new Uint8Array(128);
+  for (const character of characters) set[character.charCodeAt(0)] = 1;
+  return set;
+}
+
+const IN_NUMBER = setOf(DIGITS);
+const IN_ADDRESS = setOf(`${LETTERS}${DIGITS}:.`);
 /** The characters of a header's name: RFC 9110, `token`. */
-const TOKEN_CHARACTERS =
-  "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const IN_TOKEN = setOf(`${LETTERS}${DIGITS}!#$%&'*+-.^_\`|~`);
+/** Those of a scheme, of a host's name, and of a user's: RFC 3986. */
+const IN_SCHEME = setOf(`${LETTERS}${DIGITS}+-.`);
+const IN_NAME = setOf(`${LETTERS}${DIGITS}-._~!$&'()*+,;=%`);
+const IN_USER = setOf(`${LETTERS}${DIGITS}-._~!$&'()*+,;=%:`);
+/** Those of a path and a query that clients send: RFC 3986 has not all of them. */
+const IN_PATH = setOf(`${LETTERS}${DIGITS}-._~!$&'()*+,;=%:@/?[]{}|^"\\`);
+
+/** Whether a text has characters of a set only. */
+function isOf(text, set) {
+  for (let i = 0; i < text.length; i++) if (set[text.charCodeAt(i)] !== 1) return false;
+  return true;
+}
 
 function isToken(text) {
-  if (typeof text !== 'string' || text === '') return false;
-  for (let i = 0; i < text.length; i++) {
-    if (!TOKEN_CHARACTERS.includes(text[i])) return false;
-  }
-  return true;
+  return typeof text === 'string' && text !== '' && isOf(text, IN_TOKEN);
+}
+
+function isScheme(text) {
+  return text !== '' && LETTERS.includes(text[0]) && isOf(text, IN_SCHEME);
+}
+
+/** Whether a text may be an authority: a host, with a port or without, behind a user or none. */
+function isAuthority(text) {
+  const at = text.indexOf('@');
+  const user = text.slice(0, at + 1);
+  const host = text.slice(at + 1);
+  const isAddress = host[0] === '[';
+  const end = isAddress ? host.indexOf(']') + 1 : host.indexOf(':');
+  const name = end < 0 ? host : host.slice(0, end);
+  const port = end < 0 ? '' : host.slice(end);
+  const isName = isAddress ? isOf(name.slice(1, -1), IN_ADDRESS) : isOf(name, IN_NAME);
+  if (name === '' || name === '[]' || !isName || !isOf(user.slice(0, -1), IN_USER)) return false;
+  const digits = port.slice(1);
+  return port === '' || (port[0] === ':' && isOf(digits, IN_NUMBER) && Number(digits) <= MOST_PORT);
+}
+
+/**
+ * Whether a text may be a path and a query, which stand behind an authority: with another beginning
+ * they could make another host of it.
+ */
+function isPathWithQuery(text) {
+  const isBegun = text === '' || text === '*' || text[0] === '/' || text[0] === '?';
+  return isBegun && isOf(text, IN_PATH);
 }
 
 /** Whether bytes may be a header's value, which is one line. */
@@ -134,12 +188,12 @@ function isLine(bytes) {
   return !bytes.includes(0) && !bytes.includes(10) && !bytes.includes(13);
 }
 
-/** How many bytes all headers and requests of one WASI's components take together. */
+/** How many bytes all headers, requests and networks of one WASI's components take together. */
 const HELD = 16 << 20;
 /** What an object, or an entry of one, takes beside its bytes. */
 const EACH = 256;
 
-/** The memory of the host that a guest's headers and requests take: as much as there may be. */
+/** The memory of the host that a guest's headers and so on take: as much as there may be. */
 class Budget {
   #left = HELD;
   /** Gives back what an object took that nobody has disposed of. */
@@ -154,7 +208,7 @@ class Budget {
   }
 
   #take(bytes) {
-    if (bytes > this.#left) trap('headers and requests take too much memory');
+    if (bytes > this.#left) trap('headers, requests and networks take too much memory');
     this.#left -= bytes;
   }
 }
@@ -295,8 +349,14 @@ function holding(budget, name, values, base = class {}) {
     });
     defineProperty(Class.prototype, setter, {
       value(given) {
-        if (!accepts(given)) throw undefined;
-        shares.get(this).take(lengthOf(given) - lengthOf(this[`_${value}`]));
+        const share = shares.get(this);
+        const more = lengthOf(given) - lengthOf(this[`_${value}`]);
+        // First: what is too long is not looked at.
+        share.take(more);
+        if (!accepts(given)) {
+          share.take(-more);
+          throw undefined;
+        }
         this[`_${value}`] = given;
       },
       configurable: true,
@@ -312,11 +372,11 @@ function lengthOf(value) {
 }
 
 /**
+ * @param {Budget} budget
  * @param {(() => object) | undefined} newSink makes an output stream that forgets what it takes;
  *   without it, requests have no body
  */
-function http(newSink) {
-  const budget = new Budget();
+function http(budget, newSink) {
   const Fields = fieldsWithin(budget);
   const key = Symbol('OutgoingBody');
   /** The body of what is not sent: what is written to it is forgotten. */
@@ -364,13 +424,18 @@ function http(newSink) {
     'OutgoingRequest',
     [
       ['method', { tag: 'get' }, ({ tag, val }) => tag !== 'other' || isToken(val)],
-      ['pathWithQuery', undefined],
-      ['scheme', undefined],
-      ['authority', undefined],
+      ['pathWithQuery', undefined, (path) => path === undefined || isPathWithQuery(path)],
+      ['scheme', undefined, (scheme) => scheme?.tag !== 'other' || isScheme(scheme.val)],
+      ['authority', undefined, (authority) => authority === undefined || isAuthority(authority)],
     ],
     WithHeaders,
   );
-  const OutgoingResponse = holding(budget, 'OutgoingResponse', [['statusCode', 200]], WithHeaders);
+  const OutgoingResponse = holding(
+    budget,
+    'OutgoingResponse',
+    [['statusCode', 200, (status) => status >= 100 && status <= 999]],
+    WithHeaders,
+  );
   const RequestOptions = holding(budget, 'RequestOptions', [
     ['connectTimeout', undefined],
     ['firstByteTimeout', undefined],
@@ -381,6 +446,7 @@ function http(newSink) {
     value() {
       throw new TypeError('there is no response to set');
     },
+    configurable: true,
   });
   const body = (name, methods, statics) => {
     const Class = failing(unmade(name), REQUEST_DENIED, methods);
@@ -389,6 +455,7 @@ function http(newSink) {
         value() {
           throw REQUEST_DENIED;
         },
+        configurable: true,
       });
     }
     return Class;
@@ -434,7 +501,8 @@ function http(newSink) {
  * @returns {Record<string, object>} the interfaces that refuse, by their names
  */
 function refused(newSink) {
-  return { ...sockets(), ...http(newSink) };
+  const budget = new Budget();
+  return { ...sockets(budget), ...http(budget, newSink) };
 }
 
 module.exports = { refused };

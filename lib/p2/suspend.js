@@ -512,6 +512,11 @@ class Suspension {
     await this.#streams.end(failure);
   }
 
+  /** @returns {boolean} whether a component runs */
+  get isRunning() {
+    return this.#live > 0;
+  }
+
   /** Lets the streams go as they were: there is no component. */
   letGo() {
     this.#streams.letGo();

@@ -24,6 +24,7 @@ const preview1 = require('../../index.js');
 const { createHooks } = require('./lowered.js');
 const FUNCTIONS = require('./functions.js');
 const { Host, now, exceed } = require('./host.js');
+const { refuse } = require('./options.js');
 const { sinkOf, createValues } = require('./values.js');
 
 const { assign, create, defineProperty, entries, keys } = Object;
@@ -41,18 +42,6 @@ const OURS = /^0\.2\.\d+$/;
 
 /** Preview1's methods find an instance and its preopens under these of its symbols. */
 const { kHandle, kOverlays, kPreopens, newInstance } = preview1[Symbol.for('wasi-rs.keys')];
-
-/** Options of preview1's class that a component's host does not have. */
-function refuse({ served, sockets }, options) {
-  if (sockets !== undefined) {
-    throw wrongValue('options.sockets', 'cannot be used with components', options.sockets);
-  }
-  const one = served?.find((each) => each);
-  if (one !== undefined) {
-    const name = `options.preopens['${one.name}'].fs`;
-    throw wrongValue(name, 'cannot be used with components', one.fs);
-  }
-}
 
 /** A sandboxed environment for components: the host of their imports of WASI 0.2. */
 class WASI {
@@ -137,7 +126,9 @@ class WASI {
     // An embedder that sends requests would miss their bodies.
     const isSent = replaced['wasi:http/outgoing-handler'] !== undefined;
     const newSink = isSent ? undefined : () => sinkOf(host, OutputStream);
-    this.#interfaces = assign({ __proto__: null }, refused(newSink), own, replaced);
+    const refusing = refused(newSink);
+    const watched = this.#observation?.watchAll(refusing) ?? refusing;
+    this.#interfaces = assign({ __proto__: null }, watched, own, replaced);
   }
 
   /**
@@ -172,6 +163,7 @@ class WASI {
     validateObject(component, 'component');
     const run = runOf(component);
     const { suspension } = this.#host;
+    this.#beginTime();
     if (suspension !== undefined) return suspension.start(component, run, codeOf);
     let result;
     try {
@@ -180,6 +172,11 @@ class WASI {
       return codeOf(error);
     }
     return typeof result?.then === 'function' ? result.then(() => 0, codeOf) : 0;
+  }
+
+  /** A component's time begins, unless others run, which have the same time. */
+  #beginTime() {
+    if (!this.#host.suspension?.isRunning) this.#observation?.begin();
   }
 
   /**
@@ -197,6 +194,7 @@ class WASI {
     validateObject(component, 'component');
     const run = runOf(component);
     if (signal?.aborted) throw signal.reason;
+    this.#beginTime();
     return suspension.start(component, run, codeOf, signal);
   }
 

@@ -454,7 +454,7 @@ impl Listing {
             }
             rustix::fs::seek(directory, rustix::fs::SeekFrom::Start(cookie))
                 .map_err(from_rustix)
-                .map_err(listing_error)?;
+                .map_err(|errno| seek_error(directory, errno))?;
         }
         let mut room = capacity;
         loop {
@@ -579,6 +579,13 @@ fn first_zero(word: u64) -> Option<usize> {
 /// not read.
 fn listing_error(errno: Errno) -> Errno {
     if errno == Errno::Badf { Errno::Acces } else { errno }
+}
+
+/// ext4 knows no cookies of a directory that was removed. Whoever fetches its entries is told that
+/// it is gone.
+fn seek_error(directory: BorrowedFd<'_>, errno: Errno) -> Errno {
+    let is_removed = || rustix::fs::fstat(directory).is_ok_and(|stat| stat.st_nlink == 0);
+    if errno == Errno::Inval && is_removed() { Errno::Noent } else { listing_error(errno) }
 }
 
 #[cfg(test)]
