@@ -34,6 +34,8 @@ const cannotEnd = process.versions.bun || process.versions.deno;
 /** Only Node can end a thread that computes. */
 const skip = cannotEnd && 'a thread that computes cannot be ended';
 
+const noProc = process.platform !== 'linux' && 'descriptors are counted as Linux shows them';
+
 /** There such a module is not known. */
 const noRealms = cannotEnd;
 const otherModule = (bytes) => runInNewContext('new WebAssembly.Module(bytes)', { bytes });
@@ -738,6 +740,62 @@ test('nothing is left behind: no Worker, no descriptor', { skip }, () => {
   assert.deepEqual([status, stderr], [0, '']);
   assert.ok(Number(stdout) <= 0, stdout);
 });
+
+test(
+  'a Worker of the user’s that ends leaves nothing of its guests',
+  { skip: skip || noProc },
+  () => {
+    const endless = printing(1, 'text', '(loop (br 0))');
+    const threads = bytesOf(`(module (import "env" "memory" (memory 1 1 shared))
+    (import "wasi" "thread-spawn" (func (param i32) (result i32)))
+    (func (export "wasi_thread_start") (param i32 i32))
+    (func (export "_start") (loop (br 0))))`);
+    const file = (name) => JSON.stringify(fileURLToPath(new URL(`../${name}`, import.meta.url)));
+    const bytes = (wasm) => `Buffer.from('${Buffer.from(wasm).toString('base64')}', 'base64')`;
+    const script = `
+    const { readdirSync } = require('node:fs');
+    const { isMainThread, Worker, workerData } = require('node:worker_threads');
+    const { run, spawn } = require(${file('index.js')});
+    const { runFacts } = require(${file('binding.js')});
+    const open = () => readdirSync('/proc/self/fd').length;
+    const kept = () => Array.from({ length: 100 }, (_, place) => runFacts(place)).filter(Boolean);
+    const until = (there) => setInterval(() => there() && process.exit(), 5);
+    const kinds = {
+      output() {
+        run(${bytes(endless)});
+        until(() => kept().length > 0);
+      },
+      pipes() {
+        spawn(${bytes(endless)});
+        process.exit();
+      },
+      threads() {
+        const before = open();
+        run(${bytes(threads)}, { preopens: { '/': '.' } });
+        until(() => open() > before);
+      },
+    };
+    if (isMainThread) main();
+    else kinds[workerData]();
+    async function main() {
+      for (const kind of Object.keys(kinds)) {
+        const counts = [];
+        for (let i = 0; i < 3; i++) {
+          const worker = new Worker(process.env.SCRIPT, { eval: true, workerData: kind });
+          await new Promise((ended) => worker.on('exit', ended));
+          counts.push(open());
+        }
+        console.log(kind, counts[2] - counts[0], kept().length);
+      }
+    }`;
+    const { stdout, stderr } = spawnSync(process.execPath, ['-e', script], {
+      encoding: 'utf8',
+      env: { ...process.env, SCRIPT: script },
+      timeout: 60_000,
+    });
+    assert.deepEqual([stdout, stderr], ['output 0 0\npipes 0 0\nthreads 0 0\n', '']);
+  },
+);
 
 test('a Worker does not get what the user gave Node for his own code', { skip }, (t) => {
   const path = join(folder(t), 'preload.cjs');
