@@ -677,6 +677,22 @@ test('threads that compute are ended', { skip }, async () => {
   assert.ok(startMs > 0);
 });
 
+test('the start section of a guest with threads takes of its time', { skip }, async () => {
+  const starting = (body) =>
+    bytesOf(`(module (import "env" "memory" (memory 1 1 shared))
+      (import "wasi" "thread-spawn" (func (param i32) (result i32)))
+      (func $start ${body}) (start $start)
+      (func (export "wasi_thread_start") (param i32 i32))
+      (func (export "_start")))`);
+  const bounds = { timeoutMs: 100, startTimeoutMs: Infinity, signal: AbortSignal.timeout(20_000) };
+  for (const isolation of ['thread', 'process']) {
+    const { reason, durationMs } = await run(starting('(loop (br 0))'), { ...bounds, isolation });
+    assert.deepEqual([reason, durationMs >= 100], ['timeout', true], isolation);
+    const { exitCode } = await run(starting(''), { ...bounds, timeoutMs: 10_000, isolation });
+    assert.equal(exitCode, 0, isolation);
+  }
+});
+
 test('a thread that is lost is a crash', { skip }, () => {
   const script = `
     const workers = require('node:worker_threads');
