@@ -369,6 +369,46 @@ test('links are what they lead to', async () => {
   );
 });
 
+test('links that take long to follow do not hold the caller up', async () => {
+  const up = 'd/../'.repeat(800);
+  const put = (at, text) =>
+    [...text]
+      .map((char, i) => `(i32.store8 (i32.const ${at + i}) (i32.const ${char.charCodeAt(0)}))`)
+      .join('');
+  // Each of 38 links leads to the one before, by 1,600 names; the first to the file.
+  const names = Array.from({ length: 38 }, (_, i) => `c${10 + i}`);
+  const chain = names.map(
+    (name, i) => `${put(8, name)} ${put(1024 + up.length, names[i - 1] ?? 'z  ')}
+      (call $link (i32.const ${up.length + (i === 0 ? 1 : 3)}) (i32.const 1024) (i32.const 8) (i32.const 3))`,
+  );
+  const wasm = bytesOf(`(module
+    (import "wasi_snapshot_preview1" "path_symlink"
+      (func $symlink (param i32 i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "path_create_directory"
+      (func $mkdir (param i32 i32 i32) (result i32)))
+    (memory (export "memory") 1) (data (i32.const 1024) "${up}") (data (i32.const 32) "d")
+    (func $link (param $length i32) (param $target i32) (param $name i32) (param $size i32)
+      (if (call $symlink (local.get $target) (local.get $length) (i32.const 3)
+        (local.get $name) (local.get $size)) (then unreachable)))
+    (func (export "_start") (local $i i32)
+      (if (call $mkdir (i32.const 3) (i32.const 32) (i32.const 1)) (then unreachable))
+      ${chain.join('\n')}
+      ${put(1024, 'c47')} ${put(8, 'lxxx')}
+      (loop $l
+        (i32.store8 (i32.const 9) (i32.add (i32.const 48) (i32.and (local.get $i) (i32.const 31))))
+        (i32.store8 (i32.const 10) (i32.add (i32.const 48) (i32.and (i32.shr_u (local.get $i) (i32.const 5)) (i32.const 31))))
+        (i32.store8 (i32.const 11) (i32.add (i32.const 48) (i32.shr_u (local.get $i) (i32.const 10))))
+        (call $link (i32.const 3) (i32.const 1024) (i32.const 8) (i32.const 4))
+        (local.set $i (i32.add (local.get $i) (i32.const 1)))
+        (br_if $l (i32.lt_u (local.get $i) (i32.const 6000))))))`);
+  const { reason, error, files, truncated } = await run(wasm, {
+    preopens: { '/': { memory: { z: 'file' } } },
+  });
+  assert.deepEqual([reason, error, truncated.files], ['exit', undefined, true]);
+  assert.ok(files.size < 6000, String(files.size));
+  assert.deepEqual([files.has('/c10'), files.has('/z')], [true, true]);
+});
+
 test('partial output, files and statistics are there whatever the reason', { skip }, async () => {
   const preopens = { '/m': { memory: { a: 'x' } } };
   const more = '(data (i32.const 1024) "partial")';
