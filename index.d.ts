@@ -1084,7 +1084,8 @@ export interface Ended {
   truncated: { stdout: boolean; stderr: boolean; files?: true; changes?: true };
   /**
    * The files of preopens in memory, by their absolute paths as the guest would open them. A link
-   * is the file that it leads to. At most 100,000 of them, of at most 512 MiB together.
+   * is the file that it leads to. At most 100,000 of them, of at most 512 MiB together; links are
+   * left out once following them has taken half a second.
    */
   files: Map<string, Uint8Array>;
   /**

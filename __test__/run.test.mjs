@@ -34,6 +34,8 @@ const cannotEnd = process.versions.bun || process.versions.deno;
 /** Only Node can end a thread that computes. */
 const skip = cannotEnd && 'a thread that computes cannot be ended';
 
+const noProc = process.platform !== 'linux' && 'descriptors are counted as Linux shows them';
+
 /** There such a module is not known. */
 const noRealms = cannotEnd;
 const otherModule = (bytes) => runInNewContext('new WebAssembly.Module(bytes)', { bytes });
@@ -367,6 +369,46 @@ test('links are what they lead to', async () => {
   );
 });
 
+test('links that take long to follow do not hold the caller up', async () => {
+  const up = 'd/../'.repeat(800);
+  const put = (at, text) =>
+    [...text]
+      .map((char, i) => `(i32.store8 (i32.const ${at + i}) (i32.const ${char.charCodeAt(0)}))`)
+      .join('');
+  // Each of 38 links leads to the one before, by 1,600 names; the first to the file.
+  const names = Array.from({ length: 38 }, (_, i) => `c${10 + i}`);
+  const chain = names.map(
+    (name, i) => `${put(8, name)} ${put(1024 + up.length, names[i - 1] ?? 'z  ')}
+      (call $link (i32.const ${up.length + (i === 0 ? 1 : 3)}) (i32.const 1024) (i32.const 8) (i32.const 3))`,
+  );
+  const wasm = bytesOf(`(module
+    (import "wasi_snapshot_preview1" "path_symlink"
+      (func $symlink (param i32 i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "path_create_directory"
+      (func $mkdir (param i32 i32 i32) (result i32)))
+    (memory (export "memory") 1) (data (i32.const 1024) "${up}") (data (i32.const 32) "d")
+    (func $link (param $length i32) (param $target i32) (param $name i32) (param $size i32)
+      (if (call $symlink (local.get $target) (local.get $length) (i32.const 3)
+        (local.get $name) (local.get $size)) (then unreachable)))
+    (func (export "_start") (local $i i32)
+      (if (call $mkdir (i32.const 3) (i32.const 32) (i32.const 1)) (then unreachable))
+      ${chain.join('\n')}
+      ${put(1024, 'c47')} ${put(8, 'lxxx')}
+      (loop $l
+        (i32.store8 (i32.const 9) (i32.add (i32.const 48) (i32.and (local.get $i) (i32.const 31))))
+        (i32.store8 (i32.const 10) (i32.add (i32.const 48) (i32.and (i32.shr_u (local.get $i) (i32.const 5)) (i32.const 31))))
+        (i32.store8 (i32.const 11) (i32.add (i32.const 48) (i32.shr_u (local.get $i) (i32.const 10))))
+        (call $link (i32.const 3) (i32.const 1024) (i32.const 8) (i32.const 4))
+        (local.set $i (i32.add (local.get $i) (i32.const 1)))
+        (br_if $l (i32.lt_u (local.get $i) (i32.const 6000))))))`);
+  const { reason, error, files, truncated } = await run(wasm, {
+    preopens: { '/': { memory: { z: 'file' } } },
+  });
+  assert.deepEqual([reason, error, truncated.files], ['exit', undefined, true]);
+  assert.ok(files.size < 6000, String(files.size));
+  assert.deepEqual([files.has('/c10'), files.has('/z')], [true, true]);
+});
+
 test('partial output, files and statistics are there whatever the reason', { skip }, async () => {
   const preopens = { '/m': { memory: { a: 'x' } } };
   const more = '(data (i32.const 1024) "partial")';
@@ -675,6 +717,22 @@ test('threads that compute are ended', { skip }, async () => {
   assert.ok(startMs > 0);
 });
 
+test('the start section of a guest with threads takes of its time', { skip }, async () => {
+  const starting = (body) =>
+    bytesOf(`(module (import "env" "memory" (memory 1 1 shared))
+      (import "wasi" "thread-spawn" (func (param i32) (result i32)))
+      (func $start ${body}) (start $start)
+      (func (export "wasi_thread_start") (param i32 i32))
+      (func (export "_start")))`);
+  const bounds = { timeoutMs: 100, startTimeoutMs: Infinity, signal: AbortSignal.timeout(20_000) };
+  for (const isolation of ['thread', 'process']) {
+    const { reason, durationMs } = await run(starting('(loop (br 0))'), { ...bounds, isolation });
+    assert.deepEqual([reason, durationMs >= 100], ['timeout', true], isolation);
+    const { exitCode } = await run(starting(''), { ...bounds, timeoutMs: 10_000, isolation });
+    assert.equal(exitCode, 0, isolation);
+  }
+});
+
 test('a thread that is lost is a crash', { skip }, () => {
   const script = `
     const workers = require('node:worker_threads');
@@ -738,6 +796,62 @@ test('nothing is left behind: no Worker, no descriptor', { skip }, () => {
   assert.deepEqual([status, stderr], [0, '']);
   assert.ok(Number(stdout) <= 0, stdout);
 });
+
+test(
+  'a Worker of the user’s that ends leaves nothing of its guests',
+  { skip: skip || noProc },
+  () => {
+    const endless = printing(1, 'text', '(loop (br 0))');
+    const threads = bytesOf(`(module (import "env" "memory" (memory 1 1 shared))
+    (import "wasi" "thread-spawn" (func (param i32) (result i32)))
+    (func (export "wasi_thread_start") (param i32 i32))
+    (func (export "_start") (loop (br 0))))`);
+    const file = (name) => JSON.stringify(fileURLToPath(new URL(`../${name}`, import.meta.url)));
+    const bytes = (wasm) => `Buffer.from('${Buffer.from(wasm).toString('base64')}', 'base64')`;
+    const script = `
+    const { readdirSync } = require('node:fs');
+    const { isMainThread, Worker, workerData } = require('node:worker_threads');
+    const { run, spawn } = require(${file('index.js')});
+    const { runFacts } = require(${file('binding.js')});
+    const open = () => readdirSync('/proc/self/fd').length;
+    const kept = () => Array.from({ length: 100 }, (_, place) => runFacts(place)).filter(Boolean);
+    const until = (there) => setInterval(() => there() && process.exit(), 5);
+    const kinds = {
+      output() {
+        run(${bytes(endless)});
+        until(() => kept().length > 0);
+      },
+      pipes() {
+        spawn(${bytes(endless)});
+        process.exit();
+      },
+      threads() {
+        const before = open();
+        run(${bytes(threads)}, { preopens: { '/': '.' } });
+        until(() => open() > before);
+      },
+    };
+    if (isMainThread) main();
+    else kinds[workerData]();
+    async function main() {
+      for (const kind of Object.keys(kinds)) {
+        const counts = [];
+        for (let i = 0; i < 3; i++) {
+          const worker = new Worker(process.env.SCRIPT, { eval: true, workerData: kind });
+          await new Promise((ended) => worker.on('exit', ended));
+          counts.push(open());
+        }
+        console.log(kind, counts[2] - counts[0], kept().length);
+      }
+    }`;
+    const { stdout, stderr } = spawnSync(process.execPath, ['-e', script], {
+      encoding: 'utf8',
+      env: { ...process.env, SCRIPT: script },
+      timeout: 60_000,
+    });
+    assert.deepEqual([stdout, stderr], ['output 0 0\npipes 0 0\nthreads 0 0\n', '']);
+  },
+);
 
 test('a Worker does not get what the user gave Node for his own code', { skip }, (t) => {
   const path = join(folder(t), 'preload.cjs');

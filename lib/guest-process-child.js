@@ -69,13 +69,14 @@ async function begin({ job, run, program, bytes, forget }) {
 }
 
 function start(job) {
-  const { module, name, memory, native, names, observers, maxThreads, isOwnThread } = job;
+  const { module, name, memory, hasStart, native, names, observers } = job;
+  const { maxThreads, isOwnThread } = job;
   if (maxThreads === undefined) {
     if (!thread?.isFree) thread = new GuestThread();
     return thread.run(job);
   }
   return require('./guest-threads.js').start(
-    { module, name, memory },
+    { module, name, memory, hasStart },
     {
       jobFor: () => ({ native, names, observers }),
       checked: { functions: undefined, isOwnThread, names, isOurs: true, lent: undefined },

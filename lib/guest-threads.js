@@ -50,6 +50,7 @@ class ThreadsRun {
         memory,
         memoryImport: program.memory,
         maxThreads,
+        hasStart: program.hasStart,
         progress: this.#progress,
       });
     } catch (error) {

@@ -3,13 +3,19 @@
 // The results that a guest leaves: its collected output, and the files of its preopens in memory.
 
 const { claimRun, collectedOutput, instanceId, outputTruncated } = require('../binding.js');
-const { runFacts, runOutput, runText } = require('../binding.js');
+const { runFacts, runOutput, runText, threadTime } = require('../binding.js');
 const { inThisRealm } = require('./bytes.js');
 const { changes, listFiles, readFile } = require('./trees.js');
 
 /** How many bytes and how many paths of files are handed over at most. */
 const MOST_BYTES = 512 * 1024 * 1024;
 const MOST_PATHS = 100_000;
+/**
+ * How many milliseconds of a processor it may take to follow the guest's links. A link may lead
+ * through 40 others with thousands of names each, which takes a thousand times as long as an
+ * ordinary one.
+ */
+const MOST_LINK_TIME = 500;
 const EMPTY = new Uint8Array(0);
 /** What `runFacts` says: which limit has refused something, and which output there is. */
 const CUT_STDOUT = 1;
@@ -88,28 +94,37 @@ function leftIn(place, names, asText) {
 
 /**
  * The files by their absolute paths, as the guest would open them. A link is the file that it leads
- * to; what leads to no file is left out. The names may be many more than the files, by links.
+ * to; what leads to no file is left out. The names may be many more than the files, by links. Links
+ * that take long to follow cost no file its place.
  */
 function filesOf(id, names) {
   const files = new Map();
   if (names.length === 0) return { files, isCut: false };
   let paths;
   try {
-    paths = listFiles(id, names, false);
+    paths = listFiles(id, names, true);
   } catch (error) {
     if (error.code !== 'ERR_WASI_LIST_TOO_LONG') throw error;
     return { files, isCut: true };
   }
   let isCut = false;
   let left = MOST_BYTES;
-  for (const path of paths) {
+  let linkTime = 0;
+  for (const { path, type } of paths) {
     const absolute = `/${path.replace(/^(?:\/|\.(?:\/|$))+/, '')}`;
     if (files.has(absolute)) continue;
     if (files.size >= MOST_PATHS) {
       isCut = true;
       break;
     }
+    const isLink = type === 'symlink';
+    if (isLink && linkTime > MOST_LINK_TIME) {
+      isCut = true;
+      continue;
+    }
+    const begun = isLink ? threadTime() : 0;
     const bytes = readFile(id, names, absolute);
+    if (isLink) linkTime += threadTime() - begun;
     if (bytes === undefined) continue;
     left -= bytes.byteLength;
     if (left < 0) {

@@ -30,7 +30,8 @@ const FAILED = 2;
  * @param {import('../index.js').WASI} wasi its descriptors, arguments and environment are the
  *   guest's
  * @param {object} guest `module`, `memory`, `memoryImport` (its `module` and `name`), `maxThreads`;
- *   and `progress`, where others see when `_start` is called (progress.js), if they want to
+ *   and, if others want to see when the guest starts, `progress`, where they see it (progress.js),
+ *   and `hasStart`, whether instantiating the module may run code of the guest
  * @returns {{ done: Promise<number>, stop: () => Promise<void> }} `done`: the exit code, or the
  *   error of a trap in any thread, or of a thread that was lost (`ERR_WASI_CRASH`, or Node's of a
  *   Worker without memory). `stop` ends all threads, and must be called in the end.

@@ -67,6 +67,7 @@ function stand() {
       watched === undefined
         ? own
         : require(watched.code).watchThread(own, watched, memory, thread?.id);
+    if (workerData.hasStart === true) reportStart();
     // A guest may end in its start section already.
     ended = keys.runGuest(wasi[keys.kGuest], () => {
       instance = new WebAssembly.Instance(wasm, imports);
@@ -82,16 +83,17 @@ function stand() {
 }
 
 function run({ exports: { _start, wasi_thread_start } }) {
-  if (thread === undefined) reportStart();
+  if (workerData.hasStart !== true) reportStart();
   const entry = thread === undefined ? _start : () => wasi_thread_start(thread.id, thread.argument);
   const exitCode = wasi.start({ exports: { memory, _start: entry } });
   // A thread that returns ends alone.
   if (thread === undefined || exited) parentPort.postMessage({ exitCode });
 }
 
+/** The guest's time begins, with its main thread. */
 function reportStart() {
   const { progress } = workerData;
-  if (progress === undefined) return;
+  if (progress === undefined || thread !== undefined) return;
   new Float64Array(progress)[STARTED_AT] = now();
   Atomics.store(new Int32Array(progress), STATE, STARTED);
 }

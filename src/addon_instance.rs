@@ -3,10 +3,11 @@
 #![allow(unsafe_code, reason = "the frame and guest memories are shared with JavaScript")]
 
 use super::frame::{FRAME_SIZE, Frame};
+use super::numbered::Owner;
 use super::options::JsStreams;
 use super::preview2::Preview2;
-use super::shared;
 use super::waiting::Waits;
+use super::{pipes, runs, shared};
 use napi::bindgen_prelude::{FromNapiValue, Unknown};
 use napi::{Env, Result, check_status, sys};
 use std::cell::{Cell, OnceCell, RefCell};
@@ -135,6 +136,12 @@ impl AddonInstance {
         }
     }
 
+    /// This environment as the owner of what other environments find by numbers.
+    pub(super) fn owner(&self) -> Owner {
+        // No other environment has its address before this one has ended.
+        Owner(ptr::from_ref(self).addr())
+    }
+
     /// The frame as an `ArrayBuffer`.
     pub(super) fn frame_buffer(&self, env: &Env) -> Result<Unknown<'static>> {
         let mut value = ptr::null_mut();
@@ -214,7 +221,7 @@ impl AddonInstance {
 
     /// Lets other environments attach to an instance, by a number.
     pub(super) fn share(&self, id: u32) -> Option<u32> {
-        self.with_instance(id, |instance| shared::add(instance.ctx.share()))
+        self.with_instance(id, |instance| shared::add(self.owner(), instance.ctx.share()))
     }
 
     /// Sets the memory of an instance.
@@ -229,6 +236,10 @@ impl AddonInstance {
         self.release_first();
         let instances = std::mem::take(&mut *self.instances.borrow_mut());
         drop(instances);
+        let owner = self.owner();
+        shared::release(owner);
+        pipes::release(owner);
+        runs::release(owner);
         self.waits.close();
         if LIVING.fetch_sub(1, AcqRel) == 1 {
             // The host may unload this library, and the thread is in its code.

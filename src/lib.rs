@@ -13,6 +13,7 @@ mod addon_instance;
 mod error;
 mod frame;
 mod imports;
+mod numbered;
 mod options;
 mod overlay;
 mod pipes;
@@ -116,7 +117,7 @@ pub(crate) fn exports(mut exports: Object<'_>, env: Env) -> Result<()> {
 
     streams::export(&env, &mut exports, &environment)?;
     sockets::export(&env, &mut exports, &environment)?;
-    pipes::export(&env, &mut exports)?;
+    pipes::export(&env, &mut exports, &environment)?;
     runs::export(&env, &mut exports, &environment)?;
 
     exports.set_named_property("setMemory", imports::set_memory(&env, &environment)?)?;

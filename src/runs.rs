@@ -5,58 +5,36 @@
 
 use super::addon_instance::{AddonInstance, Handle};
 use super::function;
+use super::numbered::{Numbered, Owner};
 use super::options::JsStreams;
 use napi::bindgen_prelude::{
     BufferSlice, Either, External, FunctionCallContext, JsObjectValue, Null, Object,
 };
 use napi::{Env, Result};
-use std::collections::HashMap;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use wasi_rs_core::ctx::Ctx;
 use wasi_rs_core::host::stream::Output;
 
 /// The most bytes of output that are handed over as a string.
 const SHORT_TEXT: usize = 64 * 1024;
 
-#[derive(Default)]
-struct Places {
-    by_number: HashMap<u32, Option<JsStreams>>,
-    last: u32,
-}
+static PLACES: Numbered<Option<JsStreams>> = Numbered::new();
 
-static PLACES: Mutex<Option<Places>> = Mutex::new(None);
-
-fn lock() -> MutexGuard<'static, Option<Places>> {
-    PLACES.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn reserve() -> u32 {
-    let mut places = lock();
-    let places = places.get_or_insert_default();
-    loop {
-        places.last = places.last.wrapping_add(1);
-        if !places.by_number.contains_key(&places.last) {
-            break;
-        }
-    }
-    places.by_number.insert(places.last, None);
-    places.last
+/// Gives up the places of an environment.
+pub(super) fn release(owner: Owner) {
+    PLACES.release(owner);
 }
 
 /// Does something with one of the two outputs of a run.
 fn with_output<T>(number: u32, stream: u32, act: impl FnOnce(&Output) -> T) -> Option<T> {
     let index = usize::try_from(stream.checked_sub(1)?).ok()?;
-    let output = {
-        let places = lock();
-        let streams = places.as_ref()?.by_number.get(&number)?.as_ref()?;
-        Arc::clone(streams.outputs.get(index)?.as_ref()?)
-    };
-    Some(act(&output))
+    let output = |place: &mut Option<JsStreams>| place.as_ref()?.outputs.get(index)?.clone();
+    Some(act(&*PLACES.with(number, output)??))
 }
 
 fn remove(number: u32) -> Option<JsStreams> {
-    lock().as_mut()?.by_number.remove(&number).flatten()
+    PLACES.take(number).flatten()
 }
 
 /// Adds the functions to the addon's exports.
@@ -66,7 +44,8 @@ pub(super) fn export(
     environment: &Rc<AddonInstance>,
 ) -> Result<()> {
     // () => number: a place.
-    let reserve_place = |_: FunctionCallContext<'_>| Ok(reserve());
+    let owner = environment.owner();
+    let reserve_place = move |_: FunctionCallContext<'_>| Ok(PLACES.add(owner, None));
     exports.set_named_property("reserveRun", function(env, "reserveRun", reserve_place)?)?;
 
     // (id, number) => boolean: puts an instance's streams into a place. False: the place was given
@@ -77,9 +56,7 @@ pub(super) fn export(
         let Some(streams) = here.with_instance(id, |instance| instance.streams.clone()) else {
             return Ok(false);
         };
-        let mut places = lock();
-        let place = places.as_mut().and_then(|places| places.by_number.get_mut(&number));
-        Ok(place.map(|place| *place = Some(streams)).is_some())
+        Ok(PLACES.with(number, |place| *place = Some(streams)).is_some())
     };
     exports.set_named_property("exposeRun", function(env, "exposeRun", expose)?)?;
 
@@ -135,12 +112,10 @@ pub(super) fn export(
     // (number) => boolean: whether the guest's thread still holds its instance.
     let is_running = |call: FunctionCallContext<'_>| {
         let number: u32 = call.first_arg()?;
-        let places = lock();
-        let streams = places
-            .as_ref()
-            .and_then(|places| places.by_number.get(&number))
-            .and_then(Option::as_ref);
-        Ok(streams.is_some_and(|streams| Arc::strong_count(&streams.held) > 1))
+        let is_held = |place: &mut Option<JsStreams>| {
+            place.as_ref().is_some_and(|streams| Arc::strong_count(&streams.held) > 1)
+        };
+        Ok(PLACES.with(number, is_held).unwrap_or_default())
     };
     exports.set_named_property("isRunHeld", function(env, "isRunHeld", is_running)?)
 }
