@@ -90,10 +90,7 @@ export class WASI {
    *   `ERR_WASI_WOULD_WAIT`: the component was not transpiled so that it can wait.
    *   `ERR_WASI_BUSY`: it runs already. `ERR_WASI_CLOSED`: the WASI was closed meanwhile.
    */
-  startAsync(
-    component: Component,
-    options?: { signal?: AbortSignal | undefined },
-  ): Promise<number>;
+  startAsync(component: Component, options?: { signal?: AbortSignal | undefined }): Promise<number>;
 
   /**
    * Gives an asynchronous export of a component as a function whose calls may wait, and fail with
