@@ -97,6 +97,7 @@ function platformPackage(target, built, output) {
     os: [system],
     cpu: [cpu],
     ...(LIBCS[abi] ? { libc: [LIBCS[abi]] } : {}),
+    type: 'commonjs',
     main,
     files: [main, 'THIRD-PARTY.md'],
   };
