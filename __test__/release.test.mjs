@@ -257,6 +257,9 @@ describe('a release', () => {
       ['bench/programs.mjs', ['--round'], /^error: Unknown option '--round': bench\/programs\.mjs/],
       ['bench/run.mjs', ['--filtr', 'x'], /^error: Unknown option '--filtr'$/],
       ['bench/suspend.mjs', ['--guests=0'], /^error: --guests has to be a whole number above 0$/],
+      ...(WebAssembly.Suspending === undefined
+        ? [['bench/suspend.mjs', [], /^error: this takes Node\.js 24\.20 or later, Deno or Bun$/]]
+        : []),
       ['bench/whole.mjs', ['toString'], /^error: toString: no such series$/],
     ]) {
       const command = [path.join(root, script), ...args];
