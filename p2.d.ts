@@ -17,7 +17,6 @@ import {
 export { WASIExitError };
 
 /**
-/**
  * The options of preview1's class, with the same meanings and defaults. A preopen `{ fs }` and
  * `sockets` are not for components: a TypeError with `ERR_INVALID_ARG_VALUE`. So is any name that
  * comes near to that of an option.
@@ -91,7 +90,7 @@ export class WASI {
    *   `ERR_WASI_WOULD_WAIT`: the component was not transpiled so that it can wait.
    *   `ERR_WASI_BUSY`: it runs already. `ERR_WASI_CLOSED`: the WASI was closed meanwhile.
    */
-  startAsync(component: Component, options?: { signal?: AbortSignal }): Promise<number>;
+  startAsync(component: Component, options?: { signal?: AbortSignal | undefined }): Promise<number>;
 
   /**
    * Gives an asynchronous export of a component as a function whose calls may wait, and fail with

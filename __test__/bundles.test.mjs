@@ -133,6 +133,16 @@ test('esbuild', { skip: notNode }, async (t) => {
   assert.equal(alone(process.execPath, [await esbuild(folder)]), ALL);
 });
 
+test('esbuild, as an ECMAScript module', { skip: notNode }, async (t) => {
+  const { folder, alone } = project(t);
+  const [, banner] = /--format=esm` also `--banner:js="(.*?)"`/.exec(
+    readFileSync(join(root, 'docs', 'run.md'), 'utf8'),
+  );
+  const outfile = join(folder, 'dist', 'app.mjs');
+  await esbuild(folder, { format: 'esm', banner: { js: banner }, outfile });
+  assert.equal(alone(process.execPath, [outfile]), ALL);
+});
+
 const NCC = tool('@vercel/ncc/dist/ncc/cli.js');
 const noNcc = crypto.hash === undefined && 'ncc needs a later Node';
 test('ncc', { skip: notNode || noNcc || notFetched(NCC) }, (t) => {

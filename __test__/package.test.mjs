@@ -567,6 +567,25 @@ describe('the loader', () => {
       assert.match(message, /install again/);
     });
 
+    it('says of a file that the system does not load what may be wrong with it', () => {
+      const file = path.join(project.package, path.basename(hidden));
+      fs.writeFileSync(file, 'damaged');
+      try {
+        const { code, message } = failure();
+        assert.equal(code, 'ERR_WASI_ADDON_NOT_LOADED');
+        assert.match(message, /is there, and was not loaded: .*\. Its file may be damaged, or of/);
+        assert.doesNotMatch(message, /optional/);
+        const bytes = fs.readFileSync(hidden);
+        const at = bytes.lastIndexOf('GLIBC_2.', -1, 'latin1');
+        if (at < 0) return;
+        bytes.write('GLIBC_9', at, 'latin1');
+        fs.writeFileSync(file, bytes);
+        assert.match(failure().message, /is too old: the addon takes glibc 2\.28 or later/);
+      } finally {
+        fs.rmSync(file);
+      }
+    });
+
     it('says which platforms there are, on any other', () => {
       const other = "Object.defineProperty(process, 'arch', { value: 'riscv64' })";
       const { code, message } = failure({}, other);

@@ -192,14 +192,83 @@ describe('a release', () => {
       ],
       ['release', ['--dry'], /^error: Unknown option '--dry': scripts\/release\.mjs says/],
       ['release', ['--publish', '--tag', 'v0.0.0-none'], /^error: package\.json is of version /],
+      ['release', ['--tag', '--publish'], /^error: Option '--tag' argument is ambiguous: scripts/],
+      ['release', ['version', '--dry-run'], /^error: --dry-run: version takes nothing more$/],
+      [
+        'release',
+        ['--artifacts', 'demo', '--output', '.'],
+        /^error: .* is made anew, and holds other files: name a /,
+      ],
+      ['package', ['.'], /^error: .* is made anew, and holds other files: name a folder /],
+      ['package', ['--help'], /^error: Unknown option '--help': scripts\/package\.mjs says at its/],
+      ['generate', ['--chek'], /^error: Unknown option '--chek': scripts\/generate\.mjs says at/],
+      ['build', ['setup', 'all'], /^error: all: setup takes nothing more$/],
+      ['build', ['target', 'none', '--release'], /^error: --release: target takes nothing more$/],
+      ['test', ['all', 'api.test.mjs'], /^error: api\.test\.mjs: all takes nothing more$/],
+      [
+        'wasi-testsuite/run',
+        ['--wirte', '.'],
+        /^error: Unknown option '--wirte': scripts\/wasi-te/,
+      ],
       ['licences', ['--chek'], /^error: the one option is --check$/],
       ['lint', ['source'], /^error: the one job is sources$/],
     ]) {
       const command = [path.join(root, 'scripts', `${script}.mjs`), ...args];
-      const options = { env, encoding: 'utf8' };
+      const options = { cwd: root, env, encoding: 'utf8' };
       const { status, stdout, stderr } = spawnSync(process.execPath, command, options);
       assert.deepEqual([status, stdout, stderr.split('\n').length], [1, '', 2], stderr);
       assert.match(stderr.trimEnd(), expected);
+    }
+  });
+
+  it('makes folders anew that it has made, and no others', async () => {
+    await withFolder((folder) => {
+      const script = path.join(root, 'scripts', 'package.mjs');
+      const make = (place) =>
+        spawnSync(process.execPath, [script, place], { env, encoding: 'utf8' });
+      const output = path.join(folder, 'new');
+      for (const time of ['first', 'second']) {
+        const { status, stderr } = make(output);
+        assert.equal(status, 0, `${time}: ${stderr}`);
+      }
+      const other = path.join(folder, 'other');
+      fs.mkdirSync(other);
+      fs.writeFileSync(path.join(other, 'mine.txt'), 'mine');
+      fs.writeFileSync(path.join(other, 'package.json'), JSON.stringify({ name: 'mine' }));
+      assert.match(make(other).stderr, /^error: .*other is made anew, and holds other files: /);
+      assert.equal(fs.readFileSync(path.join(other, 'mine.txt'), 'utf8'), 'mine');
+    });
+  });
+
+  it('and measurements refuse in a line what they do not know, without a stack', () => {
+    for (const [script, args, expected] of [
+      ['scripts/nightly.mjs', ['fuzz', '--runs', '3'], /^error: Unknown option '--runs': scripts/],
+      ['scripts/nightly.mjs', ['fuzz', '--seconds=x'], /^error: --seconds has to be a whole /],
+      ['scripts/nightly.mjs', ['miri', 'memory'], /^error: memory: miri takes nothing more$/],
+      ['__test__/guests/build.mjs', ['--chek'], /^error: Unknown option '--chek': __test__\/gue/],
+      ['__test__/sandbox/run.mjs', ['--filter', '('], /^error: Invalid regular expression/],
+      ['scripts/wasi-testsuite/node-wasi.mjs', ['--dir=.'], /node-wasi\.mjs says at its top/],
+      ['bench/command-line.mjs', ['--round', '3'], /^error: Unknown option '--round': bench\/com/],
+      ['bench/command-line.mjs', ['--rounds', 'x', 'y'], /^error: --rounds has to be a whole num/],
+      ['bench/growth.mjs', ['--rounds', '0'], /^error: --rounds has to be a whole number above 0$/],
+      ['bench/growth.mjs', ['--filter', '('], /^error: --filter: Invalid regular expression/],
+      ['bench/instructions.mjs', ['--filter', '('], /^error: --filter: Invalid regular expr/],
+      ['bench/profile.mjs', ['--rows', 'x', 'README.md'], /^error: --rows has to be a whole /],
+      ['bench/programs.mjs', ['--round'], /^error: Unknown option '--round': bench\/programs\.mjs/],
+      ['bench/run.mjs', ['--filtr', 'x'], /^error: Unknown option '--filtr'$/],
+      ['bench/suspend.mjs', ['--guests=0'], /^error: --guests has to be a whole number above 0$/],
+      ...(WebAssembly.Suspending === undefined
+        ? [['bench/suspend.mjs', [], /^error: this takes Node\.js 24\.20 or later, Deno or Bun$/]]
+        : []),
+      ['bench/whole.mjs', ['toString'], /^error: toString: no such series$/],
+    ]) {
+      const command = [path.join(root, script), ...args];
+      const { status, stderr } = spawnSync(process.execPath, command, { env, encoding: 'utf8' });
+      assert.ok(status === 1 || status === 2, `${script} ended with ${status}`);
+      // Node's warning of node:wasi comes before.
+      const lines = stderr.split('\n').filter((line) => !line.startsWith('('));
+      assert.match(lines[0], expected);
+      assert.doesNotMatch(stderr, /^ +at |Error:/m);
     }
   });
 

@@ -119,6 +119,7 @@ test('what is no program is a typed error that says what to do', async () => {
     ['/nowhere/at/all.wasm', Error, 'ENOENT', /nowhere/],
     [new URL('file:///nowhere/at/all.wasm'), Error, 'ENOENT', /nowhere/],
     ['https://host.invalid/a.wasm', TypeError, 'ERR_INVALID_ARG_VALUE', /new URL\(\.\.\.\)/],
+    [Buffer.from(HELLO).toString('latin1'), TypeError, 'ERR_INVALID_ARG_VALUE', /give its bytes/],
     [new URL('ftp://example.com/a.wasm'), TypeError, 'ERR_INVALID_ARG_VALUE', /URL/],
     [new Response('', { status: 404 }), Error, 'ERR_WASI_FETCH', /404/],
     [Buffer.from('none'), CompileError, 'ERR_WASI_MODULE', /no WebAssembly/],

@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { countOf, fail, parsedArguments } from '../scripts/process.mjs';
 
 const CLI = fileURLToPath(new URL('../bin/wasi-rs.js', import.meta.url));
 const AIM = 0.5;
@@ -24,10 +25,11 @@ const options = {
 const { tokens } = parseArgs({ args: argv, options, strict: false, tokens: true });
 const at = tokens.find(({ kind }) => kind === 'positional')?.index;
 if (at === undefined) {
-  console.error('error: a program is missing');
-  process.exit(2);
+  parsedArguments({ args: argv, options });
+  fail('a program is missing');
 }
-const { values } = parseArgs({ args: argv.slice(0, at), options });
+const { values } = parsedArguments({ args: argv.slice(0, at), options });
+const rounds = countOf('--rounds', values.rounds);
 const [program, ...args] = argv.slice(at);
 const [host, guest = host] = values.dir.split('::');
 
@@ -53,7 +55,7 @@ const ends = [];
 let printed;
 const folder = mkdtempSync(join(tmpdir(), 'wasi-rs-bench-'));
 try {
-  for (let round = 0; round < Number(values.rounds); round++) {
+  for (let round = 0; round < rounds; round++) {
     for (const [name, command] of Object.entries(commands)) {
       // A file: what does not fit into a pipe at once, node:wasi does not write.
       const out = openSync(join(folder, name.replace(':', '-')), 'w');

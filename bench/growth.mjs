@@ -1,7 +1,6 @@
 // `node bench/growth.mjs`: how the cost of a call grows with what it works on, and with how much
 // there is of what it does not work on. It should not: each line's times should be alike.
-import { parseArgs } from 'node:util';
-import { fail, say } from '../scripts/process.mjs';
+import { countOf, fail, parsedArguments, patternOf, say } from '../scripts/process.mjs';
 import { measureRows } from './measurement.mjs';
 import { IMPLEMENTATIONS, buildNative, machine, requireAddon, versionOf } from './processes.mjs';
 import { growingRows } from './rows.mjs';
@@ -9,30 +8,24 @@ import { growingRows } from './rows.mjs';
 const HELP = `usage: node bench/growth.mjs [--filter REGEXP] [--node PATH] [--rounds COUNT] [--folder PATH]`;
 
 const string = (value) => ({ type: 'string', default: value });
-let options;
-try {
-  options = parseArgs({
-    options: {
-      filter: string(''),
-      node: string(process.execPath),
-      rounds: string('4'),
-      folder: { type: 'string' },
-    },
-  }).values;
-} catch (error) {
-  fail(`${error.message}\n${HELP}`);
-}
+const known = {
+  filter: string(''),
+  node: string(process.execPath),
+  rounds: string('4'),
+  folder: { type: 'string' },
+};
+const { values: options } = parsedArguments({ options: known }, HELP);
+const rounds = countOf('--rounds', options.rounds);
+const filter = patternOf('--filter', options.filter);
 
 requireAddon();
 const { node, folder } = options;
 const { version, major } = versionOf(node);
 const native = buildNative();
-const filter = new RegExp(options.filter);
 const selected = growingRows.filter((row) => filter.test(row.name));
 if (selected.length === 0) fail(`no row matches ${filter}`);
 
 say(`Node.js ${version}, ${machine()}`);
-const rounds = Number(options.rounds);
 const figures = await measureRows(selected, { node, major, native, rounds, folder, growing: true });
 
 for (const group of new Set(selected.map((row) => row.group))) {

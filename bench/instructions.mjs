@@ -7,8 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import { fail, say } from '../scripts/process.mjs';
+import { fail, parsedArguments, patternOf, say } from '../scripts/process.mjs';
 import { prepareFolder } from './folder.mjs';
 import { assemble } from './measurement.mjs';
 import {
@@ -28,14 +27,13 @@ const FEW = 200_000;
 const MANY = 300_000;
 
 const string = (value) => ({ type: 'string', default: value });
-let options;
-try {
-  options = parseArgs({
-    options: { filter: string(''), node: string(process.execPath), start: { type: 'boolean' } },
-  }).values;
-} catch (error) {
-  fail(`${error.message}\n${HELP}`);
-}
+const known = {
+  filter: string(''),
+  node: string(process.execPath),
+  start: { type: 'boolean' },
+};
+const { values: options } = parsedArguments({ options: known }, HELP);
+const filter = patternOf('--filter', options.filter);
 
 /** The programs that count, best first. Each is given a file for its result. */
 const COUNTERS = {
@@ -67,7 +65,6 @@ const FLAGS = ['--single-threaded', ...nodeFlags(major)];
 await (options.start ? countStart() : countCalls());
 
 async function countCalls() {
-  const filter = new RegExp(options.filter);
   const selected = rows.filter(
     (row) =>
       row.fixture === 'guest' && row.calls && !row.limit && !row.pipe && filter.test(row.name),

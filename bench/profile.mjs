@@ -5,8 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, extname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import { fail, say } from '../scripts/process.mjs';
+import { countOf, fail, parsedArguments, say } from '../scripts/process.mjs';
 import { removeFolder, temporaryFolder } from './folder.mjs';
 import { IMPLEMENTATIONS, machine, nodeFlags, requireAddon, versionOf } from './processes.mjs';
 import { tableLines } from './table.mjs';
@@ -21,12 +20,14 @@ const HELP = `usage: node bench/profile.mjs [options] PROGRAM [ARGUMENT...]
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const { options, program, args } = readOptions();
+const rounds = countOf('--rounds', options.rounds);
+const rowCount = countOf('--rows', options.rows);
 
 requireAddon();
 const { version, major } = versionOf(options.node);
 say(`${basename(program)}: Node.js ${version}, ${machine()}`);
 const best = Object.fromEntries(IMPLEMENTATIONS.map((name) => [name, undefined]));
-for (let round = 0; round < Number(options.rounds); round++) {
+for (let round = 0; round < rounds; round++) {
   for (const implementation of IMPLEMENTATIONS) {
     best[implementation] = better(best[implementation], runOnce(implementation));
   }
@@ -39,25 +40,19 @@ function readOptions() {
   const isOption = (i) => own[i]?.startsWith('--') || (i > 0 && /^--[a-z]+$/.test(own[i - 1]));
   let at = 0;
   while (at < own.length && isOption(at)) at++;
-  try {
-    const { values } = parseArgs({
-      args: own.slice(0, at),
-      options: {
-        dir: { type: 'string', multiple: true, default: [] },
-        env: { type: 'string', multiple: true, default: [] },
-        folder: { type: 'string' },
-        node: { type: 'string', default: process.execPath },
-        rounds: { type: 'string', default: '3' },
-        rows: { type: 'string', default: '12' },
-      },
-    });
-    if (at === own.length) fail(`no program\n${HELP}`);
-    const path = resolve(own[at]);
-    if (!existsSync(path)) fail(`${path} does not exist`);
-    return { options: values, program: path, args: own.slice(at + 1) };
-  } catch (error) {
-    return fail(`${error.message}\n${HELP}`);
-  }
+  const known = {
+    dir: { type: 'string', multiple: true, default: [] },
+    env: { type: 'string', multiple: true, default: [] },
+    folder: { type: 'string' },
+    node: { type: 'string', default: process.execPath },
+    rounds: { type: 'string', default: '3' },
+    rows: { type: 'string', default: '12' },
+  };
+  const { values } = parsedArguments({ args: own.slice(0, at), options: known }, HELP);
+  if (at === own.length) fail(`no program\n${HELP}`);
+  const path = resolve(own[at]);
+  if (!existsSync(path)) fail(`${path} does not exist`);
+  return { options: values, program: path, args: own.slice(at + 1) };
 }
 
 /** `a=b` as a pair. */
@@ -163,7 +158,7 @@ function print() {
   const made = [...ours.calls]
     .filter(([, figures]) => figures.count > 0)
     .sort((a, b) => b[1].ms - a[1].ms);
-  const body = made.slice(0, Number(options.rows)).map(([name, figures]) => {
+  const body = made.slice(0, rowCount).map(([name, figures]) => {
     const other = theirs.calls.get(name) ?? { ms: 0 };
     return [
       name,

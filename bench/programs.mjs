@@ -8,9 +8,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
+import { countOf, parsedArguments } from '../scripts/process.mjs';
 import { runHere } from './programs-worker.cjs';
 
 const require = createRequire(import.meta.url);
@@ -20,15 +20,15 @@ const HELLO = fileURLToPath(new URL('../demo/demo.wasm', import.meta.url));
 const OWN_WORKER = fileURLToPath(new URL('./programs-worker.cjs', import.meta.url));
 const MIB = 2 ** 20;
 
-const { values } = parseArgs({
+const { values } = parsedArguments({
   options: {
     rounds: { type: 'string', default: '31' },
     runs: { type: 'string', default: '400' },
     json: { type: 'string' },
   },
 });
-const ROUNDS = Number(values.rounds);
-const RUNS = Number(values.runs);
+const ROUNDS = countOf('--rounds', values.rounds);
+const RUNS = countOf('--runs', values.runs);
 
 /** A pool of one's own: it has no options, no time limit, no queue to speak of. */
 class OwnPool {

@@ -1,7 +1,7 @@
 // The ratios that are kept, by the major version of Node.js and the name of a row.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { fail, say } from '../scripts/process.mjs';
+import { countOf, patternOf, say } from '../scripts/process.mjs';
 
 /** A ratio this many times the kept one got worse: less is noise. */
 const NOISE = 1.15;
@@ -36,17 +36,10 @@ export function compareOrKeep(file, major, results, { check, update }) {
  * @returns {{ rounds: number | undefined, filter: RegExp }}
  */
 export function checkedOptions({ rounds, filter }) {
-  if (rounds !== undefined && !/^[1-9]\d{0,5}$/.test(rounds)) {
-    fail('--rounds has to be a whole number above 0');
-  }
-  try {
-    return {
-      rounds: rounds === undefined ? undefined : Number(rounds),
-      filter: new RegExp(filter),
-    };
-  } catch (error) {
-    return fail(`--filter: ${error.message}`);
-  }
+  return {
+    rounds: rounds === undefined ? undefined : countOf('--rounds', rounds),
+    filter: patternOf('--filter', filter),
+  };
 }
 
 /** @returns {string[]} what got worse than the kept ratios */

@@ -2,8 +2,7 @@
 // file.
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import { fail, run, say } from '../scripts/process.mjs';
+import { fail, parsedArguments, run, say } from '../scripts/process.mjs';
 import { measureRows } from './measurement.mjs';
 import { buildNative, machine, requireAddon, versionOf } from './processes.mjs';
 import { checkedOptions, compareOrKeep } from './ratios.mjs';
@@ -92,28 +91,23 @@ compareOrKeep('ratios.json', major, results, options);
 
 function readOptions() {
   const string = (value) => ({ type: 'string', default: value });
-  try {
-    return parseArgs({
-      options: {
-        filter: string(''),
-        node: string(process.execPath),
-        rounds: { type: 'string' },
-        components: { type: 'boolean' },
-        folder: { type: 'string' },
-        json: { type: 'string' },
-        plot: { type: 'string' },
-        check: { type: 'boolean' },
-        update: { type: 'boolean' },
-        start: { type: 'boolean' },
-        instances: { type: 'boolean' },
-        threads: { type: 'boolean' },
-        programs: { type: 'boolean' },
-        help: { type: 'boolean' },
-      },
-    }).values;
-  } catch (error) {
-    return fail(`${error.message}\n${HELP}`);
-  }
+  const known = {
+    filter: string(''),
+    node: string(process.execPath),
+    rounds: { type: 'string' },
+    components: { type: 'boolean' },
+    folder: { type: 'string' },
+    json: { type: 'string' },
+    plot: { type: 'string' },
+    check: { type: 'boolean' },
+    update: { type: 'boolean' },
+    start: { type: 'boolean' },
+    instances: { type: 'boolean' },
+    threads: { type: 'boolean' },
+    programs: { type: 'boolean' },
+    help: { type: 'boolean' },
+  };
+  return parsedArguments({ options: known }, HELP).values;
 }
 
 function result(row, { bare, 'wasi-rs': here, 'node:wasi': there, errors }) {

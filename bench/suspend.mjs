@@ -5,7 +5,7 @@
 // Needs Node.js 24.20 or later; runs under Deno and Bun, too. Run it with --expose-gc for the memory.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { parseArgs } from 'node:util';
+import { countOf, fail, parsedArguments } from '../scripts/process.mjs';
 import { buildWake } from './processes.mjs';
 import { SERVERS, clientsOf, served } from '../__test__/support/http-servers.mjs';
 
@@ -13,14 +13,15 @@ const require = createRequire(import.meta.url);
 const { WASI } = require('../index.js');
 const wabt = await require('wabt')();
 
-const { values } = parseArgs({
+const { values } = parsedArguments({
   options: {
     rounds: { type: 'string', default: '15' },
     guests: { type: 'string', default: '1000' },
   },
 });
-const rounds = Number(values.rounds);
-const guests = Number(values.guests);
+const rounds = countOf('--rounds', values.rounds);
+const guests = countOf('--guests', values.guests);
+if (WebAssembly.Suspending === undefined) fail('this takes Node.js 24.20 or later, Deno or Bun');
 
 /** A loop of `$n` turns around a call. */
 const loop = (name, call) => `

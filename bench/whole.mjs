@@ -15,8 +15,7 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import { fail, python, say } from '../scripts/process.mjs';
+import { fail, parsedArguments, python, say } from '../scripts/process.mjs';
 import { prepareFolder } from './folder.mjs';
 import { assemble } from './measurement.mjs';
 import { buildNative, machine, measureThreads, nodeFlags } from './processes.mjs';
@@ -110,25 +109,19 @@ if (values.plot) {
 compareOrKeep('whole-ratios.json', major, results, values);
 
 function options() {
-  try {
-    const parsed = parseArgs({
-      allowPositionals: true,
-      options: {
-        node: { type: 'string', default: process.execPath },
-        rounds: { type: 'string', default: '9' },
-        filter: { type: 'string', default: '' },
-        json: { type: 'string' },
-        plot: { type: 'string' },
-        check: { type: 'boolean' },
-        update: { type: 'boolean' },
-      },
-    });
-    const unknown = parsed.positionals.find((name) => series[name] === undefined);
-    if (unknown !== undefined) throw new Error(`${unknown}: no such series`);
-    return parsed;
-  } catch (error) {
-    return fail(`${error.message}\n${HELP}`);
-  }
+  const known = {
+    node: { type: 'string', default: process.execPath },
+    rounds: { type: 'string', default: '9' },
+    filter: { type: 'string', default: '' },
+    json: { type: 'string' },
+    plot: { type: 'string' },
+    check: { type: 'boolean' },
+    update: { type: 'boolean' },
+  };
+  const parsed = parsedArguments({ allowPositionals: true, options: known }, HELP);
+  const unknown = parsed.positionals.find((name) => !Object.hasOwn(series, name));
+  if (unknown !== undefined) fail(`${unknown}: no such series\n${HELP}`);
+  return parsed;
 }
 
 async function start() {

@@ -16,6 +16,13 @@ function addonNotLoaded(platform, prebuilt, attempts) {
   const reason = cause.message.split(/\r?\n/, 1)[0].replace(/\.$/, '');
   if (cause.code === 'ERR_DLOPEN_DISABLED')
     return notLoaded(`${reason}: ${ADDONS_DISABLED}`, cause);
+  if (cause.code === 'ERR_DLOPEN_FAILED') {
+    const advice = /\bGLIBC_/.test(cause.message) ? OLD_GLIBC : ANOTHER_FILE;
+    return notLoaded(
+      `the addon for ${platform} is there, and was not loaded: ${reason}. ${advice}`,
+      cause,
+    );
+  }
   const message = prebuilt.includes(platform)
     ? `the addon for ${platform} could not be loaded: ${reason}. It is in the package ` +
       `wasi-rs-${platform}, an optional dependency of wasi-rs: install again without leaving out ` +
@@ -28,6 +35,13 @@ function addonNotLoaded(platform, prebuilt, attempts) {
 
 const ADDONS_DISABLED =
   'wasi-rs is an addon. Run Node.js without --no-addons, and beside --permission with --allow-addons';
+
+const OLD_GLIBC =
+  'The C library of this system is too old: the addon takes glibc 2.28 or later, as Node.js does from ' +
+  'version 18 on';
+
+const ANOTHER_FILE =
+  'Its file may be damaged, or of another system: install again on this one, without node_modules';
 
 function notLoaded(message, cause) {
   const error = new Error(`wasi-rs: ${message}`, { cause });

@@ -144,6 +144,9 @@ function notLimited(why, limit, value) {
 async function sourceOf(wasm) {
   const source = isThenable(wasm) ? await wasm : wasm;
   if (typeof source === 'string') {
+    if (source.startsWith('\0asm')) {
+      throw wrongValue('wasm', 'is a module that was read as text: give its bytes', source);
+    }
     try {
       return await fileAt(source, basename(source));
     } catch (error) {

@@ -8,7 +8,7 @@ import { existsSync, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { checkGlibc, OLDEST_GLIBC } from './elf.mjs';
 import { describeTarget, fail, isMain, npm, own, python, root, run, say } from './process.mjs';
-import { requireCargo, tool } from './process.mjs';
+import { requireCargo, takesNoMore, tool } from './process.mjs';
 
 const OLDEST_NODE = 20;
 const ZIGBUILD = 'cargo-zigbuild==0.24.1';
@@ -18,9 +18,13 @@ const OF_THE_LOADER =
 
 if (isMain(import.meta.url)) {
   const [job, ...rest] = process.argv.slice(2);
-  if (job === 'target') buildTarget(rest[0]);
-  else if (job === 'setup') setup();
-  else build(process.argv.slice(2));
+  if (job === 'target') {
+    takesNoMore('target', rest.slice(1));
+    buildTarget(rest[0]);
+  } else if (job === 'setup') {
+    takesNoMore('setup', rest);
+    setup();
+  } else build(process.argv.slice(2));
 }
 
 function build(options, env = process.env) {

@@ -92,11 +92,17 @@ function compare(one, other) {
 
 /** Ends the script if an addon cannot be loaded with the oldest glibc. */
 export function checkGlibc(path) {
-  const newest = newestGlibc(neededVersions(readFileSync(path)));
+  let needed;
+  try {
+    needed = neededVersions(readFileSync(path));
+  } catch (error) {
+    return fail(`${basename(path)}: ${error.message}`);
+  }
+  const newest = newestGlibc(needed);
   if (newest === undefined) fail(`${basename(path)} does not say which glibc it needs`);
   if (compare(newest, OLDEST_GLIBC) > 0) {
     const how = 'make it by `node scripts/build.mjs target TARGET`';
     fail(`${basename(path)} needs glibc ${newest}; it must load with ${OLDEST_GLIBC}: ${how}`);
   }
-  say(`${basename(path)} needs glibc ${newest}`);
+  return say(`${basename(path)} needs glibc ${newest}`);
 }

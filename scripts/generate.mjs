@@ -5,10 +5,9 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { format, resolveConfig } from 'prettier';
 import { apiPage } from './api-page.mjs';
-import { fail, root } from './process.mjs';
+import { fail, parsedArguments, root } from './process.mjs';
 
 const { preview2, table } = createRequire(import.meta.url)('../binding.js');
 const { functions, snapshot0, errnos, bits, values, frame, outcomes } = table;
@@ -487,7 +486,7 @@ function page() {
   return text.replace(all, () => lines.join('\n'));
 }
 
-const { values: options } = parseArgs({ options: { check: { type: 'boolean', default: false } } });
+const { values: options } = parsedArguments({ options: { check: { type: 'boolean' } } });
 const generated = {
   'docs/api.md': apiPage(),
   'docs/preview1.md': page(),

@@ -22,9 +22,9 @@ import { accessSync, constants, cpSync, existsSync, mkdirSync, mkdtempSync } fro
 import { readFileSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join, relative, sep } from 'node:path';
-import { parseArgs } from 'node:util';
 import { setup } from './build.mjs';
-import { fail, npm, requireCargo, requireNightly, root, run, say } from './process.mjs';
+import { countOf, fail, npm, parsedArguments, requireCargo, requireNightly } from './process.mjs';
+import { root, run, say, takesNoMore } from './process.mjs';
 
 const TOOLS = join(root, 'target', 'tools');
 const CARGO_DENY = '0.20.2';
@@ -131,7 +131,7 @@ const jobs = {
   'minimal-versions': minimalVersions,
   mutants,
   deny,
-  'npm-audit': () => npm(['audit', '--audit-level=low']),
+  'npm-audit': npmAudit,
 };
 const [name, ...rest] = process.argv.slice(2);
 if (!Object.hasOwn(jobs, name)) fail(`name one job of ${Object.keys(jobs).join(', ')}`);
@@ -139,7 +139,8 @@ requireCargo();
 say(name);
 process.exitCode = jobs[name](rest) ? 0 : 1;
 
-function miri() {
+function miri(rest) {
+  takesNoMore('miri', rest);
   requireNightly();
   const version = ['+nightly', 'miri', '--version'];
   if (spawnSync('cargo', version, { cwd: root, stdio: 'ignore' }).status !== 0) {
@@ -241,7 +242,7 @@ function hostTarget() {
 // --- Fuzzing -------------------------------------------------------------------------------------
 
 function fuzz(words) {
-  const { values, positionals } = parseArgs({
+  const { values, positionals } = parsedArguments({
     args: words,
     allowPositionals: true,
     options: {
@@ -249,6 +250,7 @@ function fuzz(words) {
       merge: { type: 'boolean', default: false },
     },
   });
+  countOf('--seconds', values.seconds);
   for (const target of positionals) {
     if (!FUZZ_TARGETS.includes(target)) fail(`${target}: no target of ${FUZZ_TARGETS.join(', ')}`);
   }
@@ -308,7 +310,8 @@ function fastTemporaryFolder() {
 
 // --- Crates and mutants --------------------------------------------------------------------------
 
-function minimalVersions() {
+function minimalVersions(rest) {
+  takesNoMore('minimal-versions', rest);
   requireNightly();
   const folder = join(root, 'target', 'minimal-versions');
   const copy = join(folder, 'sources');
@@ -420,9 +423,15 @@ function escaped(text) {
   return text.replace(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`);
 }
 
-function deny() {
+function deny(rest) {
+  takesNoMore('deny', rest);
   install('cargo-deny', CARGO_DENY);
   return run(join(TOOLS, 'bin', 'cargo-deny'), ['check']);
+}
+
+function npmAudit(rest) {
+  takesNoMore('npm-audit', rest);
+  return npm(['audit', '--audit-level=low']);
 }
 
 /** Runs all parts of a job. @returns {boolean} whether each of them passed */

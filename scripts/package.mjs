@@ -9,7 +9,8 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from
 import { statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
 import { build } from 'esbuild';
-import { isMain, root, say, SOURCES, sources } from './process.mjs';
+import { isMain, makeAnew, parsedArguments, root, say, SOURCES } from './process.mjs';
+import { sources, takesNoMore } from './process.mjs';
 
 const MAIN = 'index.js';
 /**
@@ -60,8 +61,13 @@ const own = JSON.parse(readFileSync(join(sources, 'package.json'), 'utf8'));
  * @returns {Promise<void>}
  */
 export async function makePackage(folder, extra = {}) {
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
+  // What is published has no scripts, and a checkout has.
+  makeAnew(folder, () => {
+    const description = join(folder, 'package.json');
+    if (!existsSync(description)) return false;
+    const { name, scripts } = JSON.parse(readFileSync(description, 'utf8'));
+    return name === own.name && scripts === undefined;
+  });
   const { scripts, devDependencies, overrides, ...rest } = own;
   const files = own.files.filter((name) => !name.endsWith('.node') && name !== 'THIRD-PARTY.md');
   const description = { ...rest, files, ...extra };
@@ -404,7 +410,9 @@ function relativeTo(folder, path) {
 }
 
 if (isMain(import.meta.url)) {
-  const folder = process.argv[2] ?? join(root, 'target', 'package');
+  const { positionals } = parsedArguments({ allowPositionals: true });
+  const [folder = join(root, 'target', 'package'), ...more] = positionals;
+  takesNoMore('scripts/package.mjs', more);
   await makePackage(folder);
   say(`made ${folder}`);
 }

@@ -1,10 +1,11 @@
 // The common part of the scripts: where the checkout is, how to run other programs, the targets of
 // the addon, and tools and runtimes from PyPI and npm.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readFileSync, realpathSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, realpathSync } from 'node:fs';
 import { rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 
 /** The checkout's folder, with a separator at its end. */
 export const root = fileURLToPath(new URL('..', import.meta.url));
@@ -32,6 +33,60 @@ export function say(text) {
 export function fail(text) {
   console.error(`error: ${text}`);
   process.exit(1);
+}
+
+/**
+ * `parseArgs`. Ends the script with one line where an option is unknown or lacks its value.
+ *
+ * @param {object} config as `parseArgs` takes it
+ * @param {string} [help] what to print below that line, instead of naming the script
+ * @returns {ReturnType<typeof parseArgs>}
+ */
+export function parsedArguments(config, help) {
+  try {
+    return parseArgs(config);
+  } catch (error) {
+    // Advice may follow, in further sentences or lines.
+    const [what] = error.message.split(/\. |\.?\n/);
+    const script = relative(root, process.argv[1]).replaceAll('\\', '/');
+    return fail(help ? `${what}\n${help}` : `${what}: ${script} says at its top what it takes`);
+  }
+}
+
+/** Ends the script with one line if a job got words that it does nothing with. */
+export function takesNoMore(job, words) {
+  if (words.length > 0) fail(`${words[0]}: ${job} takes nothing more`);
+}
+
+/** The number that an option has. Ends the script with one line if it is none above 0. */
+export function countOf(option, text) {
+  if (!/^[1-9]\d{0,5}$/.test(text)) fail(`${option} has to be a whole number above 0`);
+  return Number(text);
+}
+
+/** The pattern that an option has. Ends the script with one line if it is none. */
+export function patternOf(option, text) {
+  try {
+    return new RegExp(text);
+  } catch (error) {
+    return fail(`${option}: ${error.message}`);
+  }
+}
+
+/**
+ * Makes a folder anew. Ends the script if the folder holds what the script has not made.
+ *
+ * @param {string} folder
+ * @param {(names: string[]) => boolean} isMade by the names in the folder
+ */
+export function makeAnew(folder, isMade) {
+  const names = existsSync(folder) ? readdirSync(folder) : [];
+  const holds = (place) => join(place, sep).startsWith(join(resolve(folder), sep));
+  if ([root, sources].some(holds) || (names.length > 0 && !isMade(names))) {
+    fail(`${folder} is made anew, and holds other files: name a folder that is new or empty`);
+  }
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
 }
 
 /**

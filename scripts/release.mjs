@@ -1,10 +1,11 @@
 // The packages of a release, and their version.
 //
-//   node scripts/release.mjs [--tag vX.Y.Z] [--artifacts FOLDER] [--publish | --dry-run]
+//   node scripts/release.mjs [--tag vX.Y.Z] [--artifacts FOLDER] [--output FOLDER]
+//                            [--publish | --dry-run]
 //   node scripts/release.mjs preversion | version
 //
-// The first makes the packages in target/npm from addons that were built for all targets, by the
-// conventions of napi-rs: one package for each platform, and this one, without an addon, that has
+// The first makes the packages in target/npm (`--output`) from addons that were built for all
+// targets (below `artifacts`, if nothing else is named), by the conventions of napi-rs: one package for each platform, and this one, without an addon, that has
 // them as optional dependencies. With --publish, it publishes them, this one last, so that it is
 // never there without them; with --dry-run, npm does all but that. To publish needs the tag, which
 // has to be that of the version.
@@ -16,37 +17,33 @@
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 import { checkGlibc } from './elf.mjs';
-import { describeTarget, fail, isMain, npm, own, root, say } from './process.mjs';
+import { describeTarget, fail, isMain, makeAnew, npm, own, parsedArguments } from './process.mjs';
+import { platforms as platformNames, root, say, takesNoMore } from './process.mjs';
 
 const LIBCS = { gnu: 'glibc', musl: 'musl' };
 const OWN_CRATES = /(?<=name = "wasi-rs(?:-core)?"\nversion = ")[^"]+/g;
 
 if (isMain(import.meta.url)) {
-  const { values, positionals } = parsedArguments();
-  const [job] = positionals;
-  if (job === 'preversion') changesOfVersion(own.version);
-  else if (job === 'version') setVersion();
-  else if (job !== undefined) fail(`${job}: the other jobs are preversion and version`);
-  else await release(values);
-}
-
-function parsedArguments() {
-  try {
-    return parseArgs({
-      allowPositionals: true,
-      options: {
-        tag: { type: 'string' },
-        artifacts: { type: 'string', default: 'artifacts' },
-        output: { type: 'string', default: path.join('target', 'npm') },
-        publish: { type: 'boolean', default: false },
-        'dry-run': { type: 'boolean', default: false },
-      },
-    });
-  } catch (error) {
-    const [what] = error.message.split('. ');
-    return fail(`${what}: scripts/release.mjs says at its top what it takes`);
+  const [job, ...more] = process.argv.slice(2);
+  const other = { preversion: () => changesOfVersion(own.version), version: setVersion };
+  if (Object.hasOwn(other, job)) {
+    takesNoMore(job, more);
+    other[job]();
+  } else if (job !== undefined && !job.startsWith('-')) {
+    fail(`${job}: the other jobs are preversion and version`);
+  } else {
+    await release(
+      parsedArguments({
+        options: {
+          tag: { type: 'string' },
+          artifacts: { type: 'string', default: 'artifacts' },
+          output: { type: 'string', default: path.join('target', 'npm') },
+          publish: { type: 'boolean', default: false },
+          'dry-run': { type: 'boolean', default: false },
+        },
+      }).values,
+    );
   }
 }
 
@@ -55,7 +52,8 @@ async function release(options) {
   checkVersions(options);
   const output = path.resolve(root, options.output);
   const built = filesBelow(path.resolve(root, options.artifacts));
-  fs.rmSync(output, { recursive: true, force: true });
+  const made = [own.name, ...platformNames()];
+  makeAnew(output, (names) => names.every((name) => made.includes(name)));
   const platforms = own.napi.targets.map((target) => platformPackage(target, built, output));
   const folders = [...platforms.map(({ folder }) => folder), await mainPackage(platforms, output)];
   for (const folder of folders) say(`made ${path.relative(root, folder)}`);
@@ -99,6 +97,7 @@ function platformPackage(target, built, output) {
     os: [system],
     cpu: [cpu],
     ...(LIBCS[abi] ? { libc: [LIBCS[abi]] } : {}),
+    type: 'commonjs',
     main,
     files: [main, 'THIRD-PARTY.md'],
   };

@@ -21,6 +21,7 @@ import { RUNTIMES } from '../__test__/runtimes.mjs';
 import { setup } from './build.mjs';
 import { checkGlibc } from './elf.mjs';
 import { fail, fetched, fetchedIfPossible, npm, requireCargo, root, run, say } from './process.mjs';
+import { takesNoMore } from './process.mjs';
 
 const VERSIONS = ['18.20.1', '20', '22', '24', '26'];
 /** Folders of tests that have packages of their own. */
@@ -50,7 +51,10 @@ const LIMIT = 1_300_000;
 
 const kinds = { all, built, nodes, compat, components, runtimes };
 const [kind = 'all', ...rest] = process.argv.slice(2);
-if (!Object.hasOwn(kinds, kind)) fail(`${kind}: no kind of test; there are ${Object.keys(kinds)}`);
+if (!Object.hasOwn(kinds, kind))
+  fail(`${kind}: no kind of test; there are ${Object.keys(kinds).join(', ')}`);
+// The others test all that they test.
+if (!['nodes', 'runtimes'].includes(kind)) takesNoMore(kind, rest);
 if (kind !== 'built') setup();
 process.exitCode = (await kinds[kind](rest)) ? 0 : 1;
 

@@ -14,6 +14,7 @@ import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parsedArguments } from '../../scripts/process.mjs';
 
 const ZIG_VERSION = '0.15.2';
 const WABT_VERSION = '1.0.39';
@@ -112,8 +113,9 @@ async function compile(source, zig, wabt) {
 }
 
 async function main() {
-  const check = process.argv.includes('--check');
-  const names = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
+  const options = { check: { type: 'boolean' } };
+  const { values, positionals: names } = parsedArguments({ options, allowPositionals: true });
+  const { check } = values;
   const sources = folders
     .flatMap((folder) => fs.readdirSync(folder).map((file) => path.join(folder, file)))
     .filter((file) => /\.(c|wat)$/.test(file))

@@ -48,7 +48,11 @@ function parsed() {
         verbose: { type: 'boolean', default: false },
       },
     });
-    if (!(Number(values.seconds) > 0)) throw new Error('--seconds takes a number above 0');
+    for (const name of ['seconds', 'every']) {
+      if (!(Number(values[name]) > 0)) throw new Error(`--${name} takes a number above 0`);
+    }
+    // Throws where one is none.
+    for (const name of ['groups', 'filter']) new RegExp(values[name] ?? '');
     return values;
   } catch (error) {
     console.error(`error: ${error.message}\n${USAGE}`);

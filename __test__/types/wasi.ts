@@ -262,4 +262,6 @@ const counted: number | undefined = component.stats()?.['wasi:io/poll#poll']?.ca
 // @ts-expect-error: components have no sockets
 new p2.WASI({ sockets: [] });
 p2.configure({ args: ['app'], trace: true });
-void [ended, printed, counted];
+// `undefined` is absent, as everywhere.
+const waited: Promise<number> = component.startAsync({}, { signal: undefined });
+void [ended, printed, counted, waited];

@@ -2,14 +2,15 @@
 // program of preview1 on node:wasi, with a folder as its `/`, and ends with its exit code.
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import { parseArgs } from 'node:util';
 import { WASI } from 'node:wasi';
+import { fail, parsedArguments } from '../process.mjs';
 
-const { values, positionals } = parseArgs({
+const { values, positionals } = parsedArguments({
   allowPositionals: true,
   options: { env: { type: 'string', multiple: true, default: [] }, root: { type: 'string' } },
 });
 const [program, ...args] = positionals;
+if (program === undefined) fail('name a program');
 const wasi = new WASI({
   version: 'preview1',
   args: [basename(program), ...args],

@@ -5,8 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import { fail, own, root, run } from '../process.mjs';
+import { fail, own, parsedArguments, root, run } from '../process.mjs';
 
 const PAGE = join(root, 'docs', 'platforms.md');
 /** The part of the page that `--write` replaces. */
@@ -14,7 +13,7 @@ const PLACE = /(<!-- wasi-testsuite: .* -->\n)[^]*?(<!-- \/wasi-testsuite -->)/;
 const HOSTS = { 'wasi-rs': 'wasi-rs.py', 'node:wasi': 'node-wasi.py' };
 const python = process.env.PYTHON ?? (process.platform === 'win32' ? 'python' : 'python3');
 
-const { values, positionals } = parseArgs({
+const { values, positionals } = parsedArguments({
   allowPositionals: true,
   options: { write: { type: 'boolean' } },
 });
