@@ -646,6 +646,25 @@ test('a program whose reader has gone ends with 141', { skip: onWindows }, () =>
   assert.equal(stderr, '');
 });
 
+test(
+  'what the command prints and cannot write is an error, and not if its reader has gone',
+  { skip: process.platform !== 'linux' },
+  () => {
+    const asked = [
+      ['--invoke', 'add', 'reactor.wasm', '1', '2'],
+      ['inspect', 'cat.wasm'],
+      ['--help'],
+    ];
+    for (const args of asked) {
+      const { stdout, stderr } = shell('"$@" >/dev/full; echo $?', ...args);
+      assert.equal(stdout, '1\n');
+      assert.equal(stderr, 'wasi-rs: the standard output cannot be written: no space is left\n');
+      const gone = shell('{ sleep 0.1; "$@"; echo $? >&2; } | true', ...args);
+      assert.equal(gone.stderr, '0\n');
+    }
+  },
+);
+
 test('200 MB go through a pipe whole, to a reader that is slow', { skip: onWindows }, () => {
   const { stdout } = shell(
     'head -c 200000000 /dev/zero | "$@" | (sleep 0.3; wc -c); echo ${PIPESTATUS[1]}',

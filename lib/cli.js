@@ -22,6 +22,7 @@ const TIMED_OUT = 124;
 const TRAPPED = 134;
 const NO_MEMORY = 137;
 const USAGE = 2;
+const LOST = 1;
 const CHUNK = 65_536;
 /** How many bytes say what a file is. */
 const HEADER = 8;
@@ -37,18 +38,20 @@ const REASONS = {
   ENOTDIR: 'no such file',
   ELOOP: 'too many symbolic links',
   ENAMETOOLONG: 'the name is too long',
+  ENOSPC: 'no space is left',
+  EDQUOT: 'no space is left',
 };
 
 async function main(argv) {
   try {
     const { FUNCTIONS } = require('./cli-look.js');
     const asked = parse(argv, FUNCTIONS, process.env);
-    if (asked.command === 'help') return say(1, `${HELP}\n`);
-    if (asked.command === 'version') return say(1, `${versions()}\n`);
+    if (asked.command === 'help') return answer(`${HELP}\n`);
+    if (asked.command === 'version') return answer(`${versions()}\n`);
     const bytes = program(asked.program);
     if (asked.command === 'inspect') {
       const { inspect } = require('./cli-look.js');
-      return say(1, `${inspect(bytes, asked.program)}\n`);
+      return answer(`${inspect(bytes, asked.program)}\n`);
     }
     await run(bytes, asked);
   } catch (error) {
@@ -65,17 +68,38 @@ function versions() {
   return `wasi-rs ${version} (${runtime}, v8 ${v8 ?? 'none'}, ${process.platform}-${process.arch})`;
 }
 
-/** Who has closed what we write to does not want it. */
+/**
+ * Prints what the user asked for. Where it is lost, as on a full disk, a line says so and the exit
+ * code is not 0.
+ *
+ * @returns {number} the exit code
+ */
+function answer(text) {
+  const error = say(1, text);
+  if (error === undefined || error.code === 'EPIPE') return 0;
+  say(2, `wasi-rs: the standard output cannot be written: ${reason(error)}\n`);
+  return (process.exitCode = LOST);
+}
+
+/**
+ * Who has closed what we write to does not want it.
+ *
+ * @returns {Error | undefined} why not all of it was written
+ */
 function say(descriptor, text) {
+  let last;
   for (let bytes = Buffer.from(text), tries = 0; bytes.length > 0 && tries < 1000;) {
     try {
       bytes = bytes.subarray(writeSync(descriptor, bytes));
+      last = undefined;
     } catch (error) {
-      if (error.code !== 'EAGAIN') return;
+      last = error;
+      if (error.code !== 'EAGAIN') break;
       tries++;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
     }
   }
+  return last;
 }
 
 /** @returns {Uint8Array} the file, or as much of it as says that it is no program */
@@ -209,7 +233,7 @@ async function run(bytes, asked) {
     const instance = new WebAssembly.Instance(wasm, imports.object);
     memory = imports.memory ?? instance.exports.memory;
     if (call === undefined) code = command(wasi, instance, memory);
-    else invoke(wasi, instance, memory, call, what);
+    else code = invoke(wasi, instance, memory, call, what);
   } catch (error) {
     if (exit.code === undefined) code = trapped(error, name);
   }
@@ -430,6 +454,7 @@ function valueOf(text, type, invoke, form) {
   throw new UsageError(`'${text}' is no ${type}: --invoke ${invoke} ${form}`);
 }
 
+/** @returns {number} the exit code */
 function invoke(wasi, { exports }, memory, { name, values }, { kind }) {
   const wrapped = { memory: withMemory(memory) };
   if (kind === 'reactor' && typeof exports._initialize === 'function') {
@@ -439,7 +464,7 @@ function invoke(wasi, { exports }, memory, { name, values }, { kind }) {
   }
   const result = exports[name](...values);
   const results = result === undefined ? [] : Array.isArray(result) ? result : [result];
-  say(1, results.map((one) => `${one}\n`).join(''));
+  return answer(results.map((one) => `${one}\n`).join(''));
 }
 
 // --- Threads -------------------------------------------------------------------------------------
