@@ -1,27 +1,12 @@
 // The descriptors that this process has open.
 
 import fs from 'node:fs';
-import path from 'node:path';
 
 export const DESCRIPTORS = process.platform === 'linux' ? '/proc/self/fd' : '/dev/fd';
 
-/**
- * How many there are; the listing itself has one open, and always the same. Those of event loops are
- * left out under Deno, which keeps some of each second Worker that has loaded an addon, any addon.
- */
+/** How many there are; the listing itself has one open, and always the same. */
 export function openDescriptors() {
-  const all = fs.readdirSync(DESCRIPTORS);
-  return process.versions.deno
-    ? all.filter((number) => !isOfAnEventLoop(number)).length
-    : all.length;
-}
-
-function isOfAnEventLoop(number) {
-  try {
-    return /^anon_inode:\[event(fd|poll)\]$/.test(fs.readlinkSync(path.join(DESCRIPTORS, number)));
-  } catch {
-    return false;
-  }
+  return fs.readdirSync(DESCRIPTORS).length;
 }
 
 /** How many more there are than before. A Worker of Deno ends some time after terminate(). */

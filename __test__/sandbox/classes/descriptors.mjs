@@ -589,8 +589,12 @@ async function* instances(context) {
       };
       await run();
       const before = openDescriptors();
-      for (let i = 0; i < 10; i += 1) await run();
-      const left = await descriptorsLeft(before);
+      const runs = 10;
+      for (let i = 0; i < runs; i += 1) await run();
+      // Deno keeps the two descriptors of an event loop of each second Worker that has loaded an
+      // addon, any addon. The guests of one Worker have twenty.
+      const kept = process.versions.deno ? 2 * runs : 0;
+      const left = await descriptorsLeft(before + kept);
       check(left <= 0, `${left} descriptors are left`);
     },
   ];
