@@ -70,11 +70,14 @@ async function guestTurn() {
 
 const turn = kind === 'guest' ? await guestTurn() : TURNS[kind];
 const end = Date.now() + (seconds + 60) * 1000;
+let isStopped = false;
+parentPort?.once('message', () => (isStopped = true));
 turn();
 if (isMainThread) process.send('started');
 else parentPort.postMessage('started');
-while (Date.now() < end) {
+while (Date.now() < end && !isStopped) {
   for (let i = 0; i < 100; i += 1) turn();
-  // Deno sends no message before the event loop had its turn.
+  // Messages come and, with Deno, go only when the event loop has its turn.
   await new Promise(setImmediate);
 }
+parentPort?.postMessage('stopped');

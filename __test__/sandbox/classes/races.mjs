@@ -75,11 +75,19 @@ const BY = {
 
   async worker(spec) {
     const worker = new Worker(EXCHANGE, { workerData: spec });
-    await new Promise((resolve, reject) => {
-      worker.once('message', resolve);
-      worker.once('error', reject);
-    });
-    return () => worker.terminate();
+    const message = () =>
+      new Promise((resolve, reject) => {
+        worker.once('message', resolve);
+        worker.once('error', reject);
+      });
+    await message();
+    return async () => {
+      // A Worker of Deno may go on for some time after terminate().
+      const stopped = message();
+      worker.postMessage('stop');
+      await stopped;
+      await worker.terminate();
+    };
   },
 };
 
