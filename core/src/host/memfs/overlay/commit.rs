@@ -989,7 +989,11 @@ impl State {
 
     /// The directory below that `node` is to stand for. One that another node stands for, which was
     /// removed and is still open, stays that one's.
-    fn enter_anew(dir: &Arc<LowerDir>, name: &[u8], node: Option<Id>) -> Result<Arc<LowerDir>> {
+    pub(super) fn enter_anew(
+        dir: &Arc<LowerDir>,
+        name: &[u8],
+        node: Option<Id>,
+    ) -> Result<Arc<LowerDir>> {
         let known = dir.enter(name)?;
         if known.node().is_none() || known.node() == node {
             return Ok(known);

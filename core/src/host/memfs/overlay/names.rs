@@ -276,6 +276,11 @@ impl State {
         self.aliases.contains_key(&identity)
     }
 
+    /// The places of files with several names below.
+    pub(super) fn alias_places(&self) -> impl Iterator<Item = Id> {
+        self.aliases.values().map(|alias| alias.id)
+    }
+
     /// The files with several names below whose bytes or times were changed.
     pub(super) fn changed_aliases(&self) -> BTreeSet<usize> {
         let is_changed =
