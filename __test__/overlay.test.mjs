@@ -816,6 +816,24 @@ test('a commit gives the room back', (t) => {
   }
 });
 
+test('what is open during a commit gives its room back later', (t) => {
+  const guest = started(overlaid(folder(t), { overlay: { maxBytes: 20_000 } }));
+  for (let round = 0; round < 50; round++) {
+    const name = `d${round}`;
+    assert.equal(guest.mkdir(name), OK, name);
+    // Every other one has a file that is open.
+    const fd =
+      round % 2 === 0
+        ? guest.open(name, { oflags: DIRECTORY, rights: 1n << 14n })
+        : guest.open(`${name}/file`, { oflags: CREAT });
+    assert.ok(fd > 3, `${name} ${fd}`);
+    guest.wasi.commit();
+    assert.equal(guest.call.fd_close(fd), OK);
+  }
+  assert.deepEqual(guest.wasi.changes(), []);
+  assert.equal(guest.save('room', 'x'.repeat(18_000)), OK);
+});
+
 test('the one name that the guest has left of a file is one', { skip: onWindows }, (t) => {
   for (const opened of ['a', 'b']) {
     const dir = folder(t);

@@ -195,16 +195,18 @@ impl State {
         Self::enter_anew(at, name, Some(child)).ok()
     }
 
-    /// Takes the places of directories, and of what they lie in, if nothing in them has one.
-    pub(super) fn lower_directories(&mut self, mut dirs: Vec<Arc<LowerDir>>) {
-        // One in another comes first.
-        while let Some(dir) = dirs.pop() {
-            let mut here = dir;
+    /// Takes the places of directories, and of what they lie in, if nothing in them has one. What is
+    /// still open, or has something open in it, is tried again with the next.
+    pub(super) fn lower_directories(&mut self, dirs: Vec<Arc<LowerDir>>) {
+        self.settled.extend(dirs.into_iter().map(|dir| (Arc::as_ptr(&dir).addr(), dir)));
+        let dirs: Vec<_> = self.settled.values().cloned().collect();
+        for mut here in dirs {
             while self.lower_directory(&here) {
                 let Some((parent, _)) = here.parent() else { break };
                 here = Arc::clone(parent);
             }
         }
+        self.settled.retain(|_, dir| dir.node().is_some());
     }
 
     /// Says whether the directory has no place now.
