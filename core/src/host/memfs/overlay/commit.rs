@@ -392,8 +392,8 @@ impl<'a> Commit<'a> {
         Ok(Some(InPlace { step, own, dir, name, file, old, copy, written: 0, is_cut: false }))
     }
 
-    /// Whether a name below is one more of a file that has a place above. An earlier commit may have
-    /// removed all others that it had there.
+    /// Whether a name below is one more of a file that has a place above. An earlier commit may
+    /// have removed all others that it had there.
     fn is_another_name(&self, dir: &Arc<LowerDir>, name: &[u8]) -> bool {
         matches!(self.state.meet(&Dir::Below(Arc::clone(dir)), name), Ok(Met::Alias(_)))
     }

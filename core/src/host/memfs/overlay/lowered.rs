@@ -195,8 +195,8 @@ impl State {
         Self::enter_anew(at, name, Some(child)).ok()
     }
 
-    /// Takes the places of directories, and of what they lie in, if nothing in them has one. What is
-    /// still open, or has something open in it, is tried again with the next.
+    /// Takes the places of directories, and of what they lie in, if nothing in them has one. One
+    /// that is still open, or has something open in it, is tried again with the next.
     pub(super) fn lower_directories(&mut self, dirs: Vec<Arc<LowerDir>>) {
         self.settled.extend(dirs.into_iter().map(|dir| (Arc::as_ptr(&dir).addr(), dir)));
         let dirs: Vec<_> = self.settled.values().cloned().collect();

@@ -227,12 +227,12 @@ fn what_is_written_during_a_commit_is_a_change_after_it() {
     let names = ["new", "old"];
     let files = names.map(|name| open(&*guest, name, true));
     for file in &files {
-        write(&**file, &mut *b"first".to_vec());
+        write(&**file, &mut b"first".to_vec());
     }
     // The descriptors are closed then, too.
     *meanwhile.lock().unwrap() = Some(Box::new(move || {
         for file in files {
-            write(&*file, &mut *b" second".to_vec());
+            write(&*file, &mut b" second".to_vec());
         }
     }));
     assert_eq!(overlay.commit("", &mut { usize::MAX }).unwrap().len(), 2);
