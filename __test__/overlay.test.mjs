@@ -677,6 +677,58 @@ test('what the guest has changed is there though the host has removed it', (t) =
   assert.deepEqual(guest.list('src').sort(), ['.', '..', 'a.txt']);
 });
 
+test('what is in a directory that the host has put in the place of another stays', (t) => {
+  const replacing = {
+    removed: (place) => rmSync(place, { recursive: true }),
+    moved: (place) => renameSync(place, `${place}-away`),
+  };
+  for (const [how, replace] of Object.entries(replacing)) {
+    const dir = folder(t);
+    const place = (name) => join(dir, name);
+    mkdirSync(place('src/deep'), { recursive: true });
+    for (const name of ['src/a', 'src/open', 'src/gone', 'src/deep/a']) {
+      writeFileSync(place(name), 'old');
+    }
+    const guest = started(overlaid(dir));
+    const fd = guest.open('src/open');
+    for (const name of ['src/a', 'src/new', 'src/deep/new']) {
+      assert.equal(guest.save(name, 'mine'), OK);
+    }
+    assert.equal(guest.unlink('src/gone'), OK);
+    replace(place('src'));
+    mkdirSync(place('src/deep'), { recursive: true });
+    const names = ['src/a', 'src/open', 'src/theirs', 'src/deep/a', 'src/deep/theirs'];
+    for (const name of names) writeFileSync(place(name), 'theirs');
+    const changes = ['modified /src/a file', 'added /src/deep/new file', 'added /src/new file'];
+    assert.deepEqual(brief(guest.wasi.changes()), changes, how);
+    for (const name of ['src/theirs', 'src/deep/a']) assert.equal(guest.load(name), 'theirs');
+    writeFileSync(place('src/gone'), 'theirs');
+    assert.deepEqual(
+      brief(guest.wasi.commit()).sort(),
+      [...changes, 'removed /src/gone file'].sort(),
+    );
+    const file = (text) => `file ${text} `;
+    assert.deepEqual(look(place('src'), false), {
+      '': 'directory ',
+      '/a': file('mine'),
+      '/deep': 'directory ',
+      '/deep/a': file('theirs'),
+      '/deep/new': file('mine'),
+      '/deep/theirs': file('theirs'),
+      '/new': file('mine'),
+      '/open': file('theirs'),
+      '/theirs': file('theirs'),
+    });
+    assert.equal(guest.call.fd_close(fd), OK);
+    assert.deepEqual(guest.wasi.changes(), []);
+    assert.equal(guest.load('src/open'), 'theirs');
+    // The directory is one with the host's again.
+    rmSync(place('src'), { recursive: true });
+    assert.deepEqual(guest.wasi.changes(), []);
+    assert.equal(guest.load('src/new'), -NOENT);
+  }
+});
+
 test("what was committed is the host's, who may change it", (t) => {
   const dir = folder(t);
   writeFileSync(join(dir, 'a'), 'old');
@@ -761,6 +813,44 @@ test('a commit gives the room back', (t) => {
     guest.wasi.commit();
     assert.deepEqual(guest.wasi.changes(), []);
     if (!onWindows) assert.equal(readFileSync(join(dir, 'too'), 'utf8'), text);
+  }
+});
+
+test('what is open during a commit gives its room back later', (t) => {
+  const guest = started(overlaid(folder(t), { overlay: { maxBytes: 20_000 } }));
+  for (let round = 0; round < 50; round++) {
+    const name = `d${round}`;
+    assert.equal(guest.mkdir(name), OK, name);
+    // Every other one has a file that is open.
+    const fd =
+      round % 2 === 0
+        ? guest.open(name, { oflags: DIRECTORY, rights: 1n << 14n })
+        : guest.open(`${name}/file`, { oflags: CREAT });
+    assert.ok(fd > 3, `${name} ${fd}`);
+    guest.wasi.commit();
+    assert.equal(guest.call.fd_close(fd), OK);
+  }
+  assert.deepEqual(guest.wasi.changes(), []);
+  assert.equal(guest.save('room', 'x'.repeat(18_000)), OK);
+});
+
+test('the one name that the guest has left of a file is one', { skip: onWindows }, (t) => {
+  for (const opened of ['a', 'b']) {
+    const dir = folder(t);
+    const a = join(dir, 'a');
+    writeFileSync(a, 'old');
+    linkSync(a, join(dir, 'b'));
+    const guest = started(overlaid(dir, { overlay: { maxBytes: 20_000 } }));
+    guest.call.fd_close(guest.open(opened, { flags: APPEND }));
+    assert.equal(guest.unlink('b'), OK);
+    assert.deepEqual(brief(guest.wasi.changes()), ['removed /b file']);
+    assert.equal(guest.stat('a').nlink, 1n);
+    assert.equal(guest.save('a', 'x'.repeat(15_000)), OK);
+    guest.wasi.commit();
+    assert.equal(guest.stat('a').nlink, 1n);
+    assert.equal(guest.save('room', 'x'.repeat(15_000)), OK);
+    writeFileSync(a, 'theirs');
+    assert.equal(guest.load('a'), 'theirs', opened);
   }
 });
 

@@ -71,8 +71,8 @@ pub(super) fn export(
     };
     exports.set_named_property("claimRun", function(env, "claimRun", claim)?)?;
 
-    // (number, stream) => string | null: what was collected; null if that is not ASCII, or is long. A
-    // string of so few bytes takes less time than a buffer that is decoded.
+    // (number, stream) => string | null: what was collected; null if that is not ASCII, or is long.
+    // A string of so few bytes takes less time than a buffer that is decoded.
     let text = |call: FunctionCallContext<'_>| {
         let (number, stream): (u32, u32) = (call.get(0)?, call.get(1)?);
         Ok(with_output(number, stream, |output| output.short_text(SHORT_TEXT)).flatten())

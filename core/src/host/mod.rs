@@ -390,8 +390,8 @@ pub trait Directory: Send + Sync {
     /// The attributes of the file at `path`.
     fn path_filestat(&self, path: GuestPath<'_>, follow: bool) -> Result<Filestat>;
 
-    /// When the file at `path` was made, which tells it from an earlier one that had the same serial
-    /// number. A symbolic link is not followed. `None`: the host does not say.
+    /// When the file at `path` was made, which tells it from an earlier one that had the same
+    /// serial number. A symbolic link is not followed. `None`: the host does not say.
     fn path_born(&self, path: GuestPath<'_>) -> Option<Timestamp> {
         let _ = path;
         None

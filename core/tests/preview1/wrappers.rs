@@ -167,8 +167,8 @@ fn an_overlay_opens_no_pipe_below() {
     writer.join().unwrap().unwrap();
 }
 
-/// A file system gives the serial number of a removed file to the next new file. The guest's changes
-/// to the removed file are not changes to the new one.
+/// A file system gives the serial number of a removed file to the next new file. The guest's
+/// changes to the removed file are not changes to the new one.
 #[cfg(unix)]
 #[test]
 fn a_file_with_a_used_serial_number_is_another_file() {

@@ -31,6 +31,8 @@ struct State {
     origin: Option<Box<Origin>>,
     /// Whether bytes or times were changed since this was last noted.
     changed: bool,
+    /// How often that was.
+    version: u64,
     /// Whether [`INODE_CHARGE`] was taken for it.
     charged: bool,
 }
@@ -38,6 +40,11 @@ struct State {
 impl State {
     fn size(&self) -> u64 {
         self.below.unwrap_or(self.data.size())
+    }
+
+    fn note_change(&mut self) {
+        self.changed = true;
+        self.version = self.version.wrapping_add(1);
     }
 }
 
@@ -62,8 +69,8 @@ impl Body {
         origin: Option<Box<Origin>>,
         charged: bool,
     ) -> Self {
-        let state =
-            State { meta, data: Data::default(), below, origin, changed: below.is_none(), charged };
+        let (data, changed) = (Data::default(), below.is_none());
+        let state = State { meta, data, below, origin, changed, version: 0, charged };
         Self { volume: Arc::clone(volume), state: RwLock::new(state) }
     }
 
@@ -82,11 +89,12 @@ impl Body {
         self.state().origin.as_deref().map(look)
     }
 
-    /// Says where the file lies below from now on, as it was written there.
-    pub(super) fn set_origin(&self, origin: Origin) {
+    /// Says where the file lies below from now on, as it was written there. A descriptor may have
+    /// changed it since it had the `written` version.
+    pub(super) fn set_origin(&self, origin: Origin, written: u64) {
         let mut state = self.state_mut();
         state.origin = Some(Box::new(origin));
-        state.changed = false;
+        state.changed = state.version != written;
     }
 
     /// The same for a file that has lost the name that it was found by.
@@ -106,6 +114,11 @@ impl Body {
     /// Whether bytes or times were changed since [`Self::forget_changes`].
     pub(super) fn is_changed(&self) -> bool {
         self.state().changed
+    }
+
+    /// Another number after each change.
+    pub(super) fn version(&self) -> u64 {
+        self.state().version
     }
 
     pub(super) fn forget_changes(&self) {
@@ -169,7 +182,7 @@ impl Body {
         let now = self.volume.now();
         let mut state = self.state_mut();
         state.meta.set_times(times, now);
-        state.changed = true;
+        state.note_change();
     }
 
     /// A name was added.
@@ -242,7 +255,7 @@ impl Body {
             return Err(if most == 0 { Errno::Nospc } else { Errno::Nomem });
         }
         state.meta.modified(now);
-        state.changed = true;
+        state.note_change();
         Ok((done, offset.saturating_add(done as u64)))
     }
 
@@ -262,7 +275,7 @@ impl Body {
         self.volume.reserve(size.saturating_sub(old))?;
         state.data.set_size(size);
         self.volume.release(old.saturating_sub(size));
-        state.changed = true;
+        state.note_change();
         if grow && size == old {
             state.meta.changed(now);
         } else {
@@ -286,7 +299,7 @@ impl Body {
         let taken = old.max(new);
         self.volume.release(taken.saturating_sub(state.data.size()));
         state.meta.modified(now);
-        state.changed = true;
+        state.note_change();
         if complete { Ok(()) } else { Err(Errno::Nomem) }
     }
 

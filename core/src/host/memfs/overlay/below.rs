@@ -356,10 +356,14 @@ impl Origin {
         Ok((dir, rest))
     }
 
-    /// Whether it was found under this name.
+    /// Whether it was found under this name. The host may have put another directory in the place
+    /// of the one that it was found in.
     pub(super) fn is_named(&self, dir: &Arc<LowerDir>, name: &[u8]) -> bool {
+        let is_dir = |at: &Arc<LowerDir>| {
+            Arc::ptr_eq(at, dir) || at.node().is_some() && at.node() == dir.node()
+        };
         self.path.ends_with(name)
-            && self.place().is_ok_and(|(at, last)| Arc::ptr_eq(&at, dir) && last == name)
+            && self.place().is_ok_and(|(at, last)| is_dir(&at) && last == name)
     }
 
     /// Whether the file is still where it was found.
@@ -457,6 +461,11 @@ impl Merged {
             }
             old.is_replaced = true;
         }
+    }
+
+    /// Stands for another directory, in which the same names count no more.
+    pub(super) fn move_to(&mut self, lower: &Arc<LowerDir>) {
+        self.earlier.push(std::mem::replace(&mut self.lower, Arc::clone(lower)));
     }
 
     /// The directories below have no node any more.

@@ -78,6 +78,7 @@ impl State {
         // What was opened to be written, and was not, is not to hide what the host has made of it.
         self.lower_files(&BTreeSet::new());
         self.lower_removed();
+        self.find_replaced();
         let first = Pending {
             path: Vec::new(),
             old: Some(Arc::clone(top)),

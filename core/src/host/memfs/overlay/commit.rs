@@ -143,6 +143,8 @@ impl Overlay {
                 state.raise_directory(&Dir::Below(Arc::clone(lower))).map_err(refuse)?;
             }
         }
+        // Before a byte of them is read: descriptors may write them meanwhile.
+        let versions = state.versions(&steps, &chosen);
         let links = BTreeMap::new();
         let mut commit =
             Commit { state: &mut state, steps: &steps, chosen: &chosen, links, names: 0 };
@@ -152,7 +154,7 @@ impl Overlay {
         let changes = || -> Vec<Change> {
             done.iter().filter_map(|at| steps.get(*at)).map(|step| step.change("")).collect()
         };
-        let settled = state.settle(&self.inner.top, (&steps, &chosen), &done);
+        let settled = state.settle(&self.inner.top, (&steps, &chosen), (&done, &versions));
         match result.and(settled.map_err(|errno| (errno, 0))) {
             Ok(()) => Ok(changes()),
             Err((errno, at)) => Err(CommitError {
@@ -390,8 +392,8 @@ impl<'a> Commit<'a> {
         Ok(Some(InPlace { step, own, dir, name, file, old, copy, written: 0, is_cut: false }))
     }
 
-    /// Whether a name below is one more of a file that has a place above. An earlier commit may have
-    /// removed all others that it had there.
+    /// Whether a name below is one more of a file that has a place above. An earlier commit may
+    /// have removed all others that it had there.
     fn is_another_name(&self, dir: &Arc<LowerDir>, name: &[u8]) -> bool {
         matches!(self.state.meet(&Dir::Below(Arc::clone(dir)), name), Ok(Met::Alias(_)))
     }
@@ -848,12 +850,24 @@ fn copy(
 }
 
 impl State {
-    /// Notes that steps were taken: what they were about lies below now.
+    /// The versions that the files of steps have, by their places.
+    fn versions(&self, steps: &[Step], chosen: &[bool]) -> BTreeMap<usize, u64> {
+        let chosen = steps.iter().zip(chosen).filter(|(_, chosen)| **chosen);
+        let version = |(step, _): (&Step, &bool)| {
+            let Some(New::Above(id)) = &step.new else { return None };
+            let Ok(Inode::File(body)) = self.names.inode(*id) else { return None };
+            Some((id.0, body.version()))
+        };
+        chosen.filter_map(version).collect()
+    }
+
+    /// Notes that steps were taken: what they were about lies below now, in the versions that
+    /// files had before.
     fn settle(
         &mut self,
         top: &Arc<LowerDir>,
         (steps, chosen): (&[Step], &[bool]),
-        done: &BTreeSet<usize>,
+        (done, versions): (&BTreeSet<usize>, &BTreeMap<usize, u64>),
     ) -> Result<()> {
         // Directories that were made, by their paths.
         let mut made: BTreeMap<&[u8], Arc<LowerDir>> = BTreeMap::new();
@@ -905,7 +919,8 @@ impl State {
                 }
                 New::Above(id) => {
                     links.insert(id.0);
-                    self.settle_file(*id, &dir, name)?;
+                    let written = versions.get(&id.0).copied().unwrap_or_default();
+                    self.settle_file(*id, (&dir, name), written)?;
                     // The node that stands for the directory below may be another's, or may have
                     // the name from below.
                     let is_own = nodes.get(parent).is_none_or(|node| *node == dir.node());
@@ -974,7 +989,11 @@ impl State {
 
     /// The directory below that `node` is to stand for. One that another node stands for, which was
     /// removed and is still open, stays that one's.
-    fn enter_anew(dir: &Arc<LowerDir>, name: &[u8], node: Option<Id>) -> Result<Arc<LowerDir>> {
+    pub(super) fn enter_anew(
+        dir: &Arc<LowerDir>,
+        name: &[u8],
+        node: Option<Id>,
+    ) -> Result<Arc<LowerDir>> {
         let known = dir.enter(name)?;
         if known.node().is_none() || known.node() == node {
             return Ok(known);
@@ -999,7 +1018,12 @@ impl State {
         Ok(())
     }
 
-    fn settle_file(&mut self, id: Id, dir: &Arc<LowerDir>, name: &[u8]) -> Result<()> {
+    fn settle_file(
+        &mut self,
+        id: Id,
+        (dir, name): (&Arc<LowerDir>, &[u8]),
+        written: u64,
+    ) -> Result<()> {
         let stat = dir.stat(name)?.ok_or(Errno::Noent)?;
         if let Inode::File(body) = self.names.inode(id)? {
             let body = Arc::clone(body);
@@ -1011,7 +1035,7 @@ impl State {
             }
             let (origin, born) = (Origin::new(new, dir, name, Weak::new()), dir.born(name));
             origin.note_birth(born);
-            body.set_origin(origin);
+            body.set_origin(origin, written);
             self.note(new, &body);
             // One that is forgotten has the number no more.
             if stat.nlink > 1 || self.has_alias(new) {

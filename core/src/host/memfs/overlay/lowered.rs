@@ -35,6 +35,14 @@ impl State {
                 names.entry(id.0).or_default().push(Named { parent, name: name.into() });
             }
         }
+        // Those of several names below may have lost the one that has a place.
+        let is_nameless = |id: &Id| may_go(*id) && !names.contains_key(&id.0);
+        let nameless: Vec<Id> = self.alias_places().filter(is_nameless).collect();
+        for id in nameless {
+            if self.is_found_as_it_is(id) {
+                self.lower_inode(id);
+            }
+        }
         for (id, names) in names {
             let id = Id(id);
             if names.iter().all(|named| self.is_below_as_it_is(id, named)) {
@@ -74,8 +82,11 @@ impl State {
         match self.names.inode(id) {
             Ok(Inode::File(body)) => body
                 .with_origin(|origin| {
-                    stat.is_some_and(|stat| is_same(&stat) && origin.is_at(lower, name, &stat))
-                        || now.nlink == 1 && origin.is_named(lower, name)
+                    let found = stat.filter(|stat| origin.is_at(lower, name, stat));
+                    // The guest may have removed all others that it had.
+                    let has_others = found.is_some() && self.has_alias(origin.identity);
+                    found.is_some_and(|stat| is_same(&stat))
+                        || now.nlink == 1 && !has_others && origin.is_named(lower, name)
                 })
                 .unwrap_or(false),
             Ok(Inode::Link(link)) => {
@@ -84,6 +95,18 @@ impl State {
             }
             _ => false,
         }
+    }
+
+    /// Whether all names of a file that has none above are those that it has below.
+    fn is_found_as_it_is(&self, id: Id) -> bool {
+        let Ok(Inode::File(body)) = self.names.inode(id) else { return false };
+        let links = body.filestat().nlink;
+        let is_found = body.with_origin(|origin| {
+            let (dir, name) = origin.place().ok()?;
+            let stat = dir.stat(name).ok()??;
+            Some(stat.nlink == links && origin.is_at(&dir, name, &stat))
+        });
+        is_found.flatten().unwrap_or(false)
     }
 
     /// Gives a name to what lies below.
@@ -124,16 +147,66 @@ impl State {
         self.lower_directories(dirs);
     }
 
-    /// Takes the places of directories, and of what they lie in, if nothing in them has one.
-    pub(super) fn lower_directories(&mut self, mut dirs: Vec<Arc<LowerDir>>) {
-        // One in another comes first.
-        while let Some(dir) = dirs.pop() {
-            let mut here = dir;
+    /// Lets directories stand for those that the host has put in their places. What the guest has
+    /// changed in the one counts in the other.
+    pub(super) fn find_replaced(&mut self) {
+        // What lies in a directory comes after it.
+        let mut pending = vec![TOP];
+        while let Some(id) = pending.pop() {
+            let Ok(node) = self.names.directory(id) else { continue };
+            let lower = node.merged.as_ref().map(|merged| Arc::clone(&merged.lower));
+            let directories = node.entries.sorted().filter(|(_, id)| self.names.is_directory(*id));
+            let children: Vec<(Box<[u8]>, Id)> =
+                directories.map(|(name, child)| (name.into(), child)).collect();
+            for (name, child) in children {
+                pending.push(child);
+                let replaced = lower.as_ref().and_then(|at| self.replaced((id, at), &name, child));
+                if let Some(now) = replaced
+                    && let Ok(node) = self.names.directory_mut(child)
+                    && let Some(merged) = &mut node.merged
+                {
+                    merged.move_to(&now);
+                    now.set_node(Some(child));
+                    self.hold(&now);
+                }
+            }
+        }
+    }
+
+    /// The directory that is in the place below of the one that `child` stands for, if it is
+    /// another. `parent` stands for `at`, in which it has the `name`.
+    fn replaced(
+        &self,
+        (parent, at): (Id, &Arc<LowerDir>),
+        name: &[u8],
+        child: Id,
+    ) -> Option<Arc<LowerDir>> {
+        let old = &self.names.directory(child).ok()?.merged.as_ref()?.lower;
+        let (old_parent, old_name) = old.parent()?;
+        // One that the guest has moved stays what it is.
+        if old_parent.node() != Some(parent) || old_name != name {
+            return None;
+        }
+        let stat = at.stat(name).ok()??;
+        let is_same = Arc::ptr_eq(old_parent, at) && old.identity().ok()? == identity(&stat);
+        if is_same || stat.filetype != Filetype::Directory {
+            return None;
+        }
+        Self::enter_anew(at, name, Some(child)).ok()
+    }
+
+    /// Takes the places of directories, and of what they lie in, if nothing in them has one. One
+    /// that is still open, or has something open in it, is tried again with the next.
+    pub(super) fn lower_directories(&mut self, dirs: Vec<Arc<LowerDir>>) {
+        self.settled.extend(dirs.into_iter().map(|dir| (Arc::as_ptr(&dir).addr(), dir)));
+        let dirs: Vec<_> = self.settled.values().cloned().collect();
+        for mut here in dirs {
             while self.lower_directory(&here) {
                 let Some((parent, _)) = here.parent() else { break };
                 here = Arc::clone(parent);
             }
         }
+        self.settled.retain(|_, dir| dir.node().is_some());
     }
 
     /// Says whether the directory has no place now.

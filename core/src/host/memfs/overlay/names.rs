@@ -63,6 +63,8 @@ pub(super) struct State {
     aliases: HashMap<Identity, Alias>,
     /// Directories that are held open only for the nodes that stand for them, the oldest first.
     held: VecDeque<Arc<LowerDir>>,
+    /// Directories that a commit has written in and that still have places, by their addresses.
+    pub(super) settled: BTreeMap<usize, Arc<LowerDir>>,
 }
 
 /// The names of an overlay. Whoever has them has the lock, so the state is never borrowed twice.
@@ -87,6 +89,7 @@ impl State {
             bodies_most: 64,
             aliases: HashMap::new(),
             held: VecDeque::new(),
+            settled: BTreeMap::new(),
         })
     }
 
@@ -274,6 +277,11 @@ impl State {
 
     pub(super) fn has_alias(&self, identity: Identity) -> bool {
         self.aliases.contains_key(&identity)
+    }
+
+    /// The places of files with several names below.
+    pub(super) fn alias_places(&self) -> impl Iterator<Item = Id> {
+        self.aliases.values().map(|alias| alias.id)
     }
 
     /// The files with several names below whose bytes or times were changed.

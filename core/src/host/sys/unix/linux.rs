@@ -379,7 +379,6 @@ pub(super) fn advise(
     rustix::fs::fadvise(fd, offset, NonZeroU64::new(len), advice).map_err(from_rustix)
 }
 
-/// Writes data and attributes to the device.
 /// When a file was made, where the file system notes that.
 pub(super) fn born(dir: BorrowedFd<'_>, name: &[u8]) -> Option<Timestamp> {
     let (flags, mask) = (AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BTIME);
@@ -388,6 +387,7 @@ pub(super) fn born(dir: BorrowedFd<'_>, name: &[u8]) -> Option<Timestamp> {
         .then(|| nanoseconds(stat.stx_btime.tv_sec, stat.stx_btime.tv_nsec.into()))
 }
 
+/// Writes data and attributes to the device.
 pub(super) fn sync(fd: BorrowedFd<'_>) -> Result<()> {
     rustix::fs::fsync(fd).map_err(from_rustix)
 }

@@ -234,14 +234,14 @@ pub(super) fn advise(
     }
 }
 
-/// Writes data and attributes to the device, past the device's own cache, as Node does. `fsync` on
-/// macOS does not go so far.
 /// When a file was made.
 pub(super) fn born(dir: BorrowedFd<'_>, name: &[u8]) -> Option<Timestamp> {
     let stat = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
     Some(nanoseconds(stat.st_birthtime, stat.st_birthtime_nsec))
 }
 
+/// Writes data and attributes to the device, past the device's own cache, as Node does. `fsync` on
+/// macOS does not go so far.
 pub(super) fn sync(fd: BorrowedFd<'_>) -> Result<()> {
     match rustix::fs::fcntl_fullfsync(fd) {
         // The file system cannot do it, as many network file systems.

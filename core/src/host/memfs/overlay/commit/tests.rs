@@ -1,4 +1,4 @@
-//! Commits on a host that fails in the middle of a write.
+//! Commits on a host that fails in the middle of a write, or takes its time.
 
 use super::super::super::{Tree, TreeOptions};
 use super::Overlay;
@@ -7,8 +7,11 @@ use crate::host::{Directory, EntrySink, File, GuestPath, OpenOptions, Opened, Re
 use crate::memory::{GuestMemory, Region};
 use std::any::Any;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+
+/// What another thread does meanwhile.
+type Meanwhile = Box<dyn FnOnce() + Send>;
 
 /// Counts the writes to files that were there, of which some fail.
 #[derive(Clone)]
@@ -16,6 +19,15 @@ struct Host {
     directory: Arc<dyn Directory>,
     writes: Arc<AtomicUsize>,
     failing: Range<usize>,
+    /// Done once, before a file is renamed.
+    meanwhile: Arc<Mutex<Option<Meanwhile>>>,
+}
+
+impl Host {
+    fn new(directory: Box<dyn Directory>, failing: Range<usize>) -> Self {
+        let (writes, meanwhile) = (Arc::default(), Arc::default());
+        Self { directory: Arc::from(directory), writes, failing, meanwhile }
+    }
 }
 
 struct HostFile {
@@ -103,6 +115,9 @@ impl Directory for Host {
     }
 
     fn rename(&self, old: GuestPath<'_>, to: &dyn Directory, new: GuestPath<'_>) -> Result<()> {
+        if let Some(meanwhile) = self.meanwhile.lock().unwrap().take() {
+            meanwhile();
+        }
         self.directory.rename(old, to, new)
     }
 
@@ -134,13 +149,21 @@ fn bytes(len: usize, seed: usize) -> Vec<u8> {
     (0..len).map(|at| u8::try_from((at / 7 + seed) % 251).unwrap()).collect()
 }
 
-/// Puts other bytes in the place of all that a file holds.
-fn rewrite(directory: &dyn Directory, name: &str, bytes: &mut [u8]) {
-    let options = OpenOptions { write: true, truncate: true, ..OpenOptions::READ };
+fn open(directory: &dyn Directory, name: &str, truncate: bool) -> Box<dyn File> {
+    let options = OpenOptions { write: true, truncate, create: true, ..OpenOptions::READ };
     let Ok(Opened::File(file)) = directory.open(path(name), options) else { panic!("{name}") };
+    file
+}
+
+fn write(file: &dyn File, bytes: &mut [u8]) {
     let len = u32::try_from(bytes.len()).unwrap();
     let region = GuestMemory::from_slice(bytes).region(0, len).unwrap();
     assert_eq!(file.write(&[region], Fdflags::empty()), Ok(bytes.len()));
+}
+
+/// Puts other bytes in the place of all that a file holds.
+fn rewrite(directory: &dyn Directory, name: &str, bytes: &mut [u8]) {
+    write(&*open(directory, name, true), bytes);
 }
 
 #[test]
@@ -156,7 +179,7 @@ fn what_a_failed_write_has_taken_is_put_back_or_kept() {
                 top.link(path(name), false, &*top, path(&format!("{name}-too"))).unwrap();
             }
             let failing = if lasts { from..usize::MAX } else { from..from + 1 };
-            let host = Host { directory: Arc::from(top), writes: Arc::default(), failing };
+            let host = Host::new(top, failing);
             let overlay = Overlay::new(Box::new(host), TreeOptions::new(10 << 20)).unwrap();
             let guest = overlay.root_directory(false, false);
             for (name, len) in [("a", 70_000), ("b", 300_000), ("c", 5)] {
@@ -191,4 +214,37 @@ fn what_a_failed_write_has_taken_is_put_back_or_kept() {
         }
     }
     assert!(put_back > 5 && kept_all > 3 && written > 2, "{put_back} {kept_all} {written}");
+}
+
+#[test]
+fn what_is_written_during_a_commit_is_a_change_after_it() {
+    let tree = Tree::with_options(TreeOptions::new(1 << 20));
+    tree.seed("old", b"old").unwrap();
+    let host = Host::new(tree.root_directory(false), 0..0);
+    let meanwhile = Arc::clone(&host.meanwhile);
+    let overlay = Overlay::new(Box::new(host), TreeOptions::new(1 << 20)).unwrap();
+    let guest = overlay.root_directory(false, false);
+    let names = ["new", "old"];
+    let files = names.map(|name| open(&*guest, name, true));
+    for file in &files {
+        write(&**file, &mut b"first".to_vec());
+    }
+    // The descriptors are closed then, too.
+    *meanwhile.lock().unwrap() = Some(Box::new(move || {
+        for file in files {
+            write(&*file, &mut b" second".to_vec());
+        }
+    }));
+    assert_eq!(overlay.commit("", &mut { usize::MAX }).unwrap().len(), 2);
+    for name in names {
+        assert_eq!(tree.read_file(name).unwrap(), b"first");
+        assert_eq!(overlay.read_at(path(name), false, false).unwrap(), b"first second");
+    }
+    assert_eq!(overlay.changes("", &mut { usize::MAX }).unwrap().len(), 2);
+    assert_eq!(overlay.commit("", &mut { usize::MAX }).unwrap().len(), 2);
+    for name in names {
+        assert_eq!(tree.read_file(name).unwrap(), b"first second");
+        assert_eq!(overlay.read_at(path(name), false, false).unwrap(), b"first second");
+    }
+    assert_eq!(overlay.changes("", &mut { usize::MAX }).unwrap(), []);
 }
