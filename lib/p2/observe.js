@@ -57,13 +57,12 @@ function observer(host, { hostCalls, timeoutMs, trace, stats }, { now, exceed })
         const tell = (errno, ns, waitedNs) => {
           entry.calls++;
           entry.ns += ns;
+          if (suspends) entry.waitedNs += waitedNs;
           table[name] = entry;
+          if (report === undefined) return;
           const event = { name, args: named(parameters.get(name) ?? [], args), errno, ns };
-          if (suspends) {
-            entry.waitedNs += waitedNs;
-            event.waitedNs = waitedNs;
-          }
-          if (report) report(event);
+          if (suspends) event.waitedNs = waitedNs;
+          report(event);
         };
         let value;
         try {
