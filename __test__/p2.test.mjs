@@ -1243,7 +1243,8 @@ describe('the class', () => {
     const script = `
       const at = (name) => require(${JSON.stringify(path.resolve('lib/p2'))} + '/' + name);
       const env = { A: '1', B: '2', C: undefined };
-      at('index.js').configure({ env, preopens: { '/box': ${JSON.stringify(box())} }, stdin: 'ignore' });
+      const preopens = { '/box': ${JSON.stringify(box())} };
+      at('index.js').configure({ env, preopens, stdin: 'ignore' });
       const cli = at('cli.js');
       const filesystem = at('filesystem.js');
       const told = [];

@@ -380,7 +380,8 @@ test('links that take long to follow do not hold the caller up', async () => {
   const names = Array.from({ length: 38 }, (_, i) => `c${10 + i}`);
   const chain = names.map(
     (name, i) => `${put(8, name)} ${put(1024 + up.length, names[i - 1] ?? 'z  ')}
-      (call $link (i32.const ${up.length + (i === 0 ? 1 : 3)}) (i32.const 1024) (i32.const 8) (i32.const 3))`,
+      (call $link (i32.const ${up.length + (i === 0 ? 1 : 3)}) (i32.const 1024)
+        (i32.const 8) (i32.const 3))`,
   );
   const wasm = bytesOf(`(module
     (import "wasi_snapshot_preview1" "path_symlink"
@@ -397,8 +398,10 @@ test('links that take long to follow do not hold the caller up', async () => {
       ${put(1024, 'c47')} ${put(8, 'lxxx')}
       (loop $l
         (i32.store8 (i32.const 9) (i32.add (i32.const 48) (i32.and (local.get $i) (i32.const 31))))
-        (i32.store8 (i32.const 10) (i32.add (i32.const 48) (i32.and (i32.shr_u (local.get $i) (i32.const 5)) (i32.const 31))))
-        (i32.store8 (i32.const 11) (i32.add (i32.const 48) (i32.shr_u (local.get $i) (i32.const 10))))
+        (i32.store8 (i32.const 10) (i32.add (i32.const 48)
+          (i32.and (i32.shr_u (local.get $i) (i32.const 5)) (i32.const 31))))
+        (i32.store8 (i32.const 11) (i32.add (i32.const 48)
+          (i32.shr_u (local.get $i) (i32.const 10))))
         (call $link (i32.const 3) (i32.const 1024) (i32.const 8) (i32.const 4))
         (local.set $i (i32.add (local.get $i) (i32.const 1)))
         (br_if $l (i32.lt_u (local.get $i) (i32.const 6000))))))`);

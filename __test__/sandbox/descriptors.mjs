@@ -6,8 +6,9 @@ import path from 'node:path';
 export const DESCRIPTORS = process.platform === 'linux' ? '/proc/self/fd' : '/dev/fd';
 
 /**
- * How many there are; the listing itself has one open, and always the same. Those of event loops are
- * left out under Deno, which keeps some of each second Worker that has loaded an addon, any addon.
+ * How many there are; the listing itself has one open, and always the same. Those of event loops
+ * are left out under Deno, which keeps some of each second Worker that has loaded an addon, any
+ * addon.
  */
 export function openDescriptors() {
   const all = fs.readdirSync(DESCRIPTORS);
