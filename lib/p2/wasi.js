@@ -167,21 +167,22 @@ class WASI {
     const { suspension } = this.#host;
     this.#beginTime();
     if (suspension !== undefined) return suspension.start(component, run, codeOf);
-    const end = () => void this.#running--;
+    const ended = () => {
+      this.#running--;
+      return 0;
+    };
+    const failed = (error) => {
+      this.#running--;
+      return codeOf(error);
+    };
     this.#running++;
     let result;
     try {
       result = run();
     } catch (error) {
-      end();
-      return codeOf(error);
+      return failed(error);
     }
-    if (typeof result?.then === 'function') {
-      result.then(end, end);
-      return result.then(() => 0, codeOf);
-    }
-    end();
-    return 0;
+    return typeof result?.then === 'function' ? result.then(ended, failed) : ended();
   }
 
   /**
