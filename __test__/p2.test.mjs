@@ -1070,6 +1070,10 @@ describe('the network', () => {
     assert.ok(fields.clone() instanceof Fields);
     const request = new OutgoingRequest(fields);
     request.headers();
+    assert.throws(
+      () => request.setAuthority(''),
+      (error) => error === undefined,
+    );
     assert.equal(
       word(() => imports['wasi:http/outgoing-handler'].handle(request, new RequestOptions())),
       'HTTP-request-denied',
@@ -1080,6 +1084,7 @@ describe('the network', () => {
       'http/types#[method]fields.clone success',
       'http/types#[constructor]outgoing-request success',
       'http/types#[method]outgoing-request.headers success',
+      'http/types#[method]outgoing-request.set-authority error',
       'http/types#[constructor]request-options success',
       'http/outgoing-handler#handle HTTP-request-denied',
     ]);

@@ -167,8 +167,12 @@ function kebab(name) {
   return words.startsWith('-') ? words.slice(1) : words;
 }
 
-/** The interface's word for how a call ended; undefined where the guest ended. */
+/**
+ * The interface's word for how a call ended, and `'error'` where it has none; undefined where the
+ * guest ended.
+ */
 function wordOf(error) {
+  if (error === undefined) return 'error';
   if (typeof error === 'string') return error;
   return typeof error?.tag === 'string' ? error.tag : undefined;
 }
