@@ -997,14 +997,14 @@ export interface CommonRunOptions extends Omit<
   trace?: boolean | undefined;
   /**
    * After how many milliseconds, 0 to `Infinity`, the guest is ended, whatever it does: `reason:
-   * 'timeout'`. They count from the moment `_start` is called; neither a queue nor the start
-   * counts. 0 runs nothing.
+   * 'timeout'`. They count from the moment `_start` is called, or a start section before that;
+   * neither a queue nor what comes before counts. 0 runs nothing.
    *
    * @default Infinity
    */
   timeoutMs?: number | undefined;
   /**
-   * How many milliseconds may pass until `_start` is called, once the module is compiled; then
+   * How many milliseconds may pass until the guest's time begins, once the module is compiled; then
    * there is an error with the code `ERR_WASI_START_TIMEOUT`.
    *
    * @default 10000

@@ -19,7 +19,8 @@ export { WASIExitError };
 /**
  * The options of preview1's class, with the same meanings and defaults. A preopen `{ fs }` and
  * `sockets` are not for components: a TypeError with `ERR_INVALID_ARG_VALUE`. So is any name that
- * comes near to that of an option.
+ * comes near to that of an option. `timeoutMs` counts anew from each `start()` at which no other
+ * component runs.
  *
  * `suspend: true` (Node.js from 24.20 on, Deno, Bun) lets components wait without holding their
  * thread. Their exports must be asynchronous (`jco transpile --async-mode jspi

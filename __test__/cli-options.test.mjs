@@ -11,7 +11,7 @@ import test from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const require = createRequire(import.meta.url);
-const { parse, UsageError } = require('../lib/cli-options.js');
+const { functionsOfComponents, parse, UsageError } = require('../lib/cli-options.js');
 const { FUNCTIONS } = require('../lib/cli-look.js');
 
 const CLI = fileURLToPath(new URL('../bin/wasi-rs.js', import.meta.url));
@@ -153,4 +153,26 @@ test('what is refused runs nothing, and leaves nothing behind', (t) => {
     assert.equal(cli(['--trace', '--trace-file', trace, program]).status, 2);
   }
   assert.deepEqual(readdirSync(dir), before);
+});
+
+test('--trace knows the functions of components that are refused, as traces name them', () => {
+  for (const [name, ...functions] of [
+    ['create-tcp-socket', 'wasi:sockets/tcp-create-socket#create-tcp-socket'],
+    ['http/outgoing-handler', 'wasi:http/outgoing-handler#handle'],
+    ['outgoing-request.set-scheme', 'wasi:http/types#[method]outgoing-request.set-scheme'],
+    ['from-list', 'wasi:http/types#[static]fields.from-list'],
+    ['request-options', /^wasi:http\/types#\[(constructor|method)\]request-options\b/],
+    ['now', 'wasi:clocks/monotonic-clock#now', 'wasi:clocks/wall-clock#now'],
+    ['socket'],
+  ]) {
+    const found = functionsOfComponents(name);
+    if (functions[0] instanceof RegExp) {
+      assert.ok(found.length > 1 && found.every((one) => functions[0].test(one)), found.join());
+    } else {
+      assert.deepEqual(found.sort(), functions.sort());
+    }
+    const parsed = () => parse([`--trace=${name}`, 'program.wasm'], FUNCTIONS, {});
+    if (functions.length > 0) assert.deepEqual(parsed().traceNames, [name]);
+    else assert.throws(parsed, UsageError);
+  }
 });

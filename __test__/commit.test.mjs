@@ -38,8 +38,8 @@ const canMount =
   spawnSync('unshare', ['-m', 'true'], { stdio: 'ignore' }).status === 0;
 
 /**
- * The start of a process with a limit on the size of files. Node.js ignores the signal for exceeding
- * it, and Deno would end by it.
+ * The start of a process with a limit on the size of files. Node.js ignores the signal for
+ * exceeding it, and Deno would end by it.
  */
 const LIMITED = `trap '' XFSZ; ulimit -f 1000; exec "$@"`;
 

@@ -834,6 +834,14 @@ describe('values', () => {
     assert.equal(typeof failed.ns, 'number');
     assert.equal(wasi.stats()[created.name].calls, 2);
     assert.equal(new WASI(NOTHING).stats(), undefined);
+    const counted = new WASI({ ...NOTHING, stats: true });
+    const own = counted.getImportObject();
+    assert.equal(typeof own['wasi:clocks/monotonic-clock'].now(), 'bigint');
+    word(() => own['wasi:sockets/tcp-create-socket'].createTcpSocket('ipv4'));
+    assert.deepEqual(
+      Object.entries(counted.stats()).map(([name, { calls }]) => `${name} ${calls}`),
+      ['wasi:clocks/monotonic-clock#now 1', 'wasi:sockets/tcp-create-socket#create-tcp-socket 1'],
+    );
   });
 
   it('keep the limits of calls and time', () => {
@@ -982,7 +990,7 @@ describe('the network', () => {
     for (const [name, good, bad] of [
       [
         'pathWithQuery',
-        [undefined, '', '*', '/', '/a/b;c=1?d[]=%20&e={"f"}', '?a'],
+        [undefined, '', '*', '/', '/a/b;c=1?d[]=%20&e={"f"}&g=`|^\\', '?a'],
         // Behind an authority, `@` makes a user's name of what stands before it.
         [
           'a',
@@ -1062,6 +1070,10 @@ describe('the network', () => {
     assert.ok(fields.clone() instanceof Fields);
     const request = new OutgoingRequest(fields);
     request.headers();
+    assert.throws(
+      () => request.setAuthority(''),
+      (error) => error === undefined,
+    );
     assert.equal(
       word(() => imports['wasi:http/outgoing-handler'].handle(request, new RequestOptions())),
       'HTTP-request-denied',
@@ -1072,6 +1084,7 @@ describe('the network', () => {
       'http/types#[method]fields.clone success',
       'http/types#[constructor]outgoing-request success',
       'http/types#[method]outgoing-request.headers success',
+      'http/types#[method]outgoing-request.set-authority error',
       'http/types#[constructor]request-options success',
       'http/outgoing-handler#handle HTTP-request-denied',
     ]);
@@ -1235,7 +1248,8 @@ describe('the class', () => {
     const script = `
       const at = (name) => require(${JSON.stringify(path.resolve('lib/p2'))} + '/' + name);
       const env = { A: '1', B: '2', C: undefined };
-      at('index.js').configure({ env, preopens: { '/box': ${JSON.stringify(box())} }, stdin: 'ignore' });
+      const preopens = { '/box': ${JSON.stringify(box())} };
+      at('index.js').configure({ env, preopens, stdin: 'ignore' });
       const cli = at('cli.js');
       const filesystem = at('filesystem.js');
       const told = [];
@@ -1321,6 +1335,51 @@ describe('the class', () => {
     };
     assert.throws(() => run(tooLong), { code: 'ERR_WASI_LIMIT' });
     assert.throws(() => run(now), { code: 'ERR_WASI_LIMIT' });
+  });
+
+  it('gives a component no time by starting others while it runs', async () => {
+    const component = (act) => ({ run: { run: act } });
+    const made = () => {
+      const wasi = new WASI({ ...NOTHING, timeoutMs: 100 });
+      const { now } = wasi.getImportObject()['wasi:clocks/monotonic-clock'];
+      return [now, (act) => wasi.start(component(act))];
+    };
+    const end = Date.now() + 10_000;
+    const [now, run] = made();
+    const nested = () => {
+      while (Date.now() < end) run(() => void now());
+    };
+    assert.throws(() => run(nested), { code: 'ERR_WASI_LIMIT' });
+    const [later, runLater] = made();
+    const waiting = async () => {
+      while (Date.now() < end) {
+        await new Promise((resolve) => setTimeout(resolve, 10));
+        later();
+      }
+    };
+    const waits = runLater(waiting);
+    const others = setInterval(() => runLater(() => {}), 5);
+    await assert.rejects(waits, { code: 'ERR_WASI_LIMIT' });
+    clearInterval(others);
+    // One that has ended or thrown does not run.
+    const [again, runAgain] = made();
+    assert.throws(
+      () =>
+        runAgain(() => {
+          throw new Error('thrown');
+        }),
+      /thrown/,
+    );
+    await assert.rejects(
+      runAgain(() => Promise.reject(new Error('rejected'))),
+      /rejected/,
+    );
+    await runAgain(async () => {});
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    assert.equal(
+      runAgain(() => void again()),
+      0,
+    );
   });
 
   it('is loaded only when it is asked for', () => {

@@ -200,6 +200,7 @@ describe('a release', () => {
         /^error: .* is made anew, and holds other files: name a /,
       ],
       ['package', ['.'], /^error: .* is made anew, and holds other files: name a folder /],
+      ['package', ['README.md'], /^error: README\.md is no folder$/],
       ['package', ['--help'], /^error: Unknown option '--help': scripts\/package\.mjs says at its/],
       ['generate', ['--chek'], /^error: Unknown option '--chek': scripts\/generate\.mjs says at/],
       ['build', ['setup', 'all'], /^error: all: setup takes nothing more$/],

@@ -380,10 +380,14 @@ function checkTraceOfModule({ traceNames = [] }, functions) {
  * package begins (`read`, `wasi:filesystem`, `filesystem/types`).
  */
 function functionsOfComponents(name) {
+  const { namesIn } = require('./p2/observe.js');
+  const { refused } = require('./p2/refused.js');
   return require('./p2/functions.js')
-    .map(([, from, one]) => ({ full: `${from}#${one}`, from, one }))
+    .map(([, from, one]) => [from, one])
+    .concat(namesIn(refused()))
+    .map(([from, one]) => ({ full: `${from}#${one}`, from, one }))
     .filter(({ full, from, one }) => {
-      const method = one.replace('[method]', '');
+      const method = one.replace(/^\[\w+\]/, '');
       const forms = [full, from, from.replace('wasi:', ''), method, method.replace(/^.*\./, '')];
       return forms.some(
         (form) =>

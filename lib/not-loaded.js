@@ -37,8 +37,8 @@ const ADDONS_DISABLED =
   'wasi-rs is an addon. Run Node.js without --no-addons, and beside --permission with --allow-addons';
 
 const OLD_GLIBC =
-  'The C library of this system is too old: the addon takes glibc 2.28 or later, as Node.js does from ' +
-  'version 18 on';
+  'The C library of this system is too old: the addon takes glibc 2.28 or later, as Node.js does ' +
+  'from version 18 on';
 
 const ANOTHER_FILE =
   'Its file may be damaged, or of another system: install again on this one, without node_modules';

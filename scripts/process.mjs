@@ -2,7 +2,7 @@
 // the addon, and tools and runtimes from PyPI and npm.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, realpathSync } from 'node:fs';
-import { rmSync, writeFileSync } from 'node:fs';
+import { rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -80,6 +80,7 @@ export function patternOf(option, text) {
  * @param {(names: string[]) => boolean} isMade by the names in the folder
  */
 export function makeAnew(folder, isMade) {
+  if (existsSync(folder) && !statSync(folder).isDirectory()) fail(`${folder} is no folder`);
   const names = existsSync(folder) ? readdirSync(folder) : [];
   const holds = (place) => join(place, sep).startsWith(join(resolve(folder), sep));
   if ([root, sources].some(holds) || (names.length > 0 && !isMade(names))) {

@@ -5,10 +5,10 @@
 //   node scripts/release.mjs preversion | version
 //
 // The first makes the packages in target/npm (`--output`) from addons that were built for all
-// targets (below `artifacts`, if nothing else is named), by the conventions of napi-rs: one package for each platform, and this one, without an addon, that has
-// them as optional dependencies. With --publish, it publishes them, this one last, so that it is
-// never there without them; with --dry-run, npm does all but that. To publish needs the tag, which
-// has to be that of the version.
+// targets (below `artifacts`, if nothing else is named), by the conventions of napi-rs: one package
+// for each platform, and this one, without an addon, that has them as optional dependencies. With
+// --publish, it publishes them, this one last, so that it is never there without them; with
+// --dry-run, npm does all but that. To publish needs the tag, which has to be that of the version.
 //
 // `npm version` runs the second. Before it changes anything, `preversion` looks whether the changelog
 // has something unreleased. When npm has changed package.json and package-lock.json, `version` gives

@@ -57,13 +57,12 @@ function observer(host, { hostCalls, timeoutMs, trace, stats }, { now, exceed })
         const tell = (errno, ns, waitedNs) => {
           entry.calls++;
           entry.ns += ns;
+          if (suspends) entry.waitedNs += waitedNs;
           table[name] = entry;
+          if (report === undefined) return;
           const event = { name, args: named(parameters.get(name) ?? [], args), errno, ns };
-          if (suspends) {
-            entry.waitedNs += waitedNs;
-            event.waitedNs = waitedNs;
-          }
-          if (report) report(event);
+          if (suspends) event.waitedNs = waitedNs;
+          report(event);
         };
         let value;
         try {
@@ -108,22 +107,10 @@ function observer(host, { hostCalls, timeoutMs, trace, stats }, { now, exceed })
 
   /** Watches the methods of a class and its constructor. */
   function watchClass(name, Class) {
-    const resource = kebab(Class.name);
-    const watchMembers = (kind, from, to) => {
-      for (const [member, { value }] of entries(getOwnPropertyDescriptors(from))) {
-        if (typeof value !== 'function' || member === 'constructor') continue;
-        if (from !== to && Object.hasOwn(to, member)) continue;
-        const full = `[${kind}]${resource}.${kebab(member)}`;
-        defineProperty(to, member, { value: watchOutermost(name, full, value) });
-      }
-    };
-    watchMembers('static', Class, Class);
-    // Two classes may have methods in common, under names of their own.
-    const { prototype } = Class;
-    for (let from = prototype; from !== Object.prototype; from = getPrototypeOf(from)) {
-      watchMembers('method', from, prototype);
+    for (const { place, member, call, full } of methodsOf(Class)) {
+      defineProperty(place, member, { value: watchOutermost(name, full, call) });
     }
-    const construct = watchOutermost(name, `[constructor]${resource}`, (...all) =>
+    const construct = watchOutermost(name, constructorOf(Class), (...all) =>
       Reflect.construct(...all),
     );
     return new Proxy(Class, { construct });
@@ -162,14 +149,59 @@ function isClass({ name }) {
   return name[0] !== name[0].toLowerCase();
 }
 
+/** The interface's name of what makes an object of a class. */
+function constructorOf({ name }) {
+  return `[constructor]${kebab(name)}`;
+}
+
+/**
+ * @returns {{ place: object, member: string, call: Function, full: string }[]} the functions of a
+ *   class: where to put another, and its name in the interface
+ */
+function methodsOf(Class) {
+  const found = [];
+  const add = (kind, from, place) => {
+    for (const [member, { value: call }] of entries(getOwnPropertyDescriptors(from))) {
+      if (typeof call !== 'function' || member === 'constructor') continue;
+      if (from !== place && Object.hasOwn(place, member)) continue;
+      found.push({ place, member, call, full: `[${kind}]${kebab(Class.name)}.${kebab(member)}` });
+    }
+  };
+  add('static', Class, Class);
+  // Two classes may have methods in common, under names of their own.
+  const { prototype } = Class;
+  for (let from = prototype; from !== Object.prototype; from = getPrototypeOf(from)) {
+    add('method', from, prototype);
+  }
+  return found;
+}
+
+/**
+ * @param {Record<string, object>} interfaces as `watchAll` takes them
+ * @returns {[string, string][]} the interface and the name there of each function
+ */
+function namesIn(interfaces) {
+  return entries(interfaces).flatMap(([from, members]) =>
+    entries(members).flatMap(([member, value]) => {
+      if (!isClass(value)) return [[from, kebab(member)]];
+      const methods = methodsOf(value).map(({ full }) => [from, full]);
+      return [[from, constructorOf(value)], ...methods];
+    }),
+  );
+}
+
 /** From a name of JavaScript's to the interface's. */
 function kebab(name) {
   const words = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
   return words.startsWith('-') ? words.slice(1) : words;
 }
 
-/** The interface's word for how a call ended; undefined where the guest ended. */
+/**
+ * The interface's word for how a call ended, and `'error'` where it has none; undefined where the
+ * guest ended.
+ */
 function wordOf(error) {
+  if (error === undefined) return 'error';
   if (typeof error === 'string') return error;
   return typeof error?.tag === 'string' ? error.tag : undefined;
 }
@@ -204,4 +236,4 @@ function shown(value) {
   return value.tag ?? 'object';
 }
 
-module.exports = { observer };
+module.exports = { namesIn, observer };

@@ -142,8 +142,8 @@ const IN_TOKEN = setOf(`${LETTERS}${DIGITS}!#$%&'*+-.^_\`|~`);
 const IN_SCHEME = setOf(`${LETTERS}${DIGITS}+-.`);
 const IN_NAME = setOf(`${LETTERS}${DIGITS}-._~!$&'()*+,;=%`);
 const IN_USER = setOf(`${LETTERS}${DIGITS}-._~!$&'()*+,;=%:`);
-/** Those of a path and a query that clients send: RFC 3986 has not all of them. */
-const IN_PATH = setOf(`${LETTERS}${DIGITS}-._~!$&'()*+,;=%:@/?[]{}|^"\\`);
+/** Those of a path and a query that clients send: the URL Standard has more than RFC 3986. */
+const IN_PATH = setOf(`${LETTERS}${DIGITS}-._~!$&'()*+,;=%:@/?[]{}|^"\\\``);
 
 /** Whether a text has characters of a set only. */
 function isOf(text, set) {

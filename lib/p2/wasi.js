@@ -48,6 +48,8 @@ class WASI {
   #host;
   #interfaces;
   #observation;
+  /** How many components run, of a WASI that does not suspend. */
+  #running = 0;
 
   /**
    * @param {import('../../p2.d.ts').WASIOptions} [options] those of preview1's class, and
@@ -165,18 +167,31 @@ class WASI {
     const { suspension } = this.#host;
     this.#beginTime();
     if (suspension !== undefined) return suspension.start(component, run, codeOf);
+    const ended = () => {
+      this.#running--;
+      return 0;
+    };
+    const failed = (error) => {
+      this.#running--;
+      return codeOf(error);
+    };
+    this.#running++;
     let result;
     try {
       result = run();
     } catch (error) {
-      return codeOf(error);
+      return failed(error);
     }
-    return typeof result?.then === 'function' ? result.then(() => 0, codeOf) : 0;
+    return typeof result?.then === 'function' ? result.then(ended, failed) : ended();
   }
 
-  /** A component's time begins, unless others run, which have the same time. */
+  /**
+   * A component's time begins, unless others run, which have the same time: a function of the
+   * embedder's that a component calls may start another.
+   */
   #beginTime() {
-    if (!this.#host.suspension?.isRunning) this.#observation?.begin();
+    const isRunning = this.#running > 0 || this.#host.suspension?.isRunning;
+    if (!isRunning) this.#observation?.begin();
   }
 
   /**
