@@ -671,7 +671,7 @@ test('what the guest has changed is there though the host has removed it', (t) =
   assert.deepEqual(guest.wasi.changes(), []);
   assert.equal(readFileSync(join(dir, 'src/a.txt'), 'utf8'), 'mine');
   assert.deepEqual(readdirSync(join(dir, 'src/deep')), ['c.txt']);
-  // What is listed can be removed.
+  // Each listed file can be removed.
   assert.equal(guest.unlink('src/deep/c.txt'), OK);
   assert.equal(guest.rmdir('src/deep'), OK);
   assert.deepEqual(guest.list('src').sort(), ['.', '..', 'a.txt']);
@@ -793,7 +793,7 @@ test('what was opened to be written, and was not, is no change', (t) => {
   assert.deepEqual(guest.wasi.changes(), []);
   assert.equal(guest.load('a'), 'edited');
   assert.equal(guest.load('c'), -NOENT);
-  // What is written is a change as ever.
+  // A write after the commit is a change.
   assert.equal(guest.save('a', 'mine'), OK);
   assert.deepEqual(brief(guest.wasi.commit()), ['modified /a file']);
 });

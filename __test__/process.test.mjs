@@ -262,7 +262,7 @@ test('a process whose ref() throws still takes a run', { skip: notHere }, async 
   // As Deno's does where the process has ended and nobody has said so.
   const prototype = ChildProcess.prototype;
   const { ref } = prototype;
-  // What was not held does not keep this process.
+  // A process that was not held does not keep this one from ending.
   const timer = setInterval(() => {}, 1000);
   t.after(() => {
     prototype.ref = ref;

@@ -82,7 +82,7 @@ function answer(text) {
 }
 
 /**
- * Who has closed what we write to does not want it.
+ * Writes a text. A reader that has closed the other end loses the rest of it.
  *
  * @returns {Error | undefined} why not all of it was written
  */

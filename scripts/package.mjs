@@ -61,7 +61,7 @@ const own = JSON.parse(readFileSync(join(sources, 'package.json'), 'utf8'));
  * @returns {Promise<void>}
  */
 export async function makePackage(folder, extra = {}) {
-  // What is published has no scripts, and a checkout has.
+  // A published package has no scripts, and a checkout has.
   makeAnew(folder, () => {
     const description = join(folder, 'package.json');
     if (!existsSync(description)) return false;

@@ -43,8 +43,8 @@ pub(super) fn export(
     exports: &mut Object<'_>,
     environment: &Rc<AddonInstance>,
 ) -> Result<()> {
-    // () => number: a place.
     let owner = environment.owner();
+    // () => number: a place.
     let reserve_place = move |_: FunctionCallContext<'_>| Ok(PLACES.add(owner, None));
     exports.set_named_property("reserveRun", function(env, "reserveRun", reserve_place)?)?;
 

@@ -41,7 +41,7 @@ const PARTS = {
   ],
 };
 
-/** What `sandbox` has. */
+/** The keys of `sandbox`. */
 const SANDBOX = ['args', 'env', 'preopens', 'enableNetwork'];
 
 const camel = (name) => name.replace(/-(\w)/g, (_, letter) => letter.toUpperCase());

@@ -89,7 +89,7 @@ function observer(host, { hostCalls, timeoutMs, trace, stats }, { now, exceed })
 
   let isWithin = false;
 
-  /** What these functions call of one another is their own matter. None of them waits. */
+  /** Calls of these functions among one another are not watched. None of them waits. */
   function watchOutermost(interfaceName, functionName, call) {
     const watched = watch(interfaceName, functionName, call);
     return {

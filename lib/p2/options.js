@@ -1,7 +1,7 @@
 'use strict';
 
-// What options of a WASI of 0.2 are not those of preview1's class, and preopens that are given to
-// it after it was made.
+// Options in which a WASI of 0.2 differs from preview1's class, and preopens that are given to it
+// after it was made.
 
 const { wrongValue } = require('../errors.js');
 const { checkedOptions } = require('../options.js');

@@ -138,11 +138,11 @@ const IN_NUMBER = setOf(DIGITS);
 const IN_ADDRESS = setOf(`${LETTERS}${DIGITS}:.`);
 /** The characters of a header's name: RFC 9110, `token`. */
 const IN_TOKEN = setOf(`${LETTERS}${DIGITS}!#$%&'*+-.^_\`|~`);
-/** Those of a scheme, of a host's name, and of a user's: RFC 3986. */
+/** The characters of a scheme, of a host's name, and of user information: RFC 3986. */
 const IN_SCHEME = setOf(`${LETTERS}${DIGITS}+-.`);
 const IN_NAME = setOf(`${LETTERS}${DIGITS}-._~!$&'()*+,;=%`);
 const IN_USER = setOf(`${LETTERS}${DIGITS}-._~!$&'()*+,;=%:`);
-/** Those of a path and a query that clients send: the URL Standard has more than RFC 3986. */
+/** The characters of a path and a query: the URL Standard has more than RFC 3986. */
 const IN_PATH = setOf(`${LETTERS}${DIGITS}-._~!$&'()*+,;=%:@/?[]{}|^"\\\``);
 
 /** Whether a text has characters of a set only. */

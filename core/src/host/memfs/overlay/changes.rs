@@ -75,7 +75,7 @@ impl State {
     /// - `2big`: the paths do not fit `room`.
     /// - those of looking at what lies below.
     pub(super) fn steps(&mut self, top: &Arc<LowerDir>, room: &mut usize) -> Result<Vec<Step>> {
-        // What was opened to be written, and was not, is not to hide what the host has made of it.
+        // A file that was opened to be written, and was not, must not hide the host's changes of it.
         self.lower_files(&BTreeSet::new());
         self.lower_removed();
         self.find_replaced();

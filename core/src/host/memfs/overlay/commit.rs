@@ -872,7 +872,7 @@ impl State {
         // Directories that were made, by their paths.
         let mut made: BTreeMap<&[u8], Arc<LowerDir>> = BTreeMap::new();
         let mut removed = BTreeSet::new();
-        // Those in which something was done, and the links that were written.
+        // Directories in which a step was taken, and symbolic links that were written.
         let mut touched: Vec<Arc<LowerDir>> = Vec::new();
         let mut links = BTreeSet::new();
         // The nodes of directories that are not in their places, by their paths.

@@ -137,7 +137,7 @@ impl Backend for OverlayDirectory {
                 && merged.covers(name)
                 && merged.lower.stat(name)?.is_some()
             {
-                // It came at its place below.
+                // The listing had this entry already, at its place below.
                 continue;
             }
             let (ino, filetype) = state.names.listed(id)?;

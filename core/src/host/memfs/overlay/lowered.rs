@@ -22,7 +22,7 @@ impl State {
     /// Takes the places of all files that nobody has open and that are not changed, and of the
     /// `links` that lie below as they are.
     ///
-    /// What cannot be looked at below keeps its place.
+    /// A file that cannot be looked at below keeps its place.
     pub(super) fn lower_files(&mut self, links: &BTreeSet<usize>) {
         let may_go = |id: Id| match self.names.inode(id) {
             Ok(Inode::File(body)) => Arc::strong_count(body) == 1 && !body.is_changed(),
@@ -35,7 +35,7 @@ impl State {
                 names.entry(id.0).or_default().push(Named { parent, name: name.into() });
             }
         }
-        // Those of several names below may have lost the one that has a place.
+        // A file of several names below may have lost the name that has a place.
         let is_nameless = |id: &Id| may_go(*id) && !names.contains_key(&id.0);
         let nameless: Vec<Id> = self.alias_places().filter(is_nameless).collect();
         for id in nameless {
@@ -231,7 +231,7 @@ impl State {
             });
         let is_same = || {
             parent.stat(name).is_ok_and(|stat| {
-                // What was removed in one that is gone is gone, too.
+                // A name that was removed is gone with its directory.
                 stat.is_none_or(|stat| {
                     !has_covered
                         && stat.filetype == Filetype::Directory

@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
-/// What another thread does meanwhile.
+/// The work of another thread during a commit.
 type Meanwhile = Box<dyn FnOnce() + Send>;
 
 /// Counts the writes to files that were there, of which some fail.
