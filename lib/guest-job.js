@@ -17,6 +17,8 @@ const { plainError } = require('./workers.js');
  * @property {object} [observers] `hostCalls`, `trace`, `stats`
  * @property {string[]} names the guest's names of all preopens
  * @property {{ module: string, name: string, descriptor: object }} [memory] what it imports
+ * @property {number} [memoryBytes] how much its memories may have together. V8 keeps to it; a
+ *   process bounds what it takes beside them
  * @property {boolean} hasStart whether instantiating it may run code of the guest
  * @property {boolean} [asText] whether its output may be handed over as strings
  * @property {number} [place] where its output and trees are kept: `reserveRun` gave it

@@ -6,7 +6,7 @@
 
 const { Buffer } = require('node:buffer');
 const fs = require('node:fs');
-const { adoptPipeEnd, exitProcess, sharePipeEnd } = require('../binding.js');
+const { adoptPipeEnd, boundOwnMemory, exitProcess, sharePipeEnd } = require('../binding.js');
 const { GuestThread } = require('./guest-thread.js');
 const { encoded, Inbox } = require('./messages.js');
 const { plainError } = require('./workers.js');
@@ -19,6 +19,13 @@ const LOOKS = [1, 1, 2, 2, 4, 8];
 const NAP = 2;
 /** How many milliseconds pass before the guest's size is looked at again. */
 const PERIOD = 100;
+const MEBIBYTE = 2 ** 20;
+/** How much memory a run may take beside the guest's: for the runtime and what V8 compiles. */
+const BESIDE = 1024 * MEBIBYTE;
+/** How much more it may take for each byte of the module. esbuild and CPython take 10. */
+const FOR_A_BYTE = 16;
+/** How much more it may take for each thread of the guest. */
+const FOR_A_THREAD = 64 * MEBIBYTE;
 
 const inbox = new Inbox();
 /** Modules that this process has been given, by their numbers. */
@@ -51,8 +58,13 @@ async function begin({ job, run, program, bytes, forget }) {
   send({ run, taken: true });
   try {
     for (const one of forget) modules.delete(one);
-    let module = modules.get(program);
-    if (module === undefined) modules.set(program, (module = await WebAssembly.compile(bytes)));
+    const size = modules.get(program)?.size ?? bytes.length;
+    boundOwnMemory(mostMemory(job, size));
+    let module = modules.get(program)?.module;
+    if (module === undefined) {
+      module = await WebAssembly.compile(bytes);
+      modules.set(program, { module, size });
+    }
     const started = start({ ...job, native: opened(job.native), module });
     current = { run, started };
     lookForStart(current, 0);
@@ -66,6 +78,15 @@ async function begin({ job, run, program, bytes, forget }) {
     current = undefined;
     send({ run, outcome: { failure: plainError(error), phase: 'start' } });
   }
+}
+
+/**
+ * How much memory a run may take above what the process has: `undefined` where the guest's own is
+ * not limited. V8's compiler takes gigabytes for a small function that was made to that end.
+ */
+function mostMemory({ memoryBytes, maxThreads = 0 }, size) {
+  if (memoryBytes === undefined) return undefined;
+  return memoryBytes + BESIDE + FOR_A_BYTE * size + FOR_A_THREAD * maxThreads;
 }
 
 function start(job) {

@@ -19,6 +19,7 @@ const { nodeError, wrongValue } = require('./errors.js');
 const { now } = require('./guest.js');
 const { encoded, Inbox } = require('./messages.js');
 const { numberOf } = require('./program-numbers.js');
+const { jobOf } = require('./run.js');
 const { starvedFor } = require('./starved.js');
 const SOURCE = require('./worker-source.js');
 const { after, errorOf, plainError } = require('./workers.js');
@@ -536,15 +537,14 @@ function prepare({ checked: { native }, pipes, tty, limits, outputBytes }) {
  */
 function start(program, checked) {
   const { process: own, native, caps } = checked.prepared ?? prepare(checked);
-  const { module, name, memory, hasStart, what } = program;
-  const job = checked.jobFor(name);
+  const { name, what } = program;
   const { maxThreads } = checked;
   const { isOwnThread } = checked.checked;
   const more = what.kind === 'threads' ? { name, maxThreads, isOwnThread } : {};
   let run;
   try {
-    const given = { ...job, native: { ...job.native, ...native }, module, memory, hasStart };
-    run = own.run(given, more);
+    const job = jobOf(program, checked);
+    run = own.run({ ...job, native: { ...job.native, ...native } }, more);
   } catch (error) {
     own.stop();
     throw error;

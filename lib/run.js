@@ -71,10 +71,11 @@ function startThread(program, checked) {
 }
 
 /** @returns {import('./guest-job.js').Job} */
-function jobOf({ module, name, memory, hasStart }, checked) {
+function jobOf({ module, name, limits, memory, hasStart }, checked) {
   const { native, observers, names } = checked.jobFor(name);
+  const { memoryBytes } = limits;
   const asText = checked.encoding === 'utf8';
-  return { module, native, observers, names, memory, hasStart, asText };
+  return { module, native, observers, names, memory, memoryBytes, hasStart, asText };
 }
 
 /**

@@ -132,6 +132,19 @@ pub(crate) fn exit_process(code: i32) {
     end_process(code)
 }
 
+/// Lets the process have at most `more` bytes of memory of its own above what it has now; any, for
+/// `undefined`. Only Linux keeps the bound.
+#[napi_derive::napi]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a cast saturates, and 2^64 bytes are no bound"
+)]
+pub(crate) fn bound_own_memory(more: Option<f64>) -> Result<()> {
+    sys::bound_own_memory(more.map(|more| more as u64))
+        .map_err(|error| Error::from_reason(error.to_string()))
+}
+
 fn function<'env, Return, F>(
     env: &'env Env,
     name: &str,

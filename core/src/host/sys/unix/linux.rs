@@ -18,11 +18,12 @@ use rustix::event::PollFlags;
 use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags, ResolveFlags, StatxFlags, openat2};
 use rustix::io::Errno as Host;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::mem::MaybeUninit;
 use std::num::NonZeroU64;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// The event that a socket's peer will send no more. It is reported separately, and only on
 /// request.
@@ -82,6 +83,29 @@ pub fn pretend_openat2(is_present: bool) {
 /// The number of this thread below `/proc/self/task`.
 pub(super) fn thread_id() -> Option<u32> {
     u32::try_from(rustix::thread::gettid().as_raw_nonzero().get()).ok()
+}
+
+/// Sets `RLIMIT_DATA`, which counts what the process has mapped to write for itself alone:
+/// WebAssembly memories, V8's heaps and code, and what its compiler takes.
+pub(super) fn bound_own_memory(more: Option<u64>) -> std::io::Result<()> {
+    static BEFORE: OnceLock<Option<u64>> = OnceLock::new();
+    let limit = getrlimit(Resource::Data);
+    let before = *BEFORE.get_or_init(|| limit.current);
+    let wanted = more.map(|more| own_memory().saturating_add(more));
+    let current = match (before, wanted) {
+        (Some(before), Some(wanted)) => Some(before.min(wanted)),
+        (before, wanted) => before.or(wanted),
+    };
+    Ok(setrlimit(Resource::Data, Rlimit { current, maximum: limit.maximum })?)
+}
+
+/// How many bytes the process has of what `RLIMIT_DATA` counts. Without `/proc` it is 0, so that a
+/// bound above it is too low rather than too high.
+fn own_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let size = status.lines().find_map(|line| line.strip_prefix("VmData:")?.strip_suffix("kB"));
+    let kibibytes = size.and_then(|size| size.trim().parse::<u64>().ok());
+    kibibytes.unwrap_or(0).saturating_mul(1024)
 }
 
 /// Opens a path below a directory. `None`: the kernel cannot, so walk.

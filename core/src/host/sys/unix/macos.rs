@@ -257,6 +257,12 @@ pub(super) fn datasync(fd: BorrowedFd<'_>) -> Result<()> {
     sync(fd)
 }
 
+/// The system does not count what `RLIMIT_DATA` names.
+#[allow(clippy::unnecessary_wraps, reason = "Linux can fail")]
+pub(super) fn bound_own_memory(_: Option<u64>) -> std::io::Result<()> {
+    Ok(())
+}
+
 /// Threads have no number by which the system tells their CPU time.
 pub(super) fn thread_id() -> Option<u32> {
     None

@@ -121,6 +121,17 @@ pub fn thread_id() -> Option<u32> {
     platform::thread_id()
 }
 
+/// Lets this process have at most `more` bytes of memory of its own above what it has now, or as
+/// many as before the first call, for `None`. What asks for more is refused by the system. Only
+/// Linux counts such memory; elsewhere nothing is bounded.
+///
+/// # Errors
+///
+/// The system does not set the bound.
+pub fn bound_own_memory(more: Option<u64>) -> io::Result<()> {
+    platform::bound_own_memory(more)
+}
+
 /// Lets another thread run.
 pub fn yield_now() {
     rustix::thread::sched_yield();
