@@ -493,6 +493,34 @@ test('a guest is lent the descriptors that it shall have', { skip: notHere }, as
   assert.equal(readFileSync(join(dir, 'out'), 'utf8'), 'hello world');
 });
 
+test('the streams of this process are lent', { skip: notHere }, (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'wasi-rs-process-'));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  const text = (wasm) => JSON.stringify(Buffer.from(wasm).toString('base64'));
+  const file = join(dir, 'app.cjs');
+  const code = `
+    const { Pool, run } = require(${JSON.stringify(INDEX)});
+    const decoded = (text) => Buffer.from(text, 'base64');
+    const [cat, hello, error] = [${text(CAT)}, ${text(HELLO)}, ${text(printing(2, 'wrong'))}].map(decoded);
+    const options = { stdin: 'inherit', stdout: 'inherit', stderr: 'inherit' };
+    (async () => {
+      const results = [];
+      for (const wasm of [cat, error]) results.push(await run(wasm, { ...options, isolation: 'process' }));
+      const pool = new Pool({ size: 1, isolation: 'process' });
+      for (const wasm of [hello, error]) results.push(await pool.run(wasm, options));
+      await pool.close();
+      process.exitCode = results.every(({ exitCode }) => exitCode === 0) ? 7 : 1;
+    })();`;
+  writeFileSync(file, code);
+  const args = isDeno ? ['run', '-A', file] : [file];
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, {
+    encoding: 'utf8',
+    input: 'from outside\n',
+    timeout: LIMIT,
+  });
+  assert.deepEqual([status, stdout, stderr], [7, 'from outside\nhello world', 'wrongwrong']);
+});
+
 async function using_(pool, use) {
   try {
     await use(pool);

@@ -12,7 +12,7 @@
 
 const { Buffer } = require('node:buffer');
 const { spawn } = require('node:child_process');
-const { addonPath } = require('../binding.js');
+const { addonPath, closeDuplicate, duplicateDescriptor } = require('../binding.js');
 const { limitReached, outputFull } = require('./ends.js');
 const { nothingLeft } = require('./left.js');
 const { nodeError, wrongValue } = require('./errors.js');
@@ -151,28 +151,22 @@ class GuestProcess {
    * @param {number} [needs.heapBytes] how much the guest may have on V8's heap, about
    */
   constructor(onExit = () => {}, needs = {}) {
-    const isForMany = needs.lent === undefined;
     const { pipes = {}, lent = [0, 1, 2], heapBytes } = needs;
     checkProcesses();
     this.#onExit = onExit;
     this.#lent = lent.filter(isOpen);
-    if (isBun) this.#keepWhatBunLends(isForMany);
     const pipe = (name) => (pipes[name] ? 'pipe' : 'ignore');
     const own = [pipe('stdin'), pipe('stdout'), 'pipe', 'pipe', pipe('stderr')];
-    const begin = () =>
-      spawn(process.execPath, argumentsFor(heapBytes), {
-        stdio: [...own, ...this.#lent],
+    const copies = isBun || isDeno ? copiesOf(this.#lent) : [];
+    let child;
+    try {
+      child = spawn(process.execPath, argumentsFor(heapBytes), {
+        stdio: [...own, ...(copies.length > 0 ? copies : this.#lent)],
         env: environment(),
         windowsHide: true,
       });
-    let child;
-    try {
-      child = begin();
-    } catch (error) {
-      // Bun does not pass every descriptor that is open. A pool may never need them.
-      if (error.code !== 'EBADF' || !isForMany) throw error;
-      this.#lent = [];
-      child = begin();
+    } finally {
+      for (const copy of copies) closeDuplicate(copy);
     }
     this.#child = child;
     // A process that could not be started has no streams, or fewer, on Deno and where Node finds no
@@ -189,23 +183,6 @@ class GuestProcess {
     const head = Buffer.alloc(4);
     head.writeUInt32LE(text.length);
     this.#channel?.write(Buffer.concat([head, text]));
-  }
-
-  /**
-   * Bun puts one descriptor after the other to its place in the new process, over what has that
-   * number. So a descriptor with a low number is gone before its turn comes.
-   */
-  #keepWhatBunLends(isForMany) {
-    const lost = this.#lent.find((descriptor, place) => descriptor < FIRST_LENT + place);
-    if (lost === undefined) return;
-    if (!isForMany) {
-      throw nodeError(
-        TypeError,
-        'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM',
-        `Bun cannot give the descriptor ${lost} to the process of a guest: use text, bytes or a pipe`,
-      );
-    }
-    this.#lent = [];
   }
 
   async #watch() {
@@ -389,6 +366,26 @@ class GuestProcess {
     await this.#ended;
     giveUp();
   }
+}
+
+/**
+ * Copies of descriptors that are not in the way. Bun and Deno put one descriptor after the other to
+ * its place in the new process, over what has that number, so one with a low number would be gone
+ * before its turn comes.
+ */
+function copiesOf(descriptors) {
+  const least = FIRST_LENT + descriptors.length;
+  const copies = [];
+  for (const descriptor of descriptors) {
+    const copy = duplicateDescriptor(descriptor, least);
+    if (typeof copy === 'string') {
+      for (const one of copies) closeDuplicate(one);
+      const why = `the descriptor ${descriptor} cannot be lent: ${copy}`;
+      throw nodeError(Error, 'ERR_WASI_NO_PROCESS', `The guest has no process: ${why}`);
+    }
+    copies.push(copy);
+  }
+  return copies;
 }
 
 function isOpen(descriptor) {

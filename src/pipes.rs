@@ -49,6 +49,27 @@ pub(super) fn export(
     };
     exports.set_named_property("openPipe", function(env, "openPipe", open)?)?;
 
+    // (descriptor, least) => number | string: a descriptor for the same file, with a number from
+    // `least` on. Who called closes it by `closeDuplicate`.
+    let duplicate = |call: FunctionCallContext<'_>| {
+        Ok(match sys::duplicate(call.get(0)?, call.get(1)?) {
+            Ok(copy) => Either::A(copy),
+            Err(error) => Either::B(reason(&error)),
+        })
+    };
+    exports.set_named_property(
+        "duplicateDescriptor",
+        function(env, "duplicateDescriptor", duplicate)?,
+    )?;
+
+    // (number): closes what `duplicateDescriptor` gave. Deno's `fs` closes only what it has opened.
+    let close = |call: FunctionCallContext<'_>| {
+        // SAFETY: only who has the number from there calls it, once.
+        unsafe { sys::close_duplicate(call.first_arg()?) };
+        Ok(())
+    };
+    exports.set_named_property("closeDuplicate", function(env, "closeDuplicate", close)?)?;
+
     // (descriptor) => number | string: a guest's end that this process was started with. The
     // descriptor belongs to the end from now on.
     let adopt = move |call: FunctionCallContext<'_>| {

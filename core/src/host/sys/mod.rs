@@ -17,13 +17,14 @@ pub(super) mod names;
 pub use unix::pretend_openat2;
 #[cfg(unix)]
 pub use unix::{
-    Handle, PipeEnd, Watched, bound_own_memory, clock_resolution, clock_time, duplicate_socket,
-    end_process, errno_from_raw, inherited_pipe, library_path, listen, listen_at, open_exact,
-    open_pipe, open_preopen, random, stdio, thread_id, wait, yield_now,
+    Handle, PipeEnd, Watched, bound_own_memory, clock_resolution, clock_time, close_duplicate,
+    duplicate, duplicate_socket, end_process, errno_from_raw, inherited_pipe, library_path, listen,
+    listen_at, open_exact, open_pipe, open_preopen, random, stdio, thread_id, wait, yield_now,
 };
 #[cfg(windows)]
 pub use windows::{
-    Handle, PipeEnd, Watched, bound_own_memory, clock_resolution, clock_time, duplicate_socket,
-    end_process, errno_from_raw, inherited_pipe, lend, library_path, listen, listen_at, open_exact,
-    open_pipe, open_preopen, random, stdio, thread_id, wait, yield_now,
+    Handle, PipeEnd, Watched, bound_own_memory, clock_resolution, clock_time, close_duplicate,
+    duplicate, duplicate_socket, end_process, errno_from_raw, inherited_pipe, lend, library_path,
+    listen, listen_at, open_exact, open_pipe, open_preopen, random, stdio, thread_id, wait,
+    yield_now,
 };

@@ -21,7 +21,7 @@ use linux as platform;
 pub use linux::pretend_openat2;
 #[cfg(target_vendor = "apple")]
 use macos as platform;
-pub use pipe::{PipeEnd, inherited_pipe, library_path, open_pipe};
+pub use pipe::{PipeEnd, close_duplicate, duplicate, inherited_pipe, library_path, open_pipe};
 pub use watched::Watched;
 
 use crate::abi::{Clockid, Errno, Fdflags, Filestat, Filetype, Timestamp};

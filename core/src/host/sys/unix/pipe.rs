@@ -74,6 +74,26 @@ pub unsafe fn inherited_pipe(number: RawFd) -> io::Result<PipeEnd> {
     Ok(PipeEnd(end))
 }
 
+/// Duplicates a descriptor to the lowest free number from `least` on. Programs that the process
+/// starts do not inherit it. The caller owns the number, and closes it.
+///
+/// # Errors
+/// `EBADF`: nothing is open there. `EMFILE`, `EINVAL`: no such number is free.
+pub fn duplicate(number: RawFd, least: RawFd) -> io::Result<RawFd> {
+    // SAFETY: a number that is looked at, which may be no descriptor's.
+    let copy = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, least) };
+    if copy < 0 { Err(io::Error::last_os_error()) } else { Ok(copy) }
+}
+
+/// Closes what [`duplicate`] has opened.
+///
+/// # Safety
+/// The number is of [`duplicate`], and has not been closed since.
+pub unsafe fn close_duplicate(number: RawFd) {
+    // SAFETY: it is open, and the caller's to give.
+    drop(unsafe { OwnedFd::from_raw_fd(number) });
+}
+
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let mut ends = [-1; 2];

@@ -53,6 +53,20 @@ pub unsafe fn inherited_pipe(_: i32) -> io::Result<PipeEnd> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Numbers of descriptors are a matter of Node's own C library, not of this one.
+///
+/// # Errors
+/// `Unsupported`, always.
+pub fn duplicate(_: i32, _: i32) -> io::Result<i32> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Nothing is to be closed.
+///
+/// # Safety
+/// None is needed here.
+pub unsafe fn close_duplicate(_: i32) {}
+
 /// The path of the file that this code was loaded from.
 #[must_use]
 pub fn library_path() -> Option<PathBuf> {

@@ -15,7 +15,7 @@ mod stream;
 mod watched;
 
 pub use errno::errno_from_raw;
-pub use library::{PipeEnd, inherited_pipe, library_path, open_pipe};
+pub use library::{PipeEnd, close_duplicate, duplicate, inherited_pipe, library_path, open_pipe};
 pub use stream::Handle;
 pub use watched::Watched;
 
