@@ -19,6 +19,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
+import { LONG_TO_COMPILE } from './support/programs.mjs';
 
 const require = createRequire(import.meta.url);
 const { WASI } = require('../index.js');
@@ -534,6 +535,19 @@ test('memory cannot grow beyond its limit, and a program that starts with more i
     137,
     /65536 bytes of memory to start and may have 10240/,
   );
+});
+
+const isNode = !process.versions.bun && !process.versions.deno;
+const isOld = Number.parseInt(process.versions.node, 10) < 20;
+const noBound =
+  (process.platform !== 'linux' && 'only Linux counts it') ||
+  ((!isNode || isOld) && 'this compiler takes little, or does not say why it ends the process');
+
+test('what the compiler takes is bounded with the memory', { skip: noBound }, () => {
+  writeFileSync(join(dir, 'long.wasm'), LONG_TO_COMPILE);
+  const { status, signal, stderr } = cli(['--max-memory', '1m', 'long.wasm']);
+  assert.deepEqual([status, signal], [null, 'SIGABRT']);
+  assert.match(stderr, /out of memory/);
 });
 
 test('statistics are printed at each end', () => {

@@ -26,6 +26,7 @@ import {
   ENDLESS,
   growing,
   HELLO,
+  LONG_TO_COMPILE,
   printing,
   rejection,
   SLEEPING,
@@ -207,10 +208,6 @@ test(
   },
 );
 
-/** V8's compiler takes 5 GB for these 40 kilobytes: it keeps all locals for each loop. */
-const LONG_TO_COMPILE = command(
-  `(local ${'i32 '.repeat(50_000)}) ${'(loop (br_if 0 (local.get 0)))'.repeat(8000)}`,
-);
 const isOld = isNode && Number.parseInt(process.versions.node, 10) < 20;
 
 test(

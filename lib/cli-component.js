@@ -53,10 +53,10 @@ async function runComponent(bytes, asked, name, tools) {
     traceFile = openedTrace(asked);
     const { instantiate } = await import(pathToFileURL(path.join(folder, MODULE)).href);
     start = await watchdog(asked, name, [], undefined);
-    const load = (file) => compiled(fs.readFileSync(path.join(folder, file)), asked, name, tools);
+    const core = coreModules(folder, asked, name, tools);
     try {
       start();
-      component = await instantiate(load, imports);
+      component = await instantiate(core.load, imports, core.instantiate);
     } catch (error) {
       if (error instanceof UsageError) throw error;
       process.exitCode = trapped(error, name);
@@ -159,16 +159,26 @@ function checkImports(names, imports, name) {
   }
 }
 
-async function compiled(bytes, { maxMemory }, name, { say }) {
-  if (maxMemory === undefined) return WebAssembly.compile(bytes);
-  const { limited, readModule } = require('./wasm-module.js');
+/**
+ * What jco's code loads and instantiates core modules with.
+ *
+ * @returns {{ load: Function, instantiate: Function }}
+ */
+function coreModules(folder, { maxMemory }, name, { say }) {
+  const files = fs.readdirSync(folder).filter((file) => file.endsWith('.wasm'));
+  const all = files.map((file) => fs.readFileSync(path.join(folder, file)));
+  const bytesOf = (list, file) => list[files.indexOf(file)];
+  if (maxMemory === undefined) {
+    const load = (file) => WebAssembly.compile(bytesOf(all, file));
+    return { load, instantiate: WebAssembly.instantiate };
+  }
+  const { limitedParts, readModule } = require('./wasm-module.js');
   const { oneLine } = require('./cli-look.js');
+  let limited;
   try {
-    // The adapter uses the memory of the program.
-    const hasMemory = readModule(bytes).memories?.length > 0;
-    return await WebAssembly.compile(
-      hasMemory ? limited(bytes, { memoryBytes: maxMemory }) : bytes,
-    );
+    limited = limitedParts(all, { memoryBytes: maxMemory });
+    const size = all.reduce((sum, { length }) => sum + length, 0);
+    require('./own-memory.js').boundProcess(maxMemory, size);
   } catch (error) {
     if (error.code !== 'ERR_WASI_LIMIT') {
       throw new UsageError(`${name} cannot be given --max-memory: ${oneLine(error.message)}`);
@@ -176,6 +186,25 @@ async function compiled(bytes, { maxMemory }, name, { say }) {
     say(2, `wasi-rs: ${name}: ${oneLine(error.message)}\n`);
     return process.exit(137);
   }
+  // A second instance would have memories beside those that are bounded.
+  const once = new Set();
+  const load = async (file) => {
+    const module = await WebAssembly.compile(bytesOf(limited, file));
+    const { memories, tables } = readModule(bytesOf(all, file));
+    if ([...memories, ...tables].some(({ imported }) => !imported)) once.add(module);
+    return module;
+  };
+  const made = new Set();
+  const instantiate = (module, imports) => {
+    if (once.has(module) && made.has(module)) {
+      throw new UsageError(
+        `${name} cannot be given --max-memory: it makes a memory or table of one module twice`,
+      );
+    }
+    made.add(module);
+    return WebAssembly.instantiate(module, imports);
+  };
+  return { load, instantiate };
 }
 
 // --- jco, and what it made before ----------------------------------------------------------------

@@ -21,6 +21,8 @@ const { printable } = require('./printable.js');
 const TIMED_OUT = 124;
 const TRAPPED = 134;
 const NO_MEMORY = 137;
+/** How many threads a guest may have beside its first. */
+const MOST_THREADS = 64;
 const USAGE = 2;
 const LOST = 1;
 const CHUNK = 65_536;
@@ -165,7 +167,7 @@ async function run(bytes, asked) {
   const what = classify(module);
   check(what, module, asked, name);
   const call = asked.invoke === undefined ? undefined : callOf(module, asked, name);
-  if (asked.maxMemory !== undefined) bytes = bounded(bytes, asked, name);
+  if (asked.maxMemory !== undefined) bytes = bounded(bytes, asked, what, name);
   const options = wasiOptions(asked, what);
   const counts = asked.stats
     ? new BigInt64Array(new SharedArrayBuffer(16 * FUNCTIONS.length))
@@ -251,10 +253,13 @@ function compile(bytes, name) {
   return compiling;
 }
 
-function bounded(bytes, { maxMemory }, name) {
+function bounded(bytes, { maxMemory }, { kind }, name) {
   const { limited } = require('./wasm-module.js');
+  const { boundProcess } = require('./own-memory.js');
   try {
-    return limited(bytes, { memoryBytes: maxMemory });
+    const changed = limited(bytes, { memoryBytes: maxMemory });
+    boundProcess(maxMemory, bytes.length, kind === 'threads' ? MOST_THREADS : 0);
+    return changed;
   } catch (error) {
     const { oneLine } = require('./cli-look.js');
     if (error.code === 'ERR_WASI_LIMIT') {
@@ -474,7 +479,7 @@ async function runThreads(wasi, bytes, watched, name, end, start) {
   let code;
   try {
     start();
-    code = (await threads.runThreads(wasi, bytes, {}, watched)) & 0xff;
+    code = (await threads.runThreads(wasi, bytes, { maxThreads: MOST_THREADS }, watched)) & 0xff;
   } catch (error) {
     code = trapped(error, name);
   }

@@ -6,9 +6,10 @@
 
 const { Buffer } = require('node:buffer');
 const fs = require('node:fs');
-const { adoptPipeEnd, boundOwnMemory, exitProcess, sharePipeEnd } = require('../binding.js');
+const { adoptPipeEnd, exitProcess, sharePipeEnd } = require('../binding.js');
 const { GuestThread } = require('./guest-thread.js');
 const { encoded, Inbox } = require('./messages.js');
+const { boundProcess } = require('./own-memory.js');
 const { plainError } = require('./workers.js');
 
 /** The descriptor by which the two processes speak. */
@@ -19,13 +20,6 @@ const LOOKS = [1, 1, 2, 2, 4, 8];
 const NAP = 2;
 /** How many milliseconds pass before the guest's size is looked at again. */
 const PERIOD = 100;
-const MEBIBYTE = 2 ** 20;
-/** How much memory a run may take beside the guest's: for the runtime and what V8 compiles. */
-const BESIDE = 1024 * MEBIBYTE;
-/** How much more it may take for each byte of the module. esbuild and CPython take 10. */
-const FOR_A_BYTE = 16;
-/** How much more it may take for each thread of the guest. */
-const FOR_A_THREAD = 64 * MEBIBYTE;
 
 const inbox = new Inbox();
 /** Modules that this process has been given, by their numbers. */
@@ -59,7 +53,7 @@ async function begin({ job, run, program, bytes, forget }) {
   try {
     for (const one of forget) modules.delete(one);
     const size = modules.get(program)?.size ?? bytes.length;
-    boundOwnMemory(mostMemory(job, size));
+    boundProcess(job.memoryBytes, size, job.maxThreads);
     let module = modules.get(program)?.module;
     if (module === undefined) {
       module = await WebAssembly.compile(bytes);
@@ -78,15 +72,6 @@ async function begin({ job, run, program, bytes, forget }) {
     current = undefined;
     send({ run, outcome: { failure: plainError(error), phase: 'start' } });
   }
-}
-
-/**
- * How much memory a run may take above what the process has: `undefined` where the guest's own is
- * not limited. V8's compiler takes gigabytes for a small function that was made to that end.
- */
-function mostMemory({ memoryBytes, maxThreads = 0 }, size) {
-  if (memoryBytes === undefined) return undefined;
-  return memoryBytes + BESIDE + FOR_A_BYTE * size + FOR_A_THREAD * maxThreads;
 }
 
 function start(job) {

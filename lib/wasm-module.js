@@ -367,7 +367,7 @@ function scan(bytes) {
   const add = {
     memory(list, { type, place }, imported) {
       list.push({ ...type, imported });
-      places.push({ ...place, section: sections.length - 1 });
+      places.push({ ...place, imported, section: sections.length - 1 });
       return type;
     },
     tag(reader) {
@@ -594,19 +594,46 @@ function memoryDescriptor({ minimum, maximum, shared, address, pageSize }) {
  *   memory beside its memories and tables: it declares structures or arrays, or exceptions that
  *   carry references or more than 4 values
  */
-function limited(wasm, { memoryBytes, tableElements, allowsHeap = false }) {
-  // A copy: what is checked is what is compiled, whatever another thread does to the bytes.
+function limited(wasm, limits) {
+  const one = copied(wasm);
+  boundAll([one.module], one.places, limits);
+  return rewritten(one);
+}
+
+/**
+ * The modules of a component, limited together: the sum of all maxima is at most the limit if each
+ * is instantiated once. What one imports is another's, and is bounded there.
+ *
+ * @param {BufferSource[]} modules
+ * @param {object} limits as of {@link limited}, with its errors
+ * @returns {Uint8Array[]} new bytes
+ */
+function limitedParts(modules, limits) {
+  const all = modules.map(copied);
+  const places = all.flatMap((one) => one.places.filter(({ imported }) => !imported));
+  boundAll(
+    all.map(({ module }) => module),
+    places,
+    limits,
+  );
+  return all.map(rewritten);
+}
+
+/** A copy, read: what is checked is what is compiled, whatever another thread does to the bytes. */
+function copied(wasm) {
   const bytes = bytesOf(wasm).slice();
-  const { module, sections, places } = scan(bytes);
+  return { bytes, ...scan(bytes) };
+}
+
+function boundAll(modules, places, { memoryBytes, tableElements, allowsHeap = false }) {
   if (memoryBytes !== undefined) {
-    if (!allowsHeap) refuseOtherMemory(module);
+    if (!allowsHeap) modules.forEach(refuseOtherMemory);
     tableElements ??= DEFAULT_TABLE_ELEMENTS;
     bound(places, 'memory', memoryBytes, 'memoryBytes', 'bytes of memory');
   }
   if (tableElements !== undefined) {
     bound(places, 'table', tableElements, 'tableElements', 'elements of tables');
   }
-  return rewritten(bytes, sections, places);
 }
 
 /**
@@ -661,7 +688,7 @@ function bound(places, kind, limit, name, unit) {
   });
 }
 
-function rewritten(bytes, sections, places) {
+function rewritten({ bytes, sections, places }) {
   const changed = places
     .filter(({ bound, type }) => bound !== undefined && bound !== type.maximum)
     .sort((one, other) => one.flagsAt - other.flagsAt);
@@ -726,4 +753,4 @@ function hex(code) {
   return `0x${code.toString(16)}`;
 }
 
-module.exports = { hasStart, kindOf, limited, memoryDescriptor, readModule };
+module.exports = { hasStart, kindOf, limited, limitedParts, memoryDescriptor, readModule };

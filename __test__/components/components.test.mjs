@@ -9,6 +9,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { parse } from '@bytecodealliance/jco';
 import { fetchedIfPossible } from '../../scripts/process.mjs';
 import { RUNTIMES } from '../runtimes.mjs';
 import {
@@ -748,6 +749,36 @@ describe('the command line', () => {
     assert.match(trapped.stderr, /trapped/);
     const timed = cli(['--timeout', '300ms', 'program-c.component.wasm', 'sleep', '900']);
     assert.equal(timed.status, 124, timed.stderr);
+  });
+
+  it('bounds all memories together', async () => {
+    const grow = (more = '') => `(memory (export "memory") 1) ${more}
+      (func (export "grow") (result i32) (memory.grow (i32.const 12)))`;
+    const twice = (second) => `(component
+      (core module $first ${grow()})
+      (core module $second ${grow('(func (export "other"))')})
+      (core instance $one (instantiate $first))
+      (core instance $two (instantiate ${second}))
+      (core module $main
+        (import "one" "grow" (func $one (result i32)))
+        (import "two" "grow" (func $two (result i32)))
+        (func (export "run") (result i32)
+          (i32.eqz (i32.and (i32.eq (call $one) (i32.const 1)) (i32.eq (call $two) (i32.const 1))))))
+      (core instance $main
+        (instantiate $main (with "one" (instance $one)) (with "two" (instance $two))))
+      (func $run (result (result)) (canon lift (core func $main "run")))
+      (instance $exported (export "run" (func $run)))
+      (export "wasi:cli/run@0.2.0" (instance $exported)))`;
+    fs.writeFileSync(path.join(folder, 'two.wasm'), await parse(twice('$second')));
+    fs.writeFileSync(path.join(folder, 'same.wasm'), await parse(twice('$first')));
+    const status = (...args) => cli(args).status;
+    assert.equal(status('same.wasm'), 0);
+    assert.equal(status('--max-memory', '2m', 'two.wasm'), 0);
+    assert.equal(status('--max-memory', '1m', 'two.wasm'), 1);
+    assert.equal(status('--max-memory', '100k', 'two.wasm'), 137);
+    const refused = cli(['--max-memory', '2m', 'same.wasm']);
+    assert.equal(refused.status, 2);
+    assert.match(refused.stderr, /^wasi-rs: same.wasm cannot be given --max-memory: .*twice\n$/);
   });
 
   it('refuses interfaces of a version that is not ours', async () => {

@@ -44,6 +44,10 @@ export const printing = (fd, text, after = '') =>
 export const HELLO = printing(1, 'hello world');
 export const TRAP = command('unreachable');
 export const ENDLESS = command('(loop (br 0))');
+/** V8's compiler takes 5 GB for these 40 kilobytes: it keeps all locals for each loop. */
+export const LONG_TO_COMPILE = command(
+  `(local ${'i32 '.repeat(50_000)}) ${'(loop (br_if 0 (local.get 0)))'.repeat(8000)}`,
+);
 /** Grows its memory by pages, and exits with what that gave plus 100. */
 export const growing = (pages, memory) =>
   command(`(call $exit (i32.add (memory.grow (i32.const ${pages})) (i32.const 100)))`, { memory });
