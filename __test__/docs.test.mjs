@@ -363,6 +363,39 @@ test('docs/preview1.md has a row for each function, with errnos that exist', () 
   }
 });
 
+test('docs/preview1.md names the errnos that the functions themselves name', () => {
+  const page = read('docs/preview1.md');
+  // Above the table: what every function may give, and what those that take a path may give too.
+  const [, every, paths] =
+    /Every function may(.*?)Functions that take a path may(.*?)The last column/s.exec(page);
+  const namesOf = (text) => Array.from(text.matchAll(/`([a-z0-9]+)`/g), ([, name]) => name);
+  const named = new Map(
+    Array.from(page.matchAll(/^\| `(\w+)\(.*?\).*?` \| \w+ \|(.*?)\|/gm), ([, name, text]) => [
+      name,
+      new Set(namesOf(text)),
+    ]),
+  );
+  const sources = readdirSync(join(root, 'core/src/preview1'))
+    .map((name) => read(`core/src/preview1/${name}`))
+    .join('');
+  const missing = [];
+  const seen = new Set();
+  const handler =
+    /\/\/\/ # Errors\n((?:\/\/\/ .*\n)+)(?:(?:\/\/\/|#\[).*\n)*pub\(super\) fn (\w+)/g;
+  for (const [, errors, name] of sources.matchAll(handler)) {
+    if (!named.has(name)) continue;
+    seen.add(name);
+    const general = new Set(namesOf(name.startsWith('path_') ? every + paths : every));
+    for (const [, list] of errors.matchAll(/^\/\/\/ - ([^:]+):/gm)) {
+      for (const [, errno] of list.matchAll(/`(\w+)`/g)) {
+        if (!general.has(errno) && !named.get(name).has(errno)) missing.push(`${name}: ${errno}`);
+      }
+    }
+  }
+  assert.ok(seen.size > 30, `${seen.size} functions were found`);
+  assert.deepEqual(missing, []);
+});
+
 test('errnos have the numbers that the pages give them', () => {
   const wrong = pages.flatMap((page) =>
     Array.from(read(page).matchAll(/\b(\d+) (?:`([a-z0-9]+)`|\(([a-z0-9]+)\))/g))
