@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
+import { withOtherCopy } from './support/copies.mjs';
 import { direct } from './support/direct.mjs';
 import { directoryTests, isOtherInMemfs } from './support/served-suite.mjs';
 
@@ -490,6 +491,21 @@ test('the bytes of a call are its own while the functions make others', (t) => {
   assert.equal(guest.write('file', 'mine'), 4);
   assert.equal(base.readFileSync('/file', 'utf8'), 'mine');
   assert.equal(base.readFileSync('/new', 'utf8'), 'of another');
+});
+
+test('another copy of the package that shares the addon leaves this one its guests', (t) => {
+  const guest = started(t, volume({ '/file': 'of this copy' }));
+  assert.equal(guest.read('file'), 'of this copy');
+  withOtherCopy(({ WASI: OtherWASI }) => {
+    const wasi = new OtherWASI({
+      version: 'preview1',
+      preopens: { '/x': { fs: volume({ '/other': 'of the other' }) } },
+    });
+    t.after(() => wasi.close());
+    assert.notEqual(OtherWASI, WASI);
+    assert.equal(direct(wasi).read('other'), 'of the other');
+  });
+  assert.equal(guest.read('file'), 'of this copy');
 });
 
 test('an error in the middle of a call leaves nothing half-made', (t) => {
