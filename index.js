@@ -233,7 +233,10 @@ class WASI {
     closeInstance(instanceId(this[kHandle]));
     const { served, suspension } = this[kGuest];
     suspension?.close();
-    served?.close();
+    if (served === undefined) return;
+    // A call that is in the middle may still open a file.
+    served.isClosed = true;
+    served.close();
   }
 
   [DISPOSE]() {

@@ -404,6 +404,29 @@ test('a promise that is never settled is given up', { skip }, async () => {
   }
 });
 
+test('what is opened by a function that closes the WASI is closed', { skip }, async () => {
+  for (const isLate of [false, true]) {
+    let [wasi, opened, closed] = [undefined, 0, 0];
+    const { promises } = volume({ '/file': 'text' });
+    const open = async () => {
+      if (isLate) await later(1);
+      return { read() {}, stat() {}, close: async () => void closed++ };
+    };
+    const fs = Object.assign(Object.create(promises), {
+      open() {
+        wasi.close();
+        opened++;
+        return open();
+      },
+    });
+    const made = begin({ '/x': { fs } });
+    ({ wasi } = made);
+    assert.equal(await made.open('file'), BADF);
+    await later(5);
+    assert.deepEqual([opened, closed], [1, 1], isLate);
+  }
+});
+
 test('what is opened for nobody is closed', { skip }, async () => {
   let open = 0;
   const { promises } = volume({ '/file': 'text' });

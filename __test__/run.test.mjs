@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { runInNewContext } from 'node:vm';
+import { withOtherCopy } from './support/copies.mjs';
 import {
   bytesOf,
   CAT,
@@ -39,22 +40,6 @@ const noProc = process.platform !== 'linux' && 'descriptors are counted as Linux
 /** There such a module is not known. */
 const noRealms = cannotEnd;
 const otherModule = (bytes) => runInNewContext('new WebAssembly.Module(bytes)', { bytes });
-
-/** A Program of the package once more, as from another folder of modules. */
-function compileByOtherCopy(wasm) {
-  const own = { ...require.cache };
-  const forget = () => {
-    const paths = Object.keys(require.cache).filter((path) => !path.endsWith('.node'));
-    for (const path of paths) delete require.cache[path];
-  };
-  forget();
-  try {
-    return require('../index.js').compile(wasm);
-  } finally {
-    forget();
-    Object.assign(require.cache, own);
-  }
-}
 
 const folder = (t) => {
   const path = mkdtempSync(join(tmpdir(), 'wasi-rs-run-'));
@@ -131,7 +116,12 @@ test('what is no program is a typed error that says what to do', async () => {
     [{}, TypeError, 'ERR_INVALID_ARG_TYPE', /a path, a URL/],
     [5, TypeError, 'ERR_INVALID_ARG_TYPE', /a path, a URL/],
     [Promise.resolve(5), TypeError, 'ERR_INVALID_ARG_TYPE', /a path, a URL/],
-    [await compileByOtherCopy(HELLO), TypeError, 'ERR_INVALID_ARG_TYPE', /another copy, such as/],
+    [
+      await withOtherCopy(({ compile: other }) => other(HELLO)),
+      TypeError,
+      'ERR_INVALID_ARG_TYPE',
+      /another copy, such as/,
+    ],
     [guest('reactor'), TypeError, 'ERR_INVALID_ARG_VALUE', /reactor.*initialize\(\).*work/],
     [bytesOf('(module)'), TypeError, 'ERR_INVALID_ARG_VALUE', /_start/],
     [guest('unstable'), LinkError, 'ERR_WASI_MISSING_IMPORT', /version: 'unstable'/],

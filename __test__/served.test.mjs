@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
+import { withOtherCopy } from './support/copies.mjs';
 import { direct } from './support/direct.mjs';
 import { directoryTests, isOtherInMemfs } from './support/served-suite.mjs';
 
@@ -490,6 +491,55 @@ test('the bytes of a call are its own while the functions make others', (t) => {
   assert.equal(guest.write('file', 'mine'), 4);
   assert.equal(base.readFileSync('/file', 'utf8'), 'mine');
   assert.equal(base.readFileSync('/new', 'utf8'), 'of another');
+});
+
+test('what is opened for a guest that is closed or ends meanwhile is closed', () => {
+  const base = volume({ '/file': 'text' });
+  for (const [how, exitCode] of [
+    ['close', 0],
+    ['exit', 3],
+  ]) {
+    const log = [];
+    let wasi;
+    const fs = changed(base, {
+      openSync(...args) {
+        if (how === 'close') wasi.close();
+        // It goes on although the guest has ended.
+        else assert.throws(() => wasi.wasiImport.proc_exit(exitCode));
+        const file = base.openSync(...args);
+        log.push(`open ${file}`);
+        return file;
+      },
+      closeSync(file) {
+        base.closeSync(file);
+        log.push(`close ${file}`);
+      },
+    });
+    wasi = new WASI({ version: 'preview1', returnOnExit: true, preopens: { '/x': { fs } } });
+    const memory = new WebAssembly.Memory({ initial: 4 });
+    const guest = direct({ start() {}, wasiImport: wasi.wasiImport }, memory);
+    const _start = () => assert.equal(guest.open('file'), BADF);
+    assert.equal(wasi.start({ exports: { memory, _start } }), exitCode);
+    assert.equal(log.length, 2, log);
+    assert.equal(log[1], log[0].replace('open', 'close'));
+    wasi.close();
+    assert.equal(log.length, 2, log);
+  }
+});
+
+test('another copy of the package that shares the addon leaves this one its guests', (t) => {
+  const guest = started(t, volume({ '/file': 'of this copy' }));
+  assert.equal(guest.read('file'), 'of this copy');
+  withOtherCopy(({ WASI: OtherWASI }) => {
+    const wasi = new OtherWASI({
+      version: 'preview1',
+      preopens: { '/x': { fs: volume({ '/other': 'of the other' }) } },
+    });
+    t.after(() => wasi.close());
+    assert.notEqual(OtherWASI, WASI);
+    assert.equal(direct(wasi).read('other'), 'of the other');
+  });
+  assert.equal(guest.read('file'), 'of this copy');
 });
 
 test('an error in the middle of a call leaves nothing half-made', (t) => {

@@ -18,6 +18,7 @@ import {
   skip,
   start,
 } from './support/suspending.mjs';
+import { withOtherCopy } from './support/copies.mjs';
 
 const code = (expected) => (error) => {
   assert.equal(error.code, expected, error);
@@ -552,6 +553,20 @@ test('a thousand guests sleep at once', { skip }, async () => {
   // One after another they would take 500 s.
   assert.ok(took >= 500 && took < 100_000, `${took} ms`);
 });
+
+test(
+  'guests of two copies of the package that share the addon sleep at once',
+  { skip },
+  async () => {
+    const module = command('(call $sleep (i32.const 20))');
+    const begin = ({ WASI: Class }) => {
+      const wasi = new Class({ suspend: true, stdin: 'ignore', stdout: 'ignore' });
+      return wasi.startAsync(new WebAssembly.Instance(module, wasi.getImportObject()));
+    };
+    const runs = [begin({ WASI }), withOtherCopy(begin), begin({ WASI }), withOtherCopy(begin)];
+    assert.deepEqual(await Promise.all(runs), [0, 0, 0, 0]);
+  },
+);
 
 test(
   'a read of a pipe waits for it, and two guests may wait for one',

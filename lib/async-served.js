@@ -88,8 +88,8 @@ class SyncShape extends FileSystem {
   }
 
   /** Puts an open file on the board. */
-  putFile(file) {
-    return putFile(file, 'openSync');
+  putFile(request, file) {
+    return putFile(request, file, 'openSync');
   }
 
   countOf(result) {
@@ -98,10 +98,6 @@ class SyncShape extends FileSystem {
 
   canWrite() {
     return this.has('write');
-  }
-
-  close(file) {
-    return this.fs.closeSync(file);
   }
 
   /** Closes what was opened for nobody. */
@@ -144,13 +140,13 @@ class PromiseShape extends FileSystem {
     return this.#files.get(file)[name](...args);
   }
 
-  putFile(file) {
+  putFile(request, file) {
     const isObject = typeof file === 'object' && file !== null;
     if (!isObject || FILE_NEEDED.some((name) => typeof file[name] !== 'function')) {
       throw invalidReturn("an open file with 'read', 'stat' and 'close'", 'open', file);
     }
     this.#files.set(++this.#last, file);
-    return putFile(this.#last, 'open');
+    return putFile(request, this.#last, 'open');
   }
 
   countOf(result, key) {
@@ -186,7 +182,7 @@ const opening = (flags) => ({
   isOpening: true,
   isWriting: flags !== 'r',
   ask: (system, { path }) => system.call('open', path, flags, 0o666),
-  put: (system, _, file) => system.putFile(file),
+  put: (system, request, file) => system.putFile(request, file),
 });
 
 /**
@@ -387,7 +383,9 @@ class Asked {
   }
 
   #closeUnused() {
-    const { op, system } = this.#request;
+    const { op, system, opened } = this.#request;
+    // What was put on the board was closed by that.
+    if (opened !== undefined) return;
     if (BY_NUMBER[op].isOpening !== true || this.#failure !== undefined) return;
     try {
       const closed = system.closeUnused(this.#value);
@@ -506,6 +504,7 @@ function attachServed(wasiImport, guest, systems) {
     close() {
       startClosing(guest)?.catch(ignore);
     },
+    isClosed: false,
   };
   wrapClosing(wasiImport, (errno) => {
     const closed = guest.end === undefined ? ask(guest, () => startClosing(guest)) : undefined;

@@ -243,7 +243,10 @@ function returningExit(guest) {
 /** Completes a call that left more than an errno. */
 function finish(guest, call) {
   for (let outcome = u32[OUTCOME]; ; outcome = callAgain(call)) {
-    if (outcome < AGAIN) return outcome;
+    if (outcome < AGAIN) {
+      if (guest.served !== undefined && guest.served.isClosed) ask(guest, guest.served.close);
+      return outcome;
+    }
     if (outcome === EXIT) return endProcess(guest, u32[0] | 0);
     if (outcome === MEMORY) {
       const known = guest.knownLength;

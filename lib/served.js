@@ -72,12 +72,18 @@ class FileSystem {
   giveBack(buffer) {
     if (buffer !== undefined && buffer.length > 0) this.#buffer = buffer;
   }
+
+  close(file) {
+    return this.fs.closeSync(file);
+  }
 }
 
 /** Filled with zeros: who reads less than they say must not give the guest the process's memory. */
 function newRoom(length) {
   return Buffer.alloc(length > POOLED ? length : POOLED);
 }
+
+const ignore = () => {};
 
 const isObject = (value) =>
   (typeof value === 'object' || typeof value === 'function') && value !== null;
@@ -142,10 +148,10 @@ const HANDLERS = {
 
   statFile: ({ fs }, { file }) => putStat(fs.fstatSync(file, BIGINT), 'fstatSync'),
 
-  openToRead: (system, { path }) => open(system, path, 'r'),
-  openToWrite: (system, { path }) => open(system, path, 'r+'),
-  openToTruncate: (system, { path }) => open(system, path, 'w+'),
-  openToCreate: (system, { path }) => open(system, path, 'wx+'),
+  openToRead: (system, request) => open(system, request, 'r'),
+  openToWrite: (system, request) => open(system, request, 'r+'),
+  openToTruncate: (system, request) => open(system, request, 'w+'),
+  openToCreate: (system, request) => open(system, request, 'wx+'),
 
   read(system, request) {
     const { file, position, length } = request;
@@ -230,8 +236,8 @@ const { read: READ, write: WRITE, list: LIST, readLink: READ_LINK } = OP;
 const { rename: RENAME, link: HARD_LINK, symlink: SYMLINK } = OP;
 const { setTimes: SET_TIMES, setFileTimes: SET_FILE_TIMES } = OP;
 
-function open({ fs }, path, flags) {
-  return putFile(fs.openSync(path, flags, 0o666), 'openSync');
+function open({ fs }, request, flags) {
+  return putFile(request, fs.openSync(request.path, flags, 0o666), 'openSync');
 }
 
 // --- What is answered ----------------------------------------------------------------------------
@@ -257,8 +263,9 @@ function done(value, name) {
   return 0;
 }
 
-function putFile(file, name) {
+function putFile(request, file, name) {
   if (!isSafeInteger(file) || file < 0) throw noAnswer('the number of a file', name, file);
+  request.opened = file;
   numbers[9] = file;
   return 0;
 }
@@ -438,6 +445,8 @@ function takeRequest(guest) {
     mtim: 0,
     hasClosing: numbers[7] === 1,
     value: undefined,
+    /** The number of the file that was opened for it. */
+    opened: undefined,
     /** Whether the call was given up, and what is waited for until then. */
     isOver: false,
     asked: undefined,
@@ -478,11 +487,18 @@ function answerNow(guest, request) {
   return errno;
 }
 
-/** Gives up the call that has asked something. */
-function giveUp({ instance }, { ticket }) {
+/** Gives up the call that has asked something, with the file that was opened for it. */
+function giveUp({ instance }, { ticket, system, opened }) {
   u32[INSTANCE] = instance;
   numbers[17] = ticket;
   abandon();
+  if (opened === undefined) return;
+  try {
+    const closed = system.close(opened);
+    if (isPromise(closed)) Promise.resolve(closed).catch(ignore);
+  } catch {
+    // What has ended the call is what counts.
+  }
 }
 
 /**
@@ -554,6 +570,7 @@ function attachServed(wasiImport, guest, systems) {
     systems: systems.map((one) => one && new FileSystem(one.shape.fs)),
     serve: () => serve(guest),
     close: () => closeFiles(guest),
+    isClosed: false,
   };
   wrapClosing(wasiImport, (errno) => {
     if (guest.end === undefined) ask(guest, closeFiles, guest);

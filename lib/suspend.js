@@ -418,7 +418,7 @@ class Suspension {
 
   #again(call) {
     this.#makeAgain(call);
-    return u32[OUTCOME] < AGAIN ? u32[OUTCOME] : finish(this.#guest, call.native);
+    return finish(this.#guest, call.native);
   }
 
   /** Lets the call that waits throw what has ended the guest. */

@@ -3,7 +3,9 @@
 // The waits of suspended calls for something of the host, by token.
 
 const { clearTimeout, setTimeout } = require('node:timers');
-const { beginWait, endWait, onWaitEnd } = require('../binding.js').suspension;
+const { suspension } = require('../binding.js');
+
+const { beginWait, endWait, onWaitEnd } = suspension;
 
 /** After how many milliseconds a call looks again where the host has no room for a wait. */
 const NAP = 10;
@@ -11,9 +13,12 @@ const MANY = 0x1_0000_0000;
 
 const ignore = () => {};
 
-const waits = new Map();
-let lastToken = 0;
-let listens = false;
+/**
+ * Of all copies of this module that share the addon, as where a test runner loads modules anew: the
+ * addon tells the first copy alone, and knows a wait by nothing but its token.
+ */
+const shared = (suspension.shared ??= { waits: new Map(), lastToken: 0, listens: false });
+const { waits } = shared;
 
 /** The wait of a suspended call. */
 class Wait {
@@ -34,9 +39,9 @@ function tell(token) {
 
 function newToken() {
   do {
-    lastToken = (lastToken + 1) % MANY;
-  } while (waits.has(lastToken));
-  return lastToken;
+    shared.lastToken = (shared.lastToken + 1) % MANY;
+  } while (waits.has(shared.lastToken));
+  return shared.lastToken;
 }
 
 /**
@@ -48,7 +53,7 @@ function newToken() {
  * @param {number} most may be Infinity
  */
 function begin(wait, instance, most) {
-  listens ||= (onWaitEnd(tell), true);
+  shared.listens ||= (onWaitEnd(tell), true);
   const token = newToken();
   if (beginWait(instance, token, most)) {
     waits.set(token, wait);

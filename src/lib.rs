@@ -56,25 +56,16 @@ pub(crate) fn exports(mut exports: Object<'_>, env: Env) -> Result<()> {
     let resolutions: Vec<u32> = (0..).map_while(Clockid::from_value).map(resolution).collect();
     exports.set_named_property("clockResolutions", resolutions)?;
 
-    // Built on first use: few programs serve a file system.
+    // Few programs serve a file system.
     let here = Rc::clone(&environment);
-    exports.define_properties(&[Property::new()
-        .with_utf8_name("served")?
-        .with_getter_closure(move |env: Env, _: This<'_>| served::object(&env, &here))])?;
-
-    // Built on first use: only traces, the generator and tests read it.
+    define_when_read(&mut exports, "served", move |env| served::object(env, &here))?;
+    // Only traces, the generator and tests read it.
+    define_when_read(&mut exports, "table", table::object)?;
+    // Few guests suspend.
     let here = Rc::clone(&environment);
-    exports.define_properties(&[
-        Property::new()
-            .with_utf8_name("table")?
-            .with_getter_closure(|env: Env, _: This<'_>| table::object(&env)),
-        // Built on first use: few guests suspend.
-        Property::new()
-            .with_utf8_name("suspension")?
-            .with_getter_closure(move |env: Env, _: This<'_>| waiting::object(&env, &here)),
-    ])?;
-
-    preview2::export(&env, &mut exports, &environment)?;
+    define_when_read(&mut exports, "suspension", move |env| waiting::object(env, &here))?;
+    let here = Rc::clone(&environment);
+    define_when_read(&mut exports, "preview2", move |env| preview2::object(env, &here))?;
 
     let here = Rc::clone(&environment);
     let create = move |call: FunctionCallContext<'_>| {
@@ -143,6 +134,22 @@ pub(crate) fn exit_process(code: i32) {
 pub(crate) fn bound_own_memory(more: Option<f64>) -> Result<()> {
     sys::bound_own_memory(more.map(|more| more as u64))
         .map_err(|error| Error::from_reason(error.to_string()))
+}
+
+/// Adds an object that is made when it is first read, and once. Copies of the package may share the
+/// addon, as where a test runner loads modules anew, and another object would leave an earlier copy
+/// with memory that nobody looks at any more.
+fn define_when_read<F>(exports: &mut Object<'_>, name: &'static str, make: F) -> Result<()>
+where
+    F: 'static + Fn(&Env) -> Result<Object<'static>>,
+{
+    exports.define_properties(&[Property::new().with_utf8_name(name)?.with_getter_closure(
+        move |env: Env, mut this: This<'_>| {
+            let made = make(&env)?;
+            this.define_properties(&[Property::new().with_utf8_name(name)?.with_value(&made)])?;
+            Ok(made)
+        },
+    )])
 }
 
 fn function<'env, Return, F>(

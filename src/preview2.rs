@@ -12,8 +12,8 @@ use super::frame::outcome;
 use super::function;
 use super::imports::{Callback, create_function, environment_of, object_of};
 use super::options::{PreopenOptions, add_preopens};
-use napi::bindgen_prelude::{Either, FunctionCallContext, JsObjectValue, Object, This};
-use napi::{Env, Property, Result, sys};
+use napi::bindgen_prelude::{Either, FunctionCallContext, JsObjectValue, Object};
+use napi::{Env, Result, sys};
 use std::cell::RefCell;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -93,22 +93,9 @@ impl Visitor for Functions {
     }
 }
 
-/// Adds `preview2`, which is made when it is first read, to the addon's exports.
-pub(super) fn export(
-    env: &Env,
-    exports: &mut Object<'_>,
-    environment: &Rc<AddonInstance>,
-) -> Result<()> {
-    let _ = env;
-    let environment = Rc::clone(environment);
-    exports.define_properties(&[Property::new()
-        .with_utf8_name("preview2")?
-        .with_getter_closure(move |env: Env, _: This<'_>| object(&env, &environment))])
-}
-
 /// `{ calls, place, release, setMemory, live, sink, setBusy, setStrings, setPreopens,
 /// functions, kinds, codes, traps }`
-fn object<'env>(env: &Env, environment: &Rc<AddonInstance>) -> Result<Object<'env>> {
+pub(super) fn object<'env>(env: &Env, environment: &Rc<AddonInstance>) -> Result<Object<'env>> {
     let mut object = Object::new(env)?;
     object.set_named_property("calls", object_of(env, environment, each::<Callbacks>())?)?;
     for (name, callback) in [

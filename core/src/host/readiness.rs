@@ -241,9 +241,14 @@ pub fn begin(waiting: Waiting, token: u32, waker: Arc<dyn Waker>) -> Option<Tick
 }
 
 /// Ends the thread, if there is one, and waits for its end, because nobody will wait any more.
+/// Where someone waits all the same, who came after the caller had found that it is the last, the
+/// thread stays for them.
 pub fn stop() {
     let (running, ended) = {
         let mut state = lock();
+        if !state.waits.is_empty() {
+            return;
+        }
         (state.running.take(), state.ended.take())
     };
     if let Some(Running { poller, thread }) = running {
@@ -354,6 +359,15 @@ mod tests {
             assert_eq!(told, token);
             assert!(at >= until, "{} ns early", until - at);
         }
+    }
+
+    #[test]
+    fn a_wait_outlasts_the_end_of_one_who_was_the_last() {
+        let (waker, woken) = channel_waker();
+        let ticket = begin(sleep_until(monotonic_now() + 30_000_000), 4, waker).unwrap();
+        stop();
+        assert_eq!(woken.recv_timeout(PATIENCE).unwrap().0, 4);
+        drop(ticket);
     }
 
     #[test]
