@@ -4,9 +4,10 @@
 //! room.
 
 use super::super::INODE_CHARGE;
+use super::super::file::Body;
 use super::super::names::{DirectoryNode, Id, Inode, TOP, name_charge};
 use super::Dir;
-use super::below::{LowerDir, identity};
+use super::below::{LowerDir, Origin, identity};
 use super::names::State;
 use crate::abi::{Filestat, Filetype};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,8 +25,13 @@ impl State {
     ///
     /// A file that cannot be looked at below keeps its place.
     pub(super) fn lower_files(&mut self, links: &BTreeSet<usize>) {
+        // Of one that was only given times there is nothing left if the host has put another there.
+        let is_lost =
+            |body: &Body| body.is_below() && body.with_origin(Origin::is_there) == Some(false);
         let may_go = |id: Id| match self.names.inode(id) {
-            Ok(Inode::File(body)) => Arc::strong_count(body) == 1 && !body.is_changed(),
+            Ok(Inode::File(body)) => {
+                Arc::strong_count(body) == 1 && (!body.is_changed() || is_lost(body))
+            }
             Ok(Inode::Link(_)) => links.contains(&id.0),
             _ => false,
         };
