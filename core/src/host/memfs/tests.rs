@@ -866,6 +866,22 @@ mod over_a_tree {
     }
 
     #[test]
+    fn what_could_not_be_renamed_is_as_the_host_makes_it() {
+        let (overlay, top, lower) = overlay(&["d/x", "f"]);
+        lower.symlink(b"one", path("l")).unwrap();
+        assert_eq!(top.rename(path("l"), &*top, path("d")), Err(Errno::Isdir));
+        assert_eq!(top.rename(path("d"), &*top, path("l")), Err(Errno::Notdir));
+        assert_eq!(top.rename(path("l"), &*top, path("l")), Ok(()));
+        assert_eq!(top.rename(path("f"), &*top, path("d")), Err(Errno::Isdir));
+        lower.unlink_file(path("l")).unwrap();
+        lower.symlink(b"two", path("l")).unwrap();
+        assert_eq!(overlay.changes("", &mut { usize::MAX }), Ok(Vec::new()));
+        assert_eq!(readlink(&*top, "l", 9).unwrap(), b"two");
+        overlay.commit("", &mut { usize::MAX }).unwrap();
+        assert_eq!(readlink(&*lower, "l", 9).unwrap(), b"two");
+    }
+
+    #[test]
     fn nothing_is_made_in_what_was_in_a_directory_that_was_removed() {
         let (_, top, lower) = overlay(&["x/y/f"]);
         let inner = open_directory(&*top, "x/y").unwrap();
