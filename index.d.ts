@@ -818,7 +818,8 @@ export class WASI {
    *   `ERR_ACCESS_DENIED`: the permission model does not let the process write there.
    *   `ERR_WASI_COMMIT`: the host could not write: `reason` is the errno's name, `path` the guest's
    *   path that failed, and `done` the changes that were written before, mostly none. `kept` has the
-   *   paths of copies of the old bytes of files with several names that could not be put back.
+   *   paths of copies of the old bytes of files with several names that could not be put back, and
+   *   of renamed files that have no other name.
    */
   commit(guestPath?: string): Change[];
 

@@ -195,6 +195,28 @@ test('what the process may not write is refused as a whole', { skip: skip || !is
   assert.deepEqual(look(dir), before);
 });
 
+test('what the process may not read keeps its permissions', { skip: skip || !isRoot }, (t) => {
+  const user = 65534;
+  const dir = folder(t);
+  chmodSync(dir, 0o777);
+  for (const [name, mode] of [
+    ['drop', 0o200],
+    ['shut', 0],
+  ]) {
+    writeFileSync(join(dir, name), 'old');
+    chmodSync(join(dir, name), mode);
+    chownSync(join(dir, name), user, user);
+  }
+  const mode = (name) => lstatSync(join(dir, name)).mode & 0o777;
+  const { done } = commit(dir, { write: { drop: 'new' }, user });
+  assert.deepEqual(done, ['modified /w/drop']);
+  assert.deepEqual([look(dir), mode('drop')], [{ drop: 'new', shut: 'old' }, 0o200]);
+  // Nobody can tell which it has.
+  const result = commit(dir, { write: { drop: 'again', shut: 'new' }, user });
+  assert.deepEqual([result.reason, result.path, result.done], ['acces', '/w/shut', []]);
+  assert.deepEqual([look(dir), mode('shut')], [{ drop: 'new', shut: 'old' }, 0]);
+});
+
 test('what another process has put there leads nowhere else', { skip }, (t) => {
   for (const swap of [
     // The file, by a link out.

@@ -885,6 +885,14 @@ describe('the network', () => {
       word(() => headers.append('bad name', bytes('x'))),
       'invalid-syntax',
     );
+    for (const value of ['a\0', 'a\nb', 'a\rb', '\x01', '\x1f', '\x7f']) {
+      assert.equal(
+        word(() => headers.append('a', bytes(value))),
+        'invalid-syntax',
+        JSON.stringify(value),
+      );
+    }
+    headers.append('a', bytes('\t é'));
     const request = new OutgoingRequest(headers);
     request.setAuthority('localhost:1');
     assert.equal(request.authority(), 'localhost:1');

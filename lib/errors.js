@@ -204,14 +204,14 @@ function changesUnknown(errno) {
  * @param {string} errno what stood in the way
  * @param {string} path the guest's path where it did
  * @param {object[]} done what was written before
- * @param {string[]} kept the paths of copies of what could not be put back
+ * @param {string[]} kept the paths of what would be lost otherwise
  */
 function commitFailed(errno, path, done, kept) {
   const written =
     done.length === 0
       ? 'nothing was written'
       : `written were ${done.map(({ path }) => path).join(', ')}`;
-  const saved = kept.length === 0 ? '' : `; what could not be put back is in ${kept.join(', ')}`;
+  const saved = kept.length === 0 ? '' : `; what would be lost is in ${kept.join(', ')}`;
   const message = `${path} cannot be written: ${errno}; ${shortened(written, 512, 512)}${saved}`;
   const error = nodeError(Error, 'ERR_WASI_COMMIT', message);
   error.reason = errno;

@@ -57,6 +57,7 @@ fn create(directory: &dyn Directory, name: &str) -> Result<Box<dyn File>, Errno>
         follow: false,
         read: true,
         write: true,
+        private: false,
         flags: Fdflags::empty(),
     };
     match directory.open(path(name), options)? {
@@ -150,6 +151,7 @@ fn the_memory_of_a_tree_is_near_what_it_is_charged() {
             follow: false,
             read: true,
             write: false,
+            private: false,
             flags: Fdflags::empty(),
         };
         let Opened::Directory(next) = here.open(path("d"), options)? else { panic!() };

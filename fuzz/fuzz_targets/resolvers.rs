@@ -253,6 +253,7 @@ impl Operation {
                     follow: flag(7),
                     read: more & 2 != 0,
                     write: more & 4 != 0,
+                    private: false,
                     flags: if more & 8 != 0 { Fdflags::APPEND } else { Fdflags::empty() },
                 };
                 Self::Open { path: path(input), options, size: number }
@@ -417,6 +418,7 @@ impl System {
                     follow: *follow,
                     read: true,
                     write: false,
+                    private: false,
                     flags: Fdflags::empty(),
                 };
                 let Opened::Directory(directory) =
@@ -450,6 +452,7 @@ impl System {
                     follow: false,
                     read: true,
                     write: false,
+                    private: false,
                     flags: Fdflags::empty(),
                 };
                 let Opened::Directory(directory) = top.open(path, options).unwrap() else {

@@ -183,9 +183,13 @@ function isPathWithQuery(text) {
   return isBegun && isOf(text, IN_PATH);
 }
 
-/** Whether bytes may be a header's value, which is one line. */
+/** Whether bytes may be a header's value: RFC 9110 has no control characters there but tabs. */
 function isLine(bytes) {
-  return !bytes.includes(0) && !bytes.includes(10) && !bytes.includes(13);
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i];
+    if ((byte < 32 && byte !== 9) || byte === 127) return false;
+  }
+  return true;
 }
 
 /** How many bytes all headers, requests and networks of one WASI's components take together. */

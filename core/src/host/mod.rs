@@ -114,6 +114,8 @@ pub struct OpenOptions {
     pub read: bool,
     /// For writing.
     pub write: bool,
+    /// A file that is created is its owner's alone, where files have permissions.
+    pub private: bool,
     /// The flags of the new descriptor.
     pub flags: Fdflags,
 }
@@ -128,6 +130,7 @@ impl OpenOptions {
         follow: false,
         read: true,
         write: false,
+        private: false,
         flags: Fdflags::empty(),
     };
 }

@@ -327,6 +327,7 @@ pub(super) fn path_open(
         follow,
         read: asked.base.intersects(READS),
         write: if read_only { means_to_write } else { asked.base.intersects(Rights::WRITING) },
+        private: false,
         flags,
     };
     let path = path.read(&mut buffer)?;

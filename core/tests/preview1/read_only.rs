@@ -566,6 +566,7 @@ fn a_file_that_is_lent_read_only_is_not_written() {
         follow: false,
         read: true,
         write: true,
+        private: false,
         flags: wasi_rs_core::abi::Fdflags::empty(),
     };
     let file = directory.open(GuestPath::new(b"file").unwrap(), options).unwrap();

@@ -15,6 +15,7 @@ const READ: OpenOptions = OpenOptions {
     follow: true,
     read: true,
     write: false,
+    private: false,
     flags: Fdflags::empty(),
 };
 const CREATE: OpenOptions = OpenOptions { create: true, write: true, ..READ };
@@ -855,11 +856,29 @@ mod over_a_tree {
         overlay.commit("a", &mut { usize::MAX }).unwrap();
         assert_eq!(overlay.aliases(), 1);
         top.unlink_file(path("b")).unwrap();
-        overlay.commit("b", &mut { usize::MAX }).unwrap();
-        // Another file of the host may get its serial number.
-        assert_eq!((names(&*lower).len(), overlay.aliases()), (2, 0));
+        // The new name gets the permissions of the last one.
+        let error = overlay.commit("b", &mut { usize::MAX }).unwrap_err();
+        assert_eq!((error.errno, error.done), (Errno::Busy, Vec::new()));
         overlay.commit("", &mut { usize::MAX }).unwrap();
+        // Another file of the host may get its serial number.
+        assert_eq!((names(&*lower).len(), overlay.aliases()), (3, 0));
         assert_eq!(read(&*open_file(&*lower, "c", READ).unwrap(), 9).unwrap(), b"new");
+    }
+
+    #[test]
+    fn what_could_not_be_renamed_is_as_the_host_makes_it() {
+        let (overlay, top, lower) = overlay(&["d/x", "f"]);
+        lower.symlink(b"one", path("l")).unwrap();
+        assert_eq!(top.rename(path("l"), &*top, path("d")), Err(Errno::Isdir));
+        assert_eq!(top.rename(path("d"), &*top, path("l")), Err(Errno::Notdir));
+        assert_eq!(top.rename(path("l"), &*top, path("l")), Ok(()));
+        assert_eq!(top.rename(path("f"), &*top, path("d")), Err(Errno::Isdir));
+        lower.unlink_file(path("l")).unwrap();
+        lower.symlink(b"two", path("l")).unwrap();
+        assert_eq!(overlay.changes("", &mut { usize::MAX }), Ok(Vec::new()));
+        assert_eq!(readlink(&*top, "l", 9).unwrap(), b"two");
+        overlay.commit("", &mut { usize::MAX }).unwrap();
+        assert_eq!(readlink(&*lower, "l", 9).unwrap(), b"two");
     }
 
     #[test]
@@ -1393,6 +1412,7 @@ mod beside_the_host {
                     follow: bit(4),
                     read: bit(5),
                     write: bit(6),
+                    private: false,
                     flags: Fdflags::empty(),
                 };
                 if options.create && options.directory {
@@ -1684,6 +1704,7 @@ mod beside_the_host {
                     follow: dice.flip(),
                     read: dice.flip(),
                     write: dice.flip(),
+                    private: false,
                     flags: if dice.roll(3) == 0 { Fdflags::APPEND } else { Fdflags::empty() },
                 };
                 pair.open(at, &name, options)

@@ -366,6 +366,12 @@ impl Origin {
             && self.place().is_ok_and(|(at, last)| is_dir(&at) && last == name)
     }
 
+    /// Whether it has a name below, and no other.
+    pub(super) fn is_last(&self, dir: &Arc<LowerDir>, name: &[u8]) -> bool {
+        let is_it = |stat: &Filestat| stat.nlink < 2 && self.is_at(dir, name, stat);
+        dir.stat(name).is_ok_and(|stat| stat.as_ref().is_some_and(is_it))
+    }
+
     /// Whether the file is still where it was found.
     pub(super) fn is_there(&self) -> bool {
         let Ok((dir, name)) = self.place() else { return false };

@@ -27,6 +27,9 @@ use std::sync::{Arc, Weak};
 /// How many names are tried that nothing is to have.
 const TRIES: u32 = 1000;
 
+/// The device and serial number of what is not there.
+const NO_FILE: Identity = (0, 0);
+
 /// The permissions of a directory's owner, so that the directory can be filled.
 const OWNER: u32 = 0o700;
 
@@ -42,8 +45,8 @@ pub struct CommitError {
     pub path: String,
     /// The changes that were written before. Mostly none, because the plan is checked first.
     pub done: Vec<Change>,
-    /// Copies of what files with several names held that could neither be written nor put back.
-    /// Mostly none.
+    /// Copies of what files with several names held that could neither be written nor put back, and
+    /// what was to get another name and is nowhere else. Mostly none.
     pub kept: Vec<String>,
 }
 
@@ -88,11 +91,26 @@ struct Plan {
 struct Undone {
     /// The files that were written under names that they have no more.
     moved: Vec<Change>,
-    /// Copies of files that could not be put back.
+    /// Copies of files that could not be put back, or that have no other name.
     kept: Vec<String>,
 }
 
 type Failed = (Errno, usize);
+
+/// What is known of the steps that were noted.
+#[derive(Default)]
+struct Settled<'a> {
+    /// Directories that were made, by their paths.
+    made: BTreeMap<&'a [u8], Arc<LowerDir>>,
+    /// Files of several names that had a name which is theirs no more.
+    removed: BTreeSet<Identity>,
+    /// Directories in which a step was taken.
+    touched: Vec<Arc<LowerDir>>,
+    /// Symbolic links that were written, by their places.
+    links: BTreeSet<usize>,
+    /// The nodes of directories that are not in their places, by their paths.
+    nodes: BTreeMap<&'a [u8], Option<Id>>,
+}
 
 /// Steps being taken.
 struct Commit<'a> {
@@ -134,7 +152,7 @@ impl Overlay {
         };
         let steps = state.steps(&self.inner.top, room).map_err(refuse)?;
         let chosen: Vec<bool> =
-            steps.iter().map(|step| is_within(&step.path, within.as_bytes())).collect();
+            (0..steps.len()).map(|at| is_chosen(&steps, at, within.as_bytes())).collect();
         for step in steps.iter().zip(&chosen).filter(|(_, chosen)| **chosen).map(|(step, _)| step) {
             // A directory that a descriptor has open is moved, not removed and made again.
             if let Some(New::Directory(Dir::Below(lower))) = &step.new
@@ -155,7 +173,7 @@ impl Overlay {
             done.iter().filter_map(|at| steps.get(*at)).map(|step| step.change("")).collect()
         };
         let settled = state.settle(&self.inner.top, (&steps, &chosen), (&done, &versions));
-        match result.and(settled.map_err(|errno| (errno, 0))) {
+        match result.and(settled) {
             Ok(()) => Ok(changes()),
             Err((errno, at)) => Err(CommitError {
                 errno,
@@ -172,9 +190,17 @@ fn is_below(path: &[u8], other: &[u8]) -> bool {
     path.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }
 
-/// Whether a step is taken: it lies within, or is about a directory on the way there.
-fn is_within(path: &[u8], within: &[u8]) -> bool {
-    within.is_empty() || is_below(path, within) || is_below(within, path)
+/// Whether a step is taken: it lies within, or makes a directory on the way there. What the guest
+/// has removed on the way has more in it than what lies within.
+fn is_chosen(steps: &[Step], at: usize, within: &[u8]) -> bool {
+    let Some(step) = steps.get(at) else { return false };
+    if within.is_empty() || is_below(&step.path, within) {
+        return true;
+    }
+    let makes_directory = |step: &Step| matches!(step.new, Some(New::Directory(_)));
+    // What was in a directory's place is removed right before it is made.
+    let next = steps.get(at.saturating_add(1)).filter(|next| next.path == step.path);
+    is_below(within, &step.path) && (makes_directory(step) || next.is_some_and(makes_directory))
 }
 
 /// Whether all steps are taken that lie in a directory. They are sorted, so they stand together.
@@ -208,12 +234,37 @@ impl<'a> Commit<'a> {
         undone: &mut Undone,
     ) -> std::result::Result<(), Failed> {
         let mut plan = Plan::default();
-        let result = self.plan(&mut plan).and_then(|()| self.act(&mut plan, done, undone));
+        let planned = self.plan(&mut plan);
+        let is_planned = planned.is_ok();
+        let result = planned.and_then(|()| self.act(&mut plan, done, undone));
         // Staged files that were not put in their places are removed, and copies that nobody needs.
-        for staged in plan.staged.iter().chain(plan.in_place.iter().filter_map(InPlace::copy)) {
-            unstage(staged);
+        for staged in &plan.staged {
+            if is_planned && self.is_only_copy(staged) {
+                undone.kept.push(staged.dir.path_of(&staged.temporary));
+            } else {
+                unstage(staged);
+            }
         }
+        plan.in_place.iter().filter_map(InPlace::copy).for_each(unstage);
         result
+    }
+
+    /// Whether something staged was below, and is not where it was: that was replaced or removed.
+    fn is_only_copy(&self, staged: &Staged) -> bool {
+        staged.steps.iter().filter_map(|at| self.steps.get(*at)).any(|step| match &step.new {
+            Some(New::Below(lower, stat)) if stat.filetype == Filetype::RegularFile => {
+                let is_it = |now: &Filestat| identity(now) == identity(stat);
+                !lower.stat(step.name()).is_ok_and(|now| now.as_ref().is_some_and(is_it))
+            }
+            Some(New::Above(id)) => {
+                matches!(
+                    self.state.names.inode(*id),
+                    Ok(Inode::File(body))
+                        if body.is_below() && body.with_origin(Origin::is_there) == Some(false)
+                )
+            }
+            _ => false,
+        })
     }
 
     fn plan(&mut self, plan: &mut Plan) -> std::result::Result<(), Failed> {
@@ -274,10 +325,12 @@ impl<'a> Commit<'a> {
                     sources.insert(place(dir, step.name()));
                 }
                 Some(New::Above(id)) if !chosen => {
+                    // A copy that is above has its permissions there, and may not be changed.
                     if let Ok(Inode::File(body)) = self.state.names.inode(*id)
-                        && body.is_below()
                         && let Some(Some(source)) = body.with_origin(|origin| {
-                            origin.place().ok().map(|(dir, name)| place(&dir, name))
+                            let (dir, name) = origin.place().ok()?;
+                            (body.is_below() || origin.is_last(&dir, name))
+                                .then(|| place(&dir, name))
                         })
                     {
                         sources.insert(source);
@@ -286,14 +339,26 @@ impl<'a> Commit<'a> {
                 _ => {}
             }
         }
-        for (at, step) in self.chosen().filter(|(_, step)| step.old.is_some()) {
-            if let Some(dir) = &step.dir
-                && sources.contains(&place(dir, step.name()))
+        for (at, step) in self.chosen() {
+            let (Some(dir), Some(old)) = (&step.dir, &step.old) else { continue };
+            let has_moved = || {
+                let parents = std::iter::successors(dir.parent(), |(dir, _)| dir.parent());
+                parents.into_iter().any(|(dir, name)| sources.contains(&place(dir, name)))
+            };
+            if sources.contains(&place(dir, step.name()))
+                || !self.is_own(step, old) && self.state.is_seen(dir, step.name()) && has_moved()
             {
                 return Err((Errno::Busy, at));
             }
         }
         Ok(())
+    }
+
+    /// Whether a step is about a name of a file of several names, which keeps it.
+    fn is_own(&self, step: &Step, old: &Filestat) -> bool {
+        let Some(New::Above(id)) = &step.new else { return false };
+        let Ok(Inode::File(body)) = self.state.names.inode(*id) else { return false };
+        self.state.alias_body(identity(old)).is_some_and(|other| Arc::ptr_eq(&other, body))
     }
 
     /// Plans to write the file of a step where it lies, if it has several names below.
@@ -537,9 +602,28 @@ impl<'a> Commit<'a> {
             }
             Ok(())
         };
+        // What is new comes first: it may be what others replace, under another name.
+        plan.staged.sort_by_key(|staged| self.is_new(staged));
+        self.put_staged(plan, done, |staged| self.is_new(staged))?;
         remove(true, done)?;
-        while let Some(staged) = plan.staged.pop() {
-            let at = staged.steps.first().copied().unwrap_or_default();
+        self.put_staged(plan, done, |_| true)?;
+        remove(false, done)
+    }
+
+    /// Whether nothing has the name of something staged.
+    fn is_new(&self, staged: &Staged) -> bool {
+        staged.first().and_then(|at| self.steps.get(at)).is_some_and(|step| step.old.is_none())
+    }
+
+    /// Puts what is staged in its place, from the last one on, as long as they are `chosen`.
+    fn put_staged(
+        &self,
+        plan: &mut Plan,
+        done: &mut BTreeSet<usize>,
+        chosen: impl Fn(&Staged) -> bool,
+    ) -> std::result::Result<(), Failed> {
+        while let Some(staged) = plan.staged.pop_if(|staged| chosen(staged)) {
+            let at = staged.first().unwrap_or_default();
             let put = || {
                 let handle = staged.dir.handle()?;
                 handle.rename(one(&staged.temporary), &*handle, one(self.step(at)?.name()))
@@ -550,7 +634,7 @@ impl<'a> Commit<'a> {
             }
             done.extend(&staged.steps);
         }
-        remove(false, done)
+        Ok(())
     }
 
     /// Writes the files with several names. If that fails for one, all of them are what they were.
@@ -624,6 +708,13 @@ impl<'a> Commit<'a> {
             file.set_times(times(&new))
         };
         cut().map_err(|errno| (errno, *step))
+    }
+}
+
+impl Staged {
+    /// The step that it is for.
+    fn first(&self) -> Option<usize> {
+        self.steps.first().copied()
     }
 }
 
@@ -722,40 +813,75 @@ fn write_body(dir: &Handle, path: &[u8], body: &Body, replaces: Option<&Step>) -
         }
     }
     // The permissions are those of what it was copied from, or of what it replaces.
-    let mode = from
-        .and_then(|(lower, name, known)| {
-            let (open, stat) = open_regular(&lower, &name).ok()?;
-            (identity(&stat) == known).then(|| open.0.mode()).flatten()
-        })
-        .or_else(|| {
-            let step = replaces?;
-            open_regular(step.dir.as_ref()?, step.name()).ok()?.0.0.mode()
-        });
-    create(dir, path, |file| {
-        // Before there is anything to read in it.
-        if let Some(mode) = mode {
-            file.set_mode(mode & MODE)?;
-        }
+    let mut mode = match &from {
+        Some((lower, name, known)) => mode_of(lower, name, Some(*known))?,
+        None => None,
+    };
+    if mode.is_none()
+        && let Some(step) = replaces
+        && let Some(lower) = &step.dir
+    {
+        mode = mode_of(lower, step.name(), None)?;
+    }
+    create(dir, path, mode, |file| {
         fill(file, body)?;
         file.set_times(times(&stat))
     })
+}
+
+/// The permissions of the regular file that has a name, if there is one, and if it is the `known`
+/// one.
+///
+/// # Errors
+/// Those of opening it: then they are not known. `acces`: neither to read nor to write.
+fn mode_of(dir: &Arc<LowerDir>, name: &[u8], known: Option<Identity>) -> Result<Option<u32>> {
+    let is_it = |stat: &Filestat| {
+        stat.filetype == Filetype::RegularFile && known.is_none_or(|known| known == identity(stat))
+    };
+    // Opening anything else could do something to the host.
+    if !dir.stat(name)?.as_ref().is_some_and(is_it) {
+        return Ok(None);
+    }
+    let handle = dir.handle()?;
+    let writing = OpenOptions { read: false, write: true, ..OpenOptions::READ };
+    let opened = match handle.open(one(name), OpenOptions::READ) {
+        Err(Errno::Acces) => handle.open(one(name), writing),
+        opened => opened,
+    };
+    match opened {
+        Ok(Opened::File(file)) if is_it(&file.filestat()?) => Ok(file.mode()),
+        // Another process has put something else there.
+        Ok(_) | Err(Errno::Noent | Errno::Loop) => Ok(None),
+        Err(errno) => Err(errno),
+    }
 }
 
 fn times(stat: &Filestat) -> SetTimes {
     SetTimes { atim: SetTime::At(stat.atim), mtim: SetTime::At(stat.mtim) }
 }
 
-/// Makes a file and lets `fill` fill it. If that fails, there is none.
-fn create(dir: &Handle, path: &[u8], fill: impl FnOnce(&dyn File) -> Result<()>) -> Result<()> {
+/// Makes a file with the permissions, if they are given, and lets `fill` fill it. If that fails,
+/// there is none.
+fn create(
+    dir: &Handle,
+    path: &[u8],
+    mode: Option<u32>,
+    fill: impl FnOnce(&dyn File) -> Result<()>,
+) -> Result<()> {
     let options = OpenOptions {
         create: true,
         exclusive: true,
         read: false,
         write: true,
+        // Whoever opens it before it has its permissions would read what comes later.
+        private: mode.is_some(),
         ..OpenOptions::READ
     };
     let Opened::File(file) = dir.open(one(path), options)? else { return Err(Errno::Isdir) };
-    let filled = fill(&*file);
+    let filled = match mode {
+        Some(mode) => file.set_mode(mode & MODE).and_then(|()| fill(&*file)),
+        None => fill(&*file),
+    };
     if filled.is_err() {
         let _ = dir.unlink_file(one(path));
     }
@@ -806,10 +932,7 @@ fn copy_lower(
     if identity(&stat) != identity(known) {
         return Err(Errno::Stale);
     }
-    create(dir, path, |file| {
-        if let Some(mode) = open.0.mode() {
-            file.set_mode(mode & MODE)?;
-        }
+    create(dir, path, open.0.mode(), |file| {
         copy(file, &mut 0, |bufs, offset| open.0.pread(bufs, offset))?;
         file.set_times(times(&stat))?;
         finish(file)
@@ -862,78 +985,84 @@ impl State {
     }
 
     /// Notes that steps were taken: what they were about lies below now, in the versions that
-    /// files had before.
+    /// files had before. If another process has changed that meanwhile, all others are noted.
     fn settle(
         &mut self,
         top: &Arc<LowerDir>,
         (steps, chosen): (&[Step], &[bool]),
         (done, versions): (&BTreeSet<usize>, &BTreeMap<usize, u64>),
-    ) -> Result<()> {
-        // Directories that were made, by their paths.
-        let mut made: BTreeMap<&[u8], Arc<LowerDir>> = BTreeMap::new();
-        let mut removed = BTreeSet::new();
-        // Directories in which a step was taken, and symbolic links that were written.
-        let mut touched: Vec<Arc<LowerDir>> = Vec::new();
-        let mut links = BTreeSet::new();
-        // The nodes of directories that are not in their places, by their paths.
-        let mut nodes: BTreeMap<&[u8], Option<Id>> = BTreeMap::new();
+    ) -> std::result::Result<(), Failed> {
+        let mut settled = Settled::default();
+        let mut failed = Ok(());
         for ((at, step), chosen) in steps.iter().enumerate().zip(chosen) {
-            let is_taken = done.contains(&at) || (step.is_replaced && *chosen);
-            if !is_taken {
-                continue;
-            }
-            let parent = step.path.iter().rposition(|byte| *byte == b'/');
-            let parent = parent.and_then(|end| step.path.get(..end)).unwrap_or_default();
-            // What was in a directory's place may stand for another now, which is to stay as it is.
-            let Some(dir) = made.get(parent).or(step.dir.as_ref()).cloned() else { continue };
-            touched.push(Arc::clone(&dir));
-            let other = step.dir.as_ref().filter(|other| !Arc::ptr_eq(other, &dir));
-            let name = step.name();
-            // An earlier commit may have left one of several names.
-            let has_names =
-                |old: &Filestat| old.nlink > 1 || self.alias_body(identity(old)).is_some();
-            removed.extend(step.old.filter(has_names).map(|old| identity(&old)));
-            if step.changed == Changed::Removed {
-                for dir in [Some(&dir), other].into_iter().flatten() {
-                    dir.forget_child(name);
-                    self.uncover(dir, name)?;
-                }
-                continue;
-            }
-            if let Some(other) = other {
-                self.cover_taken(other, name)?;
-            }
-            match step.new.as_ref().ok_or(Errno::Io)? {
-                New::Directory(now) => {
-                    nodes.insert(&step.path, self.node(now));
-                    let below = Self::enter_anew(&dir, name, self.node(now))?;
-                    if let Some(id) = self.node(now) {
-                        self.cover_taken(&dir, name)?;
-                        // Until all is done, there may be more below than there is above, and less.
-                        if is_complete(steps, &step.path, |at| done.contains(&at)) {
-                            self.relocate(id, &below)?;
-                        }
-                    }
-                    touched.push(Arc::clone(&below));
-                    made.insert(&step.path, below);
-                }
-                New::Above(id) => {
-                    links.insert(id.0);
-                    let written = versions.get(&id.0).copied().unwrap_or_default();
-                    self.settle_file(*id, (&dir, name), written)?;
-                    // The node that stands for the directory below may be another's, or may have
-                    // the name from below.
-                    let is_own = nodes.get(parent).is_none_or(|node| *node == dir.node());
-                    if !(is_own && self.has_from_below(&dir, name)?) {
-                        self.cover_taken(&dir, name)?;
-                    }
-                }
-                New::Below(_, stat) => self.settle_below(stat, &dir, name)?,
+            if done.contains(&at) || (step.is_replaced && *chosen) {
+                let is_complete = || is_complete(steps, &step.path, |at| done.contains(&at));
+                let noted = self.settle_step(step, &mut settled, versions, is_complete);
+                failed = failed.and(noted.map_err(|errno| (errno, at)));
             }
         }
-        self.find_again(top, removed)?;
-        self.lower_files(&links);
-        self.lower_directories(touched);
+        let found = self.find_again(top, settled.removed);
+        self.lower_files(&settled.links);
+        self.lower_directories(settled.touched);
+        failed.and(found.map_err(|errno| (errno, 0)))
+    }
+
+    fn settle_step<'a>(
+        &mut self,
+        step: &'a Step,
+        settled: &mut Settled<'a>,
+        versions: &BTreeMap<usize, u64>,
+        is_complete: impl FnOnce() -> bool,
+    ) -> Result<()> {
+        let parent = step.path.iter().rposition(|byte| *byte == b'/');
+        let parent = parent.and_then(|end| step.path.get(..end)).unwrap_or_default();
+        // What was in a directory's place may stand for another now, which is to stay as it is.
+        let Some(dir) = settled.made.get(parent).or(step.dir.as_ref()).cloned() else {
+            return Ok(());
+        };
+        settled.touched.push(Arc::clone(&dir));
+        let other = step.dir.as_ref().filter(|other| !Arc::ptr_eq(other, &dir));
+        let name = step.name();
+        // An earlier commit may have left one of several names.
+        let has_names = |old: &Filestat| old.nlink > 1 || self.alias_body(identity(old)).is_some();
+        settled.removed.extend(step.old.filter(has_names).map(|old| identity(&old)));
+        if step.changed == Changed::Removed {
+            for dir in [Some(&dir), other].into_iter().flatten() {
+                dir.forget_child(name);
+                self.uncover(dir, name)?;
+            }
+            return Ok(());
+        }
+        if let Some(other) = other {
+            self.cover_taken(other, name)?;
+        }
+        match step.new.as_ref().ok_or(Errno::Io)? {
+            New::Directory(now) => {
+                settled.nodes.insert(&step.path, self.node(now));
+                let below = Self::enter_anew(&dir, name, self.node(now))?;
+                if let Some(id) = self.node(now) {
+                    self.cover_taken(&dir, name)?;
+                    // Until all is done, there may be more below than there is above, and less.
+                    if is_complete() {
+                        self.relocate(id, &below)?;
+                    }
+                }
+                settled.touched.push(Arc::clone(&below));
+                settled.made.insert(&step.path, below);
+            }
+            New::Above(id) => {
+                settled.links.insert(id.0);
+                let written = versions.get(&id.0).copied().unwrap_or_default();
+                self.settle_file(*id, (&dir, name), written)?;
+                // The node that stands for the directory below may be another's, or may have the
+                // name from below.
+                let is_own = settled.nodes.get(parent).is_none_or(|node| *node == dir.node());
+                if !(is_own && self.has_from_below(&dir, name)?) {
+                    self.cover_taken(&dir, name)?;
+                }
+            }
+            New::Below(_, stat) => self.settle_below(stat, &dir, name)?,
+        }
         Ok(())
     }
 
@@ -1024,10 +1153,11 @@ impl State {
         (dir, name): (&Arc<LowerDir>, &[u8]),
         written: u64,
     ) -> Result<()> {
-        let stat = dir.stat(name)?.ok_or(Errno::Noent)?;
+        // Another process may have removed it already.
+        let stat = dir.stat(name)?;
         if let Inode::File(body) = self.names.inode(id)? {
             let body = Arc::clone(body);
-            let new = identity(&stat);
+            let new = stat.as_ref().map_or(NO_FILE, identity);
             if let Some(old) = body.with_origin(|origin| origin.identity)
                 && old != new
             {
@@ -1036,6 +1166,7 @@ impl State {
             let (origin, born) = (Origin::new(new, dir, name, Weak::new()), dir.born(name));
             origin.note_birth(born);
             body.set_origin(origin, written);
+            let Some(stat) = stat else { return Ok(()) };
             self.note(new, &body);
             // One that is forgotten has the number no more.
             if stat.nlink > 1 || self.has_alias(new) {
@@ -1050,6 +1181,18 @@ impl State {
         let id = dir.node()?;
         let merged = self.names.directory(id).ok()?.merged.as_ref()?;
         Arc::ptr_eq(&merged.lower, dir).then_some(id)
+    }
+
+    /// Whether the guest finds what has a name below, wherever the directory is now.
+    fn is_seen(&self, dir: &Arc<LowerDir>, name: &[u8]) -> bool {
+        let (mut dir, mut name) = (dir, name);
+        while dir.node().is_none() {
+            let Some(parent) = dir.parent() else { return true };
+            (dir, name) = parent;
+        }
+        self.stands_for(dir).and_then(|id| self.names.directory(id).ok()).is_some_and(|node| {
+            !node.is_removed() && node.merged.as_ref().is_some_and(|merged| !merged.covers(name))
+        })
     }
 
     /// Whether a name has no place above in the node that stands for a directory.

@@ -4,9 +4,10 @@
 //! room.
 
 use super::super::INODE_CHARGE;
+use super::super::file::Body;
 use super::super::names::{DirectoryNode, Id, Inode, TOP, name_charge};
 use super::Dir;
-use super::below::{LowerDir, identity};
+use super::below::{LowerDir, Origin, identity};
 use super::names::State;
 use crate::abi::{Filestat, Filetype};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,8 +25,13 @@ impl State {
     ///
     /// A file that cannot be looked at below keeps its place.
     pub(super) fn lower_files(&mut self, links: &BTreeSet<usize>) {
+        // Of one that was only given times there is nothing left if the host has put another there.
+        let is_lost =
+            |body: &Body| body.is_below() && body.with_origin(Origin::is_there) == Some(false);
         let may_go = |id: Id| match self.names.inode(id) {
-            Ok(Inode::File(body)) => Arc::strong_count(body) == 1 && !body.is_changed(),
+            Ok(Inode::File(body)) => {
+                Arc::strong_count(body) == 1 && (!body.is_changed() || is_lost(body))
+            }
             Ok(Inode::Link(_)) => links.contains(&id.0),
             _ => false,
         };
@@ -54,11 +60,18 @@ impl State {
         }
     }
 
-    /// Takes the place of a file that was given one under a name, and was not changed.
-    pub(super) fn lower_file(&mut self, dir: &Dir, name: &[u8], id: Id) {
+    /// Takes the place of a file or link that was given one under a name a moment ago, if it still
+    /// has that name and was not changed.
+    pub(super) fn lower_one(&mut self, dir: &Dir, name: &[u8], id: Id) {
         let Some(parent) = self.node(dir) else { return };
-        let Ok(Inode::File(body)) = self.names.inode(id) else { return };
-        let may_go = Arc::strong_count(body) == 1 && !body.is_changed();
+        let has_name =
+            self.names.directory(parent).is_ok_and(|node| node.entries.get(name) == Some(id));
+        let may_go = has_name
+            && match self.names.inode(id) {
+                Ok(Inode::File(body)) => Arc::strong_count(body) == 1 && !body.is_changed(),
+                Ok(Inode::Link(_)) => true,
+                _ => false,
+            };
         let named = Named { parent, name: name.into() };
         if may_go && self.is_below_as_it_is(id, &named) {
             self.lower_name(parent, name);

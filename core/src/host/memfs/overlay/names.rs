@@ -649,7 +649,7 @@ impl State {
         let opened = self.open_above(inner, id, options);
         if opened.is_err() && was_below {
             // There was no room for its bytes, and its place takes some, too.
-            self.lower_file(dir, name, id);
+            self.lower_one(dir, name, id);
         }
         opened
     }
@@ -822,12 +822,36 @@ impl State {
         }
         // Whether the name can be one comes before what becomes of the old one.
         let replaces = !matches!(self.meet(into, new)?, Met::Nothing);
+        let mut raised = Vec::new();
+        let renamed = self.rename_met((from, old, source), (into, new, replaces), &mut raised);
+        // If nothing was renamed, what the host makes of them still counts.
+        for (dir, name, id) in raised {
+            self.lower_one(dir, name, id);
+        }
+        renamed
+    }
+
+    /// Renames what was met. What has a place for the first time is noted as `raised`.
+    fn rename_met<'a>(
+        &mut self,
+        (from, old, source): (&'a Dir, &'a [u8], Met),
+        (into, new, replaces): (&'a Dir, &'a [u8], bool),
+        raised: &mut Vec<(&'a Dir, &'a [u8], Id)>,
+    ) -> Result<Option<Inode>> {
+        let was_below = matches!(source, Met::Below(..));
         let id = self.raise(from, old, source)?;
+        if was_below {
+            raised.push((from, old, id));
+        }
         let mut is_full = false;
         if replaces {
             // Looked at again, as it may be another name of the file that has a place now.
             let target = self.meet(into, new)?;
+            let was_below = matches!(target, Met::Below(..));
             let target = self.raise(into, new, target)?;
+            if was_below {
+                raised.push((into, new, target));
+            }
             if target != id && self.names.is_directory(id) && self.names.is_directory(target) {
                 is_full = self.is_full(target)?;
             }

@@ -62,7 +62,8 @@ fn open_flags(options: OpenOptions) -> (OFlags, Mode) {
     if options.flags.intersects(Fdflags::SYNC | Fdflags::RSYNC) {
         flags |= OFlags::SYNC;
     }
-    (flags, if options.create { Mode::from_raw_mode(0o666) } else { Mode::empty() })
+    let mode = if options.private { 0o600 } else { 0o666 };
+    (flags, if options.create { Mode::from_raw_mode(mode) } else { Mode::empty() })
 }
 
 /// Whether an open failed because a pipe has no reader yet, for which the call is to wait. Other
@@ -411,6 +412,7 @@ mod tests {
             follow: false,
             read: true,
             write: false,
+            private: false,
             flags: Fdflags::empty(),
         };
         let write = OpenOptions { write: true, ..read };

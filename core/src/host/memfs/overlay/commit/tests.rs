@@ -3,7 +3,9 @@
 use super::super::super::{Tree, TreeOptions};
 use super::Overlay;
 use crate::abi::{Errno, Fdflags, Filesize, Filestat};
-use crate::host::{Directory, EntrySink, File, GuestPath, OpenOptions, Opened, Result, SetTimes};
+use crate::host::{
+    Directory, EntrySink, File, GuestPath, OpenOptions, Opened, Result, SetTime, SetTimes,
+};
 use crate::memory::{GuestMemory, Region};
 use std::any::Any;
 use std::ops::Range;
@@ -21,12 +23,22 @@ struct Host {
     failing: Range<usize>,
     /// Done once, before a file is renamed.
     meanwhile: Arc<Mutex<Option<Meanwhile>>>,
+    /// Done once, after a file was renamed.
+    afterwards: Arc<Mutex<Option<Meanwhile>>>,
+    /// The permissions that files had when they were made.
+    modes: Arc<Mutex<Vec<Option<u32>>>>,
 }
 
 impl Host {
     fn new(directory: Box<dyn Directory>, failing: Range<usize>) -> Self {
-        let (writes, meanwhile) = (Arc::default(), Arc::default());
-        Self { directory: Arc::from(directory), writes, failing, meanwhile }
+        Self {
+            directory: Arc::from(directory),
+            writes: Arc::default(),
+            failing,
+            meanwhile: Arc::default(),
+            afterwards: Arc::default(),
+            modes: Arc::default(),
+        }
     }
 }
 
@@ -70,7 +82,12 @@ impl Directory for Host {
                 directory: Arc::from(directory),
                 ..self.clone()
             })),
-            file @ Opened::File(_) => file,
+            Opened::File(file) => {
+                if options.create {
+                    self.modes.lock().unwrap().push(file.mode());
+                }
+                Opened::File(file)
+            }
         })
     }
 
@@ -118,7 +135,11 @@ impl Directory for Host {
         if let Some(meanwhile) = self.meanwhile.lock().unwrap().take() {
             meanwhile();
         }
-        self.directory.rename(old, to, new)
+        self.directory.rename(old, to, new)?;
+        if let Some(afterwards) = self.afterwards.lock().unwrap().take() {
+            afterwards();
+        }
+        Ok(())
     }
 
     fn link(
@@ -247,4 +268,195 @@ fn what_is_written_during_a_commit_is_a_change_after_it() {
         assert_eq!(overlay.read_at(path(name), false, false).unwrap(), b"first second");
     }
     assert_eq!(overlay.changes("", &mut { usize::MAX }).unwrap(), []);
+}
+
+#[test]
+fn what_another_process_takes_away_at_once_was_written() {
+    for is_open in [false, true] {
+        let tree = Tree::with_options(TreeOptions::new(1 << 20));
+        let host = Host::new(tree.root_directory(false), 0..0);
+        let afterwards = Arc::clone(&host.afterwards);
+        let overlay = Overlay::new(Box::new(host), TreeOptions::new(1 << 20)).unwrap();
+        let guest = overlay.root_directory(false, false);
+        for name in ["a", "b", "c"] {
+            rewrite(&*guest, name, &mut bytes(10, 1));
+        }
+        let file = is_open.then(|| open(&*guest, "c", false));
+        let lower = tree.root_directory(false);
+        // The last one is put in its place first.
+        *afterwards.lock().unwrap() = Some(Box::new(move || lower.unlink_file(path("c")).unwrap()));
+        assert_eq!(overlay.commit("", &mut { usize::MAX }).unwrap().len(), 3);
+        assert_eq!(overlay.changes("", &mut { usize::MAX }).unwrap(), []);
+        assert_eq!(overlay.commit("", &mut { usize::MAX }).unwrap(), []);
+        drop(file);
+        assert_eq!(overlay.commit("", &mut { usize::MAX }).unwrap(), []);
+        assert_eq!(tree.list_files("", &mut { usize::MAX }).unwrap(), ["a", "b"]);
+        assert_eq!(guest.path_filestat(path("c"), false).err(), Some(Errno::Noent));
+        assert_eq!(overlay.used_bytes(), 0);
+    }
+}
+
+#[test]
+fn what_is_removed_on_the_way_stays_for_a_commit_of_its_own() {
+    let tree = Tree::with_options(TreeOptions::new(1 << 20));
+    for name in ["a/x", "a/y", "b/x", "b/y"] {
+        tree.seed(name, b"below").unwrap();
+    }
+    let overlay = Overlay::new(tree.root_directory(false), TreeOptions::new(1 << 20)).unwrap();
+    let guest = overlay.root_directory(false, false);
+    for directory in ["a", "b"] {
+        for name in ["x", "y"] {
+            guest.unlink_file(path(&format!("{directory}/{name}"))).unwrap();
+        }
+        guest.remove_directory(path(directory)).unwrap();
+    }
+    rewrite(&*guest, "b", &mut b"a file".to_vec());
+    let commit = |within: &str| {
+        let done = overlay.commit(within, &mut { usize::MAX }).unwrap();
+        done.into_iter().map(|change| change.path).collect::<Vec<_>>()
+    };
+    assert_eq!(commit("a/x"), ["a/x"]);
+    assert_eq!(commit("b/y"), ["b/y"]);
+    assert_eq!(tree.list_files("", &mut { usize::MAX }).unwrap(), ["a/y", "b/x"]);
+    assert_eq!(commit(""), ["a", "a/y", "b", "b", "b/x"]);
+    assert_eq!(tree.list_files("", &mut { usize::MAX }).unwrap(), ["b"]);
+    assert_eq!(overlay.changes("", &mut { usize::MAX }).unwrap(), []);
+}
+
+/// An overlay over a tree with files that hold their own names, and the tree.
+fn over(files: &[&str]) -> (Overlay, Tree, Host) {
+    let tree = Tree::with_options(TreeOptions::new(1 << 20));
+    for name in files {
+        tree.seed(name, name.as_bytes()).unwrap();
+    }
+    let host = Host::new(tree.root_directory(false), 0..0);
+    let overlay = Overlay::new(Box::new(host.clone()), TreeOptions::new(1 << 20)).unwrap();
+    (overlay, tree, host)
+}
+
+#[test]
+fn what_an_open_copy_was_copied_from_is_not_replaced_alone() {
+    let (overlay, tree, _) = over(&["d/x"]);
+    let guest = overlay.root_directory(false, false);
+    let file = open(&*guest, "d/x", false);
+    guest.rename(path("d"), &*guest, path("m")).unwrap();
+    guest.create_directory(path("d")).unwrap();
+    rewrite(&*guest, "d/x", &mut b"new".to_vec());
+    let error = overlay.commit("d/x", &mut { usize::MAX }).unwrap_err();
+    assert_eq!((error.errno, error.done.len()), (Errno::Busy, 0));
+    drop(file);
+    assert_eq!(overlay.changes("", &mut { usize::MAX }).unwrap().len(), 3);
+    assert_eq!(overlay.read_at(path("m/x"), false, false).unwrap(), b"d/x");
+    assert_eq!(overlay.commit("", &mut { usize::MAX }).unwrap().len(), 3);
+    assert_eq!(tree.read_file("m/x").unwrap(), b"d/x");
+    assert_eq!(tree.read_file("d/x").unwrap(), b"new");
+}
+
+#[test]
+fn a_name_that_is_found_in_a_directory_that_was_moved_is_not_removed_alone() {
+    let (overlay, tree, _) = over(&["d/x"]);
+    let lower = tree.root_directory(false);
+    lower.link(path("d/x"), false, &*lower, path("y")).unwrap();
+    lower.link(path("d/x"), false, &*lower, path("z")).unwrap();
+    let guest = overlay.root_directory(false, false);
+    // The file has a place by another of its names.
+    rewrite(&*guest, "y", &mut b"new".to_vec());
+    guest.rename(path("d"), &*guest, path("m")).unwrap();
+    let error = overlay.commit("d/x", &mut { usize::MAX }).unwrap_err();
+    assert_eq!((error.errno, error.done.len()), (Errno::Busy, 0));
+    assert_eq!(overlay.read_at(path("m/x"), false, false).unwrap(), b"new");
+    overlay.commit("", &mut { usize::MAX }).unwrap();
+    for name in ["m/x", "y", "z"] {
+        assert_eq!(tree.read_file(name).unwrap(), b"new");
+    }
+}
+
+#[test]
+fn what_gets_another_name_is_not_lost_where_another_process_has_taken_that() {
+    let (overlay, tree, host) = over(&["f"]);
+    let guest = overlay.root_directory(false, false);
+    guest.rename(path("f"), &*guest, path("a")).unwrap();
+    rewrite(&*guest, "f", &mut b"new".to_vec());
+    let lower = tree.root_directory(false);
+    *host.meanwhile.lock().unwrap() =
+        Some(Box::new(move || lower.create_directory(path("a")).unwrap()));
+    let error = overlay.commit("", &mut { usize::MAX }).unwrap_err();
+    assert_eq!((error.errno, error.done.len(), error.kept.len()), (Errno::Isdir, 0, 0));
+    assert_eq!(overlay.read_at(path("a"), false, false).unwrap(), b"f");
+    tree.root_directory(false).remove_directory(path("a")).unwrap();
+    assert_eq!(overlay.commit("", &mut { usize::MAX }).unwrap().len(), 2);
+    assert_eq!(tree.read_file("a").unwrap(), b"f");
+    assert_eq!(tree.read_file("f").unwrap(), b"new");
+}
+
+#[test]
+fn what_has_no_other_name_is_kept() {
+    let (overlay, tree, host) = over(&["f", "g"]);
+    let guest = overlay.root_directory(false, false);
+    for (old, new) in [("f", "t"), ("g", "f"), ("t", "g")] {
+        guest.rename(path(old), &*guest, path(new)).unwrap();
+    }
+    let lower = tree.root_directory(false);
+    *host.afterwards.lock().unwrap() = Some(Box::new(move || {
+        lower.unlink_file(path("f")).unwrap();
+        lower.create_directory(path("f")).unwrap();
+    }));
+    let error = overlay.commit("", &mut { usize::MAX }).unwrap_err();
+    assert_eq!((error.errno, &*error.path, error.done.len()), (Errno::Isdir, "f", 1));
+    assert_eq!(tree.read_file("g").unwrap(), b"f");
+    let [kept] = &*error.kept else { panic!("{:?}", error.kept) };
+    assert_eq!(tree.read_file(kept).unwrap(), b"g");
+}
+
+#[test]
+fn times_are_no_change_of_a_file_that_the_host_has_replaced_or_removed() {
+    let (overlay, tree, _) = over(&["f", "g"]);
+    let guest = overlay.root_directory(false, false);
+    let times = SetTimes { atim: SetTime::Keep, mtim: SetTime::At(7) };
+    for name in ["f", "g"] {
+        guest.path_set_times(path(name), false, times).unwrap();
+    }
+    assert_eq!(overlay.changes("", &mut { usize::MAX }).unwrap().len(), 2);
+    let lower = tree.root_directory(false);
+    rewrite(&*lower, "new", &mut b"by the host".to_vec());
+    lower.rename(path("new"), &*lower, path("f")).unwrap();
+    lower.unlink_file(path("g")).unwrap();
+    assert_eq!(overlay.commit("", &mut { usize::MAX }).unwrap(), []);
+    assert_eq!(overlay.read_at(path("f"), false, false).unwrap(), b"by the host");
+    assert_eq!(guest.path_filestat(path("g"), false).err(), Some(Errno::Noent));
+    assert_eq!(overlay.used_bytes(), 0);
+}
+
+#[cfg(all(unix, not(miri)))]
+#[test]
+fn nobody_else_opens_a_file_before_it_has_its_permissions() {
+    use crate::host::{PreopenOptions, open_preopen};
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+
+    let folder = std::env::temp_dir().join(format!("wasi-rs-commit-{}", std::process::id()));
+    fs::create_dir(&folder).unwrap();
+    for (name, mode) in [("f", 0o640), ("g", 0o604)] {
+        fs::write(folder.join(name), "old").unwrap();
+        fs::set_permissions(folder.join(name), Permissions::from_mode(mode)).unwrap();
+    }
+    let Ok(Opened::Directory(top)) = open_preopen(&folder, PreopenOptions::default()) else {
+        panic!("no directory")
+    };
+    let host = Host::new(top, 0..0);
+    let overlay = Overlay::new(Box::new(host.clone()), TreeOptions::new(1 << 20)).unwrap();
+    let guest = overlay.root_directory(false, false);
+    rewrite(&*guest, "f", &mut b"new".to_vec());
+    // Another file in its place.
+    guest.unlink_file(path("g")).unwrap();
+    rewrite(&*guest, "g", &mut b"new".to_vec());
+    let committed = overlay.commit("", &mut { usize::MAX });
+    let found = ["f", "g"].map(|name| {
+        let path = folder.join(name);
+        (fs::read(&path).unwrap(), fs::metadata(&path).unwrap().mode() & 0o777)
+    });
+    fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(committed.unwrap().len(), 2);
+    assert_eq!(found, [(b"new".to_vec(), 0o640), (b"new".to_vec(), 0o604)]);
+    assert_eq!(*host.modes.lock().unwrap(), [Some(0o600); 2]);
 }
