@@ -7,6 +7,7 @@
 // fallback to WebAssembly, which would contain nothing.
 
 const { existsSync, readFileSync } = require('node:fs');
+const { join } = require('node:path');
 
 /**
  * By platform: the addon of a build, and that of the platform's package. Each `require` stands in a
@@ -146,9 +147,8 @@ const PLATFORMS = {
 
 function load() {
   const platform = thisPlatform();
-  // On a platform without a package, a build lies here all the same. A bundler takes no part in it.
   const addon = `./wasi-rs.${platform}.node`;
-  const [built, installed] = PLATFORMS[platform] ?? [() => require(addon), undefined];
+  const [built, installed] = PLATFORMS[platform] ?? [() => builtHere(addon), undefined];
   const places = [built];
   if (installed !== undefined) places.unshift(() => ofThisVersion(installed(), platform));
   // The place that has the addon comes first, because a `require` that finds nothing takes long.
@@ -164,6 +164,19 @@ function load() {
   }
   const { addonNotLoaded } = require('./lib/not-loaded.js');
   throw addonNotLoaded(platform, Object.keys(PLATFORMS), errors);
+}
+
+/**
+ * The addon of a build on a platform without a package. It is not required, because Turbopack fails
+ * and webpack warns where a path is not written out, and no bundle has this addon.
+ */
+function builtHere(path) {
+  if (!isBesideThis(path)) {
+    throw Object.assign(new Error(`there is no ${path}`), { code: 'MODULE_NOT_FOUND' });
+  }
+  const addon = { exports: {} };
+  process.dlopen(addon, join(__dirname, path));
+  return addon.exports;
 }
 
 function isBesideThis(path) {

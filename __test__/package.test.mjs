@@ -516,6 +516,12 @@ describe('the loader', () => {
     }
   });
 
+  it('writes out each path that it requires, without which bundlers fail or warn', () => {
+    const text = fs.readFileSync(path.join(project.package, 'index.js'), 'utf8');
+    assert.match(text, /\brequire\("wasi-rs-linux-x64-gnu"\)/);
+    assert.deepEqual(text.match(/\brequire\((?!(['"])[^'"]*\1\))[^)]*\)/g) ?? [], []);
+  });
+
   it('reads no environment variable', () => {
     assert.doesNotMatch(loader.replace(/^ *\/\/.*$/gm, ''), /process\.env/);
   });
@@ -593,6 +599,20 @@ describe('the loader', () => {
       assert.match(message, /no prebuilt addon for \w+-riscv64/);
       assert.match(message, /npm run build/);
       for (const target of ['linux-x64-gnu', 'darwin-arm64']) assert.ok(message.includes(target));
+    });
+
+    it('takes a build on a platform that has no package', () => {
+      const [system, , ...abi] = platform.split('-');
+      const name = `wasi-rs.${[system, 'riscv64', ...abi].join('-')}.node`;
+      const load = `Object.defineProperty(process, 'arch', { value: 'riscv64' });
+        console.log(typeof require('wasi-rs').WASI);`;
+      const file = path.join(project.package, name);
+      fs.copyFileSync(hidden, file);
+      try {
+        assert.equal(output(['-e', load]), 'function\n');
+      } finally {
+        fs.rmSync(file);
+      }
     });
 
     it('takes nothing else in its place, whatever the environment says', () => {

@@ -29,6 +29,7 @@ const TOOLS = {
   bundlers: {
     packages: ['rollup@4.68.8', 'rolldown@1.3.3', 'webpack@5.113.0', 'webpack-cli@7.3.1'],
   },
+  next: { packages: ['next@16.4.6', 'react@19.3.1', 'react-dom@19.3.1'], from: 20 },
   'one-file': { packages: ['esbuild@0.28.2'] },
   sea: { packages: ['postject@1.0.0-alpha.6'], from: 20 },
   permission: { packages: [], from: 22 },
