@@ -456,8 +456,10 @@ describe('the loader', () => {
     };
     const known = own.napi.targets.map((target) => names[target]).sort();
     assert.deepEqual(platforms(), known);
-    const listed = Array.from(loader.matchAll(/^ {2}'([\w-]+)': \[$/gm), ([, name]) => name);
-    assert.deepEqual(listed, known);
+    const listed = (text, pattern) => Array.from(text.matchAll(pattern), ([, name]) => name);
+    const notLoaded = fs.readFileSync(path.join(root, 'lib/not-loaded.js'), 'utf8');
+    assert.deepEqual(listed(notLoaded, /^ {2}'([\w-]+)',$/gm), known);
+    assert.deepEqual(listed(loader, /^ {6}case '([\w-]+)':$/gm), [...known, ...known]);
     // The build tool gives each of them the same name.
     for (const name of known) {
       assert.ok(loader.includes(`require('./wasi-rs.${name}.node')`), name);
