@@ -8,8 +8,8 @@
 
 const { existsSync, readFileSync } = require('node:fs');
 
-// Each `require` stands in a `try`, by which bundlers know that it may find nothing. All platforms are
-// in one function, because V8 makes something of each function when it loads the file.
+// Each `require` stands in a `try`, by which bundlers know that it may find nothing. All platforms
+// are in one function, because V8 makes something of each function when it loads the file.
 
 /** The addon of a build. */
 function built(platform) {

@@ -23,7 +23,6 @@ const {
   shareInstance,
   unshareInstance,
 } = require('./binding.js');
-const { inThisRealm } = require('./lib/bytes.js');
 const { WASIExitError, WASILimitError } = require('./lib/ends.js');
 const { nodeError } = require('./lib/errors.js');
 const { Pool, compile, run, spawn } = require('./lib/exports.js');
@@ -63,6 +62,7 @@ const {
   validateBoolean,
   validateObject,
 } = require('./lib/options.js');
+const { inThisRealm } = require('./lib/realm.js');
 
 const { assign, defineProperty } = Object;
 
