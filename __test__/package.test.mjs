@@ -242,6 +242,11 @@ describe('the package', () => {
     assert.ok(size < 2.25 * MIB, `${size} bytes`);
   });
 
+  it('has an index.js below 60 KiB, which each start compiles', () => {
+    const { size } = fs.statSync(path.join(project.package, 'index.js'));
+    assert.ok(size < 60 * 1024, `${size} bytes`);
+  });
+
   it('has an addon without symbols', { skip: process.platform !== 'linux' }, () => {
     assert.equal(hasSymbolTable(project.addon()), false);
   });
