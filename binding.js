@@ -9,161 +9,83 @@
 const { existsSync, readFileSync } = require('node:fs');
 const { join } = require('node:path');
 
-/**
- * By platform: the addon of a build, and that of the platform's package. Each `require` stands in a
- * `try`, by which bundlers know that it may find nothing.
- */
-const PLATFORMS = {
-  __proto__: null,
-  'darwin-arm64': [
-    () => {
-      try {
+// Each `require` stands in a `try`, by which bundlers know that it may find nothing. All platforms
+// are in one function, because V8 makes something of each function when it loads the file.
+
+/** The addon of a build. */
+function built(platform) {
+  try {
+    switch (platform) {
+      case 'darwin-arm64':
         return require('./wasi-rs.darwin-arm64.node');
-      } catch (error) {
-        throw error;
-      }
-    },
-    () => {
-      try {
-        return require('wasi-rs-darwin-arm64');
-      } catch (error) {
-        throw error;
-      }
-    },
-  ],
-  'darwin-x64': [
-    () => {
-      try {
+      case 'darwin-x64':
         return require('./wasi-rs.darwin-x64.node');
-      } catch (error) {
-        throw error;
-      }
-    },
-    () => {
-      try {
-        return require('wasi-rs-darwin-x64');
-      } catch (error) {
-        throw error;
-      }
-    },
-  ],
-  'linux-arm64-gnu': [
-    () => {
-      try {
+      case 'linux-arm64-gnu':
         return require('./wasi-rs.linux-arm64-gnu.node');
-      } catch (error) {
-        throw error;
-      }
-    },
-    () => {
-      try {
-        return require('wasi-rs-linux-arm64-gnu');
-      } catch (error) {
-        throw error;
-      }
-    },
-  ],
-  'linux-arm64-musl': [
-    () => {
-      try {
+      case 'linux-arm64-musl':
         return require('./wasi-rs.linux-arm64-musl.node');
-      } catch (error) {
-        throw error;
-      }
-    },
-    () => {
-      try {
-        return require('wasi-rs-linux-arm64-musl');
-      } catch (error) {
-        throw error;
-      }
-    },
-  ],
-  'linux-x64-gnu': [
-    () => {
-      try {
+      case 'linux-x64-gnu':
         return require('./wasi-rs.linux-x64-gnu.node');
-      } catch (error) {
-        throw error;
-      }
-    },
-    () => {
-      try {
-        return require('wasi-rs-linux-x64-gnu');
-      } catch (error) {
-        throw error;
-      }
-    },
-  ],
-  'linux-x64-musl': [
-    () => {
-      try {
+      case 'linux-x64-musl':
         return require('./wasi-rs.linux-x64-musl.node');
-      } catch (error) {
-        throw error;
-      }
-    },
-    () => {
-      try {
-        return require('wasi-rs-linux-x64-musl');
-      } catch (error) {
-        throw error;
-      }
-    },
-  ],
-  'win32-arm64-msvc': [
-    () => {
-      try {
+      case 'win32-arm64-msvc':
         return require('./wasi-rs.win32-arm64-msvc.node');
-      } catch (error) {
-        throw error;
-      }
-    },
-    () => {
-      try {
-        return require('wasi-rs-win32-arm64-msvc');
-      } catch (error) {
-        throw error;
-      }
-    },
-  ],
-  'win32-x64-msvc': [
-    () => {
-      try {
+      case 'win32-x64-msvc':
         return require('./wasi-rs.win32-x64-msvc.node');
-      } catch (error) {
-        throw error;
-      }
-    },
-    () => {
-      try {
+    }
+  } catch (error) {
+    throw error;
+  }
+  return builtHere(fileName(platform));
+}
+
+/** The addon of the platform's package; `undefined` if there is no such package. */
+function installed(platform) {
+  try {
+    switch (platform) {
+      case 'darwin-arm64':
+        return require('wasi-rs-darwin-arm64');
+      case 'darwin-x64':
+        return require('wasi-rs-darwin-x64');
+      case 'linux-arm64-gnu':
+        return require('wasi-rs-linux-arm64-gnu');
+      case 'linux-arm64-musl':
+        return require('wasi-rs-linux-arm64-musl');
+      case 'linux-x64-gnu':
+        return require('wasi-rs-linux-x64-gnu');
+      case 'linux-x64-musl':
+        return require('wasi-rs-linux-x64-musl');
+      case 'win32-arm64-msvc':
+        return require('wasi-rs-win32-arm64-msvc');
+      case 'win32-x64-msvc':
         return require('wasi-rs-win32-x64-msvc');
-      } catch (error) {
-        throw error;
-      }
-    },
-  ],
-};
+    }
+  } catch (error) {
+    throw error;
+  }
+  return undefined;
+}
 
 function load() {
   const platform = thisPlatform();
-  const addon = `./wasi-rs.${platform}.node`;
-  const [built, installed] = PLATFORMS[platform] ?? [() => builtHere(addon), undefined];
-  const places = [built];
-  if (installed !== undefined) places.unshift(() => ofThisVersion(installed(), platform));
   // The place that has the addon comes first, because a `require` that finds nothing takes long.
   // The other is tried as well: in a bundle the file of a build may have another name.
-  if (isBesideThis(addon)) places.reverse();
+  const places = isBesideThis(fileName(platform)) ? [built, ofPackage] : [ofPackage, built];
   const errors = [];
   for (const place of places) {
     try {
-      return place();
+      const addon = place(platform);
+      if (addon !== undefined) return addon;
     } catch (error) {
       errors.push(error);
     }
   }
   const { addonNotLoaded } = require('./lib/not-loaded.js');
-  throw addonNotLoaded(platform, Object.keys(PLATFORMS), errors);
+  throw addonNotLoaded(platform, errors);
+}
+
+function fileName(platform) {
+  return `./wasi-rs.${platform}.node`;
 }
 
 /**
@@ -184,10 +106,14 @@ function isBesideThis(path) {
   return typeof __dirname === 'string' && existsSync(`${__dirname}/${path}`);
 }
 
-/** The addon has its version as a property: finding and reading a package.json takes longer. */
-function ofThisVersion(addon, platform) {
+/**
+ * The same, of this version. The addon has its version as a property: finding and reading a
+ * package.json takes longer.
+ */
+function ofPackage(platform) {
+  const addon = installed(platform);
   const { version } = require('./package.json');
-  if (addon.version === version) return addon;
+  if (addon === undefined || addon.version === version) return addon;
   const name = `wasi-rs-${platform}`;
   throw new Error(`${name} is of another version: expected ${version} but got ${addon.version}`);
 }

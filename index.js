@@ -23,16 +23,12 @@ const {
   shareInstance,
   unshareInstance,
 } = require('./binding.js');
-const { inThisRealm } = require('./lib/bytes.js');
 const { WASIExitError, WASILimitError } = require('./lib/ends.js');
 const { nodeError } = require('./lib/errors.js');
 const { Pool, compile, run, spawn } = require('./lib/exports.js');
 const {
   Guest,
   checkRunning,
-  copyOut,
-  exceed,
-  now,
   prepareEndOfProcess,
   returningExit,
   runGuest,
@@ -63,6 +59,7 @@ const {
   validateBoolean,
   validateObject,
 } = require('./lib/options.js');
+const { inThisRealm } = require('./lib/realm.js');
 
 const { assign, defineProperty } = Object;
 
@@ -101,7 +98,6 @@ class WASI {
     guest.lent = checked.lent;
     // The guest was compiled against snapshot 0, where some records are laid out differently.
     if (bindingName === 'wasi_unstable') assign(wasiImport, createSnapshot0Imports(guest));
-    const { functions, observers, suspends } = checked;
 
     this[kBindingName] = bindingName;
     this[kSetMemory] = (memory) => useMemory(guest, memory);
@@ -117,23 +113,6 @@ class WASI {
     this[kObservation] = undefined;
 
     try {
-      if (suspends) {
-        const { Suspension } = require('./lib/suspend.js');
-        guest.suspension = new Suspension(guest, functions, checked.sockets !== undefined);
-        guest.suspension.attachStreams(wasiImport);
-      } else if (functions !== undefined) {
-        require('./lib/streams.js').attachStreams(wasiImport, guest, functions);
-      }
-      if (checked.served !== undefined) {
-        require('./lib/served.js').attachServed(wasiImport, guest, checked.served);
-      }
-      let peers;
-      if (checked.sockets !== undefined) {
-        const lib = require('./lib/sockets.js');
-        this[kSockets] = lib.openedSockets(guest, 3 + checked.names.length, checked.sockets);
-        this[kPeerName] = (fd) => lib.peerName(guest, fd);
-        peers = lib.peersOf(guest);
-      }
       let returnOnExit = versioned || checked.isOurs;
       if (options.returnOnExit !== undefined) {
         validateBoolean(options.returnOnExit, 'options.returnOnExit');
@@ -141,18 +120,10 @@ class WASI {
       }
       if (returnOnExit) wasiImport.proc_exit = returningExit(guest);
       else prepareEndOfProcess();
-      if (observers !== undefined) {
-        this[kObservation] = require('./lib/observe.js').observe(wasiImport, observers, {
-          now,
-          setDeadline: (time) => (guest.deadline = time),
-          copyOut: (offset, length) => copyOut(guest, offset, length),
-          check: () => checkRunning(guest),
-          exceed: (limit, message) => exceed(guest, limit, message),
-          peers,
-          later: suspends ? (tell) => guest.suspension.later(tell) : undefined,
-        });
+      const { functions, observers, served, sockets, suspends } = checked;
+      if (functions || observers || served || sockets || suspends) {
+        require('./lib/extend.js').extend(this, guest, checked);
       }
-      if (suspends) guest.suspension.attachTrampolines(wasiImport);
     } catch (error) {
       guest.suspension?.letGo();
       closeInstance(instanceId(handle));

@@ -242,6 +242,11 @@ describe('the package', () => {
     assert.ok(size < 2.25 * MIB, `${size} bytes`);
   });
 
+  it('has an index.js below 60 KiB, which each start compiles', () => {
+    const { size } = fs.statSync(path.join(project.package, 'index.js'));
+    assert.ok(size < 60 * 1024, `${size} bytes`);
+  });
+
   it('has an addon without symbols', { skip: process.platform !== 'linux' }, () => {
     assert.equal(hasSymbolTable(project.addon()), false);
   });
@@ -456,8 +461,10 @@ describe('the loader', () => {
     };
     const known = own.napi.targets.map((target) => names[target]).sort();
     assert.deepEqual(platforms(), known);
-    const listed = Array.from(loader.matchAll(/^ {2}'([\w-]+)': \[$/gm), ([, name]) => name);
-    assert.deepEqual(listed, known);
+    const listed = (text, pattern) => Array.from(text.matchAll(pattern), ([, name]) => name);
+    const notLoaded = fs.readFileSync(path.join(root, 'lib/not-loaded.js'), 'utf8');
+    assert.deepEqual(listed(notLoaded, /^ {2}'([\w-]+)',$/gm), known);
+    assert.deepEqual(listed(loader, /^ {6}case '([\w-]+)':$/gm), [...known, ...known]);
     // The build tool gives each of them the same name.
     for (const name of known) {
       assert.ok(loader.includes(`require('./wasi-rs.${name}.node')`), name);

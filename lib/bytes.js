@@ -64,14 +64,6 @@ function encoded(text) {
 }
 
 /**
- * The same bytes as an array of this realm: the addon makes arrays of the realm that Node began
- * with.
- */
-function inThisRealm(bytes) {
-  return bytes === null ? undefined : new Bytes(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-/**
  * @param {unknown} value what a function gave that is the standard input
  * @returns {Uint8Array | null} the bytes; `null` at the end
  * @throws {TypeError} `ERR_INVALID_RETURN_VALUE`: it is no bytes, text or `null`, or its buffer is
@@ -96,4 +88,4 @@ function checkTaken(value, name) {
   if (typeof value.then === 'function') throw invalidReturn('no promise', name, value);
 }
 
-module.exports = { bytesOf, checkTaken, encoded, inputOf, inThisRealm, isBytes, isModule };
+module.exports = { bytesOf, checkTaken, encoded, inputOf, isBytes, isModule };

@@ -79,24 +79,6 @@ function invalidReturn(expected, name, value) {
 }
 
 /**
- * A key that an object of ours does not have.
- *
- * @param {string} owner the object's name
- * @param {string} key that is not known
- * @param {string | undefined} guess what may have been meant
- * @param {string[]} known all keys of such an object
- */
-function unknownKey(owner, key, value, guess, known) {
-  const meant = guess === undefined ? '' : `: did you mean '${guess}'?`;
-  const list = known.map((name) => `'${name}'`).join(', ');
-  return wrongValue(
-    `${owner}.${key}`,
-    `is not known${meant}${meant ? ' K' : '; k'}nown are ${list}`,
-    value,
-  );
-}
-
-/**
  * Why an instance could not be made, from what the addon says of it. `guest` and `host` are those
  * of a preopen.
  */
@@ -180,59 +162,14 @@ function grouped(value) {
   return `${value < 0 ? '-' : ''}${digits}${text}`;
 }
 
-/** The files of preopens in memory cannot be listed. */
-function listTooLong(errno) {
-  const what =
-    errno === 'nametoolong'
-      ? 'The guest has nested directories so deep that the path of a file exceeds 4096 bytes'
-      : 'The paths of the files in memory take more than 32 MiB together';
-  const remedy = 'Read the files that you need by their names, with readFile()';
-  return nodeError(Error, 'ERR_WASI_LIST_TOO_LONG', `${what}. ${remedy}`);
-}
-
-/** The error for a directory below an overlay that cannot be read. */
-function changesUnknown(errno) {
-  const message = `The directory below an overlay cannot be read: ${errno}`;
-  const error = nodeError(Error, 'ERR_WASI_CHANGES', message);
-  error.reason = errno;
-  return error;
-}
-
-/**
- * Changes were not written, or not all of them.
- *
- * @param {string} errno what stood in the way
- * @param {string} path the guest's path where it did
- * @param {object[]} done what was written before
- * @param {string[]} kept the paths of what would be lost otherwise
- */
-function commitFailed(errno, path, done, kept) {
-  const written =
-    done.length === 0
-      ? 'nothing was written'
-      : `written were ${done.map(({ path }) => path).join(', ')}`;
-  const saved = kept.length === 0 ? '' : `; what would be lost is in ${kept.join(', ')}`;
-  const message = `${path} cannot be written: ${errno}; ${shortened(written, 512, 512)}${saved}`;
-  const error = nodeError(Error, 'ERR_WASI_COMMIT', message);
-  error.reason = errno;
-  error.path = path;
-  error.done = done;
-  error.kept = kept;
-  return error;
-}
-
 module.exports = {
   accessDenied,
-  changesUnknown,
-  commitFailed,
   constructionFailed,
   invalidReturn,
-  listTooLong,
   nodeError,
   nodeErrorFrom,
   outOfRange,
   shortened,
-  unknownKey,
   wrongType,
   wrongValue,
 };

@@ -4,7 +4,7 @@
 
 const { claimRun, collectedOutput, instanceId, outputTruncated } = require('../binding.js');
 const { runFacts, runOutput, runText, threadTime } = require('../binding.js');
-const { inThisRealm } = require('./bytes.js');
+const { inThisRealm } = require('./realm.js');
 const { changes, listFiles, readFile } = require('./trees.js');
 
 /** How many bytes and how many paths of files are handed over at most. */

@@ -2,15 +2,26 @@
 
 // Why there is no addon.
 
+/** The platforms that have a package. */
+const PREBUILT = [
+  'darwin-arm64',
+  'darwin-x64',
+  'linux-arm64-gnu',
+  'linux-arm64-musl',
+  'linux-x64-gnu',
+  'linux-x64-musl',
+  'win32-arm64-msvc',
+  'win32-x64-msvc',
+];
+
 /**
  * No addon could be loaded: for lack of a package, or because the addon that was found does not
  * work here.
  *
  * @param {string} platform this one
- * @param {string[]} prebuilt the platforms that have a package
  * @param {Error[]} attempts why each attempt failed
  */
-function addonNotLoaded(platform, prebuilt, attempts) {
+function addonNotLoaded(platform, attempts) {
   // An addon that was there and did not work tells more than one that was not there.
   const cause = attempts.find(({ code }) => code !== 'MODULE_NOT_FOUND') ?? attempts[0];
   const reason = cause.message.split(/\r?\n/, 1)[0].replace(/\.$/, '');
@@ -23,12 +34,12 @@ function addonNotLoaded(platform, prebuilt, attempts) {
       cause,
     );
   }
-  const message = prebuilt.includes(platform)
+  const message = PREBUILT.includes(platform)
     ? `the addon for ${platform} could not be loaded: ${reason}. It is in the package ` +
       `wasi-rs-${platform}, an optional dependency of wasi-rs: install again without leaving out ` +
       'optional dependencies, and if the lock file was made on another platform, without node_modules ' +
       'and the lock file'
-    : `there is no prebuilt addon for ${platform}, only for ${prebuilt.join(', ')}. Build it from the ` +
+    : `there is no prebuilt addon for ${platform}, only for ${PREBUILT.join(', ')}. Build it from the ` +
       'sources with `npm run build`';
   return notLoaded(message, cause);
 }

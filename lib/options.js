@@ -28,6 +28,9 @@ const TRACED_BY_ENVIRONMENT = (process.env.NODE_DEBUG_NATIVE ?? '')
   .split(',')
   .includes('wasi');
 
+/** What `extended` of own-options.js reads: options that few programs use. */
+const OTHER = ['timeoutMs', 'clock', 'random', 'sockets', 'sortedReaddir', 'trace', 'stats'];
+
 /**
  * Whether names that are no options may come near to those of options: in programs that were not
  * written for us.
@@ -85,79 +88,33 @@ function checkedOptions(options) {
     stderr: outputStream(stderr, 'options.stderr', 2, cap, used),
   };
 
-  let functions;
-  if (isOfJs(streams.stdin)) functions = { __proto__: null, stdin };
-  if (isOfJs(streams.stdout)) functions = { __proto__: null, ...functions, stdout };
-  if (isOfJs(streams.stderr)) functions = { __proto__: null, ...functions, stderr };
-
-  const observers = {
-    hostCalls: limits?.hostCalls,
-    timeoutMs: ours(options, 'timeoutMs', used),
-    trace: undefined,
-    stats: undefined,
-  };
-  if (observers.timeoutMs !== undefined) {
-    observers.timeoutMs = own().checkedTimeout(observers.timeoutMs, 'options.timeoutMs');
-  }
   const native = { args, env, ...streams, preopens, extended: undefined };
-  // Rare options, in an object of their own: each property that the native side reads takes time.
-  const clock = ours(options, 'clock', used);
-  const random = ours(options, 'random', used);
-  const asked = ours(options, 'sockets', used);
-  const sorted = ours(options, 'sortedReaddir', used);
-  if (
-    limits !== undefined ||
-    clock !== undefined ||
-    random !== undefined ||
-    asked !== undefined ||
-    sorted !== undefined
-  ) {
-    native.extended = own().extendedOptions({ limits, clock, random, sockets: asked, sorted });
+  let checked = {
+    native,
+    functions: undefined,
+    observers: undefined,
+    isOwnThread: false,
+    served: undefined,
+    names: preopens.map(({ guest }) => guest),
+    sockets: undefined,
+    overlays: [],
+    isOurs: false,
+    lent: undefined,
+    suspends: false,
+  };
+  if (used.isOurs || TRACED_BY_ENVIRONMENT || namesOther(options)) {
+    const given = { stdin, stdout, stderr };
+    checked = own().extended(checked, { options, used, given, limits, isLenient });
   }
-  const sockets = native.extended?.sockets;
-  if (sockets !== undefined && preopens.length === 0) {
-    native.env = require('./sockets.js').withListenFds(env, sockets.length);
-  }
-  observers.trace = observing(options, 'trace', used);
-  if (observers.trace !== undefined) own().checkTrace(observers.trace);
-  else if (TRACED_BY_ENVIRONMENT) observers.trace = true;
-  observers.stats = observing(options, 'stats', used);
-  if (observers.stats !== undefined) validateBoolean(observers.stats, 'options.stats');
-  const { isOurs, lent, suspends } = used;
-  if (suspends) native.extended = { __proto__: null, ...native.extended, suspends };
-  if ((isOurs || used.isWatched) && !isLenient) own().checkNearMisses(options);
   // The last, as what reads options may call anything.
   permissions?.checkPermissions(native);
-  const { hostCalls, timeoutMs, trace, stats } = observers;
-  const isWatched = hostCalls !== undefined || timeoutMs !== undefined || trace || stats;
-  const names = preopens.map(({ guest }) => guest);
-  const overlays = [];
-  for (let index = 0; index < preopens.length; index++) {
-    const { path, extended } = preopens[index];
-    if (extended?.overlay === undefined) continue;
-    overlays.push({ index, path: extended.kind === 'tar' ? undefined : path });
-  }
-  // A trace that only the environment asks for is no reason to refuse threads: each has its own.
-  const isByOptions =
-    hostCalls !== undefined ||
-    timeoutMs !== undefined ||
-    stats ||
-    (trace && options.trace !== undefined);
-  return {
-    native,
-    functions,
-    observers: isWatched ? observers : undefined,
-    isOwnThread: functions !== undefined || suspends || used.isServed || Boolean(isByOptions),
-    served: used.isServed
-      ? preopens.map(({ fs, guest, shape }) => fs && { fs, name: guest, shape })
-      : undefined,
-    names,
-    sockets,
-    overlays,
-    isOurs,
-    lent,
-    suspends,
-  };
+  return checked;
+}
+
+/** Whether there may be an option that `node:wasi` does not have, beside those that were read. */
+function namesOther(options) {
+  for (let i = 0; i < OTHER.length; i++) if (OTHER[i] in options) return true;
+  return false;
 }
 
 /** A stream that is no descriptor's number, for the native side; or the number. */
@@ -178,22 +135,10 @@ function own() {
   return require('./own-options.js');
 }
 
-/** Whether a standard stream, as the native side takes it, is one of JavaScript. */
-function isOfJs(stream) {
-  return typeof stream === 'object' && stream.kind === 'function';
-}
-
 /** An option that `node:wasi` does not have. One that is `undefined` is not there. */
 function ours(options, name, used) {
   const value = name in options ? options[name] : undefined;
   if (value !== undefined) used.isOurs = true;
-  return value;
-}
-
-/** The same for an option that only observes. */
-function observing(options, name, used) {
-  const value = name in options ? options[name] : undefined;
-  if (value !== undefined) used.isWatched = true;
   return value;
 }
 
@@ -291,6 +236,7 @@ module.exports = {
   bindingNameOf,
   checkedDescriptor,
   checkedOptions,
+  ours,
   plainPreopen,
   validateArray,
   validateBoolean,

@@ -8,9 +8,11 @@ const {
   types: { isAsyncFunction, isDate },
 } = require('node:util');
 const { bytesOf, encoded, isBytes } = require('./bytes.js');
-const { nodeError, outOfRange, unknownKey, wrongType, wrongValue } = require('./errors.js');
+const { nodeError, outOfRange, wrongType, wrongValue } = require('./errors.js');
 const {
+  TRACED_BY_ENVIRONMENT,
   checkedDescriptor,
+  ours,
   plainPreopen,
   validateBoolean,
   validateObject,
@@ -83,6 +85,24 @@ function checkNearMisses(options, more = []) {
   }
 }
 
+/**
+ * A key that an object of ours does not have.
+ *
+ * @param {string} owner the object's name
+ * @param {string} key that is not known
+ * @param {string | undefined} guess what may have been meant
+ * @param {string[]} known all keys of such an object
+ */
+function unknownKey(owner, key, value, guess, known) {
+  const meant = guess === undefined ? '' : `: did you mean '${guess}'?`;
+  const list = known.map((name) => `'${name}'`).join(', ');
+  return wrongValue(
+    `${owner}.${key}`,
+    `is not known${meant}${meant ? ' K' : '; k'}nown are ${list}`,
+    value,
+  );
+}
+
 /** Refuses keys that an object of ours does not have. One that is `undefined` is not there. */
 function checkKeys(value, name, known) {
   for (const key of keys(value)) {
@@ -103,6 +123,100 @@ function validateOwnObject(value, name, known) {
 function isPlain(value) {
   const prototype = getPrototypeOf(value);
   return prototype === null || getPrototypeOf(prototype) === null;
+}
+
+/**
+ * Checks the options that few programs use.
+ *
+ * @param {object} plain what `checkedOptions` gives without them; its `native` is added to
+ * @param {object} read what was read before: the streams as they were given, and checked limits
+ * @returns {object} what `checkedOptions` gives
+ */
+function extended(plain, { options, used, given, limits, isLenient }) {
+  const { native, names } = plain;
+  const { preopens } = native;
+  let functions;
+  for (const name of ['stdin', 'stdout', 'stderr']) {
+    if (!isOfJs(native[name])) continue;
+    functions ??= { __proto__: null };
+    functions[name] = given[name];
+  }
+  const observers = {
+    hostCalls: limits?.hostCalls,
+    timeoutMs: ours(options, 'timeoutMs', used),
+    trace: undefined,
+    stats: undefined,
+  };
+  if (observers.timeoutMs !== undefined) {
+    observers.timeoutMs = checkedTimeout(observers.timeoutMs, 'options.timeoutMs');
+  }
+  // Rare options, in an object of their own: each property that the native side reads takes time.
+  const clock = ours(options, 'clock', used);
+  const random = ours(options, 'random', used);
+  const asked = ours(options, 'sockets', used);
+  const sorted = ours(options, 'sortedReaddir', used);
+  if (
+    limits !== undefined ||
+    clock !== undefined ||
+    random !== undefined ||
+    asked !== undefined ||
+    sorted !== undefined
+  ) {
+    native.extended = extendedOptions({ limits, clock, random, sockets: asked, sorted });
+  }
+  const sockets = native.extended?.sockets;
+  if (sockets !== undefined && preopens.length === 0) {
+    native.env = require('./sockets.js').withListenFds(native.env, sockets.length);
+  }
+  observers.trace = observing(options, 'trace', used);
+  if (observers.trace !== undefined) checkTrace(observers.trace);
+  else if (TRACED_BY_ENVIRONMENT) observers.trace = true;
+  observers.stats = observing(options, 'stats', used);
+  if (observers.stats !== undefined) validateBoolean(observers.stats, 'options.stats');
+  const { isOurs, lent, suspends } = used;
+  if (suspends) native.extended = { __proto__: null, ...native.extended, suspends };
+  if ((isOurs || used.isWatched) && !isLenient) checkNearMisses(options);
+  const { hostCalls, timeoutMs, trace, stats } = observers;
+  const isWatched = hostCalls !== undefined || timeoutMs !== undefined || trace || stats;
+  const overlays = [];
+  for (let index = 0; index < preopens.length; index++) {
+    const { path, extended } = preopens[index];
+    if (extended?.overlay === undefined) continue;
+    overlays.push({ index, path: extended.kind === 'tar' ? undefined : path });
+  }
+  // A trace that only the environment asks for is no reason to refuse threads: each has its own.
+  const isByOptions =
+    hostCalls !== undefined ||
+    timeoutMs !== undefined ||
+    stats ||
+    (trace && options.trace !== undefined);
+  return {
+    native,
+    functions,
+    observers: isWatched ? observers : undefined,
+    isOwnThread: functions !== undefined || suspends || used.isServed || Boolean(isByOptions),
+    served: used.isServed
+      ? preopens.map(({ fs, guest, shape }) => fs && { fs, name: guest, shape })
+      : undefined,
+    names,
+    sockets,
+    overlays,
+    isOurs,
+    lent,
+    suspends,
+  };
+}
+
+/** Whether a standard stream, as the native side takes it, is one of JavaScript. */
+function isOfJs(stream) {
+  return typeof stream === 'object' && stream.kind === 'function';
+}
+
+/** An option that only observes. One that is `undefined` is not there. */
+function observing(options, name, used) {
+  const value = name in options ? options[name] : undefined;
+  if (value !== undefined) used.isWatched = true;
+  return value;
 }
 
 /** These options in the form that the native side takes. */
@@ -358,11 +472,10 @@ module.exports = {
   attached,
   checkKeys,
   checkNearMisses,
-  checkTrace,
   checkedCount,
   checkedLimits,
   checkedTimeout,
-  extendedOptions,
+  extended,
   inputStream,
   isUrl,
   outputStream,

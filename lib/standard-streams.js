@@ -5,7 +5,7 @@
 
 const { suspension: native, takeOutput } = require('../binding.js');
 const { takeStreams } = require('./async-streams.js');
-const { inThisRealm } = require('./bytes.js');
+const { inThisRealm } = require('./realm.js');
 
 const { feedStdin, isStreamOpen, takeUnread } = native;
 

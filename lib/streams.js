@@ -3,8 +3,9 @@
 // Standard streams that are functions of the embedder.
 
 const { feedInput, inputWanted, takeOutput } = require('../binding.js');
-const { checkTaken, inThisRealm, inputOf } = require('./bytes.js');
+const { checkTaken, inputOf } = require('./bytes.js');
 const { ask, checkRunning, invalid, isI32 } = require('./guest.js');
+const { inThisRealm } = require('./realm.js');
 
 const { assign } = Object;
 /** The number of bytes that a function in the place of the standard input is asked for. */

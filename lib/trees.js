@@ -9,9 +9,9 @@ const {
   readTreeFile,
   treeChanges,
 } = require('../binding.js');
-const { inThisRealm } = require('./bytes.js');
-const { changesUnknown, commitFailed, listTooLong, wrongType, wrongValue } = require('./errors.js');
+const { nodeError, shortened, wrongType, wrongValue } = require('./errors.js');
 const { checkWritable } = require('./permissions.js');
+const { inThisRealm } = require('./realm.js');
 
 /** A preopen's name as what the paths of its files begin with. */
 function prefixOf(name) {
@@ -191,6 +191,47 @@ function plainName(name) {
 
 function partsOf(name) {
   return name.split('/').filter((part) => part !== '' && part !== '.');
+}
+
+/** The files of preopens in memory cannot be listed. */
+function listTooLong(errno) {
+  const what =
+    errno === 'nametoolong'
+      ? 'The guest has nested directories so deep that the path of a file exceeds 4096 bytes'
+      : 'The paths of the files in memory take more than 32 MiB together';
+  const remedy = 'Read the files that you need by their names, with readFile()';
+  return nodeError(Error, 'ERR_WASI_LIST_TOO_LONG', `${what}. ${remedy}`);
+}
+
+/** The error for a directory below an overlay that cannot be read. */
+function changesUnknown(errno) {
+  const message = `The directory below an overlay cannot be read: ${errno}`;
+  const error = nodeError(Error, 'ERR_WASI_CHANGES', message);
+  error.reason = errno;
+  return error;
+}
+
+/**
+ * Changes were not written, or not all of them.
+ *
+ * @param {string} errno what stood in the way
+ * @param {string} path the guest's path where it did
+ * @param {object[]} done what was written before
+ * @param {string[]} kept the paths of what would be lost otherwise
+ */
+function commitFailed(errno, path, done, kept) {
+  const written =
+    done.length === 0
+      ? 'nothing was written'
+      : `written were ${done.map(({ path }) => path).join(', ')}`;
+  const saved = kept.length === 0 ? '' : `; what would be lost is in ${kept.join(', ')}`;
+  const message = `${path} cannot be written: ${errno}; ${shortened(written, 512, 512)}${saved}`;
+  const error = nodeError(Error, 'ERR_WASI_COMMIT', message);
+  error.reason = errno;
+  error.path = path;
+  error.done = done;
+  error.kept = kept;
+  return error;
 }
 
 module.exports = { changes, commit, listFiles, readFile };

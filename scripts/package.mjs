@@ -42,8 +42,8 @@ const EARLY = {
   ],
   'lib/instance.js': ['commandOf', 'hasNul', 'newInstance', 'packed', 'packedStream'],
   'lib/options.js': [
-    ...['bindingNameOf', 'checkedDescriptor', 'checkedOptions', 'inputStream', 'isOfJs'],
-    ...['observing', 'ours', 'outputStream', 'plainPreopen', 'preopen', 'preopenList'],
+    ...['bindingNameOf', 'checkedDescriptor', 'checkedOptions', 'inputStream', 'namesOther'],
+    ...['ours', 'outputStream', 'plainPreopen', 'preopen', 'preopenList'],
     ...['terminated', 'terminatedArgs', 'terminatedEnv', 'validateArray', 'validateFunction'],
     ...['validateObject', 'validateUndefined'],
   ],

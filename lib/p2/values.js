@@ -8,7 +8,8 @@
 
 const { Buffer } = require('node:buffer');
 const { invalidReturn } = require('../errors.js');
-const { checkTaken, inThisRealm, inputOf } = require('../bytes.js');
+const { checkTaken, inputOf } = require('../bytes.js');
+const { inThisRealm } = require('../realm.js');
 const { INSTANCE, NAMED_MEMORY, OUTCOME, WOULD_WAIT } = require('../frame.js');
 const { feedInput, inputWanted, preview2, takeOutput } = require('../../binding.js');
 const FUNCTIONS = require('./functions.js');

@@ -9,7 +9,7 @@ const {
   outputTruncated,
   preview2,
 } = require('../../binding.js');
-const { inThisRealm } = require('../bytes.js');
+const { inThisRealm } = require('../realm.js');
 const { WASIExitError } = require('../ends.js');
 const { wrongValue } = require('../errors.js');
 const { checkKeys, checkNearMisses } = require('../own-options.js');
