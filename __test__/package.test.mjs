@@ -463,7 +463,7 @@ describe('the loader', () => {
     assert.deepEqual(platforms(), known);
     const listed = (text, pattern) => Array.from(text.matchAll(pattern), ([, name]) => name);
     const notLoaded = fs.readFileSync(path.join(root, 'lib/not-loaded.js'), 'utf8');
-    assert.deepEqual(listed(notLoaded, /^ {2}'([\w-]+)',$/gm), known);
+    assert.deepEqual(listed(notLoaded, /^ {2}['"]([\w-]+)['"],?$/gm), known);
     assert.deepEqual(listed(loader, /^ {6}case '([\w-]+)':$/gm), [...known, ...known]);
     // The build tool gives each of them the same name.
     for (const name of known) {
