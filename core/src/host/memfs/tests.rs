@@ -882,6 +882,26 @@ mod over_a_tree {
     }
 
     #[test]
+    fn a_rename_to_another_name_of_the_same_file_leaves_both() {
+        let (overlay, top, lower) = overlay(&["d/x", "f"]);
+        lower.link(path("f"), false, &*lower, path("g")).unwrap();
+        lower.link(path("f"), false, &*lower, path("d/h")).unwrap();
+        for (old, new) in [("f", "g"), ("g", "f"), ("f", "d/h"), ("f", "g")] {
+            assert_eq!(top.rename(path(old), &*top, path(new)), Ok(()));
+            assert_eq!(top.rename(path(old), &*top, path("d")), Err(Errno::Isdir));
+            assert_eq!(overlay.changes("", &mut { usize::MAX }), Ok(Vec::new()));
+        }
+        let options = OpenOptions { write: true, ..READ };
+        write(&*open_file(&*top, "g", options).unwrap(), b"new").unwrap();
+        for name in ["f", "g", "d/h"] {
+            assert_eq!(read(&*open_file(&*top, name, READ).unwrap(), 3).unwrap(), b"new");
+            assert_eq!(top.path_filestat(path(name), false).unwrap().nlink, 3);
+        }
+        overlay.commit("", &mut { usize::MAX }).unwrap();
+        assert_eq!(read(&*open_file(&*lower, "d/h", READ).unwrap(), 3).unwrap(), b"new");
+    }
+
+    #[test]
     fn nothing_is_made_in_what_was_in_a_directory_that_was_removed() {
         let (_, top, lower) = overlay(&["x/y/f"]);
         let inner = open_directory(&*top, "x/y").unwrap();

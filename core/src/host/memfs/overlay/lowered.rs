@@ -50,13 +50,18 @@ impl State {
             }
         }
         for (id, names) in names {
-            let id = Id(id);
-            if names.iter().all(|named| self.is_below_as_it_is(id, named)) {
-                for Named { parent, name } in &names {
-                    self.lower_name(*parent, name);
-                }
-                self.lower_inode(id);
+            self.lower_names(Id(id), &names);
+        }
+    }
+
+    /// Takes the place of a file or link with all names that it has above, if it lies below under
+    /// each of them as it is.
+    fn lower_names(&mut self, id: Id, names: &[Named]) {
+        if names.iter().all(|named| self.is_below_as_it_is(id, named)) {
+            for Named { parent, name } in names {
+                self.lower_name(*parent, name);
             }
+            self.lower_inode(id);
         }
     }
 
@@ -72,11 +77,16 @@ impl State {
                 Ok(Inode::Link(_)) => true,
                 _ => false,
             };
-        let named = Named { parent, name: name.into() };
-        if may_go && self.is_below_as_it_is(id, &named) {
-            self.lower_name(parent, name);
-            self.lower_inode(id);
+        if !may_go {
+            return;
         }
+        // It may have had a place under another name, or have been given one under two.
+        let mut names = Vec::new();
+        for (parent, node) in self.names.directories() {
+            let of_it = node.entries.sorted().filter(|(_, other)| *other == id);
+            names.extend(of_it.map(|(name, _)| Named { parent, name: name.into() }));
+        }
+        self.lower_names(id, &names);
     }
 
     /// Whether the host has the same under a name, and the guest would find that there. Of a file
