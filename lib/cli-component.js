@@ -165,13 +165,15 @@ function checkImports(names, imports, name) {
  * @returns {{ load: Function, instantiate: Function }}
  */
 function coreModules(folder, { maxMemory }, name, { say }) {
-  const files = fs.readdirSync(folder).filter((file) => file.endsWith('.wasm'));
-  const all = files.map((file) => fs.readFileSync(path.join(folder, file)));
-  const bytesOf = (list, file) => list[files.indexOf(file)];
+  const read = (file) => fs.readFileSync(path.join(folder, file));
   if (maxMemory === undefined) {
-    const load = (file) => WebAssembly.compile(bytesOf(all, file));
-    return { load, instantiate: WebAssembly.instantiate };
+    return {
+      load: (file) => WebAssembly.compile(read(file)),
+      instantiate: WebAssembly.instantiate,
+    };
   }
+  const files = fs.readdirSync(folder).filter((file) => file.endsWith('.wasm'));
+  const all = files.map(read);
   const { limitedParts, readModule } = require('./wasm-module.js');
   const { oneLine } = require('./cli-look.js');
   let limited;
@@ -189,8 +191,9 @@ function coreModules(folder, { maxMemory }, name, { say }) {
   // A second instance would have memories beside those that are bounded.
   const once = new Set();
   const load = async (file) => {
-    const module = await WebAssembly.compile(bytesOf(limited, file));
-    const { memories, tables } = readModule(bytesOf(all, file));
+    const bytes = limited[files.indexOf(file)];
+    const module = await WebAssembly.compile(bytes);
+    const { memories, tables } = readModule(bytes);
     if ([...memories, ...tables].some(({ imported }) => !imported)) once.add(module);
     return module;
   };

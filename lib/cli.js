@@ -21,8 +21,6 @@ const { printable } = require('./printable.js');
 const TIMED_OUT = 124;
 const TRAPPED = 134;
 const NO_MEMORY = 137;
-/** How many threads a guest may have beside its first. */
-const MOST_THREADS = 64;
 const USAGE = 2;
 const LOST = 1;
 const CHUNK = 65_536;
@@ -253,12 +251,17 @@ function compile(bytes, name) {
   return compiling;
 }
 
+/** How many threads a guest may have beside its first. */
+function mostThreads() {
+  return require('./run-options.js').DEFAULT_MAX_THREADS;
+}
+
 function bounded(bytes, { maxMemory }, { kind }, name) {
   const { limited } = require('./wasm-module.js');
   const { boundProcess } = require('./own-memory.js');
   try {
     const changed = limited(bytes, { memoryBytes: maxMemory });
-    boundProcess(maxMemory, bytes.length, kind === 'threads' ? MOST_THREADS : 0);
+    boundProcess(maxMemory, bytes.length, kind === 'threads' ? mostThreads() : 0);
     return changed;
   } catch (error) {
     const { oneLine } = require('./cli-look.js');
@@ -479,7 +482,7 @@ async function runThreads(wasi, bytes, watched, name, end, start) {
   let code;
   try {
     start();
-    code = (await threads.runThreads(wasi, bytes, { maxThreads: MOST_THREADS }, watched)) & 0xff;
+    code = (await threads.runThreads(wasi, bytes, { maxThreads: mostThreads() }, watched)) & 0xff;
   } catch (error) {
     code = trapped(error, name);
   }

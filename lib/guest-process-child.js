@@ -22,7 +22,7 @@ const NAP = 2;
 const PERIOD = 100;
 
 const inbox = new Inbox();
-/** Modules that this process has been given, by their numbers. */
+/** Modules that this process has been given, and their sizes in bytes, by their numbers. */
 const modules = new Map();
 let thread;
 /** The run that goes on: its number, and how guest-thread.js describes it. */
@@ -52,14 +52,13 @@ async function begin({ job, run, program, bytes, forget }) {
   send({ run, taken: true });
   try {
     for (const one of forget) modules.delete(one);
-    const size = modules.get(program)?.size ?? bytes.length;
-    boundProcess(job.memoryBytes, size, job.maxThreads);
-    let module = modules.get(program)?.module;
-    if (module === undefined) {
-      module = await WebAssembly.compile(bytes);
-      modules.set(program, { module, size });
+    let known = modules.get(program);
+    boundProcess(job.memoryBytes, known?.size ?? bytes.length, job.maxThreads);
+    if (known === undefined) {
+      known = { module: await WebAssembly.compile(bytes), size: bytes.length };
+      modules.set(program, known);
     }
-    const started = start({ ...job, native: opened(job.native), module });
+    const started = start({ ...job, native: opened(job.native), module: known.module });
     current = { run, started };
     lookForStart(current, 0);
     const outcome = await started.done;

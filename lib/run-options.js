@@ -357,4 +357,5 @@ module.exports = {
   checkedRun,
   checkSize,
   DEFAULT_ISOLATION,
+  DEFAULT_MAX_THREADS,
 };

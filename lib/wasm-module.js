@@ -602,7 +602,8 @@ function limited(wasm, limits) {
 
 /**
  * The modules of a component, limited together: the sum of all maxima is at most the limit if each
- * is instantiated once. What one imports is another's, and is bounded there.
+ * is instantiated once. A memory or table that one of them imports is bounded in the module that
+ * makes it.
  *
  * @param {BufferSource[]} modules
  * @param {object} limits as of {@link limited}, with its errors

@@ -241,8 +241,8 @@ pub fn begin(waiting: Waiting, token: u32, waker: Arc<dyn Waker>) -> Option<Tick
 }
 
 /// Ends the thread, if there is one, and waits for its end, because nobody will wait any more.
-/// Where someone waits all the same, who came after the caller had found that it is the last, the
-/// thread stays for them.
+/// The thread stays if there is a wait: another environment began it after the caller had found
+/// that it was the last one.
 pub fn stop() {
     let (running, ended) = {
         let mut state = lock();

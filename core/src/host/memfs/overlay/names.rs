@@ -824,14 +824,15 @@ impl State {
         let replaces = !matches!(self.meet(into, new)?, Met::Nothing);
         let mut raised = Vec::new();
         let renamed = self.rename_met((from, old, source), (into, new, replaces), &mut raised);
-        // If nothing was renamed, what the host makes of them still counts.
+        // After a rename that did nothing or failed, the guest is to see what the host changes.
         for (dir, name, id) in raised {
             self.lower_one(dir, name, id);
         }
         renamed
     }
 
-    /// Renames what was met. What has a place for the first time is noted as `raised`.
+    /// Renames a file, link or directory that was met. Whichever of the two gets its first place
+    /// above is added to `raised`.
     fn rename_met<'a>(
         &mut self,
         (from, old, source): (&'a Dir, &'a [u8], Met),

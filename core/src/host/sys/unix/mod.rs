@@ -122,8 +122,8 @@ pub fn thread_id() -> Option<u32> {
 }
 
 /// Lets this process have at most `more` bytes of memory of its own above what it has now, or as
-/// many as before the first call, for `None`. What asks for more is refused by the system. Only
-/// Linux counts such memory; elsewhere nothing is bounded.
+/// many as before the first call, for `None`. The system refuses to map more. Only Linux counts
+/// such memory; elsewhere nothing is bounded.
 ///
 /// # Errors
 ///
