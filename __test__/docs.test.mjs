@@ -22,6 +22,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { sources } from '../scripts/process.mjs';
 import { blocksOf } from './support/pages.mjs';
 
 const require = createRequire(import.meta.url);
@@ -63,6 +64,27 @@ test('there are the pages that a reader looks for', () => {
     ].filter((name) => !pages.includes(`docs/${name}.md`)),
     [],
   );
+});
+
+test('ARCHITECTURE.md names each file of lib/, and no other', () => {
+  const [, javascript] = /^## JavaScript\n(.*?)^## /ms.exec(read('ARCHITECTURE.md'));
+  const rows = javascript.split('\n').filter((line) => line.startsWith('| '));
+  const patterns = rows.flatMap((row) =>
+    Array.from(row.slice(row.indexOf('|', 1)).matchAll(/`([\w*-]+\.js)`( beside)?/g))
+      .filter(([, , beside]) => beside === undefined)
+      .map(([, name]) => new RegExp(`^${name.replace('.', '\\.').replace('*', '.*')}$`)),
+  );
+  const files = readdirSync(join(sources, 'lib')).filter((name) => name.endsWith('.js'));
+  assert.deepEqual(
+    files.filter((name) => !patterns.some((pattern) => pattern.test(name))),
+    [],
+  );
+  assert.deepEqual(
+    patterns.filter((pattern) => !files.some((name) => pattern.test(name))),
+    [],
+  );
+  // It is read in five minutes, at 250 words a minute.
+  assert.ok(read('ARCHITECTURE.md').split(/\s+/).length < 1300);
 });
 
 /** It measures Node. */
