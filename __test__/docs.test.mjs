@@ -97,6 +97,8 @@ test('npm run bench refuses what it cannot keep, before it measures', { skip: no
     ['run.mjs --threads --filter (', '--filter: Invalid regular expression'],
     ['run.mjs --instances --folder .', '--folder cannot be given with --instances'],
     ['run.mjs --components --check', '--check cannot be given with --components'],
+    ['run.mjs --against . --update', '--update cannot be given with --against'],
+    ['run.mjs --against docs', 'docs is no checkout'],
     ['whole.mjs nothing', 'nothing: no such series'],
   ]) {
     const [script, ...options] = args.split(' ');

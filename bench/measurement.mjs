@@ -1,11 +1,11 @@
-// Measures rows: both implementations and the bare system calls in turn, each in a process of its
+// Measures rows: two implementations and the bare system calls in turn, each in a process of its
 // own.
 import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { prepareFolder } from './folder.mjs';
 import { Guest } from './guest.mjs';
-import { FLOOR, IMPLEMENTATIONS, measure, measureNative, nodeFlags } from './processes.mjs';
+import { FLOOR, IMPLEMENTATIONS, OTHER, measure, measureNative, nodeFlags } from './processes.mjs';
 
 /** A row that takes longer (ns) has its turn in the first round only. */
 const ONCE_ABOVE = 1e9;
@@ -24,6 +24,7 @@ const PROCESSES = 5;
  * @typedef {object} Figures ns for one turn, the best of all rounds
  * @property {number} [wasi-rs]
  * @property {number} [node:wasi]
+ * @property {number} [other]
  * @property {number} [bare]
  * @property {Record<string, string>} errors why an implementation has no figure
  */
@@ -35,6 +36,7 @@ const PROCESSES = 5;
  * @param {number} options.major its version
  * @param {string} [options.native] the program with the bare system calls
  * @param {number} options.rounds
+ * @param {string} [options.against] another checkout, whose package takes the place of `node:wasi`
  * @param {string} [options.folder] where to work
  * @param {boolean} [options.growing]
  * @returns {Promise<Map<import('./rows.mjs').Row, Figures>>}
@@ -44,7 +46,9 @@ export async function measureRows(rows, { folder: parent, ...options }) {
   return measureIn(prepareFolder(directories, parent), rows, options);
 }
 
-async function measureIn(folder, rows, { node, major, native, rounds, growing = false }) {
+async function measureIn(folder, rows, options) {
+  const { node, major, native, rounds, against, growing = false } = options;
+  const compared = against === undefined ? IMPLEMENTATIONS : ['wasi-rs', OTHER];
   const guest = await assemble(folder, rows);
   // A module that imports nothing but what it calls.
   const start = await assemble(
@@ -64,7 +68,7 @@ async function measureIn(folder, rows, { node, major, native, rounds, growing = 
       const found = measureNative(native, folder, TIMES.budget, names);
       for (const row of rows) if (found.has(row.name)) keep(row, 'bare', found.get(row.name));
     }
-    for (const implementation of [...IMPLEMENTATIONS, FLOOR]) {
+    for (const implementation of [...compared, FLOOR]) {
       for (const fixture of fixtures) {
         if (implementation === FLOOR && !ONCE.test(fixture)) continue;
         const turn = rows.filter((row) => {
@@ -72,7 +76,7 @@ async function measureIn(folder, rows, { node, major, native, rounds, growing = 
           return row.fixture === fixture && !errors[implementation] && !(ns > ONCE_ABOVE);
         });
         const names = turn.map((row) => row.name);
-        const how = { node, flags: nodeFlags(major), native };
+        const how = { node, flags: nodeFlags(major), native, against };
         const module = /^(start|linked)/.test(fixture) ? start : guest;
         const job = { implementation, folder, fixture, names, growing, ...module, ...TIMES };
         const processes = ONCE.test(fixture) ? PROCESSES : 1;

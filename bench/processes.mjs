@@ -1,6 +1,6 @@
 // The processes that measure.
 import { spawn, spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -15,6 +15,9 @@ const PATIENCE = 120_000;
 
 /** The two that are compared. */
 export const IMPLEMENTATIONS = ['wasi-rs', 'node:wasi'];
+
+/** The package of another checkout, in the place of `node:wasi`. */
+export const OTHER = 'other';
 
 /**
  * The least that any addon takes where V8 has not compiled anything yet: closures that call a
@@ -84,12 +87,17 @@ export function buildWake() {
  * @param {string} how.node
  * @param {string[]} how.flags
  * @param {string} [how.native]
+ * @param {string} [how.against] the folder of the other checkout
  * @param {object} job what measure.mjs reads
  * @returns {Promise<Map<string, { ns?: number, error?: string }>>}
  */
 export async function measure(how, job) {
   const found = new Map();
   const measured = { ...job, root: await publishedPackage() };
+  if (job.implementation === OTHER) {
+    measured.implementation = 'wasi-rs';
+    measured.root = await publishedPackage(how.against);
+  }
   let names = job.names;
   while (names.length > 0) {
     const { lines, end } = await once(how, { ...measured, names });
@@ -166,14 +174,18 @@ export function measureThreads(native, folder, count, turns) {
   return Number(stdout);
 }
 
-/** @returns {string | undefined} the name of the addon in the checkout */
-function addonName() {
-  return readdirSync(root).find((name) => name.endsWith('.node'));
+/** @returns {string | undefined} the name of the addon in a checkout */
+function addonName(checkout = root) {
+  return readdirSync(checkout).find((name) => name.endsWith('.node'));
 }
 
 /** Fails with one line if the addon was not built. */
-export function requireAddon() {
-  if (addonName() === undefined) fail('the addon is not built: run `npm run setup`');
+export function requireAddon(checkout = root) {
+  if (!existsSync(join(checkout, 'scripts', 'package.mjs'))) fail(`${checkout} is no checkout`);
+  if (addonName(checkout) === undefined) {
+    const where = checkout === root ? '' : ` in ${checkout}`;
+    fail(`the addon is not built: run \`npm run setup\`${where}`);
+  }
 }
 
 /**
@@ -202,24 +214,34 @@ module.exports = { WASI };
   writeFileSync(join(folder, 'index.js'), text);
 }
 
-let published;
+const published = new Map();
 
-/** @returns {Promise<string>} the folder of the package, installed with that of the platform */
-export function publishedPackage() {
-  published ??= (async () => {
-    const home = join(root, 'target', 'bench');
-    const modules = join(home, 'node_modules');
-    const folder = join(modules, 'wasi-rs');
-    const main = addonName();
-    await makePackage(folder);
-    const name = `wasi-rs-${main.split('.')[1]}`;
-    mkdirSync(join(modules, name), { recursive: true });
-    writeFileSync(join(modules, name, 'package.json'), JSON.stringify({ name, main }));
-    copyFileSync(join(root, main), join(modules, name, main));
-    writeFloor(modules, `${name}/${main}`);
-    // Otherwise `wasi-rs` in a file there would be the checkout, whose package.json has that name.
-    writeFileSync(join(home, 'package.json'), '{ "private": true }\n');
-    return folder;
-  })();
-  return published;
+/**
+ * @param {string} [checkout]
+ * @returns {Promise<string>} the folder of its package, installed with that of the platform
+ */
+export function publishedPackage(checkout = root) {
+  if (!published.has(checkout)) published.set(checkout, install(checkout));
+  return published.get(checkout);
+}
+
+async function install(checkout) {
+  const home = join(checkout, 'target', 'bench');
+  const modules = join(home, 'node_modules');
+  const folder = join(modules, 'wasi-rs');
+  const main = addonName(checkout);
+  if (checkout === root) await makePackage(folder);
+  else {
+    // Another commit says itself what it publishes.
+    const script = join(checkout, 'scripts', 'package.mjs');
+    if (!run(process.execPath, [script, folder])) fail(`${checkout} has made no package`);
+  }
+  const name = `wasi-rs-${main.split('.')[1]}`;
+  mkdirSync(join(modules, name), { recursive: true });
+  writeFileSync(join(modules, name, 'package.json'), JSON.stringify({ name, main }));
+  copyFileSync(join(checkout, main), join(modules, name, main));
+  writeFloor(modules, `${name}/${main}`);
+  // Otherwise `wasi-rs` in a file there would be the checkout, whose package.json has that name.
+  writeFileSync(join(home, 'package.json'), '{ "private": true }\n');
+  return folder;
 }

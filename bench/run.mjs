@@ -1,13 +1,14 @@
 // `npm run bench`: what each host call costs, here and in `node:wasi`. See README.md beside this
 // file.
 import { writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { fail, parsedArguments, run, say } from '../scripts/process.mjs';
 import { measureRows } from './measurement.mjs';
-import { buildNative, machine, requireAddon, versionOf } from './processes.mjs';
+import { buildNative, machine, OTHER, requireAddon, versionOf } from './processes.mjs';
 import { checkedOptions, compareOrKeep } from './ratios.mjs';
 import { OVERHEAD_AIM, rows } from './rows.mjs';
-import { table } from './table.mjs';
+import { besideOther, table } from './table.mjs';
 
 const HELP = `usage: npm run bench -- [options]
   --filter REGEXP   only the rows whose names match
@@ -17,6 +18,7 @@ const HELP = `usage: npm run bench -- [options]
   --folder PATH     where the files are that the rows work on (by default in memory, if there is /dev/shm)
   --json FILE       write the figures
   --plot FILE       draw the ratios as SVG; with --components those to jco's usual host
+  --against FOLDER  beside another checkout, which is built, in the place of \`node:wasi\`
   --check           compare with the kept ratios and print what got worse
   --update          keep the ratios of this run
   --start, --instances, --threads, --programs
@@ -30,13 +32,18 @@ if (options.help) {
 }
 const { rounds = 6, filter } = checkedOptions(options);
 const whole = ['start', 'instances', 'threads', 'programs'].filter((name) => options[name]);
+const kind = [...whole, 'components', 'against']
+  .filter((name) => options[name])
+  .map((name) => `--${name}`)[0];
 // An option that nothing is done with would be taken for kept.
-const kind = whole.length > 0 ? `--${whole[0]}` : options.components ? '--components' : undefined;
-const without = { '--components': ['folder', 'check', 'update'] };
+const without = {
+  '--components': ['folder', 'check', 'update', 'against'],
+  '--against': ['check', 'update', 'json', 'plot'],
+};
 const useless =
   kind === undefined
     ? []
-    : (without[kind] ?? ['folder', 'components']).filter((name) => options[name]);
+    : (without[kind] ?? ['folder', 'components', 'against']).filter((name) => options[name]);
 if (useless.length > 0) fail(`--${useless[0]} cannot be given with ${kind}\n${HELP}`);
 if (whole.length > 0) {
   const script = fileURLToPath(new URL('whole.mjs', import.meta.url));
@@ -48,6 +55,8 @@ if (whole.length > 0) {
 
 requireAddon();
 const { node } = options;
+const against = options.against && resolve(options.against);
+if (against) requireAddon(against);
 if (options.components) {
   const { measureComponents } = await import('./components.mjs');
   const rows = await measureComponents({ node, rounds, filter });
@@ -70,8 +79,17 @@ const figures = await measureRows(selected, {
   major,
   native,
   rounds,
+  against,
   folder: options.folder,
 });
+if (against) {
+  const compared = selected.map(({ name }, at) => {
+    const { 'wasi-rs': here, [OTHER]: there, errors } = figures.get(selected[at]);
+    return { name, here, there, errors };
+  });
+  console.log(besideOther(compared).join('\n'));
+  process.exit();
+}
 const results = selected.map((row) => result(row, figures.get(row)));
 const { lines, geomean, free, overheads } = table(results, OVERHEAD_AIM);
 console.log(lines.join('\n'));
@@ -97,6 +115,7 @@ function readOptions() {
     rounds: { type: 'string' },
     components: { type: 'boolean' },
     folder: { type: 'string' },
+    against: { type: 'string' },
     json: { type: 'string' },
     plot: { type: 'string' },
     check: { type: 'boolean' },

@@ -81,10 +81,43 @@ export function table(results, overheadAims) {
       `overhead above the bare system call, ${types}: at most ${ns(worst.above)} (${worst.name}), median ${ns(median)} (aim: ${aim})`,
     );
   }
-  for (const row of results) {
-    for (const [implementation, error] of Object.entries(row.errors)) {
-      lines.push(`${row.name} failed under ${implementation}: ${error}`);
-    }
-  }
+  lines.push(...failures(results));
   return { lines, geomean, free, overheads };
+}
+
+/** Beside another checkout, so many times its time is slower: less is noise. */
+const SLOWER = 1.05;
+
+/**
+ * @param {{ name: string, here?: number, there?: number, errors: object }[]} results
+ * @returns {string[]} the figures beside those of another checkout, and the rows that are slower
+ */
+export function besideOther(results) {
+  const body = results.map(({ name, here, there }) => [
+    name,
+    ns(here),
+    ns(there),
+    here && there ? (here / there).toFixed(2) : '-',
+  ]);
+  const lines = tableLines(['call', 'here', 'there', 'ratio'], body);
+  const rated = results.filter(({ here, there }) => here && there);
+  const mean = geometricMean(rated.map(({ here, there }) => here / there));
+  lines.push(`geometric mean of ${rated.length} ratios: ${mean.toFixed(3)}`);
+  const slower = rated.filter(({ here, there }) => here / there > SLOWER).map(({ name }) => name);
+  const percent = Math.round((SLOWER - 1) * 100);
+  lines.push(
+    slower.length > 0
+      ? `more than ${percent} % slower here: ${slower.join('; ')}`
+      : `nothing is more than ${percent} % slower here`,
+  );
+  return [...lines, ...failures(results)];
+}
+
+/** @returns {string[]} why rows have no figures */
+function failures(results) {
+  return results.flatMap(({ name, errors }) =>
+    Object.entries(errors).map(
+      ([implementation, error]) => `${name} failed under ${implementation}: ${error}`,
+    ),
+  );
 }
