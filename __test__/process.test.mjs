@@ -11,6 +11,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -356,6 +357,53 @@ test('paths begin at the working directory of the call', { skip: notHere }, asyn
     assert.deepEqual(codes.sort(), [0, 20], `${calls[index]}`);
     assert.deepEqual(readdirSync(join(folder, `${index}`, 'inner')), ['made']);
   }
+});
+
+test('a process loads nothing from the working directory', { skip: notHere }, async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'wasi-rs-folders-'));
+  const before = process.cwd();
+  t.after(() => {
+    process.chdir(before);
+    rmSync(folder, { recursive: true });
+  });
+  process.chdir(folder);
+  // What a guest with this folder could have written.
+  writeFileSync(
+    'evil.js',
+    `require('node:fs').writeFileSync(${JSON.stringify(folder)} + '/loaded', '')`,
+  );
+  writeFileSync('bunfig.toml', 'preload = ["./evil.js"]');
+  writeFileSync(
+    'deno.json',
+    '{ "imports": { "node:fs": "./evil.js", "node:module": "./evil.js" } }',
+  );
+  writeFileSync('package.json', '{ "type": "module", "imports": { "#a": "./evil.js" } }');
+  assert.equal((await run(HELLO, process_)).stdout, 'hello world');
+  const guest = spawn(SLEEPING, process_);
+  t.after(() => guest.kill());
+  if (onLinux) {
+    await until(() => children().some((pid) => readlinkSync(`/proc/${pid}/cwd`) === '/'));
+  }
+  guest.kill();
+  await guest.exited;
+  assert.equal(existsSync('loaded'), false);
+});
+
+test('a socket has a path beyond what an address has room for', { skip: !onLinux }, async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'wasi-rs-folders-'));
+  const before = process.cwd();
+  t.after(() => {
+    process.chdir(before);
+    rmSync(folder, { recursive: true });
+  });
+  const long = join(folder, 'x'.repeat(120));
+  mkdirSync(long);
+  process.chdir(long);
+  const guest = spawn(SLEEPING, { ...process_, sockets: [{ path: 'listener' }] });
+  t.after(() => guest.kill());
+  await until(() => existsSync('listener'));
+  guest.kill();
+  await guest.exited;
 });
 
 test(

@@ -53,6 +53,8 @@ async function begin({ job, run, program, bytes, forget }) {
   try {
     for (const one of forget) modules.delete(one);
     let known = modules.get(program);
+    // A socket has a path too long for an address but by this directory.
+    if (job.directory !== undefined) process.chdir(job.directory);
     boundProcess(job.memoryBytes, known?.size ?? bytes.length, job.maxThreads);
     if (known === undefined) {
       known = { module: await WebAssembly.compile(bytes), size: bytes.length };

@@ -12,6 +12,7 @@
 
 const { Buffer } = require('node:buffer');
 const { spawn } = require('node:child_process');
+const { delimiter, isAbsolute } = require('node:path');
 const { addonPath, closeDuplicate, duplicateDescriptor } = require('../binding.js');
 const { limitReached, outputFull } = require('./ends.js');
 const { nothingLeft } = require('./left.js');
@@ -20,6 +21,7 @@ const { now } = require('./guest.js');
 const { encoded, Inbox } = require('./messages.js');
 const { numberOf } = require('./program-numbers.js');
 const { jobOf } = require('./run.js');
+const { fixedPath } = require('./run-options.js');
 const { starvedFor } = require('./starved.js');
 const SOURCE = require('./worker-source.js');
 const { after, errorOf, plainError } = require('./workers.js');
@@ -43,13 +45,23 @@ const OUT_OF_MEMORY =
   /out of memory|\bOOM\b|heap limit|allocation fail|MemoryExhausted|failed to allocate/i;
 /** Says to the package in such a process that it is one: there is no process within a process. */
 const MARK = 'WASI_RS_GUEST_PROCESS';
-/** The variables of the environment that a runtime needs to start. The guest sees none of them. */
-const KEPT = [
-  'LD_LIBRARY_PATH', 'DYLD_LIBRARY_PATH', 'SystemRoot', 'windir', 'TEMP', 'TMP', 'TMPDIR', 'HOME',
-  'USERPROFILE', 'LOCALAPPDATA', 'DENO_DIR', 'NODE_ICU_DATA', 'NODE_DEBUG_NATIVE',
+/**
+ * The variables of the environment that a runtime needs to start: paths, and lists of paths. The
+ * guest sees none of them.
+ */
+const KEPT_PATHS = [
+  'SystemRoot', 'windir', 'TEMP', 'TMP', 'TMPDIR', 'HOME', 'USERPROFILE', 'LOCALAPPDATA',
+  'DENO_DIR', 'NODE_ICU_DATA',
 ]; // prettier-ignore
+const KEPT_LISTS = ['LD_LIBRARY_PATH', 'DYLD_LIBRARY_PATH'];
 
 const { bun: isBun, deno: isDeno, electron: isElectron } = process.versions;
+/**
+ * The working directory in which a process starts. A runtime may load code and settings from there,
+ * as Bun does by a `bunfig.toml`, and a guest that was given this process's own could have written
+ * them.
+ */
+const START = process.platform === 'win32' ? process.env.SystemRoot : '/';
 
 /** The first code of the process: it reads the addon's path and the package's text. */
 const BOOT = `
@@ -118,7 +130,19 @@ function argumentsFor(heapBytes) {
 
 function environment() {
   const env = { [MARK]: '1' };
-  for (const name of KEPT) if (process.env[name] !== undefined) env[name] = process.env[name];
+  const keep = (names, absolute) => {
+    for (const name of names) {
+      const value = process.env[name];
+      if (value !== undefined) env[name] = absolute(value);
+    }
+  };
+  // Relative paths begin at this process's working directory.
+  const absolutePath = (value) => (value === '' ? value : fixedPath(value));
+  keep(KEPT_PATHS, absolutePath);
+  keep(KEPT_LISTS, (value) => value.split(delimiter).map(absolutePath).join(delimiter));
+  if (process.env.NODE_DEBUG_NATIVE !== undefined) {
+    env.NODE_DEBUG_NATIVE = process.env.NODE_DEBUG_NATIVE;
+  }
   // Executables that are a program, which become the runtime by these.
   if (isBun) env.BUN_BE_BUN = '1';
   if (isElectron) env.ELECTRON_RUN_AS_NODE = '1';
@@ -162,6 +186,7 @@ class GuestProcess {
     try {
       child = spawn(process.execPath, argumentsFor(heapBytes), {
         stdio: [...own, ...(copies.length > 0 ? copies : this.#lent)],
+        cwd: START,
         env: environment(),
         windowsHide: true,
       });
@@ -314,7 +339,9 @@ class GuestProcess {
       this.#modules.delete(oldest);
       forget.push(oldest);
     }
-    const sent = { ...rest, ...more, native };
+    const hasRelative = native.extended?.sockets?.some(({ path }) => path && !isAbsolute(path));
+    const directory = hasRelative ? process.cwd() : undefined;
+    const sent = { ...rest, ...more, native, directory };
     const run = new ProcessRun(this, job.observers?.stats === true);
     this.#lastRun++;
     this.#channel?.write(encoded({ job: sent, run: this.#lastRun, program, bytes, forget }));

@@ -327,11 +327,13 @@ function fixPaths({ preopens, extended }) {
   for (const socket of extended?.sockets ?? []) {
     if (socket.path === undefined) continue;
     const path = fixedPath(socket.path);
-    // An address has no room for more. What it has room for as it is begins where it is opened.
+    // An address has no room for more. What it has room for as it is begins where it is opened: a
+    // process of the guest goes to the working directory for it.
     if (Buffer.byteLength(path) <= MOST_SOCKET_PATH) socket.path = path;
   }
 }
 
+/** @returns {string} a path that begins at the working directory, if it is a relative one */
 function fixedPath(path) {
   if (isAbsolute(path)) return path;
   return IS_WINDOWS ? resolve(path) : `${process.cwd()}/${path}`;
@@ -358,4 +360,5 @@ module.exports = {
   checkSize,
   DEFAULT_ISOLATION,
   DEFAULT_MAX_THREADS,
+  fixedPath,
 };
