@@ -243,6 +243,19 @@ function versionOf(file) {
 }
 
 /**
+ * What lies in the cache runs outside of the sandbox. So it is nowhere below the working directory,
+ * which a guest may be given: a relative path is none, as the XDG Base Directory Specification has
+ * it, too.
+ *
+ * @returns {string | undefined} where the cache is, if there is any
+ */
+function cacheFolder() {
+  const { XDG_CACHE_HOME: own } = process.env;
+  const parent = own && path.isAbsolute(own) ? own : path.join(homedir(), '.cache');
+  return path.isAbsolute(parent) ? path.join(parent, 'wasi-rs', 'components') : undefined;
+}
+
+/**
  * @returns {Promise<{ folder: string, isTemporary: boolean }>} where the component's modules are
  */
 async function transpiled(bytes, name) {
@@ -252,13 +265,9 @@ async function transpiled(bytes, name) {
     .update(`${version} ${versionOf(jco)}\0`)
     .update(bytes)
     .digest('hex');
-  const cache = path.join(
-    process.env.XDG_CACHE_HOME || path.join(homedir(), '.cache'),
-    'wasi-rs',
-    'components',
-  );
-  const folder = path.join(cache, key);
-  if (fs.existsSync(path.join(folder, IMPORTS))) return { folder, isTemporary: false };
+  const cache = cacheFolder();
+  const folder = cache && path.join(cache, key);
+  if (folder && fs.existsSync(path.join(folder, IMPORTS))) return { folder, isTemporary: false };
   const { files, imports } = await transpile(jco, bytes, name);
   const place = (parent) => {
     const made = fs.mkdtempSync(path.join(parent, 'wasi-rs-'));
@@ -271,6 +280,7 @@ async function transpiled(bytes, name) {
     fs.writeFileSync(path.join(made, IMPORTS), JSON.stringify(imports));
     return made;
   };
+  if (folder === undefined) return { folder: place(tmpdir()), isTemporary: true };
   let made;
   try {
     fs.mkdirSync(cache, { recursive: true, mode: 0o700 });

@@ -809,6 +809,15 @@ describe('the command line', () => {
     assert.ok(fs.statSync(path.join(data, 'box', argument)).isDirectory());
   });
 
+  it('keeps nothing that it runs in the working directory', () => {
+    const before = fs.readdirSync(folder).sort();
+    for (const env of [{ XDG_CACHE_HOME: 'relative' }, { XDG_CACHE_HOME: '', HOME: '' }]) {
+      const { stderr, status } = cli(['program-c.component.wasm', 'exit', '0'], { env });
+      assert.deepEqual([stderr, status], ['', 0]);
+      assert.deepEqual(fs.readdirSync(folder).sort(), before);
+    }
+  });
+
   it('says in one line what to install', () => {
     const lonely = fs.mkdtempSync(path.join(os.tmpdir(), 'wasi-rs-lonely-'));
     fs.writeFileSync(path.join(lonely, 'program.wasm'), components['program-c']);
