@@ -272,3 +272,55 @@ test('--tar gives an archive to a program', (t) => {
     /two directories/,
   );
 });
+
+// --- What all kinds have in common ---------------------------------------------------------------
+
+test('a read or a write that would end behind the last offset is inval in each of them', async (t) => {
+  const { memfs } = require('memfs');
+  const dir = folder(t);
+  writeFileSync(join(dir, 'file'), 'below');
+  const INVAL = 28;
+  const LAST = 2n ** 63n - 1n;
+  const kinds = {
+    memory: { memory: { file: 'below' } },
+    'overlay, not copied': { path: dir, overlay: true },
+    'overlay, copied up': { path: dir, overlay: true },
+    archive: { tar: archive(entry('file', { data: 'below' })) },
+    '{ fs }': { fs: memfs({ '/file': 'below' }).fs },
+    // The kernel's own answer. Others have their own.
+    ...(process.platform === 'linux' ? { 'the host': dir } : {}),
+  };
+  for (const [kind, preopen] of Object.entries(kinds)) {
+    await t.test(kind, (t) => {
+      const guest = started(t, { '/': preopen });
+      const writes = !['archive', 'overlay, not copied'].includes(kind);
+      const rights = (1n << 1n) | (1n << 2n) | (writes ? 1n << 6n : 0n);
+      const fd = guest.open('file', { rights });
+      assert.ok(fd > 0);
+      const { call, memory } = guest;
+      const view = new DataView(memory.buffer);
+      const list = (length) => {
+        view.setUint32(8, 65536, true);
+        view.setUint32(12, length, true);
+        return [8, 1];
+      };
+      const read = (length, offset) => call.fd_pread(fd, ...list(length), offset, 64);
+      const write = (length, offset) => call.fd_pwrite(fd, ...list(length), offset, 64);
+      const seek = (offset) => call.fd_seek(fd, offset, 0, 64);
+      assert.equal(read(2, LAST - 2n), 0);
+      assert.equal(view.getUint32(64, true), 0);
+      assert.equal(read(3, LAST - 2n), INVAL);
+      assert.equal(read(1, LAST), INVAL);
+      assert.equal(read(0, LAST), 0);
+      assert.equal(read(1, LAST + 1n), INVAL);
+      assert.equal(seek(LAST - 2n), 0);
+      assert.equal(call.fd_read(fd, ...list(3), 64), INVAL);
+      assert.equal(call.fd_read(fd, ...list(2), 64), 0);
+      if (!writes) return;
+      assert.equal(write(3, LAST - 2n), INVAL);
+      assert.equal(write(0, LAST), 0);
+      assert.equal(call.fd_write(fd, ...list(3), 64), INVAL);
+      assert.equal(guest.read('file'), 'below');
+    });
+  }
+});

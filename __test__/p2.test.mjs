@@ -906,6 +906,43 @@ describe('the network', () => {
     );
   });
 
+  it('has no headers that say how a message travels, or to whom', () => {
+    const { Fields } = new WASI(NOTHING).getImportObject()['wasi:http/types'];
+    const { _forbiddenHeaders } = require('../lib/p2/http.js');
+    const headers = Fields.fromList([['Hosts', bytes('a')]]);
+    const isForbidden = (name) => {
+      for (const act of [
+        () => headers.append(name, bytes('b')),
+        () => headers.set(name, [bytes('b')]),
+        () => headers.set(name, []),
+        () => headers.delete(name),
+        () => Fields.fromList([[name, bytes('b')]]),
+      ]) {
+        assert.equal(word(act), 'forbidden', name);
+      }
+      assert.equal(headers.has(name), false);
+    };
+    for (const name of ['Host', 'host', 'Transfer-Encoding', 'connection', 'UPGRADE']) {
+      isForbidden(name);
+    }
+    assert.equal(
+      word(() => headers.append('host', bytes('a\nb'))),
+      'invalid-syntax',
+    );
+    headers.append('x-own', bytes('b'));
+    headers.delete('x-own');
+    _forbiddenHeaders.add('x-own');
+    try {
+      isForbidden('X-Own');
+    } finally {
+      _forbiddenHeaders.delete('x-own');
+    }
+    assert.deepEqual(
+      headers.entries().map(([name]) => name),
+      ['Hosts'],
+    );
+  });
+
   it('is refused to a request with a body, which is forgotten', () => {
     const wasi = new WASI({ ...NOTHING, ...inside() });
     const imports = wasi.getImportObject();

@@ -212,16 +212,25 @@ function coreModules(folder, { maxMemory }, name, { say }) {
 
 // --- jco, and what it made before ----------------------------------------------------------------
 
-/** @returns {string} the address of jco, as it is installed for the program or for this package */
+/**
+ * jco's JavaScript runs outside of the sandbox. So it is looked for where this package is, and where
+ * the command is that was called, which may be a link to this package. It is not looked for in the
+ * program's folder or in the working directory, where whoever has made the program may have put
+ * another.
+ *
+ * @returns {string} the address of jco
+ */
 function findJco(name) {
-  for (const place of [process.cwd(), path.dirname(path.resolve(name)), __dirname]) {
+  for (const place of [__dirname, path.dirname(process.argv[1] ?? __filename)]) {
     try {
       return createRequire(path.join(place, 'none.js')).resolve(JCO);
     } catch {
       // The next place may have it.
     }
   }
-  throw new UsageError(`${name} is a component, and to run one takes jco: npm install ${JCO}`);
+  throw new UsageError(
+    `${name} is a component, and to run one takes jco beside wasi-rs: npm install ${JCO} (with --global if wasi-rs is global)`,
+  );
 }
 
 function versionOf(file) {

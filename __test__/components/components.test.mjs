@@ -654,7 +654,9 @@ async function utf16() {
 }
 
 describe('the command line', () => {
-  const cli = (args, options = {}) =>
+  // As a program that has installed both would call it.
+  const installed = () => path.join(folder, 'node_modules/wasi-rs/bin/wasi-rs.js');
+  const cli = (args, { command = installed(), ...options } = {}) =>
     spawnSync(process.execPath, [command, ...args], {
       encoding: 'utf8',
       input: INPUT,
@@ -822,12 +824,39 @@ describe('the command line', () => {
     const lonely = fs.mkdtempSync(path.join(os.tmpdir(), 'wasi-rs-lonely-'));
     fs.writeFileSync(path.join(lonely, 'program.wasm'), components['program-c']);
     const { stderr, status } = cli(['program.wasm'], {
+      command,
       cwd: lonely,
       env: { XDG_CACHE_HOME: path.join(lonely, 'cache') },
     });
     fs.rmSync(lonely, { recursive: true, force: true });
     assert.equal(status, 2);
     assert.match(stderr, /^wasi-rs: .*npm install @bytecodealliance\/jco.*\n$/);
+  });
+
+  it('runs no JavaScript that lies beside a program', () => {
+    const theirs = fs.mkdtempSync(path.join(os.tmpdir(), 'wasi-rs-theirs-'));
+    const jco = path.join(theirs, 'node_modules/@bytecodealliance/jco');
+    fs.mkdirSync(jco, { recursive: true });
+    fs.writeFileSync(
+      path.join(jco, 'package.json'),
+      '{ "name": "@bytecodealliance/jco", "version": "1.35.0", "main": "index.cjs" }',
+    );
+    const trace = path.join(theirs, 'has-run');
+    fs.writeFileSync(
+      path.join(jco, 'index.cjs'),
+      `require('fs').writeFileSync(${JSON.stringify(trace)}, '');`,
+    );
+    const program = path.join(theirs, 'program.wasm');
+    fs.writeFileSync(program, components['program-c']);
+    const env = { XDG_CACHE_HOME: path.join(theirs, 'cache') };
+    for (const cwd of [folder, theirs]) {
+      const { stderr, status } = cli([program], { command, cwd, env });
+      assert.equal(status, 2, stderr);
+      assert.equal(cli([program, 'exit', '0'], { cwd, env }).status, 0);
+      assert.ok(!fs.existsSync(trace));
+      fs.rmSync(env.XDG_CACHE_HOME, { recursive: true });
+    }
+    fs.rmSync(theirs, { recursive: true, force: true });
   });
 });
 

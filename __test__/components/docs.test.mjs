@@ -13,12 +13,13 @@ const here = path.dirname(fileURLToPath(import.meta.url));
 const root = path.join(here, '../..');
 const page = fs.readFileSync(path.join(root, 'docs/components.md'), 'utf8');
 /** The programs that the page calls by `npx`. */
-const COMMANDS = { 'wasi-rs': path.join(root, 'bin/wasi-rs.js'), jco: jcoCommand };
+const COMMANDS = { jco: jcoCommand };
 
 let folder;
 before(async () => {
   folder = fs.mkdtempSync(path.join(os.tmpdir(), 'wasi-rs-docs-'));
   project(folder);
+  COMMANDS['wasi-rs'] = path.join(folder, 'node_modules/wasi-rs/bin/wasi-rs.js');
   const jco = path.join(folder, 'node_modules/@bytecodealliance/jco');
   fs.symlinkSync(path.join(here, 'node_modules/@bytecodealliance/jco'), jco, 'junction');
   fs.mkdirSync(path.join(folder, 'data'));

@@ -4,6 +4,7 @@
 // refuse, unless `configure({ interfaces })` gave others.
 
 const { interfaceOf, unsupported } = require('./default.js');
+const { FORBIDDEN } = require('./refused.js');
 
 const types = interfaceOf('wasi:http/types');
 const outgoingHandler = interfaceOf('wasi:http/outgoing-handler');
@@ -12,7 +13,6 @@ const incomingHandler = interfaceOf('wasi:http/incoming-handler');
 /** The usual host's way to refuse: here nothing is allowed to begin with. */
 function _denyHttp() {}
 
-const _forbiddenHeaders = new Set(['connection', 'keep-alive', 'host']);
 const HTTPServer = unsupported('HTTPServer', 'nothing here listens');
 
 module.exports = {
@@ -20,6 +20,6 @@ module.exports = {
   outgoingHandler,
   incomingHandler,
   _denyHttp,
-  _forbiddenHeaders,
+  _forbiddenHeaders: FORBIDDEN,
   HTTPServer,
 };

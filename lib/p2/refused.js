@@ -138,6 +138,22 @@ const IN_NUMBER = setOf(DIGITS);
 const IN_ADDRESS = setOf(`${LETTERS}${DIGITS}:.`);
 /** The characters of a header's name: RFC 9110, `token`. */
 const IN_TOKEN = setOf(`${LETTERS}${DIGITS}!#$%&'*+-.^_\`|~`);
+/**
+ * Headers that say how a message travels, or to whom, by their names in small letters. A guest that
+ * could set them would contradict its request's authority, or end a message where others see no
+ * end. An embedder may add some, as with the usual host.
+ */
+const FORBIDDEN = new Set([
+  'connection',
+  'host',
+  'http2-settings',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'transfer-encoding',
+  'upgrade',
+]);
 /** The characters of a scheme, of a host's name, and of user information: RFC 3986. */
 const IN_SCHEME = setOf(`${LETTERS}${DIGITS}+-.`);
 const IN_NAME = setOf(`${LETTERS}${DIGITS}-._~!$&'()*+,;=%`);
@@ -261,6 +277,7 @@ function fieldsWithin(budget) {
 
     #check(name, values) {
       if (!isToken(name) || !values.every(isLine)) throw { tag: 'invalid-syntax' };
+      if (FORBIDDEN.has(name.toLowerCase())) throw { tag: 'forbidden' };
       if (this.#isImmutable) throw { tag: 'immutable' };
     }
 
@@ -509,4 +526,4 @@ function refused(newSink) {
   return { ...sockets(budget), ...http(budget, newSink) };
 }
 
-module.exports = { refused };
+module.exports = { FORBIDDEN, refused };

@@ -5,7 +5,7 @@ use super::data::Data;
 use super::overlay::Origin;
 use super::volume::{Meta, Volume};
 use crate::abi::{Advice, Errno, Fdflags, Filesize, Filestat, Filetype, Timestamp, Whence};
-use crate::host::offset::{check_offset, sought};
+use crate::host::offset::{check_offset, check_range, sought};
 use crate::host::pieces::each_piece;
 use crate::host::{File, Result, SetTimes, Source};
 use crate::memory::Region;
@@ -383,6 +383,7 @@ impl File for TreeFile {
     fn read(&self, bufs: &[Region<'_>]) -> Result<usize> {
         self.check_readable()?;
         let mut position = self.position();
+        check_range(bufs, *position)?;
         let done = self.body.read(bufs, *position);
         *position = position.saturating_add(done as u64);
         Ok(done)
@@ -391,6 +392,7 @@ impl File for TreeFile {
     fn write(&self, bufs: &[Region<'_>], flags: Fdflags) -> Result<usize> {
         self.check_writable()?;
         let mut position = self.position();
+        check_range(bufs, *position)?;
         let offset = if flags.contains(Fdflags::APPEND) { None } else { Some(*position) };
         let (done, end) = self.body.write(bufs, offset)?;
         if done > 0 {
@@ -402,12 +404,14 @@ impl File for TreeFile {
     fn pread(&self, bufs: &[Region<'_>], offset: Filesize) -> Result<usize> {
         check_offset(offset)?;
         self.check_readable()?;
+        check_range(bufs, offset)?;
         Ok(self.body.read(bufs, offset))
     }
 
     fn pwrite(&self, bufs: &[Region<'_>], offset: Filesize) -> Result<usize> {
         check_offset(offset)?;
         self.check_writable()?;
+        check_range(bufs, offset)?;
         // As on Linux, a descriptor that appends does so whatever the offset.
         let offset = if self.append.load(Relaxed) { None } else { Some(offset) };
         self.body.write(bufs, offset).map(|(done, _)| done)

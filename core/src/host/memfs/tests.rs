@@ -562,9 +562,13 @@ mod alone {
         let tree = Tree::new(u64::MAX);
         let file = open_file(&*tree.root_directory(false), "f", CREATE).unwrap();
         let most = i64::MAX.unsigned_abs();
-        assert_eq!(pwrite(&*file, b"xy", most), Err(Errno::Fbig));
-        assert_eq!(pwrite(&*file, b"xy", most - 1), Ok(1));
-        assert_eq!(pread(&*file, 9, most - 2).unwrap(), b"\0x");
+        assert_eq!(pwrite(&*file, b"", most), Ok(0));
+        assert_eq!(pwrite(&*file, b"x", most), Err(Errno::Inval));
+        assert_eq!(pwrite(&*file, b"xy", most - 1), Err(Errno::Inval));
+        assert_eq!(pwrite(&*file, b"x", most - 1), Ok(1));
+        assert_eq!(pread(&*file, 2, most - 2).unwrap(), b"\0x");
+        assert_eq!(pread(&*file, 3, most - 2), Err(Errno::Inval));
+        assert_eq!(pread(&*file, 0, most).unwrap(), b"");
         assert_eq!(pwrite(&*file, b"x", most + 1), Err(Errno::Inval));
         assert_eq!(pread(&*file, 1, u64::MAX), Err(Errno::Inval));
         assert_eq!(file.set_size(most + 1), Err(Errno::Inval));
@@ -577,7 +581,8 @@ mod alone {
         assert_eq!(file.seek(-1, Whence::Set), Err(Errno::Inval));
         assert_eq!(file.seek(i64::MIN, Whence::Cur), Err(Errno::Inval));
         assert_eq!(file.seek(0, Whence::Cur), Ok(most));
-        assert_eq!(write(&*file, b"x"), Err(Errno::Fbig));
+        assert_eq!(write(&*file, b"x"), Err(Errno::Inval));
+        assert_eq!(read(&*file, 1), Err(Errno::Inval));
     }
 
     #[test]

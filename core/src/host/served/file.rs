@@ -4,7 +4,7 @@ use super::{Answer, NUMBER_LIMIT, Op, READ_MOST, Volume, done};
 use crate::abi::{
     Advice, Clockid, Errno, Fdflags, Filesize, Filestat, Filetype, Timestamp, Whence,
 };
-use crate::host::offset::{check_offset, sought};
+use crate::host::offset::{check_offset, check_range, sought};
 use crate::host::{self, File, Result, SetTime, SetTimes, Source};
 use crate::memory::Region;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -70,6 +70,7 @@ impl ServedFile {
         if !self.read {
             return Err(Errno::Badf);
         }
+        check_range(bufs, position)?;
         let total = bufs.iter().fold(0_usize, |sum, buf| sum.saturating_add(buf.len()));
         let length = total.min(READ_MOST);
         if length == 0 || position > NUMBER_LIMIT {
@@ -103,6 +104,9 @@ impl ServedFile {
     fn write_at(&self, bufs: &[Region<'_>], position: Option<u64>) -> Result<(usize, u64)> {
         if !self.write {
             return Err(Errno::Badf);
+        }
+        if let Some(position) = position {
+            check_range(bufs, position)?;
         }
         let total = bufs.iter().fold(0_usize, |sum, buf| sum.saturating_add(buf.len()));
         let length = total.min(READ_MOST);

@@ -6,7 +6,7 @@ use super::Inner;
 use super::below::LowerFile;
 use crate::abi::{Advice, Fdflags, Filesize, Filestat, Filetype, Whence};
 use crate::host::directory::Found;
-use crate::host::offset::check_offset;
+use crate::host::offset::{check_offset, check_range};
 use crate::host::{File, OpenOptions, Result, SetTimes, Source};
 use crate::memory::Region;
 use std::sync::Arc;
@@ -34,6 +34,7 @@ impl OverlayFile {
     /// made after the read.
     #[inline]
     fn read_at(&self, bufs: &[Region<'_>], offset: u64) -> Result<usize> {
+        check_range(bufs, offset)?;
         match self.file.body().read_above(bufs, offset) {
             Some(done) => Ok(done),
             None => self.lower.0.pread(bufs, offset),
