@@ -10,7 +10,7 @@ const { adoptPipeEnd, exitProcess, sharePipeEnd } = require('../binding.js');
 const { GuestThread } = require('./guest-thread.js');
 const { encoded, Inbox } = require('./messages.js');
 const { boundProcess } = require('./own-memory.js');
-const { plainError } = require('./workers.js');
+const { after, plainError } = require('./workers.js');
 
 /** The descriptor by which the two processes speak. */
 const CHANNEL = 3;
@@ -20,6 +20,11 @@ const LOOKS = [1, 1, 2, 2, 4, 8];
 const NAP = 2;
 /** How many milliseconds pass before the guest's size is looked at again. */
 const PERIOD = 100;
+/**
+ * How many milliseconds a guest has to end, before what it has left is told. Bun and Deno cannot end
+ * one that computes, so there nobody waits.
+ */
+const END_LIMIT = process.versions.bun || process.versions.deno ? 0 : 1000;
 
 const inbox = new Inbox();
 /** Modules that this process has been given, and their sizes in bytes, by their numbers. */
@@ -59,11 +64,14 @@ async function begin({ job, run, program, bytes, forget }) {
       modules.set(program, known);
     }
     const started = start({ ...job, native: opened(job.native), module: known.module });
-    current = { run, started };
-    lookForStart(current, 0);
+    const one = { run, started, isStopped: false };
+    current = one;
+    lookForStart(one, 0);
     const outcome = await started.done;
-    current = undefined;
     const { gone } = outcome;
+    // It has ended because `stop` ends it, which says the rest.
+    if (gone !== undefined && one.isStopped) return;
+    current = undefined;
     const plain = gone === undefined ? outcome : { gone: plainError(gone) };
     send({ run, outcome: plain, startedAt: started.startedAt(), left: started.left() });
     started.release();
@@ -132,12 +140,28 @@ function lookForStart(one, turn) {
 }
 
 /**
- * Ends the process, and says before what the guest has left: it can do no more after that than in
- * the moment until the process has gone, for which the other one waits.
+ * Ends the process, and says before what the guest has left. That may be much, and take seconds to
+ * hand over, so the guest is ended first: what it does in that time would be in no result.
  */
-function stop(run) {
-  if (current?.run === run) send({ run, stopped: true, left: current.started.left() });
+async function stop(run) {
+  const one = current;
+  if (one?.run === run) {
+    one.isStopped = true;
+    send({ run, isEnding: true });
+    await ended(one.started);
+    send({ run, stopped: true, left: one.started.left() });
+  }
   exitProcess(0);
+}
+
+async function ended(started) {
+  if (END_LIMIT === 0) return;
+  let giveUp;
+  const late = new Promise((resolve) => {
+    giveUp = after(END_LIMIT, resolve);
+  });
+  await Promise.race([started.stop(), late]);
+  giveUp();
 }
 
 function send(message) {
