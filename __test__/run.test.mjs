@@ -671,6 +671,19 @@ test('output beyond outputBytes ends the guest', async () => {
   assert.deepEqual([exact.reason, exact.truncated.stdout], ['exit', false]);
 });
 
+test('text has no more bytes than a string may have', () => {
+  const { constants } = require('node:buffer');
+  const { checkedRun } = require('../lib/run-options.js');
+  const limits = { outputBytes: 2 ** 40 };
+  for (const kind of ['run', 'pool']) {
+    const { outputBytes, checked } = checkedRun(kind, { limits });
+    assert.equal(outputBytes, constants.MAX_STRING_LENGTH);
+    assert.equal(checked.native.stdout.cap, constants.MAX_STRING_LENGTH);
+    assert.equal(checkedRun(kind, { limits, encoding: 'buffer' }).outputBytes, 2 ** 40);
+  }
+  assert.deepEqual(limits, { outputBytes: 2 ** 40 });
+});
+
 test('one write beyond outputBytes ends the guest, wherever it runs', async () => {
   const expected = ['output', null, 'outputBytes', 'hello', { stdout: true, stderr: false }];
   for (const isolation of ['thread', 'process']) {

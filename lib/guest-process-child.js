@@ -8,13 +8,15 @@ const { Buffer } = require('node:buffer');
 const fs = require('node:fs');
 const { adoptPipeEnd, exitProcess, sharePipeEnd } = require('../binding.js');
 const { GuestThread } = require('./guest-thread.js');
-const { encoded, Inbox } = require('./messages.js');
+const { Inbox, parts } = require('./messages.js');
 const { boundProcess } = require('./own-memory.js');
 const { after, plainError } = require('./workers.js');
 
 /** The descriptor by which the two processes speak. */
 const CHANNEL = 3;
 const CHUNK = 65_536;
+/** How many bytes are written at once: Node takes less than 2 GiB. */
+const MOST_AT_ONCE = 2 ** 30;
 /** How many milliseconds pass before it is asked again whether the guest has started. */
 const LOOKS = [1, 1, 2, 2, 4, 8];
 const NAP = 2;
@@ -165,10 +167,14 @@ async function ended(started) {
 }
 
 function send(message) {
-  let bytes = encoded(message);
+  for (const part of parts(message)) write(part);
+}
+
+function write(bytes) {
   while (bytes.length > 0) {
     try {
-      bytes = bytes.subarray(fs.writeSync(CHANNEL, bytes));
+      const length = Math.min(bytes.length, MOST_AT_ONCE);
+      bytes = bytes.subarray(fs.writeSync(CHANNEL, bytes, 0, length));
     } catch (error) {
       if (error.code !== 'EAGAIN') exitProcess(0);
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, NAP);

@@ -37,7 +37,7 @@ const MOST_MODULES = 16;
  * seconds to put them together.
  */
 const STOP_LIMIT = 2000;
-const SILENCE_LIMIT = 15_000;
+const SILENCE_LIMIT = 60_000;
 /** How many milliseconds pass at most between the end of a process and that of what it wrote. */
 const DRAIN_LIMIT = 1000;
 /** How much of what V8 says is kept. */

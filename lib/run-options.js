@@ -3,7 +3,10 @@
 // The options of run, spawn and Pool: those of a WASI, less what cannot leave the thread, and a few
 // of their own.
 
-const { Buffer } = require('node:buffer');
+const {
+  Buffer,
+  constants: { MAX_STRING_LENGTH },
+} = require('node:buffer');
 const { isAbsolute, resolve } = require('node:path');
 const { isMap } = require('node:util').types;
 const { encoded, isBytes, bytesOf } = require('./bytes.js');
@@ -110,6 +113,10 @@ function checkedRun(kind, options, isolation) {
   refuseFunctions(all);
   refuseMaps(all);
   const { limits, bounds } = dividedLimits(all.limits);
+  // No string is longer, and a byte is at most one unit of it.
+  if (encoding === 'utf8' && limits?.outputBytes > MAX_STRING_LENGTH) {
+    limits.outputBytes = MAX_STRING_LENGTH;
+  }
   let { env } = all;
   if (terminal !== undefined && (env === undefined || isRecord(env))) {
     const { columns, rows } = terminal;
