@@ -481,6 +481,16 @@ test(
   },
 );
 
+test('signals to a whole terminal or service end no guest', { skip: !onLinux }, async () => {
+  const guest = spawn(command(`${writing(1, 1)} (loop (br 0))`), process_);
+  await once(guest.stdout, 'data');
+  const [pid] = children();
+  for (const signal of ['SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGTERM']) process.kill(pid, signal);
+  await sleep(300);
+  guest.kill();
+  assert.equal((await guest.exited).reason, 'killed');
+});
+
 test('no process is left when the one that started it has ended', { skip: !onLinux }, async (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'wasi-rs-process-'));
   t.after(() => rmSync(dir, { recursive: true, force: true }));

@@ -35,9 +35,10 @@ let thread;
 /** The run that goes on: its number, and how guest-thread.js describes it. */
 let current;
 
-// Ctrl-C is sent to all processes of a terminal. What becomes of the guest is the embedder's to
-// say.
-process.on('SIGINT', () => {});
+// Ctrl-C and the end of a terminal are sent to all of its processes, and a service that is to end
+// gets SIGTERM in all of its own. What becomes of the guest is the embedder's to say, and this
+// process ends with his.
+for (const signal of ['SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGTERM']) process.on(signal, () => {});
 read(Buffer.allocUnsafe(CHUNK));
 
 function read(chunk) {
