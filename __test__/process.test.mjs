@@ -463,6 +463,82 @@ test('what a guest has left is there when its time is over', { skip: notHere }, 
   assert.equal(Buffer.from(files.get('/w/a/b')).toString(), 'kept');
 });
 
+test(
+  'what a guest has left is there, also if this thread is busy meanwhile',
+  { skip: notHere },
+  async () => {
+    const much = Buffer.alloc(4 * 2 ** 20, 'k');
+    const guest = spawn(command(`${writing(1, 1)} (loop (br 0))`), {
+      ...process_,
+      preopens: { '/w': { memory: { much } } },
+    });
+    await once(guest.stdout, 'data');
+    guest.kill();
+    // The process is asked before, and answers while nothing here can read it.
+    setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3000));
+    const { reason, files } = await guest.exited;
+    assert.equal(reason, 'killed');
+    assert.equal(files.get('/w/much')?.byteLength, much.length);
+  },
+);
+
+/**
+ * Writes 1,000 bytes again and again, and keeps in the file /w/n how many it was told that it wrote.
+ */
+const COUNTING = bytesOf(`(module
+  (import "wasi_snapshot_preview1" "fd_write"
+    (func $write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_pwrite"
+    (func $pwrite (param i32 i32 i32 i64 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "path_open"
+    (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 100) "n")
+  (func (export "_start") (local $n i64)
+    (if (call $open (i32.const 3) (i32.const 0) (i32.const 100) (i32.const 1) (i32.const 1)
+      (i64.const 68) (i64.const 0) (i32.const 0) (i32.const 200)) (then unreachable))
+    (loop $l
+      (i32.store (i32.const 0) (i32.const 1024)) (i32.store (i32.const 4) (i32.const 1000))
+      (if (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)) (then unreachable))
+      (local.set $n (i64.add (local.get $n) (i64.load32_u (i32.const 8))))
+      (i64.store (i32.const 40) (local.get $n))
+      (i32.store (i32.const 0) (i32.const 40)) (i32.store (i32.const 4) (i32.const 8))
+      (if (call $pwrite (i32.load (i32.const 200)) (i32.const 0) (i32.const 1) (i64.const 0)
+        (i32.const 8)) (then unreachable))
+      (br $l))))`);
+
+test(
+  'what a guest leaves in a Pool is of one moment, however much it is',
+  { skip: notHere || !isNode },
+  async () => {
+    const pool = new Pool({ size: 1, ...process_ });
+    for (const timeoutMs of [100, 300, 600]) {
+      const { reason, stdout, files } = await pool.run(COUNTING, {
+        timeoutMs,
+        encoding: 'buffer',
+        preopens: { '/w': { memory: {} } },
+        limits: { outputBytes: 2 ** 32 },
+      });
+      assert.equal(reason, 'timeout');
+      const told = Number(Buffer.from(files.get('/w/n')).readBigUInt64LE());
+      // It may have been ended between the two calls.
+      const more = stdout.length - told;
+      assert.ok(more === 0 || more === 1000, `${stdout.length} for ${told}`);
+    }
+    await pool.close();
+  },
+);
+
+test('signals to a whole terminal or service end no guest', { skip: !onLinux }, async () => {
+  const guest = spawn(command(`${writing(1, 1)} (loop (br 0))`), process_);
+  await once(guest.stdout, 'data');
+  const [pid] = children();
+  for (const signal of ['SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGTERM']) process.kill(pid, signal);
+  await sleep(300);
+  guest.kill();
+  assert.equal((await guest.exited).reason, 'killed');
+});
+
 test('no process is left when the one that started it has ended', { skip: !onLinux }, async (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'wasi-rs-process-'));
   t.after(() => rmSync(dir, { recursive: true, force: true }));

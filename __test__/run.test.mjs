@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import test from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { runInNewContext } from 'node:vm';
@@ -213,6 +214,12 @@ test('options that are wrong reject as the constructor throws, and know all name
       `${JSON.stringify(options)}: ${error}`,
     );
     assert.equal(error.code, code, String(error));
+  }
+  // Neither a function nor `suspend` would help, as either is refused.
+  for (const options of [{ stdin: new PassThrough() }, { stderr: new PassThrough() }]) {
+    const error = await rejection(run(HELLO, options));
+    assert.equal(error.code, 'ERR_INVALID_ARG_TYPE');
+    assert.match(error.message, /no stream of this thread: .* of spawn\(\) can be piped/);
   }
   // What says nothing else than the default.
   const { reason } = await run(HELLO, { version: 'preview1', returnOnExit: true, suspend: false });
@@ -669,6 +676,19 @@ test('output beyond outputBytes ends the guest', async () => {
   assert.equal(result.error.limit, 'outputBytes');
   const exact = await run(HELLO, { limits: { outputBytes: 11 } });
   assert.deepEqual([exact.reason, exact.truncated.stdout], ['exit', false]);
+});
+
+test('text has no more bytes than a string may have', () => {
+  const { constants } = require('node:buffer');
+  const { checkedRun } = require('../lib/run-options.js');
+  const limits = { outputBytes: 2 ** 40 };
+  for (const kind of ['run', 'pool']) {
+    const { outputBytes, checked } = checkedRun(kind, { limits });
+    assert.equal(outputBytes, constants.MAX_STRING_LENGTH);
+    assert.equal(checked.native.stdout.cap, constants.MAX_STRING_LENGTH);
+    assert.equal(checkedRun(kind, { limits, encoding: 'buffer' }).outputBytes, 2 ** 40);
+  }
+  assert.deepEqual(limits, { outputBytes: 2 ** 40 });
 });
 
 test('one write beyond outputBytes ends the guest, wherever it runs', async () => {

@@ -8,18 +8,25 @@ const { Buffer } = require('node:buffer');
 const fs = require('node:fs');
 const { adoptPipeEnd, exitProcess, sharePipeEnd } = require('../binding.js');
 const { GuestThread } = require('./guest-thread.js');
-const { encoded, Inbox } = require('./messages.js');
+const { Inbox, parts } = require('./messages.js');
 const { boundProcess } = require('./own-memory.js');
-const { plainError } = require('./workers.js');
+const { after, plainError } = require('./workers.js');
 
 /** The descriptor by which the two processes speak. */
 const CHANNEL = 3;
 const CHUNK = 65_536;
+/** How many bytes are written at once: Node takes less than 2 GiB. */
+const MOST_AT_ONCE = 2 ** 30;
 /** How many milliseconds pass before it is asked again whether the guest has started. */
 const LOOKS = [1, 1, 2, 2, 4, 8];
 const NAP = 2;
 /** How many milliseconds pass before the guest's size is looked at again. */
 const PERIOD = 100;
+/**
+ * How many milliseconds a guest has to end, before what it has left is told. Bun and Deno cannot end
+ * one that computes, so there nobody waits.
+ */
+const END_LIMIT = process.versions.bun || process.versions.deno ? 0 : 1000;
 
 const inbox = new Inbox();
 /** Modules that this process has been given, and their sizes in bytes, by their numbers. */
@@ -28,9 +35,10 @@ let thread;
 /** The run that goes on: its number, and how guest-thread.js describes it. */
 let current;
 
-// Ctrl-C is sent to all processes of a terminal. What becomes of the guest is the embedder's to
-// say.
-process.on('SIGINT', () => {});
+// Ctrl-C and the end of a terminal are sent to all of its processes, and a service that is to end
+// gets SIGTERM in all of its own. What becomes of the guest is the embedder's to say, and this
+// process ends with his.
+for (const signal of ['SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGTERM']) process.on(signal, () => {});
 read(Buffer.allocUnsafe(CHUNK));
 
 function read(chunk) {
@@ -61,11 +69,14 @@ async function begin({ job, run, program, bytes, forget }) {
       modules.set(program, known);
     }
     const started = start({ ...job, native: opened(job.native), module: known.module });
-    current = { run, started };
-    lookForStart(current, 0);
+    const one = { run, started, isStopped: false };
+    current = one;
+    lookForStart(one, 0);
     const outcome = await started.done;
-    current = undefined;
     const { gone } = outcome;
+    // It has ended because `stop` ends it, which says the rest.
+    if (gone !== undefined && one.isStopped) return;
+    current = undefined;
     const plain = gone === undefined ? outcome : { gone: plainError(gone) };
     send({ run, outcome: plain, startedAt: started.startedAt(), left: started.left() });
     started.release();
@@ -134,19 +145,39 @@ function lookForStart(one, turn) {
 }
 
 /**
- * Ends the process, and says before what the guest has left: it can do no more after that than in
- * the moment until the process has gone, for which the other one waits.
+ * Ends the process, and says before what the guest has left. That may be much, and take seconds to
+ * hand over, so the guest is ended first: what it does in that time would be in no result.
  */
-function stop(run) {
-  if (current?.run === run) send({ run, stopped: true, left: current.started.left() });
+async function stop(run) {
+  const one = current;
+  if (one?.run === run) {
+    one.isStopped = true;
+    send({ run, isEnding: true });
+    await ended(one.started);
+    send({ run, stopped: true, left: one.started.left() });
+  }
   exitProcess(0);
 }
 
+async function ended(started) {
+  if (END_LIMIT === 0) return;
+  let giveUp;
+  const late = new Promise((resolve) => {
+    giveUp = after(END_LIMIT, resolve);
+  });
+  await Promise.race([started.stop(), late]);
+  giveUp();
+}
+
 function send(message) {
-  let bytes = encoded(message);
+  for (const part of parts(message)) write(part);
+}
+
+function write(bytes) {
   while (bytes.length > 0) {
     try {
-      bytes = bytes.subarray(fs.writeSync(CHANNEL, bytes));
+      const length = Math.min(bytes.length, MOST_AT_ONCE);
+      bytes = bytes.subarray(fs.writeSync(CHANNEL, bytes, 0, length));
     } catch (error) {
       if (error.code !== 'EAGAIN') exitProcess(0);
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, NAP);

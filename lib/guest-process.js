@@ -13,6 +13,7 @@
 const { Buffer } = require('node:buffer');
 const { spawn } = require('node:child_process');
 const { delimiter, isAbsolute } = require('node:path');
+const { setImmediate } = require('node:timers');
 const { addonPath, closeDuplicate, duplicateDescriptor } = require('../binding.js');
 const { limitReached, outputFull } = require('./ends.js');
 const { nothingLeft } = require('./left.js');
@@ -32,8 +33,13 @@ const STREAMS = { __proto__: null, stdin: 0, stdout: 1, stderr: 4 };
 const FIRST_LENT = 5;
 /** How many modules a process keeps for later runs. */
 const MOST_MODULES = 16;
-/** How many milliseconds a process has to say what its guest has left. */
+/**
+ * How many milliseconds a process that is to say what its guest has left may be silent: until it
+ * says that it ends the guest, and then. What there is may be gigabytes, and a busy machine take
+ * seconds to put them together.
+ */
 const STOP_LIMIT = 2000;
+const SILENCE_LIMIT = 60_000;
 /** How many milliseconds pass at most between the end of a process and that of what it wrote. */
 const DRAIN_LIMIT = 1000;
 /** How much of what V8 says is kept. */
@@ -159,6 +165,8 @@ class GuestProcess {
   #modules = new Set();
   #run;
   #lastRun = 0;
+  /** How often something came from it. */
+  #heard = 0;
   #failure;
   #ended;
   #isStopped = false;
@@ -218,6 +226,7 @@ class GuestProcess {
     // The end of the process tells that a message could not be written.
     this.#channel?.on('error', () => {});
     this.#channel?.on('data', (chunk) => {
+      this.#heard++;
       for (const message of this.#inbox.add(Buffer.from(chunk))) this.#take(message);
     });
     child.stderr?.on('error', () => {});
@@ -275,8 +284,9 @@ class GuestProcess {
     return { gone, reason: 'crash' };
   }
 
-  #take({ run, taken, startedAt, facts, outcome, stopped, left }) {
+  #take({ run, taken, startedAt, facts, outcome, isEnding, stopped, left }) {
     if (run !== this.#lastRun || this.#run === undefined) return;
+    if (isEnding) this.#run.isEnding = true;
     if (taken) this.#run.isTaken = true;
     if (startedAt !== undefined) this.#run.started = startedAt;
     if (facts !== undefined) this.#run.facts = facts;
@@ -386,12 +396,33 @@ class GuestProcess {
     let giveUp = () => {};
     if (asks && this.#run?.isTaken) {
       this.#channel?.write(encoded({ stop: this.#lastRun }));
-      giveUp = after(STOP_LIMIT, () => this.#child.kill('SIGKILL'));
+      giveUp = this.#killWhenSilent();
     } else {
       this.#child.kill('SIGKILL');
     }
     await this.#ended;
     giveUp();
+  }
+
+  /** @returns {() => void} gives it up */
+  #killWhenSilent() {
+    let giveUp;
+    let isOver = false;
+    const wait = () => {
+      const heard = this.#heard;
+      const look = () => {
+        if (isOver) return;
+        if (heard === this.#heard) this.#child.kill('SIGKILL');
+        else wait();
+      };
+      // A turn later: what came while this thread was busy has not been read yet.
+      giveUp = after(this.#run?.isEnding ? SILENCE_LIMIT : STOP_LIMIT, () => setImmediate(look));
+    };
+    wait();
+    return () => {
+      isOver = true;
+      giveUp();
+    };
   }
 }
 
@@ -426,8 +457,9 @@ function isOpen(descriptor) {
 
 /** One run of a guest in a process. */
 class ProcessRun {
-  /** Whether the process has the job. */
+  /** Whether the process has the job, and whether it is ending its guest. */
   isTaken = false;
+  isEnding = false;
   /** When the guest started, in milliseconds of `now()`. */
   started;
   /** The last report of the process: see `facts` in guest-thread.js. */

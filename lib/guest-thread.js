@@ -326,9 +326,11 @@ class ThreadRun {
 
   #take() {
     const numbers = this.#last ?? this.#numbers;
+    // First: much output takes its time.
+    const endedAt = numbers[ENDED_AT] || now();
     const left = leftIn(this.kept, this.#job.names, this.#job.asText);
     left.memoryBytes = numbers[SIZE];
-    left.endedAt = numbers[ENDED_AT] || now();
+    left.endedAt = endedAt;
     left.stats = this.#job.observers?.stats === true ? statsOf(numbers) : undefined;
     return left;
   }

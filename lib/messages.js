@@ -6,13 +6,25 @@ const { Buffer } = require('node:buffer');
 const { deserialize, serialize } = require('node:v8');
 
 const HEAD = 4;
+/** From how many bytes on a message is not copied to be one piece. */
+const LONG = 1_000_000;
 
 /** @returns {Buffer} a message as it is written */
 function encoded(message) {
+  return Buffer.concat(pieces(message));
+}
+
+/** @returns {Buffer[]} what is written, one after the other: a long message is not copied */
+function parts(message) {
+  const [head, body] = pieces(message);
+  return body.length < LONG ? [Buffer.concat([head, body])] : [head, body];
+}
+
+function pieces(message) {
   const body = serialize(message);
   const head = Buffer.alloc(HEAD);
   head.writeUInt32LE(body.length);
-  return Buffer.concat([head, body]);
+  return [head, body];
 }
 
 /** Makes messages of what was read. */
@@ -47,4 +59,4 @@ class Inbox {
   }
 }
 
-module.exports = { encoded, Inbox };
+module.exports = { encoded, Inbox, parts };

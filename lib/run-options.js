@@ -3,7 +3,10 @@
 // The options of run, spawn and Pool: those of a WASI, less what cannot leave the thread, and a few
 // of their own.
 
-const { Buffer } = require('node:buffer');
+const {
+  Buffer,
+  constants: { MAX_STRING_LENGTH },
+} = require('node:buffer');
 const { isAbsolute, resolve } = require('node:path');
 const { isMap } = require('node:util').types;
 const { encoded, isBytes, bytesOf } = require('./bytes.js');
@@ -107,9 +110,13 @@ function checkedRun(kind, options, isolation) {
     const reason = 'must be left out: the guest has a thread or a process of its own';
     throw wrongValue('options.suspend', reason, all.suspend);
   }
-  refuseFunctions(all);
+  refuseFunctions(kind, all);
   refuseMaps(all);
   const { limits, bounds } = dividedLimits(all.limits);
+  // No string is longer, and a byte is at most one unit of it.
+  if (encoding === 'utf8' && limits?.outputBytes > MAX_STRING_LENGTH) {
+    limits.outputBytes = MAX_STRING_LENGTH;
+  }
   let { env } = all;
   if (terminal !== undefined && (env === undefined || isRecord(env))) {
     const { columns, rows } = terminal;
@@ -262,17 +269,31 @@ function checkSize(value, name) {
 }
 
 /**
- * Refuses functions that would have to be called in this thread while the guest runs in another.
+ * Refuses what would have to be called in this thread while the guest runs in another: functions, and
+ * streams that are no descriptor.
  */
-function refuseFunctions(options) {
+function refuseFunctions(kind, options) {
   for (const name of ['stdin', 'stdout', 'stderr', 'trace']) {
-    if (typeof options[name] !== 'function') continue;
+    const value = options[name];
+    if (typeof value === 'function') {
+      const reason = 'no function here: the guest runs in another thread';
+      throw wrongType(`options.${name}`, reason, value);
+    }
+    if (name === 'trace' || !isStreamOfThread(value, name === 'stdin')) continue;
+    const instead = kind === 'spawn' ? 'of what it gives' : 'of spawn()';
     throw wrongType(
       `options.${name}`,
-      'no function here: the guest runs in another thread',
-      options[name],
+      `no stream of this thread: the guest runs in another. The stream ${name} ${instead} can be piped`,
+      value,
     );
   }
+}
+
+/** One that has a descriptor at other times gets the error that it has none now. */
+function isStreamOfThread(value, isInput) {
+  if (typeof value !== 'object' || value === null || isBytes(value) || 'fd' in value) return false;
+  const { inputKind, outputKind } = require('./suspend-options.js');
+  return (isInput ? inputKind : outputKind)(value) !== undefined;
 }
 
 /** A `Map` has no keys, so the guest would get nothing of it. */
