@@ -16,11 +16,11 @@ const { addonPath, closeDuplicate, duplicateDescriptor } = require('../binding.j
 const { limitReached, outputFull } = require('./ends.js');
 const { nothingLeft } = require('./left.js');
 const { nodeError, wrongValue } = require('./errors.js');
-const { now } = require('./guest.js');
 const { encoded, Inbox } = require('./messages.js');
 const { numberOf } = require('./program-numbers.js');
 const { jobOf } = require('./run.js');
 const { starvedFor } = require('./starved.js');
+const { now } = require('./time.js');
 const SOURCE = require('./worker-source.js');
 const { after, errorOf, plainError } = require('./workers.js');
 
