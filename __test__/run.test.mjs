@@ -509,6 +509,42 @@ test('time is not that of a test’s timers', { skip, timeout: 60_000 }, async (
   }
 });
 
+test('time is not that of timers in whose time the first guest ran', { skip }, (t) => {
+  const module = join(folder(t), 'endless.wasm');
+  writeFileSync(module, ENDLESS);
+  // In a process of its own: here the modules are loaded already. Node's own mocks and those of
+  // others replace what `node:timers` exports, too.
+  const program = `
+    const { run, Pool } = require(${JSON.stringify(require.resolve('../index.js'))});
+    const timers = require('node:timers');
+    const names = Object.keys(timers).filter((name) => /^(set|clear)/.test(name));
+    const own = names.map((name) => timers[name]);
+    const { hrtime } = process;
+    const mock = () => ({ ref() {}, unref() {} });
+    for (const name of names) timers[name] = mock;
+    process.hrtime = Object.assign(() => [0, 0], { bigint: () => 0n });
+    async function reasons() {
+      const pool = new Pool({ size: 1 });
+      const options = { timeoutMs: 50 };
+      const program = ${JSON.stringify(module)};
+      const ends = await Promise.all([
+        run(program, options),
+        run(program, { ...options, isolation: 'process' }),
+        pool.run(program, options),
+      ]);
+      await pool.close();
+      return ends.map(({ reason }) => reason).join(' ');
+    }
+    reasons().then(async (first) => {
+      names.forEach((name, index) => (timers[name] = own[index]));
+      process.hrtime = hrtime;
+      console.log(first, await reasons());
+    });`;
+  const options = { encoding: 'utf8', timeout: 30_000 };
+  const { stdout, stderr } = spawnSync(process.execPath, ['-e', program], options);
+  assert.equal(stdout + stderr, 'timeout timeout timeout timeout timeout timeout\n');
+});
+
 test('the start does not count: hello world fits 50 ms, a hundred times', { skip }, async () => {
   const program = await compile(HELLO);
   let ended = 0;

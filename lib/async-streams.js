@@ -11,10 +11,10 @@
 // `abort(reason)` let it go, the latter also while `end()` has not settled. `letGo()` of both
 // leaves the stream as it was.
 
-const { setImmediate } = require('node:timers');
 const { inputOf } = require('./bytes.js');
 const { nodeError, wrongValue } = require('./errors.js');
 const { inputKind, outputKind } = require('./suspend-options.js');
+const { setImmediate } = require('./time.js');
 
 const ignore = () => {};
 const isThenable = (value) =>

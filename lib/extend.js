@@ -2,8 +2,9 @@
 
 // What a WASI gets for options that `node:wasi` does not have. Loaded when there is one of them.
 
-const { checkRunning, copyOut, exceed, now } = require('./guest.js');
+const { checkRunning, copyOut, exceed } = require('./guest.js');
 const { kObservation, kPeerName, kSockets } = require('./keys.js');
+const { now } = require('./time.js');
 
 /**
  * @param {import('../index.js').WASI} wasi has its imports

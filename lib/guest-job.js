@@ -7,7 +7,7 @@
 
 const { exposeRun, instanceId } = require('../binding.js');
 const { WASI, [Symbol.for('wasi-rs.keys')]: keys } = require('../index.js');
-const { now } = require('./guest.js');
+const { now } = require('./time.js');
 const { plainError } = require('./workers.js');
 
 /**

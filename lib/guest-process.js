@@ -13,17 +13,16 @@
 const { Buffer } = require('node:buffer');
 const { spawn } = require('node:child_process');
 const { delimiter, isAbsolute } = require('node:path');
-const { setImmediate } = require('node:timers');
 const { addonPath, closeDuplicate, duplicateDescriptor } = require('../binding.js');
 const { limitReached, outputFull } = require('./ends.js');
 const { nothingLeft } = require('./left.js');
 const { nodeError, wrongValue } = require('./errors.js');
-const { now } = require('./guest.js');
 const { encoded, Inbox } = require('./messages.js');
 const { numberOf } = require('./program-numbers.js');
 const { jobOf } = require('./run.js');
 const { fixedPath } = require('./run-options.js');
 const { starvedFor } = require('./starved.js');
+const { now, setImmediate } = require('./time.js');
 const SOURCE = require('./worker-source.js');
 const { after, errorOf, plainError } = require('./workers.js');
 

@@ -19,7 +19,6 @@
 
 const { forgetRun, isRunHeld, reserveRun } = require('../binding.js');
 const { nodeError } = require('./errors.js');
-const { now } = require('./guest.js');
 const { packed } = require('./job-message.js');
 const { leftIn } = require('./left.js');
 const { FUNCTIONS } = require('./look.js');
@@ -29,6 +28,7 @@ const { THREAD_TIME, TICKET } = require('./progress.js');
 const { starvedFor } = require('./starved.js');
 const { numberOf } = require('./program-numbers.js');
 const { startWorker } = require('./start-worker.js');
+const { now } = require('./time.js');
 const { after, endWorker } = require('./workers.js');
 
 /** How many modules a thread keeps for later runs. */

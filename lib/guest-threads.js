@@ -3,11 +3,11 @@
 // A guest that starts threads (wasi-threads), as guest-thread.js describes a run.
 
 const { WASI, [Symbol.for('wasi-rs.keys')]: keys } = require('../index.js');
-const { now } = require('./guest.js');
 const { leftBy } = require('./left.js');
 const { newProgress, STARTED, STARTED_AT, STATE } = require('./progress.js');
 const { noMemory } = require('./supervise.js');
 const { startThreads } = require('./thread-group.js');
+const { now } = require('./time.js');
 const { plainError } = require('./workers.js');
 
 const LOST = new Set(['ERR_WASI_CRASH', 'ERR_WORKER_OUT_OF_MEMORY']);

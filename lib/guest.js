@@ -18,10 +18,11 @@ const {
   FULL,
   u32,
 } = require('./frame.js');
+const { now } = require('./time.js');
 
 const { apply, getOwnPropertyDescriptor } = Reflect;
-// Captured at load: tests and programs replace both on `process`.
-const { exit, hrtime } = process;
+// Captured at load: tests and programs replace it on `process`.
+const { exit } = process;
 const getBuffer = getOwnPropertyDescriptor(WebAssembly.Memory.prototype, 'buffer').get;
 const getLength = getOwnPropertyDescriptor(
   Object.getPrototypeOf(Uint8Array.prototype),
@@ -280,25 +281,6 @@ function callAgain(call) {
   return u32[OUTCOME];
 }
 
-/** Bun and Deno let `hrtime` begin anew in each thread. A context of `vm` has no `performance`. */
-const timer =
-  process.versions.bun || process.versions.deno
-    ? require('node:perf_hooks').performance
-    : undefined;
-const ownClock = timer && { timer, read: timer.now, origin: timer.timeOrigin };
-
-/**
- * Milliseconds that only go forward, and are those of all threads and processes. `performance`
- * would take Node a millisecond to load.
- */
-function now() {
-  if (ownClock !== undefined) {
-    return ownClock.origin + apply(ownClock.read, ownClock.timer, []);
-  }
-  const time = hrtime();
-  return time[0] * 1e3 + time[1] / 1e6;
-}
-
 /** A copy of a range of the guest's memory, for observers; shorter where the memory ends. */
 function copyOut(guest, offset, length) {
   if (guest.memory === undefined) return NO_MEMORY;
@@ -381,7 +363,6 @@ module.exports = {
   invalid,
   isI32,
   leave,
-  now,
   prepareEndOfProcess,
   putResolution,
   putWords,

@@ -5,22 +5,17 @@
 
 const { Buffer } = require('node:buffer');
 const { writeSync } = require('node:fs');
+const { hrtime, now } = require('./time.js');
 const { errnoName, traced } = require('./trace.js');
 const { WAITS } = require('./trampolines.js');
 
 const { apply } = Reflect;
-const { emitWarning, hrtime } = process;
+const { emitWarning } = process;
 const STDERR = 2;
 /** For how many milliseconds a line of a trace waits for room in the standard error. */
 const PATIENCE = 1000;
 /** How many milliseconds pass between two attempts. */
 const PAUSE = 5;
-
-/** Milliseconds. Not those of `Date`, which tests replace. */
-const now = () => {
-  const [seconds, ns] = hrtime();
-  return seconds * 1e3 + ns / 1e6;
-};
 
 /**
  * Wraps all imports.

@@ -4,13 +4,13 @@
 
 const { availableParallelism, cpus } = require('node:os');
 const { nodeError, outOfRange, wrongType, wrongValue } = require('./errors.js');
-const { now } = require('./guest.js');
 const { validateOwnObject } = require('./own-options.js');
 const { jobOf, programFor, readyParts, resultOf, unlessEnded } = require('./run.js');
 const { checkedIsolation, checkedRun } = require('./run-options.js');
 const { whenAborted } = require('./signals.js');
 const { enterGate, leaveWhenStarted } = require('./start-gate.js');
 const { supervise } = require('./supervise.js');
+const { now } = require('./time.js');
 
 /**
  * Runs are given to Workers ahead, so that no Worker waits for this thread between two runs, while

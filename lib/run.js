@@ -3,12 +3,12 @@
 // A program in one call.
 
 const { Buffer } = require('node:buffer');
-const { now } = require('./guest.js');
 const { compiled, programOf, runnable } = require('./program.js');
 const { checkedRun } = require('./run-options.js');
 const { whenAborted } = require('./signals.js');
 const { enterGate, leaveWhenStarted } = require('./start-gate.js');
 const { killed, neverStarted, supervise, timedOut } = require('./supervise.js');
+const { now } = require('./time.js');
 
 /**
  * As described in index.d.ts.

@@ -7,9 +7,9 @@ const { Socket } = require('node:net');
 const { Readable, Writable } = require('node:stream');
 const { dropPipeEnd, openPipe, sharePipeEnd } = require('../binding.js');
 const { nodeError } = require('./errors.js');
-const { now } = require('./guest.js');
 const { runOnce, statusOf } = require('./run.js');
 const { checkedRun, checkSize } = require('./run-options.js');
+const { now } = require('./time.js');
 
 const { defineProperty } = Object;
 const ASYNC_DISPOSE = Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose');

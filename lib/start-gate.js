@@ -4,7 +4,7 @@
 // of milliseconds, so if a hundred started at once, none would start in time.
 
 const { availableParallelism, cpus } = require('node:os');
-const { clearInterval, setInterval } = require('node:timers');
+const { clearInterval, setInterval } = require('./time.js');
 
 const MOST = Math.max(4, 2 * (availableParallelism?.() ?? cpus().length));
 /** After how many milliseconds a guest that has not started lets the next one in. */

@@ -5,9 +5,9 @@
 
 const { limitReached } = require('./ends.js');
 const { nodeError } = require('./errors.js');
-const { now } = require('./guest.js');
 const { nothingLeft } = require('./left.js');
 const { whenAborted } = require('./signals.js');
+const { now } = require('./time.js');
 const { after, errorOf } = require('./workers.js');
 
 /** How many milliseconds pass at most before it is asked again whether a guest has started. */

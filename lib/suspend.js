@@ -14,7 +14,6 @@
 // whatever ends it meanwhile is thrown by `$resumed`, on the guest's side, where no guest catches
 // it.
 
-const { setImmediate } = require('node:timers');
 const { dropWait } = require('../binding.js').suspension;
 const { WASIExitError, endedBy, stoppedBy } = require('./ends.js');
 const { wrongType } = require('./errors.js');
@@ -36,7 +35,6 @@ const {
   halt,
   invalid,
   leave,
-  now,
   refresh,
   stop,
   stopFor,
@@ -44,6 +42,7 @@ const {
 const { unlessAborted, whenAborted } = require('./signals.js');
 const { StandardStreams } = require('./standard-streams.js');
 const { checkSuspends, checkedSignal } = require('./suspend-options.js');
+const { now, setImmediate } = require('./time.js');
 const { WAITS, wrap } = require('./trampolines.js');
 const { Wait, begin, cancel } = require('./waits.js');
 
@@ -64,8 +63,6 @@ const TURN = 5;
 const MOST_CALLS = 128;
 /** After more calls than any guest makes. */
 const NEVER = 0x7fff_ffff;
-/** The clock that is cheapest to read. Captured at load, as tests replace it. */
-const milliseconds = performance.now.bind(performance);
 /** Milliseconds as a whole number of nanoseconds. */
 const nanoseconds = (ms) => Math.round(ms * 1e6);
 
@@ -311,7 +308,7 @@ class Suspension {
    */
   #turn() {
     if (!this.#takesTurns) return NEVER;
-    const time = milliseconds();
+    const time = now();
     const took = (time - this.#looked) / this.#calls;
     this.#looked = time;
     // There is a look at least four times in a turn, whatever the guest does between two calls.

@@ -3,10 +3,10 @@
 // The threads of one guest that was built for wasi-threads: see ../threads.js, which says how it
 // works.
 
-const { clearImmediate, setImmediate } = require('node:timers');
 const { [Symbol.for('wasi-rs.keys')]: keys } = require('../index.js');
 const { nodeError } = require('./errors.js');
 const { startWorker } = require('./start-worker.js');
+const { clearImmediate, setImmediate } = require('./time.js');
 const { endWorker, errorOf } = require('./workers.js');
 
 /**

@@ -4,8 +4,8 @@
 
 const { parentPort, workerData } = require('node:worker_threads');
 const { WASI, [Symbol.for('wasi-rs.keys')]: keys } = require('../index.js');
-const { now } = require('./guest.js');
 const { STARTED, STARTED_AT, STATE } = require('./progress.js');
+const { now } = require('./time.js');
 const { plainError } = require('./workers.js');
 
 const { number, module: wasm, memory, memoryImport, counts, maxThreads, watched } = workerData;

@@ -2,8 +2,8 @@
 
 // The waits of suspended calls for something of the host, by token.
 
-const { clearTimeout, setTimeout } = require('node:timers');
 const { suspension } = require('../binding.js');
+const { clearTimeout, setTimeout } = require('./time.js');
 
 const { beginWait, endWait, onWaitEnd } = suspension;
 

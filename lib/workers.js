@@ -3,10 +3,9 @@
 // The common part of the modules that run a guest in a Worker: errors that cross threads, times,
 // and a Worker's end.
 
-// Captured at load: tests replace the global ones, and a guest's time is not theirs.
-const { clearTimeout, setTimeout } = require('node:timers');
 const { types } = require('node:util');
 const { WASIExitError, WASILimitError } = require('./ends.js');
+const { clearTimeout, setTimeout } = require('./time.js');
 
 const { defineProperty, getPrototypeOf } = Object;
 
