@@ -469,7 +469,7 @@ test(
   { timeout: 30_000 },
   async () => {
     const { supervise } = require('../lib/supervise.js');
-    const { now } = require('../lib/guest.js');
+    const { now } = require('../lib/time.js');
     let startedAt, settle;
     const left = { stdout: '', stderr: '', endedAt: 0, memoryBytes: 0 };
     const guest = {
