@@ -1,9 +1,11 @@
 // Runs one case of the table of guests and tells where it differs from what the table says.
 
 import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { inspect, isDeepStrictEqual } from 'node:util';
 import { nodeFlags } from './implementation.mjs';
@@ -11,6 +13,8 @@ import { makeTree, readTree, withFolder } from './tree.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const RUNNER = path.join(here, 'run-guest.mjs');
+/** How many milliseconds the last of what a guest's process said may take to arrive. */
+const REST = 2000;
 const SHORT = { breakLength: Infinity, maxStringLength: 3000, maxArrayLength: 20 };
 export const GUESTS = path.resolve(here, '../guests');
 
@@ -142,6 +146,7 @@ async function runIn(root, name, options, implementation, timeout) {
 
   let answer;
   let resultText = '';
+  const told = once(child.stdio[3], 'close');
   child.stdio[3].setEncoding('utf8');
   child.stdio[3].on('data', (text) => {
     resultText += text;
@@ -167,14 +172,16 @@ async function runIn(root, name, options, implementation, timeout) {
   });
   clearTimeout(timer);
   if (idleWriter !== undefined) fs.closeSync(idleWriter);
+  // Bun does not wait for this pipe before it says that all are closed.
+  await Promise.race([told, sleep(REST, undefined, { ref: false })]);
 
   const last = resultText.trim().split('\n').pop();
-  const told = last ? JSON.parse(last) : {};
-  let end = told.end;
+  const result = last ? JSON.parse(last) : {};
+  let { end } = result;
   if (timedOut) end = 'timeout';
   else if (end === undefined) end = signal ? `killed by ${signal}` : `process exit ${code}`;
   return {
-    ...told,
+    ...result,
     end,
     stdout: options.stdout === 'file' ? fs.readFileSync(stdoutFile, 'utf8') : await stdout,
     stderr: await stderr,
