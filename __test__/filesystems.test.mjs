@@ -275,7 +275,7 @@ test('--tar gives an archive to a program', (t) => {
 
 // --- What all kinds have in common ---------------------------------------------------------------
 
-test('a read or a write that would end behind the last offset is inval in each of them', async (t) => {
+test('what would end behind the last offset is inval in all of them', async (t) => {
   const { memfs } = require('memfs');
   const dir = folder(t);
   writeFileSync(join(dir, 'file'), 'below');

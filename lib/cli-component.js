@@ -213,10 +213,10 @@ function coreModules(folder, { maxMemory }, name, { say }) {
 // --- jco, and what it made before ----------------------------------------------------------------
 
 /**
- * jco's JavaScript runs outside of the sandbox. So it is looked for where this package is, and where
- * the command is that was called, which may be a link to this package. It is not looked for in the
- * program's folder or in the working directory, where whoever has made the program may have put
- * another.
+ * jco's JavaScript runs outside of the sandbox. So it is looked for where this package is, and
+ * where the command is that was called, which may be a link to this package. It is not looked for
+ * in the program's folder or in the working directory, where whoever has made the program may have
+ * put another.
  *
  * @returns {string} the address of jco
  */

@@ -263,7 +263,7 @@ pub(super) fn set_times(atim: Timestamp, mtim: Timestamp, flags: u32) -> Result<
 /// - `badf`: the descriptor is not open.
 /// - `isdir`: it is a directory.
 /// - `notcapable`: the right `fd_read` or `fd_seek` is missing.
-/// - `inval`: the offset is beyond 2^63.
+/// - `inval`: the range ends beyond 2^63.
 /// - `spipe`: the file cannot seek.
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_pread>
@@ -321,7 +321,7 @@ pub(super) fn fd_prestat_dir_name(call: &Call<'_>, fd: Fd, path: BufferArg<'_>) 
 /// # Errors
 /// - `badf`: the descriptor is not open or is a directory.
 /// - `notcapable`: the right `fd_write` or `fd_seek` is missing.
-/// - `inval`: the offset is beyond 2^63.
+/// - `inval`: the range ends beyond 2^63.
 /// - `spipe`: the file cannot seek.
 ///
 /// <https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#fd_pwrite>
