@@ -455,7 +455,8 @@ test(
 );
 
 /**
- * Writes 1,000 bytes again and again, and keeps in the file /w/n how many it was told that it wrote.
+ * Writes 1,000 bytes again and again, and keeps in the file /w/n how many it was told that it
+ * wrote.
  */
 const COUNTING = bytesOf(`(module
   (import "wasi_snapshot_preview1" "fd_write"
