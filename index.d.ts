@@ -249,8 +249,8 @@ export interface Limits {
    * How many bytes each stream that is a `'pipe'` and collected holds. Beyond it, a guest of a
    * {@link WASI} gets errno 51 (nospc), and {@link WASI.stdoutTruncated} is true; {@link run} and a
    * {@link Pool} end the guest: `reason: 'output'`. Output that is text is never more than
-   * `buffer.constants.MAX_STRING_LENGTH` bytes. {@link spawn} collects nothing: `writtenBytes` bounds
-   * what its guest writes.
+   * `buffer.constants.MAX_STRING_LENGTH` bytes. {@link spawn} collects nothing: `writtenBytes`
+   * bounds what its guest writes.
    *
    * @default 67108864
    */

@@ -482,8 +482,29 @@ test(
   },
 );
 
+test(
+  'what a guest has left is there, also if its process has no processor for a while',
+  { skip: !onLinux },
+  async () => {
+    const guest = spawn(command(`${writing(1, 1)} (loop (br 0))`), {
+      ...process_,
+      preopens: { '/w': { memory: { kept: 'kept' } } },
+    });
+    await once(guest.stdout, 'data');
+    const [pid] = children();
+    process.kill(pid, 'SIGSTOP');
+    guest.kill();
+    await sleep(6000);
+    process.kill(pid, 'SIGCONT');
+    const { reason, files } = await guest.exited;
+    assert.equal(reason, 'killed');
+    assert.deepEqual([...files.keys()], ['/w/kept']);
+  },
+);
+
 /**
- * Writes 1,000 bytes again and again, and keeps in the file /w/n how many it was told that it wrote.
+ * Writes 1,000 bytes again and again, and keeps in the file /w/n how many it was told that it
+ * wrote.
  */
 const COUNTING = bytesOf(`(module
   (import "wasi_snapshot_preview1" "fd_write"

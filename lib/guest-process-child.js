@@ -23,8 +23,8 @@ const NAP = 2;
 /** How many milliseconds pass before the guest's size is looked at again. */
 const PERIOD = 100;
 /**
- * How many milliseconds a guest has to end, before what it has left is told. Bun and Deno cannot end
- * one that computes, so there nobody waits.
+ * How many milliseconds a guest has to end, before what it has left is told. Bun and Deno cannot
+ * end one that computes, so there nobody waits.
  */
 const END_LIMIT = process.versions.bun || process.versions.deno ? 0 : 1000;
 

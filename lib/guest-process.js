@@ -34,10 +34,10 @@ const FIRST_LENT = 5;
 const MOST_MODULES = 16;
 /**
  * How many milliseconds a process that is to say what its guest has left may be silent: until it
- * says that it ends the guest, and then. What there is may be gigabytes, and a busy machine take
- * seconds to put them together.
+ * says that it ends the guest, and then. The guest's threads may leave it no processor for seconds,
+ * and what there is may be gigabytes, which a busy machine takes long to put together.
  */
-const STOP_LIMIT = 2000;
+const STOP_LIMIT = 10_000;
 const SILENCE_LIMIT = 60_000;
 /** How many milliseconds pass at most between the end of a process and that of what it wrote. */
 const DRAIN_LIMIT = 1000;

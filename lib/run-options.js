@@ -269,8 +269,8 @@ function checkSize(value, name) {
 }
 
 /**
- * Refuses what would have to be called in this thread while the guest runs in another: functions, and
- * streams that are no descriptor.
+ * Refuses what would have to be called in this thread while the guest runs in another: functions,
+ * and streams that are no descriptor.
  */
 function refuseFunctions(kind, options) {
   for (const name of ['stdin', 'stdout', 'stderr', 'trace']) {
@@ -280,12 +280,9 @@ function refuseFunctions(kind, options) {
       throw wrongType(`options.${name}`, reason, value);
     }
     if (name === 'trace' || !isStreamOfThread(value, name === 'stdin')) continue;
-    const instead = kind === 'spawn' ? 'of what it gives' : 'of spawn()';
-    throw wrongType(
-      `options.${name}`,
-      `no stream of this thread: the guest runs in another. The stream ${name} ${instead} can be piped`,
-      value,
-    );
+    const own = `${name} ${kind === 'spawn' ? 'of what it gives' : 'of spawn()'}`;
+    const reason = `no stream of this thread: the guest runs in another. ${own} can be piped`;
+    throw wrongType(`options.${name}`, reason, value);
   }
 }
 
