@@ -67,6 +67,7 @@ function installed(platform) {
 }
 
 function load() {
+  if (typeof WebAssembly === 'undefined') throw require('./lib/not-loaded.js').noWebAssembly();
   const platform = thisPlatform();
   // The place that has the addon comes first, because a `require` that finds nothing takes long.
   // The other is tried as well: in a bundle the file of a build may have another name.

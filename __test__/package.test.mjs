@@ -275,6 +275,35 @@ describe('the installed package', () => {
     assert.doesNotMatch(stderr, /install again/);
   });
 
+  it('says that there is no WebAssembly where there is none', () => {
+    const line =
+      'wasi-rs: there is no WebAssembly: run Node.js without --jitless and --no-expose-wasm';
+    const load =
+      "try { require('wasi-rs') } catch ({ code, message }) { console.log(code, message) }";
+    const { stdout } = project.node(['--jitless', '-e', load]);
+    assert.equal(stdout, `ERR_WEBASSEMBLY_NOT_SUPPORTED ${line}\n`);
+    const command = path.join(project.package, own.bin['wasi-rs']);
+    const { status, stderr } = project.node(['--jitless', command, 'demo.wasm']);
+    // V8 may have a warning first.
+    assert.deepEqual([status, stderr.slice(stderr.indexOf('wasi-rs:'))], [1, `${line}\n`]);
+  });
+
+  const skip = process.platform === 'win32' && 'a file that is loaded cannot be moved there';
+  it('says in a few lines why the process of a guest did not start', { skip }, () => {
+    // As where another version is installed while a program runs.
+    const text = `const fs = require('node:fs');
+      const { run } = require('wasi-rs');
+      const addon = ${JSON.stringify(project.addon())};
+      fs.renameSync(addon, addon + '.old');
+      run('demo.wasm', { isolation: 'process' })
+        .catch(({ code, message }) => console.log(code, message))
+        .finally(() => fs.renameSync(addon + '.old', addon));`;
+    const printed = program('moved.cjs', text);
+    assert.match(printed, /^ERR_WASI_NO_PROCESS The guest has no process: it ended with 1\. /);
+    assert.match(printed, /No such file|not found|no such file/);
+    assert.ok(printed.length < 2000, `${printed.length} characters`);
+  });
+
   it('works by import', () => {
     const text = `import { readFileSync } from 'node:fs';
       import { WASI } from 'wasi-rs';
@@ -578,6 +607,13 @@ describe('the loader', () => {
       assert.equal(code, 'ERR_WASI_ADDON_NOT_LOADED');
       assert.ok(message.includes(platform), message);
       assert.match(message, /install again/);
+    });
+
+    it('says so in one line by the command', () => {
+      const command = path.join(project.package, own.bin['wasi-rs']);
+      const { status, stderr } = project.node([command, 'demo.wasm']);
+      assert.match(stderr, /^wasi-rs: the addon for [^\n]*: install again [^\n]*\n$/);
+      assert.equal(status, 1);
     });
 
     it('says of a file that the system does not load what may be wrong with it', () => {

@@ -56,9 +56,17 @@ async function main(argv) {
     await run(bytes, asked);
   } catch (error) {
     if (error instanceof UsageError) say(2, `wasi-rs: ${error.message}\n`);
+    else if (isNotLoaded(error)) say(2, `${error.message}\n`);
     else say(2, `wasi-rs: ${error?.stack ?? error}\n`);
     process.exitCode = error instanceof UsageError ? USAGE : 1;
   }
+}
+
+/** Whether the package cannot run here, as its message says. */
+function isNotLoaded(error) {
+  return (
+    error?.code === 'ERR_WASI_ADDON_NOT_LOADED' || error?.code === 'ERR_WEBASSEMBLY_NOT_SUPPORTED'
+  );
 }
 
 function versions() {
@@ -241,6 +249,7 @@ async function run(bytes, asked) {
 }
 
 function compile(bytes, name) {
+  if (typeof WebAssembly === 'undefined') throw require('./not-loaded.js').noWebAssembly();
   const compiling = WebAssembly.compile(bytes).catch((error) => {
     throw new UsageError(
       `${name} is not valid: ${require('./cli-look.js').oneLine(error.message)}`,

@@ -43,6 +43,8 @@ const SILENCE_LIMIT = 60_000;
 const DRAIN_LIMIT = 1000;
 /** How much of what V8 says is kept. */
 const MOST_WORDS = 16_384;
+/** How long a line of these is at most that was written for people. */
+const LONGEST_LINE = 1000;
 const MEBIBYTE = 2 ** 20;
 /** The size of V8's heap beside the guest's memory, for the guest's code and our own. */
 const OWN_HEAP = 128 * MEBIBYTE;
@@ -154,6 +156,17 @@ function environment() {
   return env;
 }
 
+/**
+ * What a process has said, without the line of the package's text that Node shows above an error: it
+ * is tens of thousands of characters long.
+ */
+function withoutOwnText(words) {
+  return words
+    .split('\n')
+    .filter((line) => line.length <= LONGEST_LINE && !/^ *\^+$/.test(line))
+    .join('\n');
+}
+
 /** A process that runs one guest at a time. */
 class GuestProcess {
   #child;
@@ -263,7 +276,7 @@ class GuestProcess {
 
   /** The outcome of a run whose process has ended. */
   #gone({ code, signal }) {
-    const words = this.#words.toString('utf8').trim();
+    const words = withoutOwnText(this.#words.toString('utf8')).trim();
     if (!this.#run?.isTaken) {
       const why = this.#failure?.message ?? `it ended with ${signal ?? code}. ${words}`.trim();
       const cause = this.#failure ?? new Error(words);

@@ -1,6 +1,6 @@
 'use strict';
 
-// Why there is no addon.
+// Why the package cannot be loaded.
 
 /** The platforms that have a package. */
 const PREBUILT = [
@@ -60,4 +60,13 @@ function notLoaded(message, cause) {
   return error;
 }
 
-module.exports = { addonNotLoaded };
+/** The error of a Node.js that runs no WebAssembly, as Node.js has it. */
+function noWebAssembly() {
+  const error = new Error(
+    'wasi-rs: there is no WebAssembly: run Node.js without --jitless and --no-expose-wasm',
+  );
+  error.code = 'ERR_WEBASSEMBLY_NOT_SUPPORTED';
+  return error;
+}
+
+module.exports = { addonNotLoaded, noWebAssembly };
