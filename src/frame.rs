@@ -5,7 +5,7 @@
 //!  80 instance u32 |  84 continues u32
 //!  88 outcome u32  |  92 memory u32
 //!  96 resume u64
-//! 104 created: instance u32, arguments u32, their size u32, environment u32, its size u32 | 124 waits u32
+//! 104 created: instance, arguments, their size, environment, its size (u32 each) | 124 waits u32
 //! 104 left: value u64, or a pointer u32 and a size u32 | align u32, size u32
 //! ```
 //! JavaScript fills the slots and the instance and calls; Rust fills the outcome. `resume` is
