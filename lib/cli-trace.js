@@ -4,9 +4,9 @@
 // what the guest sees: it reads the guest's memory and writes nowhere but to its file.
 
 const { writeSync } = require('node:fs');
+const { hrtime } = require('./time.js');
 const { errnoName, traced } = require('./trace.js');
 
-const { hrtime } = process;
 /** How many bytes of data are printed. */
 const DATA_LIMIT = 32;
 /** How many descriptors of threads have paths that are shown, and how many bytes of a path. */

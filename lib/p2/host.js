@@ -22,12 +22,13 @@ const {
   i64,
   u32,
 } = require('../frame.js');
+const { now } = require('../time.js');
 
 const { calls, kinds, place, release, setMemory, traps } = preview2;
 const { apply, getOwnPropertyDescriptor } = Reflect;
 const { defineProperty, getPrototypeOf } = Object;
-// Captured at load: tests and programs replace both on `process`.
-const { exit, hrtime } = process;
+// Captured at load: tests and programs replace it on `process`.
+const { exit } = process;
 const getBuffer = getOwnPropertyDescriptor(WebAssembly.Memory.prototype, 'buffer').get;
 const getLength = getOwnPropertyDescriptor(getPrototypeOf(Uint8Array.prototype), 'length').get;
 const ViewOfBytes = Uint8Array;
@@ -233,11 +234,6 @@ function callAgain(call) {
   call();
 }
 
-function now() {
-  const time = hrtime();
-  return time[0] * 1e3 + time[1] / 1e6;
-}
-
 let isMainThread;
 
 /** Ends the guest with its exit code; the process, if the embedder asked for that. */
@@ -376,7 +372,6 @@ module.exports = {
   hide,
   i64,
   kinds,
-  now,
   otherThan,
   own,
   refresh,

@@ -6,22 +6,22 @@
 
 const { preview2 } = require('../../binding.js');
 const { reporter } = require('../observe.js');
+const { hrtime, now } = require('../time.js');
 
 const { defineProperty, entries, fromEntries, getOwnPropertyDescriptors, getPrototypeOf } = Object;
-const { hrtime } = process;
 /** The key of an object's rep: see values.js. */
 const REP = Symbol.for('cabiRep');
 
 /**
  * @param {import('./host.js').Host} host
  * @param {object} observers `hostCalls`, `timeoutMs`, `trace`, `stats`
- * @param {{ now: () => number, exceed: Function }} ends
+ * @param {{ exceed: Function }} ends
  * @returns {{ begin: () => void,
  *   watch: (interface: string, name: string, call: Function) => Function,
  *   watchAll: (interfaces: Record<string, object>) => Record<string, object>,
  *   stats: () => object | undefined }} `begin`: the guest's time begins here
  */
-function observer(host, { hostCalls, timeoutMs, trace, stats }, { now, exceed }) {
+function observer(host, { hostCalls, timeoutMs, trace, stats }, { exceed }) {
   const report = reporter(trace);
   const isTimed = stats === true || report !== undefined;
   const parameters = report && parametersByName();

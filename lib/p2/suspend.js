@@ -25,9 +25,10 @@ const {
 } = require('../frame.js');
 const { unlessAborted, whenAborted } = require('../signals.js');
 const { StandardStreams } = require('../standard-streams.js');
+const { now } = require('../time.js');
 const { WAITS, trampoline } = require('../trampolines.js');
 const { Wait, begin, cancel } = require('../waits.js');
-const { ask, exceed, hide, now, refresh, settle, trap } = require('./host.js');
+const { ask, exceed, hide, refresh, settle, trap } = require('./host.js');
 const { goOn } = require('./lowering.js');
 
 const { dropWait } = native;

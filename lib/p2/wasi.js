@@ -23,7 +23,7 @@ const {
 const preview1 = require('../../index.js');
 const { createHooks } = require('./lowered.js');
 const FUNCTIONS = require('./functions.js');
-const { Host, now, exceed } = require('./host.js');
+const { Host, exceed } = require('./host.js');
 const { refuse } = require('./options.js');
 const { sinkOf, createValues } = require('./values.js');
 
@@ -108,8 +108,7 @@ class WASI {
     const watch =
       observers === undefined
         ? (_, __, call) => call
-        : (this.#observation = require('./observe.js').observer(host, observers, { now, exceed }))
-            .watch;
+        : (this.#observation = require('./observe.js').observer(host, observers, { exceed })).watch;
     const own = createValues(host, watch);
     // A WASI that calls the embedder in the middle of a call takes the way of values.
     if (functions === undefined && observers === undefined) {
