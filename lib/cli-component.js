@@ -118,36 +118,17 @@ function hasRun(component) {
  * one, so the names are read off the component.
  */
 function checkVersions(bytes, name) {
-  for (const section of namesOf(bytes)) {
-    const text = Buffer.from(section.buffer, section.byteOffset, section.byteLength);
-    const named = /wasi:[a-z-]+\/[a-z0-9-]+@(\d+\.\d+\.\d+)/g;
-    for (const [one, version] of text.toString('latin1').matchAll(named)) {
-      if (!version.startsWith('0.2.')) {
-        throw new UsageError(`${name} uses ${one}, and only WASI 0.2 is supported`);
-      }
-    }
+  const { versionsIn } = require('./cli-component-names.js');
+  let names;
+  try {
+    names = versionsIn(bytes);
+  } catch {
+    // jco says what is wrong with it.
+    return;
   }
-}
-
-/** How long the header of a component is, and the numbers of the sections with names. */
-const HEADER = 8;
-const IMPORT_SECTION = 10;
-const EXPORT_SECTION = 11;
-
-/**
- * The sections of a component that import and export. Another section that mentions an interface,
- * as a program's own text may, does not use it.
- */
-function* namesOf(bytes) {
-  for (let at = HEADER; at < bytes.length;) {
-    const id = bytes[at++];
-    let size = 0;
-    for (let shift = 0, byte = 0x80; byte >= 0x80 && shift < 35; shift += 7) {
-      byte = bytes[at++];
-      size += (byte & 0x7f) * 2 ** shift;
-    }
-    if (id === IMPORT_SECTION || id === EXPORT_SECTION) yield bytes.subarray(at, at + size);
-    at += size;
+  const other = names.find((one) => !/@0\.2\.\d+$/.test(one));
+  if (other !== undefined) {
+    throw new UsageError(`${name} uses ${other}, and only WASI 0.2 is supported`);
   }
 }
 
@@ -303,6 +284,17 @@ async function transpiled(bytes, name) {
   }
 }
 
+/** Checks that no name of the component is code in jco's JavaScript. */
+async function checkNames(bytes, files) {
+  const { nameThatEndsText } = require('./cli-component-names.js');
+  const modules = Object.entries(files).filter(([file]) => file.endsWith('.wasm'));
+  const compiled = modules.map(([, module]) => WebAssembly.compile(module));
+  const wrong = nameThatEndsText(bytes, await Promise.all(compiled));
+  if (wrong === undefined) return;
+  const { printable } = require('./printable.js');
+  throw new Error(`its name ${printable(JSON.stringify(wrong))} would be code of JavaScript`);
+}
+
 async function transpile(jco, bytes, name) {
   const { transpile } = await import(pathToFileURL(jco).href);
   const options = {
@@ -314,6 +306,7 @@ async function transpile(jco, bytes, name) {
   try {
     const made = await transpile(bytes, { ...options, importBindings: 'hybrid' });
     // Texts that are not UTF-8 take imports over values.
+    await checkNames(bytes, made.files);
     const isUtf8 = !Buffer.from(made.files['component.js']).includes('stringEncoding: ');
     return isUtf8 ? made : await transpile(bytes, options);
   } catch (error) {

@@ -754,4 +754,12 @@ function hex(code) {
   return `0x${code.toString(16)}`;
 }
 
-module.exports = { hasStart, kindOf, limited, limitedParts, memoryDescriptor, readModule };
+module.exports = {
+  hasStart,
+  kindOf,
+  limited,
+  limitedParts,
+  memoryDescriptor,
+  Reader,
+  readModule,
+};

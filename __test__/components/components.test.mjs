@@ -811,6 +811,48 @@ describe('the command line', () => {
     assert.ok(fs.statSync(path.join(data, 'box', argument)).isDirectory());
   });
 
+  it('refuses names that would not stay texts in JavaScript', async () => {
+    const { parse } = await import('@bytecodealliance/jco');
+    const run = (module, name = 'run', before = '') => `(component ${before}
+      (core module $m ${module})
+      (core instance $i (instantiate $m ${before && '(with "env" (instance $x))'}))
+      (func $run (result (result)) (canon lift (core func $i ${JSON.stringify(name)})))
+      (component $r (import "run" (func $f (result (result)))) (export "run" (func $f)))
+      (instance $ri (instantiate $r (with "run" (func $run))))
+      (export "wasi:cli/run@0.2.0" (instance $ri)))`;
+    const exported = (name) =>
+      run(`(func (export ${JSON.stringify(name)}) (result i32) i32.const 0)`, name);
+    const imported = (name, other = '') =>
+      run(
+        `(import "env" ${JSON.stringify(name)} (func))
+         (func (export "run") (result i32) i32.const 0)`,
+        'run',
+        `(core module $a (func (export "f")))
+         (core instance $ai (instantiate $a))
+         (core instance $x (export ${JSON.stringify(name)} (func $ai "f")) ${other})`,
+      );
+    const outcome = async (text) => {
+      fs.writeFileSync(path.join(folder, 'named.wasm'), await parse(text));
+      const { stderr, status } = cli(['named.wasm']);
+      return [stderr, status];
+    };
+    for (const name of ['run', '$a{b}:c/d@0.2#[m]e*f', 'zw\u00f6lf']) {
+      assert.deepEqual(await outcome(exported(name)), ['', 0], name);
+      assert.deepEqual(await outcome(imported(name)), ['', 0], name);
+    }
+    for (const name of ["it's", 'say "so"', '`', 'a\\b', 'a\nb', '\u2028', '${a}', '*/']) {
+      for (const text of [
+        exported(name),
+        imported(name),
+        imported('f', `(export ${JSON.stringify(name)} (func $ai "f"))`),
+      ]) {
+        const [stderr, status] = await outcome(text);
+        assert.equal(status, 2, name);
+        assert.match(stderr, /^wasi-rs: named\.wasm cannot be .*would be code of JavaScript\n$/);
+      }
+    }
+  });
+
   it('keeps nothing that it runs in the working directory', () => {
     const before = fs.readdirSync(folder).sort();
     for (const env of [{ XDG_CACHE_HOME: 'relative' }, { XDG_CACHE_HOME: '', HOME: '' }]) {
