@@ -61,6 +61,7 @@ export const RUNTIMES = {
         'the collector is conservative: what may still be on the stack is kept',
       'a hostile guest gets nothing and takes nothing down':
         'beside other work, calls at the end of the stack take longer than the suite waits',
+      'nor does one that suspends': 'likewise',
       'nor one that attacks the process': 'likewise',
     },
   },
