@@ -37,7 +37,7 @@ let current;
 
 // Ctrl-C and the end of a terminal are sent to all of its processes, and a service that is to end
 // gets SIGTERM in all of its own. What becomes of the guest is the embedder's to say, and this
-// process ends with his.
+// process ends when the embedder's does.
 for (const signal of ['SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGTERM']) process.on(signal, () => {});
 read(Buffer.allocUnsafe(CHUNK));
 

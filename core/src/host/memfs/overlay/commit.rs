@@ -437,8 +437,11 @@ impl<'a> Commit<'a> {
         let keeps_bytes = body.is_below();
         let handle = dir.handle()?;
         let options = OpenOptions { read: false, write: true, ..OpenOptions::READ };
-        let Opened::File(file) = handle.open(one(&name), options)? else {
-            return Err(Errno::Stale);
+        let file = match handle.open(one(&name), options) {
+            Ok(Opened::File(file)) => file,
+            // Another process has put a directory or a link there.
+            Ok(Opened::Directory(_)) | Err(Errno::Loop) => return Err(Errno::Stale),
+            Err(errno) => return Err(errno),
         };
         let old = file.filestat()?;
         if identity(&old) != known {
@@ -928,7 +931,11 @@ fn copy_lower(
     known: &Filestat,
     finish: impl FnOnce(&dyn File) -> Result<()>,
 ) -> Result<()> {
-    let (open, stat) = open_regular(lower, name)?;
+    let (open, stat) = match open_regular(lower, name) {
+        // Another process has put a directory or a link in the place of the file.
+        Err(Errno::Isdir | Errno::Loop) => return Err(Errno::Stale),
+        opened => opened?,
+    };
     if identity(&stat) != identity(known) {
         return Err(Errno::Stale);
     }
