@@ -1,4 +1,5 @@
-# One run of a program under wasmtime, for whole.mjs. Prints how long the program ran, in ms.
+# One run of a program under wasmtime, for whole.mjs. Prints its time from the host's configuration to
+# the program's end, in ms.
 #
 #   python wasmtime-run.py PROGRAM.wasm OUTPUT PREOPENS ARGS
 #
@@ -19,6 +20,7 @@ else:
     module = Module.from_file(engine, wasm)
     with open(kept, "wb") as file:
         file.write(module.serialize())
+before = time.perf_counter()
 config = WasiConfig()
 config.argv = json.loads(args)
 config.env = [["PWD", "/"]]
@@ -30,7 +32,6 @@ store.set_wasi(config)
 linker = Linker(engine)
 linker.define_wasi()
 start = linker.instantiate(store, module).exports(store)["_start"]
-before = time.perf_counter()
 try:
     start(store)
 except ExitTrap as end:

@@ -1,11 +1,13 @@
-// `node bench/whole.mjs [SERIES...] [OPTIONS]`: what calls in a warm process do not show. Each figure is the median of rounds, in each of which every
-// implementation has its turn in a process of its own.
+// `node bench/whole.mjs [SERIES...] [OPTIONS]`: what calls in a warm process do not show. Each
+// figure is the median of rounds, in each of which every implementation has its turn in a process of
+// its own.
 //
 //   start      a process from its start to its end: `require`, `new WASI()`, instantiate, 20 calls
 //   instances  `new WASI()`, instantiate, `start()` and `close()` of hello world, again and again;
 //              bare is an instance whose import does nothing
 //   threads    two threads of one guest that read and write a descriptor each, against one thread
-//   programs   published programs, without their compilation; wasmtime (PyPI) compiles ahead
+//   programs   published programs from `new WASI()` to their end, without their compilation;
+//              wasmtime (PyPI) compiles ahead
 //
 // OPTIONS are those of `npm run bench`: --node, --rounds, --filter (for programs), --json, --plot,
 // --check, --update. What is kept lies in whole-ratios.json. Of the threads it is the time of two
@@ -111,7 +113,7 @@ compareOrKeep('whole-ratios.json', major, results, values);
 function options() {
   const known = {
     node: { type: 'string', default: process.execPath },
-    rounds: { type: 'string', default: '9' },
+    rounds: { type: 'string', default: '12' },
     filter: { type: 'string', default: '' },
     json: { type: 'string' },
     plot: { type: 'string' },
@@ -227,8 +229,12 @@ async function module(name, text, features = {}) {
 function turns(kinds, turn) {
   const times = Object.fromEntries(kinds.map((kind) => [kind, []]));
   for (let round = 0; round < rounds; round++) {
-    // Another order each time: what one leaves behind falls on the one after it.
-    for (const kind of round % 2 === 0 ? kinds : [...kinds].reverse()) {
+    // In six rounds three kinds have all their orders: what one leaves behind falls on the one after
+    // it, and a process is faster after one of the same program.
+    const first = round % kinds.length;
+    const order = [...kinds.slice(first), ...kinds.slice(0, first)];
+    if (Math.floor(round / kinds.length) % 2 === 1) order.reverse();
+    for (const kind of order) {
       const time = turn(kind);
       if (time !== undefined) times[kind].push(time);
     }
