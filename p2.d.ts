@@ -7,6 +7,7 @@
  */
 
 import {
+  Bytes,
   Change,
   EmbedderOptions,
   FunctionStats,
@@ -162,3 +163,16 @@ export class WASI {
  * @throws {Error} `ERR_WASI_ALREADY_STARTED`: they have been loaded.
  */
 export function configure(options: WASIOptions | SuspendingOptions): void;
+
+/**
+ * Checks a component before jco makes JavaScript of it. That JavaScript runs outside of the
+ * sandbox, and names of the component and of its core modules stand in it as texts. A name with a
+ * quote, a backtick, a backslash, a control character, `${` or `*\/` could end such a text. Call it
+ * for a component of a stranger, and give jco the same bytes. The command line does so itself.
+ *
+ * @param component the bytes of a component
+ * @returns It rejects with a `WebAssembly.CompileError` with `ERR_WASI_COMPONENT` for what is no
+ *   component, cannot be read, or has a name that would be code: the message says which; with
+ *   `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for what is no bytes, or is detached.
+ */
+export function checkComponent(component: Bytes): Promise<void>;

@@ -118,7 +118,7 @@ function hasRun(component) {
  * one, so the names are read off the component.
  */
 function checkVersions(bytes, name) {
-  const { versionsIn } = require('./cli-component-names.js');
+  const { versionsIn } = require('./p2/component-names.js');
   let names;
   try {
     names = versionsIn(bytes);
@@ -284,19 +284,9 @@ async function transpiled(bytes, name) {
   }
 }
 
-/** Checks that no name of the component is code in jco's JavaScript. */
-async function checkNames(bytes, files) {
-  const { nameThatEndsText } = require('./cli-component-names.js');
-  const modules = Object.entries(files).filter(([file]) => file.endsWith('.wasm'));
-  const compiled = modules.map(([, module]) => WebAssembly.compile(module));
-  const wrong = nameThatEndsText(bytes, await Promise.all(compiled));
-  if (wrong === undefined) return;
-  const { printable } = require('./printable.js');
-  throw new Error(`its name ${printable(JSON.stringify(wrong))} would be code of JavaScript`);
-}
-
 async function transpile(jco, bytes, name) {
   const { transpile } = await import(pathToFileURL(jco).href);
+  const { whyNot } = require('./p2/component-names.js');
   const options = {
     name: 'component',
     instantiation: 'async',
@@ -304,9 +294,10 @@ async function transpile(jco, bytes, name) {
     typescript: false,
   };
   try {
+    const why = await whyNot(bytes);
+    if (why !== undefined) throw new Error(why);
     const made = await transpile(bytes, { ...options, importBindings: 'hybrid' });
     // Texts that are not UTF-8 take imports over values.
-    await checkNames(bytes, made.files);
     const isUtf8 = !Buffer.from(made.files['component.js']).includes('stringEncoding: ');
     return isUtf8 ? made : await transpile(bytes, options);
   } catch (error) {

@@ -497,6 +497,7 @@ function scan(bytes) {
 // --- What it is ----------------------------------------------------------------------------------
 
 const WHAT = {
+  module: 'a core module',
   component: 'a component of WASI 0.2 or later',
   text: 'WebAssembly text',
   gzip: 'compressed by gzip',
@@ -762,4 +763,5 @@ module.exports = {
   memoryDescriptor,
   Reader,
   readModule,
+  WHAT,
 };

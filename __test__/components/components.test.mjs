@@ -28,7 +28,7 @@ import {
 } from './prepare.mjs';
 
 const require = createRequire(import.meta.url);
-const { WASI, WASIExitError } = require('../../lib/p2/index.js');
+const { WASI, WASIExitError, checkComponent } = require('../../lib/p2/index.js');
 const { WASI: Preview1 } = require('../../index.js');
 const own = require('../../package.json');
 const here = path.dirname(fileURLToPath(import.meta.url));
@@ -832,8 +832,14 @@ describe('the command line', () => {
          (core instance $x (export ${JSON.stringify(name)} (func $ai "f")) ${other})`,
       );
     const outcome = async (text) => {
-      fs.writeFileSync(path.join(folder, 'named.wasm'), await parse(text));
+      const bytes = await parse(text);
+      fs.writeFileSync(path.join(folder, 'named.wasm'), bytes);
+      const isRefused = await checkComponent(bytes).then(
+        () => false,
+        () => true,
+      );
       const { stderr, status } = cli(['named.wasm']);
+      assert.equal(isRefused, status === 2);
       return [stderr, status];
     };
     for (const name of ['run', '$a{b}:c/d@0.2#[m]e*f', 'zw\u00f6lf']) {

@@ -245,6 +245,10 @@ new ours.WASI({ sockets: [{ host: '::1' }] });
 void [listening, peers];
 
 // WASI 0.2: the options of preview1's class, but for sockets.
+const checked: Promise<void> = p2.checkComponent(new Uint8Array(8));
+// @ts-expect-error Bytes, not the path of a file.
+p2.checkComponent('program.wasm');
+
 const component = new p2.WASI({
   args: ['app'],
   preopens: { '/data': { path: '/data', readOnly: true } },

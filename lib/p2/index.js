@@ -9,4 +9,9 @@ function configure(options) {
   require('./default.js').configure(options);
 }
 
-module.exports = { WASI, WASIExitError, configure };
+/** As in component-names.js, which is loaded when it is first called. */
+async function checkComponent(component) {
+  await require('./component-names.js').checkComponent(component);
+}
+
+module.exports = { WASI, WASIExitError, checkComponent, configure };
