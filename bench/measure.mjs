@@ -36,7 +36,7 @@ const READING = 0x0820_00a6n;
 
 /**
  * @typedef {object} Job
- * @property {'wasi-rs' | 'node:wasi' | 'floor'} implementation
+ * @property {'wasi-rs' | 'node:wasi' | 'floor' | 'floor/checks'} implementation
  * @property {string} root the package
  * @property {string} folder the prepared folder
  * @property {string} wasm the guest

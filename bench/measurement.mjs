@@ -5,7 +5,8 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { prepareFolder } from './folder.mjs';
 import { Guest } from './guest.mjs';
-import { FLOOR, IMPLEMENTATIONS, OTHER, measure, measureNative, nodeFlags } from './processes.mjs';
+import { CHECKS, FLOOR, IMPLEMENTATIONS, OTHER, measure, measureNative } from './processes.mjs';
+import { nodeFlags } from './processes.mjs';
 
 /** A row that takes longer (ns) has its turn in the first round only. */
 const ONCE_ABOVE = 1e9;
@@ -17,6 +18,11 @@ const TIMES = { warm: 60, budget: 60, sample: 0.5 };
 
 /** Fixtures that a process can measure only once. */
 const ONCE = /^(cold|linked|require|start)/;
+/** What is measured beside the two that are compared: which fixtures, and where the figure is. */
+const FLOORS = {
+  [FLOOR]: { fixtures: ONCE, figure: 'bare' },
+  [CHECKS]: { fixtures: /^(cold|linked)/, figure: 'checks' },
+};
 /** How many processes a round has for these. */
 const PROCESSES = 5;
 
@@ -26,6 +32,7 @@ const PROCESSES = 5;
  * @property {number} [node:wasi]
  * @property {number} [other]
  * @property {number} [bare]
+ * @property {number} [checks] the same closures without a host, where V8 has not compiled them
  * @property {Record<string, string>} errors why an implementation has no figure
  */
 
@@ -68,9 +75,10 @@ async function measureIn(folder, rows, options) {
       const found = measureNative(native, folder, TIMES.budget, names);
       for (const row of rows) if (found.has(row.name)) keep(row, 'bare', found.get(row.name));
     }
-    for (const implementation of [...compared, FLOOR]) {
+    for (const implementation of [...compared, ...Object.keys(FLOORS)]) {
+      const floor = FLOORS[implementation];
       for (const fixture of fixtures) {
-        if (implementation === FLOOR && !ONCE.test(fixture)) continue;
+        if (floor && !floor.fixtures.test(fixture)) continue;
         const turn = rows.filter((row) => {
           const { [implementation]: ns, errors } = figures.get(row);
           return row.fixture === fixture && !errors[implementation] && !(ns > ONCE_ABOVE);
@@ -85,7 +93,7 @@ async function measureIn(folder, rows, options) {
           for (const row of turn) {
             const { ns, error } = found.get(row.name);
             if (error) figures.get(row).errors[implementation] = error;
-            else keep(row, implementation === FLOOR ? 'bare' : implementation, ns);
+            else keep(row, floor?.figure ?? implementation, ns);
           }
         }
       }

@@ -129,7 +129,7 @@ function readOptions() {
   return parsedArguments({ options: known }, HELP).values;
 }
 
-function result(row, { bare, 'wasi-rs': here, 'node:wasi': there, errors }) {
+function result(row, { bare, checks, 'wasi-rs': here, 'node:wasi': there, errors }) {
   const ratio = here !== undefined && there !== undefined ? here / there : undefined;
   const judged = row.overhead && bare !== undefined && here !== undefined;
   return {
@@ -138,6 +138,7 @@ function result(row, { bare, 'wasi-rs': here, 'node:wasi': there, errors }) {
     node: there,
     ratio,
     bare,
+    checks,
     above: judged ? here - bare : undefined,
     class: row.overhead,
     aim: row.aim,

@@ -81,6 +81,11 @@ export function table(results, overheadAims) {
       `overhead above the bare system call, ${types}: at most ${ns(worst.above)} (${worst.name}), median ${ns(median)} (aim: ${aim})`,
     );
   }
+  for (const { name, here, checks } of results.filter((row) => row.here && row.checks)) {
+    lines.push(
+      `${name}: ${(here / checks).toFixed(2)} times the same closures without a host (${ns(checks)})`,
+    );
+  }
   lines.push(...failures(results));
   return { lines, geomean, free, overheads };
 }
