@@ -44,9 +44,6 @@ export const RUNTIMES = {
         'its stacks do not name code of WebAssembly',
       'what the embedder did wrong rejects with the class of the error':
         'an error of WebAssembly.compile() has no stack',
-      'what is no core module, or one for something else, is named in one line':
-        'jco is installed as soon as it is asked for, where there is no node_modules',
-      'help and version need no addon, and help fits a screen': 'likewise',
       'a name that the program chose cannot speak to the terminal':
         'traces have no names of functions of WebAssembly',
       '--require wasi-rs/register > works from NODE_OPTIONS': 'NODE_OPTIONS is not read',
