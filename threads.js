@@ -20,7 +20,7 @@
 const { isSharedArrayBuffer } = require('node:util').types;
 const { WASI } = require('./index.js');
 const { isBytes, isModule } = require('./lib/bytes.js');
-const { nodeError, outOfRange, wrongType } = require('./lib/errors.js');
+const { nodeError, outOfRange, wrongType, wrongValue } = require('./lib/errors.js');
 const { validateObject } = require('./lib/options.js');
 const { checkKeys } = require('./lib/own-options.js');
 
@@ -55,8 +55,12 @@ async function runThreads(wasi, wasm, options = {}, watched = undefined) {
   if (!Number.isInteger(maxThreads) || maxThreads < 0) {
     throw outOfRange('options.maxThreads', 'an integer >= 0', maxThreads);
   }
-  if (memory !== undefined && bufferOf(memory) === undefined) {
-    throw wrongType('options.memory', 'an instance of WebAssembly.Memory', memory);
+  if (memory !== undefined) {
+    const buffer = bufferOf(memory);
+    if (buffer === undefined) {
+      throw wrongType('options.memory', 'an instance of WebAssembly.Memory', memory);
+    }
+    if (!isSharedArrayBuffer(buffer)) throw wrongValue('options.memory', 'must be shared', memory);
   }
   const isCompiled = isModule(wasm);
   if (!isCompiled && !isBytes(wasm)) {

@@ -168,6 +168,7 @@ test('what was not built for threads is refused', async () => {
   const bytes = guest('(func (export "_start"))');
   const compiled = new WebAssembly.Module(bytes);
   const own = new WASI({ version: 'preview1', stdout: () => {} });
+  const unshared = new WebAssembly.Memory({ initial: 1, maximum: 1 });
   const value = 'ERR_INVALID_ARG_VALUE';
   const type = 'ERR_INVALID_ARG_TYPE';
   for (const [call, code, message = /./] of [
@@ -180,6 +181,7 @@ test('what was not built for threads is refused', async () => {
     [() => runThreads(wasi, undefined), type, /"wasm" argument/],
     [() => runThreads(wasi, bytes, { memory: {} }), type, /options.memory/],
     [() => runThreads(wasi, bytes, { memory: null }), type, /options.memory/],
+    [() => runThreads(wasi, bytes, { memory: unshared }), value, /options.memory' must be shared/],
     [() => runThreads(wasi, bytes, { maxThreads: '2' }), type, /options.maxThreads/],
   ]) {
     await assert.rejects(call(), { name: 'TypeError', code, message });
