@@ -23,6 +23,7 @@ const { isBytes, isModule } = require('./lib/bytes.js');
 const { nodeError, outOfRange, wrongType, wrongValue } = require('./lib/errors.js');
 const { validateObject } = require('./lib/options.js');
 const { checkKeys } = require('./lib/own-options.js');
+const { startThreads } = require('./lib/thread-group.js');
 
 const DEFAULT_MAX_THREADS = 64;
 const getBuffer = Object.getOwnPropertyDescriptor(WebAssembly.Memory.prototype, 'buffer').get;
@@ -79,7 +80,6 @@ async function runThreads(wasi, wasm, options = {}, watched = undefined) {
     throw notThreads('The module imports no shared memory: it was not built for wasi-threads');
   }
 
-  const { startThreads } = require('./lib/thread-group.js');
   const threads = startThreads(wasi, { module, memory, memoryImport, maxThreads, watched });
   try {
     return await threads.done;

@@ -192,6 +192,20 @@ test('what was not built for threads is refused', async () => {
   }
 });
 
+// As Jest's `resetModules` does before each test: what is loaded then is of another copy.
+test('all of it is of the copy that was loaded with it', () => {
+  const bytes = Buffer.from(guest('(func (export "_start") (call $proc_exit (i32.const 5)))'));
+  const script = `
+    const { WASI } = require('./index.js');
+    const { runThreads } = require('./threads.js');
+    for (const name of Object.keys(require.cache)) delete require.cache[name];
+    const wasm = Buffer.from('${bytes.toString('hex')}', 'hex');
+    runThreads(new WASI({ version: 'preview1' }), wasm).then(console.log);`;
+  const options = { cwd: root, encoding: 'utf8' };
+  const { stdout, stderr } = spawnSync(process.execPath, ['-e', script], options);
+  assert.deepEqual([stdout, stderr], ['5\n', '']);
+});
+
 test('a module and a memory may be of another realm', { skip: otherRuntime }, async () => {
   const bytes = guest('(func (export "_start") (call $proc_exit (i32.const 5)))');
   const module = runInNewContext('new WebAssembly.Module(bytes)', { bytes });
