@@ -20,9 +20,10 @@
 const { isSharedArrayBuffer } = require('node:util').types;
 const { WASI } = require('./index.js');
 const { isBytes, isModule } = require('./lib/bytes.js');
-const { nodeError, outOfRange, wrongType } = require('./lib/errors.js');
+const { nodeError, outOfRange, wrongType, wrongValue } = require('./lib/errors.js');
 const { validateObject } = require('./lib/options.js');
 const { checkKeys } = require('./lib/own-options.js');
+const { startThreads } = require('./lib/thread-group.js');
 
 const DEFAULT_MAX_THREADS = 64;
 const getBuffer = Object.getOwnPropertyDescriptor(WebAssembly.Memory.prototype, 'buffer').get;
@@ -55,8 +56,12 @@ async function runThreads(wasi, wasm, options = {}, watched = undefined) {
   if (!Number.isInteger(maxThreads) || maxThreads < 0) {
     throw outOfRange('options.maxThreads', 'an integer >= 0', maxThreads);
   }
-  if (memory !== undefined && bufferOf(memory) === undefined) {
-    throw wrongType('options.memory', 'an instance of WebAssembly.Memory', memory);
+  if (memory !== undefined) {
+    const buffer = bufferOf(memory);
+    if (buffer === undefined) {
+      throw wrongType('options.memory', 'an instance of WebAssembly.Memory', memory);
+    }
+    if (!isSharedArrayBuffer(buffer)) throw wrongValue('options.memory', 'must be shared', memory);
   }
   const isCompiled = isModule(wasm);
   if (!isCompiled && !isBytes(wasm)) {
@@ -75,7 +80,6 @@ async function runThreads(wasi, wasm, options = {}, watched = undefined) {
     throw notThreads('The module imports no shared memory: it was not built for wasi-threads');
   }
 
-  const { startThreads } = require('./lib/thread-group.js');
   const threads = startThreads(wasi, { module, memory, memoryImport, maxThreads, watched });
   try {
     return await threads.done;

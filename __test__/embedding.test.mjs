@@ -518,12 +518,17 @@ test('a tree in memory holds no more than it may', () => {
         version: 'preview1',
         preopens: { '/': { memory: { a: 'x'.repeat(5000) }, maxBytes: 4096 } },
       }),
-    { code: 'UVWASI_ENOSPC' },
+    { code: 'UVWASI_ENOSPC', message: /cannot hold "a": nospc \(.*'maxBytes'\)$/ },
   );
-  assert.throws(
-    () => new WASI({ version: 'preview1', preopens: { '/': { memory: { '../a': '' } } } }),
-    { code: 'UVWASI_EINVAL' },
-  );
+  for (const [memory, code, message] of [
+    [{ '../a': '' }, 'UVWASI_EINVAL', /"\.\.\/a": inval \(a path here is relative/],
+    [{ '/a': '' }, 'UVWASI_EINVAL', /"\/a": inval \(a path here is relative/],
+    [{ a: '', 'a/b': '' }, 'UVWASI_ENOTDIR', /"a\/b": notdir \(a file stands/],
+    [{ 'a/b': '', a: '' }, 'UVWASI_EISDIR', /"a": isdir \(a directory/],
+  ]) {
+    const preopens = { '/': { memory } };
+    assert.throws(() => new WASI({ version: 'preview1', preopens }), { code, message });
+  }
   assert.throws(() => new WASI({ version: 'preview1', preopens: { '/': { memory: { a: 1 } } } }), {
     code: 'ERR_INVALID_ARG_TYPE',
   });

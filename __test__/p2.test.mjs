@@ -1272,7 +1272,7 @@ describe('the class', () => {
           codes.push(error.code);
         }
       };
-      for (const options of [5, null, [], { args: 5 }]) {
+      for (const options of [5, undefined, null, [], { args: 5 }]) {
         code(() => configure(options));
         // No component gets a WASI with other options.
         code(() => setArgs([]));
@@ -1284,7 +1284,7 @@ describe('the class', () => {
     const codes = JSON.parse(
       execFileSync(process.execPath, ['-e', script], { encoding: 'utf8', timeout: 60_000 }),
     );
-    const wrong = Array.from({ length: 8 }, () => 'ERR_INVALID_ARG_TYPE');
+    const wrong = Array.from({ length: 10 }, () => 'ERR_INVALID_ARG_TYPE');
     assert.deepEqual(codes, [...wrong, 'none', 'none', 'ERR_WASI_ALREADY_STARTED']);
   });
 

@@ -311,6 +311,19 @@ describe('the installed package', () => {
     assert.equal(program('import.mjs', text), RAN);
   });
 
+  it('works where a test environment, such as jsdom, has taken globals of Node away', () => {
+    const text = `for (const name of ['TextDecoder', 'TextEncoder', 'structuredClone', 'fetch',
+        'setImmediate', 'clearImmediate', 'performance']) delete globalThis[name];
+      const { run, WASI } = require('wasi-rs');
+      require('wasi-rs/threads');
+      const p2 = require('wasi-rs/p2');
+      console.log(new WASI({ version: 'preview1', args: ['a'] }).getImportObject() !== undefined);
+      const { getArguments } = new p2.WASI({ args: ['é'] }).getImportObject()['wasi:cli/environment'];
+      console.log(getArguments().join());
+      run('demo.wasm', { args: ['demo'] }).then(({ stdout }) => console.log(stdout));`;
+    assert.equal(program('globals.cjs', text), 'true\né\n1\n[demo]\nok\n\n');
+  });
+
   // Node finds them in the text of a module (cjs-module-lexer), without running it.
   it('gives each of its names to import', () => {
     const entries = Object.keys(own.exports)

@@ -107,7 +107,7 @@ test('what is no program is a typed error that says what to do', async () => {
     ['https://host.invalid/a.wasm', TypeError, 'ERR_INVALID_ARG_VALUE', /new URL\(\.\.\.\)/],
     [Buffer.from(HELLO).toString('latin1'), TypeError, 'ERR_INVALID_ARG_VALUE', /give its bytes/],
     [new URL('ftp://example.com/a.wasm'), TypeError, 'ERR_INVALID_ARG_VALUE', /URL/],
-    [new Response('', { status: 404 }), Error, 'ERR_WASI_FETCH', /404/],
+    [new Response('', { status: 404 }), Error, 'ERR_WASI_FETCH', /there: the response answers 404/],
     [Buffer.from('none'), CompileError, 'ERR_WASI_MODULE', /no WebAssembly/],
     [new Uint8Array(), CompileError, 'ERR_WASI_MODULE', /empty/],
     [component, CompileError, 'ERR_WASI_MODULE', /component.*jco/],

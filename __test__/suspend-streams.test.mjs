@@ -322,6 +322,14 @@ test('two guests never share one stream', { skip }, async () => {
   assert.ok(empty.destroyed && empty.readableEnded);
   make({ stdin: empty }).close();
   make({ stdin: Object.assign(Readable.from(['x']), { locked: true }) }).close();
+  // The error names all that there is.
+  for (const [options, message] of [
+    [{ stdin: 'text' }, /"fd", or an async iterable or a stream to read\. Received type string/],
+    [{ stdin: new Writable() }, /or a stream to read\. Received an instance of Writable/],
+    [{ stderr: ['a'] }, /"fd", or a stream to write\. Received an instance of Array/],
+  ]) {
+    assert.throws(() => make(options), { code: 'ERR_INVALID_ARG_TYPE', message });
+  }
 });
 
 test('what could not be made leaves the streams as they were', { skip }, () => {

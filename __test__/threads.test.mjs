@@ -168,6 +168,7 @@ test('what was not built for threads is refused', async () => {
   const bytes = guest('(func (export "_start"))');
   const compiled = new WebAssembly.Module(bytes);
   const own = new WASI({ version: 'preview1', stdout: () => {} });
+  const unshared = new WebAssembly.Memory({ initial: 1, maximum: 1 });
   const value = 'ERR_INVALID_ARG_VALUE';
   const type = 'ERR_INVALID_ARG_TYPE';
   for (const [call, code, message = /./] of [
@@ -180,6 +181,7 @@ test('what was not built for threads is refused', async () => {
     [() => runThreads(wasi, undefined), type, /"wasm" argument/],
     [() => runThreads(wasi, bytes, { memory: {} }), type, /options.memory/],
     [() => runThreads(wasi, bytes, { memory: null }), type, /options.memory/],
+    [() => runThreads(wasi, bytes, { memory: unshared }), value, /options.memory' must be shared/],
     [() => runThreads(wasi, bytes, { maxThreads: '2' }), type, /options.maxThreads/],
   ]) {
     await assert.rejects(call(), { name: 'TypeError', code, message });
@@ -188,6 +190,20 @@ test('what was not built for threads is refused', async () => {
     const error = { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' };
     await assert.rejects(runThreads(wasi, plain, { maxThreads }), error);
   }
+});
+
+// As Jest's `resetModules` does before each test: what is loaded then is of another copy.
+test('all of it is of the copy that was loaded with it', () => {
+  const bytes = Buffer.from(guest('(func (export "_start") (call $proc_exit (i32.const 5)))'));
+  const script = `
+    const { WASI } = require('./index.js');
+    const { runThreads } = require('./threads.js');
+    for (const name of Object.keys(require.cache)) delete require.cache[name];
+    const wasm = Buffer.from('${bytes.toString('hex')}', 'hex');
+    runThreads(new WASI({ version: 'preview1' }), wasm).then(console.log);`;
+  const options = { cwd: root, encoding: 'utf8' };
+  const { stdout, stderr } = spawnSync(process.execPath, ['-e', script], options);
+  assert.deepEqual([stdout, stderr], ['5\n', '']);
 });
 
 test('a module and a memory may be of another realm', { skip: otherRuntime }, async () => {

@@ -32,6 +32,10 @@ const DEFAULT_TREE_BYTES = 256 * 1024 * 1024;
 const INPUTS = `of type number or function, 'inherit', 'ignore', bytes, or an open object with a number "fd"`;
 const OUTPUTS = `of type number or function, 'inherit', 'ignore', 'pipe', or an open object with a number "fd"`;
 
+/** What only a guest that suspends can have besides. */
+const SUSPENDING_INPUTS = `${INPUTS}, or an async iterable or a stream to read`;
+const SUSPENDING_OUTPUTS = `${OUTPUTS}, or a stream to write`;
+
 const TIMES = `'real' or of type bigint or object with "start" and "step"`;
 
 // Keys of our own objects, and of the options.
@@ -247,7 +251,7 @@ function inputStream(value, name, used) {
   if (value === 'ignore') return nativeStream('ignore');
   if (isBytes(value)) return nativeStream('bytes', attached(value, name));
   if (isJsStream(value, name, true, used)) return nativeStream('function');
-  return descriptorOf(value, name, INPUTS, used);
+  return descriptorOf(value, name, used.suspends ? SUSPENDING_INPUTS : INPUTS, used);
 }
 
 /** The same for an output. `inherited` is the host's. */
@@ -256,7 +260,7 @@ function outputStream(value, name, { inherited, cap, used }) {
   if (value === 'ignore') return nativeStream('ignore');
   if (value === 'pipe') return nativeStream('pipe', undefined, cap);
   if (isJsStream(value, name, false, used)) return nativeStream('function');
-  return descriptorOf(value, name, OUTPUTS, used);
+  return descriptorOf(value, name, used.suspends ? SUSPENDING_OUTPUTS : OUTPUTS, used);
 }
 
 /** Whether a stream is a function, or what only a guest that suspends can wait for. */

@@ -202,7 +202,9 @@ async function at({ href, protocol }) {
 async function ofResponse(response) {
   const { ok, status, url, bodyUsed } = response;
   if (ok === false) {
-    throw nodeError(Error, 'ERR_WASI_FETCH', `The module is not there: ${url} answers ${status}`);
+    // A Response that nobody has fetched has no URL.
+    const message = `The module is not there: ${url || 'the response'} answers ${status}`;
+    throw nodeError(Error, 'ERR_WASI_FETCH', message);
   }
   if (bodyUsed === true) throw wrongValue('wasm', 'was read already', response);
   const bytes = new Uint8Array(await response.arrayBuffer());

@@ -44,7 +44,7 @@ pub(super) enum ConstructionError {
         fd: i32,
     },
     /// A file could not be put into a tree in memory.
-    #[error("preopen {guest:?} cannot hold {name:?}: {}", errno.name())]
+    #[error("preopen {guest:?} cannot hold {name:?}: {}", why_not_held(*errno))]
     Entry {
         /// The guest's name of the preopen.
         guest: String,
@@ -74,6 +74,18 @@ pub(super) enum ConstructionError {
     /// There are more preopens than descriptors.
     #[error("too many preopens")]
     Table(Errno),
+}
+
+/// What is wrong with a file of an option: its errno, and what that means where it is not clear.
+fn why_not_held(errno: Errno) -> String {
+    let meaning = match errno {
+        Errno::Inval => " (a path here is relative, without '.', '..', empty parts and NUL)",
+        Errno::Nospc => " (it takes more than 'maxBytes')",
+        Errno::Notdir => " (a file stands where its directory is to be)",
+        Errno::Isdir => " (a directory has its path)",
+        _ => "",
+    };
+    format!("{}{meaning}", errno.name())
 }
 
 impl ConstructionError {

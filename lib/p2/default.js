@@ -7,6 +7,7 @@
 
 const { preview2 } = require('../../binding.js');
 const { constructionFailed, nodeError } = require('../errors.js');
+const { validateObject } = require('../options.js');
 const { WASI } = require('./wasi.js');
 
 const { assign, entries } = Object;
@@ -43,7 +44,9 @@ function configure(given) {
       'The WASI of the modules has been used: configure() must be called before a component is loaded',
     );
   }
-  options = given;
+  // `new WASI(undefined)` would take no options for good ones.
+  options = given ?? null;
+  validateObject(given, 'options');
   current();
 }
 

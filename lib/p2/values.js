@@ -7,6 +7,7 @@
 // there is one behaviour, and this is the form of it that promises to stay.
 
 const { Buffer } = require('node:buffer');
+const { TextDecoder } = require('node:util');
 const { invalidReturn } = require('../errors.js');
 const { checkTaken, inputOf } = require('../bytes.js');
 const { inThisRealm } = require('../realm.js');
