@@ -221,6 +221,30 @@ describe('the hook', () => {
       assert.deepEqual(lines, ['default: wasi-rs', 'named: wasi-rs', 'WASI,default']);
     }));
 
+  for (const [kind, flags] of [
+    ['', []],
+    [', which has flags that no Worker takes', ['--expose-gc', '--title=a', '--conditions=b']],
+  ]) {
+    it(`serves the Workers of a program that loads it itself${kind}`, () =>
+      withProgram(
+        { ...workers, 'main.mjs': `import 'wasi-rs/register';${startWorkers}` },
+        async (folder) => {
+          const lines = await run(folder, ['main.mjs'], { flags });
+          assert.equal(allOurs(lines).length, 17);
+        },
+      ));
+  }
+
+  it('serves the Workers of a program that loads it itself, from the command line', () =>
+    withProgram(workers, async (folder) => {
+      const code = `require('wasi-rs/register');
+        new (require('node:worker_threads').Worker)('./worker.cjs');`;
+      assert.deepEqual(await run(folder, ['--no-warnings', '--eval', code]), [
+        'require: wasi-rs',
+        'import(): wasi-rs',
+      ]);
+    }));
+
   it('leaves other modules and Workers as they are', () =>
     withProgram({}, async (folder) => {
       const code = `
