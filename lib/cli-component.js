@@ -10,6 +10,7 @@ const { homedir, tmpdir } = require('node:os');
 const path = require('node:path');
 const { pathToFileURL } = require('node:url');
 const { UsageError, functionsOfComponents } = require('./cli-options.js');
+const { printable } = require('./printable.js');
 
 const JCO = '@bytecodealliance/jco';
 const MODULE = 'component.mjs';
@@ -291,7 +292,6 @@ async function checkNames(bytes, files) {
   const compiled = modules.map(([, module]) => WebAssembly.compile(module));
   const wrong = nameThatEndsText(bytes, await Promise.all(compiled));
   if (wrong === undefined) return;
-  const { printable } = require('./printable.js');
   throw new Error(`its name ${printable(JSON.stringify(wrong))} would be code of JavaScript`);
 }
 
@@ -322,7 +322,7 @@ async function transpile(jco, bytes, name) {
 function lineOf({ name, args, errno, ns }) {
   const shown = (value) =>
     typeof value === 'string'
-      ? JSON.stringify(value)
+      ? printable(JSON.stringify(value))
       : Array.isArray(value)
         ? value.join('|') || '0'
         : String(value);
