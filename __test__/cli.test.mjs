@@ -457,7 +457,12 @@ test('each wrong usage is one line with the right form and code 2, and nothing i
       ['--stdin', 'data/f', '--trace', '--trace-file', 'data/../data/f', 'hello.wasm'],
       /is its standard input: --trace-file FILE/,
     ],
+    [
+      ['--tar', 'a.tar::/t', '--trace', '--trace-file', './a.tar', 'hello.wasm'],
+      /is an archive of --tar: --trace-file FILE/,
+    ],
   ];
+  writeFileSync(join(dir, 'a.tar'), Buffer.alloc(1024));
   const before = readFileSync(join(dir, 'hello.wasm'));
   for (const [args, message] of cases) says(args, 2, message);
   assert.deepEqual(readFileSync(join(dir, 'hello.wasm')), before);

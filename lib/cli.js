@@ -365,12 +365,13 @@ function opened(path, flags, option) {
 }
 
 /** @returns {number} where the trace goes, as a descriptor */
-function openedTrace({ traceFile, program, stdin }) {
+function openedTrace({ traceFile, program, stdin, archives }) {
   if (traceFile === undefined) return 2;
   // It would be emptied.
   for (const [path, what] of [
     [program, 'the program itself'],
     [stdin, 'its standard input'],
+    ...archives.map(({ file }) => [file, 'an archive of --tar']),
   ]) {
     if (path === undefined || path === '-' || !isSameFile(path, traceFile)) continue;
     throw new UsageError(`--trace-file ${traceFile}: is ${what}: --trace-file FILE`);
