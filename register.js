@@ -16,6 +16,7 @@ const { beLenient } = require('./lib/options.js');
 
 /** A flag, or the value of one, by which a program is started with this module. */
 const THIS_MODULE = /^(?:[^\s]*[=\\/])?wasi-rs[\\/]register(?:\.js)?$/;
+const isBun = process.versions.bun !== undefined;
 const NO_FLAG = '--wasi-rs-has-no-flag';
 
 // Programs that were written for node:wasi may pass what it passes over.
@@ -64,10 +65,23 @@ function followIntoWorkers() {
           NODE_OPTIONS: `${NODE_OPTIONS} --require ${quoted(__filename)}`,
         };
       }
-      if (process.versions.bun) options.preload = [__filename, ...[options.preload ?? []].flat()];
+      if (isBun) options.preload = preloadOf(options);
       return Reflect.construct(Worker, [code, options, ...rest], newTarget);
     },
   });
+  // The Worker of the web is another class, and Bun reads no options of Node.
+  if (!isBun) return;
+  globalThis.Worker = new Proxy(globalThis.Worker, {
+    construct(Worker, [file, given, ...rest], newTarget) {
+      const options = { ...given, preload: preloadOf({ ...given }) };
+      return Reflect.construct(Worker, [file, options, ...rest], newTarget);
+    },
+  });
+}
+
+/** What Bun loads before a Worker's own code. */
+function preloadOf({ preload = [] }) {
+  return [__filename, ...[preload].flat()];
 }
 
 /**
@@ -76,7 +90,7 @@ function followIntoWorkers() {
  */
 function flagsOfWorkers(Worker) {
   const { execArgv } = process;
-  if (execArgv.length === 0 || process.versions.bun) return [];
+  if (execArgv.length === 0 || isBun) return [];
   try {
     new Worker('', { eval: true, execArgv: [...execArgv, NO_FLAG] }).terminate();
     return execArgv;

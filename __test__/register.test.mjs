@@ -227,9 +227,13 @@ describe('the hook', () => {
   ]) {
     it(`serves the Workers of a program that loads it itself${kind}`, () =>
       withProgram(
-        { ...workers, 'main.mjs': `import 'wasi-rs/register';${startWorkers}` },
+        {
+          ...workers,
+          'main.mjs': startWorkers,
+          'self.cjs': "require('wasi-rs/register'); import('./main.mjs');",
+        },
         async (folder) => {
-          const lines = await run(folder, ['main.mjs'], { flags });
+          const lines = await run(folder, ['self.cjs'], { flags });
           assert.equal(allOurs(lines).length, 17);
         },
       ));
@@ -244,6 +248,19 @@ describe('the hook', () => {
         'import(): wasi-rs',
       ]);
     }));
+
+  const noBun = !process.versions.bun && 'Node has no Worker of the web';
+  it('serves the Workers of the web, which are another class', { skip: noBun }, () =>
+    withProgram(workers, async (folder) => {
+      const code = `require('wasi-rs/register');
+        const worker = new globalThis.Worker('./worker.cjs');
+        worker.addEventListener('close', () => process.exit());`;
+      assert.deepEqual(await run(folder, ['--eval', code]), [
+        'require: wasi-rs',
+        'import(): wasi-rs',
+      ]);
+    }),
+  );
 
   it('leaves other modules and Workers as they are', () =>
     withProgram({}, async (folder) => {
