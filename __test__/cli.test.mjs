@@ -311,6 +311,28 @@ test('a name that the program chose cannot speak to the terminal', () => {
   assert.doesNotMatch(stderr, /\x1b/);
 });
 
+test(
+  'the name of a file is one line for a terminal, too',
+  { skip: process.platform === 'win32' },
+  (t) => {
+    const make = (name, content) => {
+      const file = `\x1b[31m\n${name}`;
+      writeFileSync(join(dir, file), content);
+      t.after(() => rmSync(join(dir, file)));
+      return file;
+    };
+    const endless = make('endless', compiled('(func (export "_start") (loop (br 0)))'));
+    for (const timeout of ['0', '50ms']) {
+      const { stderr } = cli(['--timeout', timeout, endless]);
+      assert.match(stderr, /^wasi-rs: \?\[31m\?endless has run for its \d+ ms\n$/);
+    }
+    const trap = make('trap', compiled('(func (export "_start") unreachable)'));
+    assert.match(cli([trap]).stderr, /^wasi-rs: \?\[31m\?trap trapped: /);
+    const text = make('text', 'text');
+    assert.match(cli(['inspect', text]).stdout, /^kind: other\n\?\[31m\?text is no WebAssembly/);
+  },
+);
+
 test('imports that are not there are all named, or trap', () => {
   says(
     ['unknown.wasm'],
@@ -435,7 +457,12 @@ test('each wrong usage is one line with the right form and code 2, and nothing i
       ['--stdin', 'data/f', '--trace', '--trace-file', 'data/../data/f', 'hello.wasm'],
       /is its standard input: --trace-file FILE/,
     ],
+    [
+      ['--tar', 'a.tar::/t', '--trace', '--trace-file', './a.tar', 'hello.wasm'],
+      /is an archive of --tar: --trace-file FILE/,
+    ],
   ];
+  writeFileSync(join(dir, 'a.tar'), Buffer.alloc(1024));
   const before = readFileSync(join(dir, 'hello.wasm'));
   for (const [args, message] of cases) says(args, 2, message);
   assert.deepEqual(readFileSync(join(dir, 'hello.wasm')), before);

@@ -912,6 +912,31 @@ test('a trace changes nothing that a call gives, whatever it throws and whatever
   }
 });
 
+test('what a guest chose does not reach a terminal by what a trace prints', async () => {
+  // As a guest would be on the stack whose name in the section of names is an order to a terminal.
+  const mine = Object.assign(new Error('mine'), { stack: 'Error: mine\n    at \x1b[31mred' });
+  const warned = [];
+  const listen = (warning) => warning.code === 'WASI_TRACE' && warned.push(warning.message);
+  process.on('warning', listen);
+  const { call } = started({
+    trace() {
+      throw mine;
+    },
+  });
+  call.fd_close(99);
+  await new Promise((next) => setImmediate(next));
+  process.off('warning', listen);
+  assert.deepEqual(warned, ['The function options.trace threw: Error: mine\n    at ?[31mred']);
+
+  const script = `const { WASI } = require(${JSON.stringify(PACKAGE)});
+    const memory = new WebAssembly.Memory({ initial: 1 });
+    const wasi = new WASI({ version: 'preview1', trace: true, preopens: { '/m': { memory: {} } } });
+    Buffer.from(memory.buffer).write('\u009b31m\u202e\\n');
+    wasi.start({ exports: { memory, _start() { wasi.wasiImport.path_unlink_file(3, 0, 9); } } });`;
+  const { stderr } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' });
+  assert.match(stderr, /^wasi: path_unlink_file\(fd=3, path="\?31m\?\\n"\) = noent \[\d+ ns\]\n$/);
+});
+
 /** A program in which a guest makes many calls whose trace is printed. */
 const tracing = (calls) => [
   '-e',

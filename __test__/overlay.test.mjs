@@ -924,6 +924,24 @@ test('a list of changes is bounded', (t) => {
   assert.throws(() => guest.wasi.commit(), { code: 'ERR_WASI_COMMIT', done: [] });
 });
 
+test(
+  'a name that the guest chose makes no line of its own in a message',
+  { skip: onWindows },
+  (t) => {
+    const dir = folder(t);
+    const guest = started({ preopens: { '/': { path: dir, overlay: true } } });
+    const name = '\x1b[31m\nwasi-rs: all is well';
+    assert.equal(guest.save(name, 'x'), OK);
+    rmSync(dir, { recursive: true });
+    assert.throws(
+      () => guest.wasi.commit(),
+      ({ message, path }) =>
+        message.startsWith('/?[31m?wasi-rs: all is well cannot be written: ') &&
+        path === `/${name}`,
+    );
+  },
+);
+
 test('an archive can lie below', async () => {
   const { archive, entry } = await import('./support/tar.mjs');
   const tar = archive(entry('a', { data: 'one' }), entry('d/', { type: '5' }));

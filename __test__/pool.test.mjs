@@ -489,3 +489,38 @@ test('a class may extend it', async () => {
   assert.equal(pool.count, 1);
   await pool.close();
 });
+
+for (const isolation of ['thread', 'process']) {
+  test(`a run whose input was transferred meanwhile leaves the pool as it was: ${isolation}`, async (t) => {
+    const pool = poolOf(t, { size: 1, isolation });
+    const program = await compile(CAT);
+    const stdin = new Uint8Array([104, 105]);
+    const first = pool.run(HELLO);
+    const second = pool.run(program, { stdin });
+    structuredClone(stdin.buffer, { transfer: [stdin.buffer] });
+    const error = await rejection(second);
+    assert.match(error.message, /detached/);
+    assert.equal((await first).reason, 'exit');
+    assert.equal((await pool.run(program, { stdin: 'hi' })).stdout, 'hi');
+  });
+}
+
+test('a run keeps its result where the system has no other Worker to give', { skip }, () => {
+  const code = `
+    const threads = require('node:worker_threads');
+    let left = 1;
+    threads.Worker = class extends threads.Worker {
+      constructor(...args) {
+        if (left-- === 0) throw new Error('no thread');
+        super(...args);
+      }
+    };
+    const { Pool } = require(${JSON.stringify(require.resolve('../index.js'))});
+    const pool = new Pool({ size: 1 });
+    pool
+      .run(Buffer.from('${Buffer.from(ENDLESS).toString('base64')}', 'base64'), { timeoutMs: 50 })
+      .then(({ reason }) => console.log(reason), (error) => console.log(error.message))
+      .then(() => pool.close());`;
+  const { stdout } = spawnSync(process.execPath, ['-e', code], { encoding: 'utf8' });
+  assert.equal(stdout, 'timeout\n');
+});

@@ -221,6 +221,47 @@ describe('the hook', () => {
       assert.deepEqual(lines, ['default: wasi-rs', 'named: wasi-rs', 'WASI,default']);
     }));
 
+  for (const [kind, flags] of [
+    ['', []],
+    [', which has flags that no Worker takes', ['--expose-gc', '--title=a', '--conditions=b']],
+  ]) {
+    it(`serves the Workers of a program that loads it itself${kind}`, () =>
+      withProgram(
+        {
+          ...workers,
+          'main.mjs': startWorkers,
+          'self.cjs': "require('wasi-rs/register'); import('./main.mjs');",
+        },
+        async (folder) => {
+          const lines = await run(folder, ['self.cjs'], { flags });
+          assert.equal(allOurs(lines).length, 17);
+        },
+      ));
+  }
+
+  it('serves the Workers of a program that loads it itself, from the command line', () =>
+    withProgram(workers, async (folder) => {
+      const code = `require('wasi-rs/register');
+        new (require('node:worker_threads').Worker)('./worker.cjs');`;
+      assert.deepEqual(await run(folder, ['--no-warnings', '--eval', code]), [
+        'require: wasi-rs',
+        'import(): wasi-rs',
+      ]);
+    }));
+
+  const noBun = !process.versions.bun && 'Node has no Worker of the web';
+  it('serves the Workers of the web, which are another class', { skip: noBun }, () =>
+    withProgram(workers, async (folder) => {
+      const code = `require('wasi-rs/register');
+        const worker = new globalThis.Worker('./worker.cjs');
+        worker.addEventListener('close', () => process.exit());`;
+      assert.deepEqual(await run(folder, ['--eval', code]), [
+        'require: wasi-rs',
+        'import(): wasi-rs',
+      ]);
+    }),
+  );
+
   it('leaves other modules and Workers as they are', () =>
     withProgram({}, async (folder) => {
       const code = `

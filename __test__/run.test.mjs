@@ -949,3 +949,18 @@ test('require loads nothing of it', () => {
   const { stdout } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' });
   assert.equal(stdout, '[]\n');
 });
+
+for (const isolation of ['thread', 'process']) {
+  test(`a run whose input was transferred meanwhile leaves no ${isolation} behind`, () => {
+    const script = `
+      const { run } = require(${JSON.stringify(require.resolve('../index.js'))});
+      const stdin = new Uint8Array([1]);
+      const module = Buffer.from('${Buffer.from(HELLO).toString('base64')}', 'base64');
+      run(module, { stdin, isolation: '${isolation}' }).catch((error) => console.log(error.message));
+      structuredClone(stdin.buffer, { transfer: [stdin.buffer] });`;
+    const options = { encoding: 'utf8', timeout: 20_000, killSignal: 'SIGKILL' };
+    const { stdout, signal } = spawnSync(process.execPath, ['-e', script], options);
+    assert.match(stdout, /detached/);
+    assert.equal(signal, null);
+  });
+}

@@ -10,6 +10,7 @@ const { homedir, tmpdir } = require('node:os');
 const path = require('node:path');
 const { pathToFileURL } = require('node:url');
 const { UsageError, functionsOfComponents } = require('./cli-options.js');
+const { printable } = require('./printable.js');
 
 const JCO = '@bytecodealliance/jco';
 const MODULE = 'component.mjs';
@@ -313,7 +314,7 @@ async function transpile(jco, bytes, name) {
 function lineOf({ name, args, errno, ns }) {
   const shown = (value) =>
     typeof value === 'string'
-      ? JSON.stringify(value)
+      ? printable(JSON.stringify(value))
       : Array.isArray(value)
         ? value.join('|') || '0'
         : String(value);

@@ -121,7 +121,7 @@ function inspect(bytes, name) {
   const kind = kindOf(bytes);
   if (kind !== 'module') {
     const text = kind === 'other' ? `is no WebAssembly${beginning(bytes)}` : OTHERS[kind];
-    return `kind: ${kind}\n${name} ${text}`;
+    return `kind: ${kind}\n${printable(name)} ${text}`;
   }
   const module = look(bytes, name);
   const what = classify(module);

@@ -16,7 +16,7 @@ const {
 const { resolve } = require('node:path');
 const { addTraps, endWithReader } = require('./cli-imports.js');
 const { HELP, UsageError, checkTraceOfModule, parse } = require('./cli-options.js');
-const { printable } = require('./printable.js');
+const { printable, printableLines } = require('./printable.js');
 
 const TIMED_OUT = 124;
 const TRAPPED = 134;
@@ -57,7 +57,7 @@ async function main(argv) {
   } catch (error) {
     if (error instanceof UsageError) say(2, `wasi-rs: ${error.message}\n`);
     else if (isNotLoaded(error)) say(2, `${error.message}\n`);
-    else say(2, `wasi-rs: ${error?.stack ?? error}\n`);
+    else say(2, `wasi-rs: ${printableLines(error?.stack ?? error)}\n`);
     process.exitCode = error instanceof UsageError ? USAGE : 1;
   }
 }
@@ -162,7 +162,7 @@ function reason(error) {
 }
 
 async function run(bytes, asked) {
-  const name = asked.program === '-' ? 'the program' : asked.program;
+  const name = asked.program === '-' ? 'the program' : printable(asked.program);
   const { check, classify, FUNCTIONS, look } = require('./cli-look.js');
   if (require('./wasm-module.js').kindOf(bytes) === 'component') {
     const tools = { ending, openedTrace, refusal, say, trapped, wasiOptions, watchdog };
@@ -365,12 +365,13 @@ function opened(path, flags, option) {
 }
 
 /** @returns {number} where the trace goes, as a descriptor */
-function openedTrace({ traceFile, program, stdin }) {
+function openedTrace({ traceFile, program, stdin, archives }) {
   if (traceFile === undefined) return 2;
   // It would be emptied.
   for (const [path, what] of [
     [program, 'the program itself'],
     [stdin, 'its standard input'],
+    ...archives.map(({ file }) => [file, 'an archive of --tar']),
   ]) {
     if (path === undefined || path === '-' || !isSameFile(path, traceFile)) continue;
     throw new UsageError(`--trace-file ${traceFile}: is ${what}: --trace-file FILE`);
@@ -521,7 +522,7 @@ function trapped(error, name) {
   }
   let what;
   if (error instanceof RuntimeError || error?.name === 'RuntimeError') {
-    what = `trapped: ${lines(error.stack)}`;
+    what = `trapped: ${printableLines(error.stack)}`;
   } else if (error instanceof RangeError && /stack/i.test(error.message)) {
     what = 'trapped: its stack is exhausted';
   } else if (Exception !== undefined && error instanceof Exception) {
@@ -530,15 +531,10 @@ function trapped(error, name) {
     say(2, `wasi-rs: ${name}: there is not enough memory: ${oneLine(error.message)}\n`);
     return NO_MEMORY;
   } else {
-    what = `cannot go on: ${lines(error?.stack ?? error)}`;
+    what = `cannot go on: ${printableLines(error?.stack ?? error)}`;
   }
   say(2, `wasi-rs: ${name} ${what}\n`);
   return TRAPPED;
-}
-
-/** A stack has names that the program chose. */
-function lines(text) {
-  return String(text).split('\n').map(printable).join('\n');
 }
 
 /**

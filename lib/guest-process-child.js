@@ -29,7 +29,10 @@ const PERIOD = 100;
 const END_LIMIT = process.versions.bun || process.versions.deno ? 0 : 1000;
 
 const inbox = new Inbox();
-/** Modules that this process has been given, and their sizes in bytes, by their numbers. */
+/**
+ * Programs that this process has been given, by their numbers: their `size` in bytes, and `module`,
+ * or `bytes` that have not been compiled.
+ */
 const modules = new Map();
 let thread;
 /** The run that goes on: its number, and how guest-thread.js describes it. */
@@ -60,13 +63,15 @@ async function begin({ job, run, program, bytes, forget }) {
   send({ run, taken: true });
   try {
     for (const one of forget) modules.delete(one);
-    let known = modules.get(program);
+    // First: the other process sends it once, whatever becomes of this run.
+    if (bytes !== undefined) modules.set(program, { bytes, size: bytes.length });
+    const known = modules.get(program);
     // A socket has a path too long for an address but by this directory.
     if (job.directory !== undefined) process.chdir(job.directory);
-    boundProcess(job.memoryBytes, known?.size ?? bytes.length, job.maxThreads);
-    if (known === undefined) {
-      known = { module: await WebAssembly.compile(bytes), size: bytes.length };
-      modules.set(program, known);
+    boundProcess(job.memoryBytes, known.size, job.maxThreads);
+    if (known.module === undefined) {
+      known.module = await WebAssembly.compile(known.bytes);
+      known.bytes = undefined;
     }
     const started = start({ ...job, native: opened(job.native), module: known.module });
     const one = { run, started, isStopped: false };

@@ -349,24 +349,26 @@ class GuestProcess {
   run(job, more = {}) {
     const { bytesOfModule } = require('./program.js');
     const { module, asText, ...rest } = job;
-    // First: nothing has changed where it throws.
     const native = this.#nativeOf(job.native);
     const program = numberOf(module);
-    const forget = [];
-    const isKnown = this.#modules.delete(program);
+    const isKnown = this.#modules.has(program);
     const bytes = isKnown ? undefined : bytesOfModule(module);
-    this.#modules.add(program);
-    if (this.#modules.size > MOST_MODULES) {
+    const forget = [];
+    if (!isKnown && this.#modules.size >= MOST_MODULES) {
       const [oldest] = this.#modules;
-      this.#modules.delete(oldest);
       forget.push(oldest);
     }
     const hasRelative = native.extended?.sockets?.some(({ path }) => path && !isAbsolute(path));
     const directory = hasRelative ? process.cwd() : undefined;
     const sent = { ...rest, ...more, native, directory };
+    const number = this.#lastRun + 1;
+    // It throws where the embedder has transferred bytes meanwhile: nothing has changed then.
+    const message = encoded({ job: sent, run: number, program, bytes, forget });
+    for (const one of [...forget, program]) this.#modules.delete(one);
+    this.#modules.add(program);
+    this.#lastRun = number;
     const run = new ProcessRun(this, job.observers?.stats === true);
-    this.#lastRun++;
-    this.#channel?.write(encoded({ job: sent, run: this.#lastRun, program, bytes, forget }));
+    this.#channel?.write(message);
     this.#run = run;
     // It has ended already, before it was of use.
     if (this.#hasGone && this.#isStopped) this.#finish(this.#gone({ code: 0, signal: null }));

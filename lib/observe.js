@@ -5,6 +5,7 @@
 
 const { Buffer } = require('node:buffer');
 const { writeSync } = require('node:fs');
+const { printable, printableLines } = require('./printable.js');
 const { hrtime, now } = require('./time.js');
 const { errnoName, traced } = require('./trace.js');
 const { WAITS } = require('./trampolines.js');
@@ -140,7 +141,8 @@ function guarded(trace) {
     if (hasFailed) return;
     hasFailed = true;
     const reason = error instanceof Error ? (error.stack ?? error.message) : text(error);
-    const message = `The function options.trace threw: ${reason}`;
+    // Its stack has names that the guest chose.
+    const message = `The function options.trace threw: ${printableLines(reason)}`;
     apply(emitWarning, process, [message, { code: 'WASI_TRACE' }]);
   };
   return (event) => {
@@ -203,7 +205,8 @@ function written(bytes, until) {
 }
 
 function text(value) {
-  if (typeof value === 'string') return JSON.stringify(value);
+  // JSON leaves what some terminals obey, as U+009B.
+  if (typeof value === 'string') return printable(JSON.stringify(value));
   if (Array.isArray(value)) return value.join('|') || '0';
   return typeof value === 'object' && value !== null ? 'object' : String(value);
 }

@@ -313,7 +313,12 @@ class Pool {
       worker.stop();
     }
     // The next run finds another one that stands already.
-    if (this.#closing === undefined && this.#workers.size < this.#size) this.#rest(this.#add());
+    if (this.#closing !== undefined || this.#workers.size >= this.#size) return;
+    try {
+      this.#rest(this.#add());
+    } catch {
+      // Where the system has none to give, a run that needs one is told.
+    }
   }
 
   #rest(worker) {

@@ -64,7 +64,14 @@ function starterOf(isolation, kind) {
 function startThread(program, checked) {
   const { GuestThread } = require('./guest-thread.js');
   const thread = new GuestThread();
-  const run = thread.run(jobOf(program, checked));
+  let run;
+  try {
+    run = thread.run(jobOf(program, checked));
+  } catch (error) {
+    // Bytes that the embedder has transferred meanwhile.
+    thread.stop();
+    throw error;
+  }
   // Nobody waits for its end: V8 may compile what will not be run any more.
   run.done.then(() => thread.stop());
   return run;

@@ -11,6 +11,7 @@ const {
 } = require('../binding.js');
 const { nodeError, shortened, wrongType, wrongValue } = require('./errors.js');
 const { checkWritable } = require('./permissions.js');
+const { printable } = require('./printable.js');
 const { inThisRealm } = require('./realm.js');
 
 /** A preopen's name as what the paths of its files begin with. */
@@ -226,7 +227,8 @@ function commitFailed(errno, path, done, kept) {
       : `written were ${done.map(({ path }) => path).join(', ')}`;
   const saved = kept.length === 0 ? '' : `; what would be lost is in ${kept.join(', ')}`;
   const message = `${path} cannot be written: ${errno}; ${shortened(written, 512, 512)}${saved}`;
-  const error = nodeError(Error, 'ERR_WASI_COMMIT', message);
+  // The guest chose the names, and the message may stand in a log.
+  const error = nodeError(Error, 'ERR_WASI_COMMIT', printable(message));
   error.reason = errno;
   error.path = path;
   error.done = done;
