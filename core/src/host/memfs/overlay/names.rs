@@ -305,15 +305,15 @@ impl State {
         self.aliases.len()
     }
 
-    pub(super) fn forget_alias(&mut self, identity: Identity, id: Id) {
-        if self.aliases.get(&identity).is_some_and(|alias| alias.id == id) {
-            self.aliases.remove(&identity);
-        }
+    /// Says whether there was one.
+    pub(super) fn forget_alias(&mut self, identity: Identity, id: Id) -> bool {
+        self.aliases.get(&identity).is_some_and(|alias| alias.id == id)
+            && self.aliases.remove(&identity).is_some()
     }
 
-    /// The same for one that has no name below any more.
-    pub(super) fn forget_lost(&mut self, identity: Identity) {
-        self.aliases.remove(&identity);
+    /// The same for one that has no name below any more, and its place.
+    pub(super) fn forget_lost(&mut self, identity: Identity) -> Option<Id> {
+        self.aliases.remove(&identity).map(|alias| alias.id)
     }
 
     /// The same for a file that has no place any more.
