@@ -1220,7 +1220,8 @@ impl State {
             // One that has no name above is found by its serial number alone.
             let was_alias = body
                 .with_origin(|origin| origin.identity)
-                .is_some_and(|old| old != new && self.forget_alias(old, id));
+                .is_some_and(|old| old != new && self.forget_alias(old, id))
+                && self.has_from_below(dir, name)?;
             let (origin, born) = (Origin::new(new, dir, name, Weak::new()), dir.born(name));
             origin.note_birth(born);
             body.set_origin(origin, written);

@@ -131,6 +131,29 @@ impl State {
             && may_be_one(alias.born, at.0.born(at.1))
     }
 
+    /// The serial number that a guest sees of what a listing found below: one that was written
+    /// while somebody had it open keeps the number that it had.
+    pub(super) fn ino_below(
+        &self,
+        (dir, name): (&Arc<LowerDir>, &[u8]),
+        ino: u64,
+        filetype: Filetype,
+    ) -> u64 {
+        if self.aliases.is_empty() {
+            return ino;
+        }
+        let alias = dir.identity().ok().and_then(|(dev, _)| self.aliases.get(&(dev, ino)));
+        let seen = alias.and_then(|alias| Some((alias, self.names.listed(alias.id).ok()?)));
+        match seen {
+            Some((alias, (seen, as_type)))
+                if seen != ino && as_type == filetype && may_be_one(alias.born, dir.born(name)) =>
+            {
+                seen
+            }
+            _ => ino,
+        }
+    }
+
     /// Whether a file below may have a place above by another of its names.
     fn may_be_alias(&self, stat: &Filestat) -> bool {
         stat.filetype != Filetype::Directory

@@ -4,7 +4,8 @@ use super::super::super::{Tree, TreeOptions};
 use super::Overlay;
 use crate::abi::{Errno, Fdflags, Filesize, Filestat};
 use crate::host::{
-    Directory, EntrySink, File, GuestPath, OpenOptions, Opened, Result, SetTime, SetTimes,
+    Directory, DirectoryEntry, EntrySink, File, GuestPath, OpenOptions, Opened, Result, SetTime,
+    SetTimes,
 };
 use crate::memory::{GuestMemory, Region};
 use std::any::Any;
@@ -591,6 +592,14 @@ fn a_file_that_has_lost_its_own_name_is_written_by_every_commit() {
         );
         assert_eq!(tree.read_file("c").unwrap(), written, "{round}");
         assert_eq!(guest.path_filestat(path("c"), false), file.filestat());
+        let mut listed = None;
+        guest
+            .entries(0, 4096, &mut |entry: DirectoryEntry<'_>| {
+                listed = listed.or((entry.name == b"c").then_some(entry.ino));
+                true
+            })
+            .unwrap();
+        assert_eq!(listed, file.filestat().ok().map(|stat| stat.ino), "{round}");
     }
     drop(file);
     assert_eq!(committed(&overlay, "").unwrap(), [""; 0]);
