@@ -306,11 +306,18 @@ test('what is committed can be one path', (t) => {
   });
   edit(guest);
   const { wasi } = guest;
-  assert.deepEqual(brief(wasi.commit('/work/src/deep/d.txt')), ['added /work/src/deep/d.txt file']);
+  // The directory that was there is still read as `moved`.
+  assert.throws(() => wasi.commit('/work/src/deep/d.txt'), {
+    code: 'ERR_WASI_COMMIT',
+    path: '/work/src/deep',
+    reason: 'busy',
+    done: [],
+  });
   assert.deepEqual(brief(wasi.commit('/work/moved/')), [
     'added /work/moved directory',
     'added /work/moved/c.txt file',
   ]);
+  assert.deepEqual(brief(wasi.commit('/work/src/deep/d.txt')), ['added /work/src/deep/d.txt file']);
   assert.deepEqual(brief(wasi.commit('/work/none')), []);
   assert.equal(existsSync(join(dir, 'README')), true);
   assert.equal(existsSync(join(dir, 'new.txt')), false);

@@ -200,6 +200,11 @@ impl Body {
         meta.links
     }
 
+    /// The host has counted the names.
+    pub(super) fn set_links(&self, links: u64) {
+        self.state_mut().meta.links = links;
+    }
+
     /// A name was changed.
     pub(super) fn renamed(&self, now: Timestamp) {
         self.state_mut().meta.changed(now);

@@ -100,6 +100,8 @@ type Failed = (Errno, usize);
 /// What is known of the steps that were noted.
 #[derive(Default)]
 struct Settled<'a> {
+    /// Whether all chosen steps were taken.
+    is_whole: bool,
     /// Directories that were made, by their paths.
     made: BTreeMap<&'a [u8], Arc<LowerDir>>,
     /// Files of several names that had a name which is theirs no more.
@@ -135,8 +137,8 @@ impl Overlay {
     /// # Errors
     /// With what was done so far, which is nothing unless the host's directory changes meanwhile or
     /// the host fails.
-    /// - `busy`: a file or directory is to be removed or replaced that was renamed, and the new
-    ///   name does not lie within.
+    /// - `busy`: a file or directory is to be removed or replaced that was renamed, or written in,
+    ///   and the new name does not lie within.
     pub fn commit(
         &self,
         within: &str,
@@ -172,7 +174,9 @@ impl Overlay {
         let changes = || -> Vec<Change> {
             done.iter().filter_map(|at| steps.get(*at)).map(|step| step.change("")).collect()
         };
-        let settled = state.settle(&self.inner.top, (&steps, &chosen), (&done, &versions));
+        let is_whole = result.is_ok();
+        let settled =
+            state.settle(&self.inner.top, (&steps, &chosen), (&done, &versions), is_whole);
         match result.and(settled) {
             Ok(()) => Ok(changes()),
             Err((errno, at)) => Err(CommitError {
@@ -339,14 +343,20 @@ impl<'a> Commit<'a> {
                 _ => {}
             }
         }
-        for (at, step) in self.chosen() {
+        let chosen = self.steps.iter().zip(self.chosen).enumerate();
+        for (at, (step, _)) in chosen.filter(|(_, (_, chosen))| **chosen) {
             let (Some(dir), Some(old)) = (&step.dir, &step.old) else { continue };
             let has_moved = || {
                 let parents = std::iter::successors(dir.parent(), |(dir, _)| dir.parent());
                 parents.into_iter().any(|(dir, name)| sources.contains(&place(dir, name)))
             };
+            // What is written in the place of a directory would be found in that one, too, which
+            // the guest has moved.
             if sources.contains(&place(dir, step.name()))
-                || !self.is_own(step, old) && self.state.is_seen(dir, step.name()) && has_moved()
+                || !step.is_replaced
+                    && !self.is_own(step, old)
+                    && self.state.is_seen(dir, step.name())
+                    && has_moved()
             {
                 return Err((Errno::Busy, at));
             }
@@ -993,13 +1003,15 @@ impl State {
 
     /// Notes that steps were taken: what they were about lies below now, in the versions that
     /// files had before. If another process has changed that meanwhile, all others are noted.
+    /// `is_whole`: all chosen steps were taken.
     fn settle(
         &mut self,
         top: &Arc<LowerDir>,
         (steps, chosen): (&[Step], &[bool]),
         (done, versions): (&BTreeSet<usize>, &BTreeMap<usize, u64>),
+        is_whole: bool,
     ) -> std::result::Result<(), Failed> {
-        let mut settled = Settled::default();
+        let mut settled = Settled { is_whole, ..Settled::default() };
         let mut failed = Ok(());
         for ((at, step), chosen) in steps.iter().enumerate().zip(chosen) {
             if done.contains(&at) || (step.is_replaced && *chosen) {
@@ -1009,6 +1021,9 @@ impl State {
             }
         }
         let found = self.find_again(top, settled.removed);
+        if is_whole && chosen.iter().all(|chosen| *chosen) {
+            self.count_again();
+        }
         self.lower_files(&settled.links);
         self.lower_directories(settled.touched);
         failed.and(found.map_err(|errno| (errno, 0)))
@@ -1043,14 +1058,23 @@ impl State {
         if let Some(other) = other {
             self.cover_taken(other, name)?;
         }
+        // The node that stands for the directory below may be another's, which has no such name.
+        let is_own = settled.nodes.get(parent).is_none_or(|node| *node == dir.node());
+        if !is_own {
+            self.cover_taken(&dir, name)?;
+        }
         match step.new.as_ref().ok_or(Errno::Io)? {
             New::Directory(now) => {
-                settled.nodes.insert(&step.path, self.node(now));
-                let below = Self::enter_anew(&dir, name, self.node(now))?;
-                if let Some(id) = self.node(now) {
+                let node = self.node(now);
+                settled.nodes.insert(&step.path, node);
+                let known = dir.enter(name)?;
+                // The directory that was to be moved from here first is still here.
+                let is_taken = !settled.is_whole && self.is_taken(&known, node);
+                let below = if is_taken { known } else { Self::enter_anew(&dir, name, node)? };
+                if let Some(id) = node {
                     self.cover_taken(&dir, name)?;
                     // Until all is done, there may be more below than there is above, and less.
-                    if is_complete() {
+                    if !is_taken && is_complete() {
                         self.relocate(id, &below)?;
                     }
                 }
@@ -1061,10 +1085,8 @@ impl State {
                 settled.links.insert(id.0);
                 let written = versions.get(&id.0).copied().unwrap_or_default();
                 self.settle_file(*id, (&dir, name), written)?;
-                // The node that stands for the directory below may be another's, or may have the
-                // name from below.
-                let is_own = settled.nodes.get(parent).is_none_or(|node| *node == dir.node());
-                if !(is_own && self.has_from_below(&dir, name)?) {
+                // It may have the name from below.
+                if is_own && !self.has_from_below(&dir, name)? {
                     self.cover_taken(&dir, name)?;
                 }
             }
@@ -1117,10 +1139,40 @@ impl State {
             }
         }
         // Another file may get their serial numbers.
-        for identity in lost.keys() {
-            self.forget_lost(*identity);
+        let lost: Vec<Id> = lost.keys().filter_map(|known| self.forget_lost(*known)).collect();
+        if !lost.is_empty() {
+            let named = self.named_files();
+            for id in lost.into_iter().filter(|id| !named.contains(&id.0)) {
+                self.lower_inode(id);
+            }
         }
         Ok(())
+    }
+
+    /// The places of what has a name above.
+    fn named_files(&self) -> BTreeSet<usize> {
+        let entries = self.names.directories().flat_map(|(_, node)| node.entries.sorted());
+        entries.map(|(_, id)| id.0).collect()
+    }
+
+    /// Counts the names of files anew that had several, as nothing differs now. Where the guest has
+    /// moved a directory, the host had the names in it twice until now.
+    fn count_again(&self) {
+        let places = self.named_files().into_iter().chain(self.alias_places().map(|id| id.0));
+        for id in places {
+            let Ok(Inode::File(body)) = self.names.inode(Id(id)) else { continue };
+            if body.filestat().nlink < 2 {
+                continue;
+            }
+            let links = body.with_origin(|origin| {
+                let (dir, name) = origin.place().ok()?;
+                let stat = dir.stat(name).ok()??;
+                origin.is_at(&dir, name, &stat).then_some(stat.nlink)
+            });
+            if let Some(links) = links.flatten() {
+                body.set_links(links);
+            }
+        }
     }
 
     /// The directory below that `node` is to stand for. One that another node stands for, which was
@@ -1165,18 +1217,18 @@ impl State {
         if let Inode::File(body) = self.names.inode(id)? {
             let body = Arc::clone(body);
             let new = stat.as_ref().map_or(NO_FILE, identity);
-            if let Some(old) = body.with_origin(|origin| origin.identity)
-                && old != new
-            {
-                self.forget_alias(old, id);
-            }
+            // One that has no name above is found by its serial number alone.
+            let was_alias = body
+                .with_origin(|origin| origin.identity)
+                .is_some_and(|old| old != new && self.forget_alias(old, id))
+                && self.has_from_below(dir, name)?;
             let (origin, born) = (Origin::new(new, dir, name, Weak::new()), dir.born(name));
             origin.note_birth(born);
             body.set_origin(origin, written);
             let Some(stat) = stat else { return Ok(()) };
             self.note(new, &body);
             // One that is forgotten has the number no more.
-            if stat.nlink > 1 || self.has_alias(new) {
+            if stat.nlink > 1 || was_alias || self.has_alias(new) {
                 self.set_alias(new, id, born);
             }
         }
@@ -1188,6 +1240,13 @@ impl State {
         let id = dir.node()?;
         let merged = self.names.directory(id).ok()?.merged.as_ref()?;
         Arc::ptr_eq(&merged.lower, dir).then_some(id)
+    }
+
+    /// Whether a node other than `node` stands for a directory, and the guest finds that.
+    fn is_taken(&self, dir: &Arc<LowerDir>, node: Option<Id>) -> bool {
+        self.stands_for(dir)
+            .filter(|id| Some(*id) != node)
+            .is_some_and(|id| self.names.directory(id).is_ok_and(|node| !node.is_removed()))
     }
 
     /// Whether the guest finds what has a name below, wherever the directory is now.

@@ -172,11 +172,11 @@ impl OverlayDirectory {
         sink: &mut dyn EntrySink,
     ) -> Result<bool> {
         let merged = node.and_then(|node| node.merged.as_deref());
-        let handle = match (merged, &self.dir) {
-            (Some(merged), _) => merged.lower.handle_if_there()?,
-            (None, Dir::Below(lower)) if node.is_none() => Some(lower.handle()?),
+        let (lower, handle) = match (merged, &self.dir) {
+            (Some(merged), _) => (&merged.lower, merged.lower.handle_if_there()?),
+            (None, Dir::Below(lower)) if node.is_none() => (lower, Some(lower.handle()?)),
             // A directory that was made above has nothing below.
-            _ => None,
+            _ => return Ok(true),
         };
         let Some(handle) = handle else { return Ok(true) };
         let (mut wants_more, mut failed) = (true, None);
@@ -198,7 +198,7 @@ impl OverlayDirectory {
                     }
                 },
                 None if is_covered => return true,
-                None => (ino, filetype),
+                None => (state.ino_below((lower, name), ino, filetype), filetype),
             };
             wants_more = sink.entry(name, ino, filetype, next);
             wants_more

@@ -144,7 +144,7 @@ impl State {
         }
     }
 
-    fn lower_inode(&mut self, id: Id) {
+    pub(super) fn lower_inode(&mut self, id: Id) {
         let removed = self.names.release(id);
         match &removed {
             Some(Inode::Link(link)) => {

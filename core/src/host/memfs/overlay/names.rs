@@ -131,6 +131,29 @@ impl State {
             && may_be_one(alias.born, at.0.born(at.1))
     }
 
+    /// The serial number that a guest sees of what a listing found below: one that was written
+    /// while somebody had it open keeps the number that it had.
+    pub(super) fn ino_below(
+        &self,
+        (dir, name): (&Arc<LowerDir>, &[u8]),
+        ino: u64,
+        filetype: Filetype,
+    ) -> u64 {
+        if self.aliases.is_empty() {
+            return ino;
+        }
+        let alias = dir.identity().ok().and_then(|(dev, _)| self.aliases.get(&(dev, ino)));
+        let seen = alias.and_then(|alias| Some((alias, self.names.listed(alias.id).ok()?)));
+        match seen {
+            Some((alias, (seen, as_type)))
+                if seen != ino && as_type == filetype && may_be_one(alias.born, dir.born(name)) =>
+            {
+                seen
+            }
+            _ => ino,
+        }
+    }
+
     /// Whether a file below may have a place above by another of its names.
     fn may_be_alias(&self, stat: &Filestat) -> bool {
         stat.filetype != Filetype::Directory
@@ -305,15 +328,15 @@ impl State {
         self.aliases.len()
     }
 
-    pub(super) fn forget_alias(&mut self, identity: Identity, id: Id) {
-        if self.aliases.get(&identity).is_some_and(|alias| alias.id == id) {
-            self.aliases.remove(&identity);
-        }
+    /// Says whether there was one.
+    pub(super) fn forget_alias(&mut self, identity: Identity, id: Id) -> bool {
+        self.aliases.get(&identity).is_some_and(|alias| alias.id == id)
+            && self.aliases.remove(&identity).is_some()
     }
 
-    /// The same for one that has no name below any more.
-    pub(super) fn forget_lost(&mut self, identity: Identity) {
-        self.aliases.remove(&identity);
+    /// The same for one that has no name below any more, and its place.
+    pub(super) fn forget_lost(&mut self, identity: Identity) -> Option<Id> {
+        self.aliases.remove(&identity).map(|alias| alias.id)
     }
 
     /// The same for a file that has no place any more.

@@ -4,7 +4,8 @@ use super::super::super::{Tree, TreeOptions};
 use super::Overlay;
 use crate::abi::{Errno, Fdflags, Filesize, Filestat};
 use crate::host::{
-    Directory, EntrySink, File, GuestPath, OpenOptions, Opened, Result, SetTime, SetTimes,
+    Directory, DirectoryEntry, EntrySink, File, GuestPath, OpenOptions, Opened, Result, SetTime,
+    SetTimes,
 };
 use crate::memory::{GuestMemory, Region};
 use std::any::Any;
@@ -459,4 +460,148 @@ fn nobody_else_opens_a_file_before_it_has_its_permissions() {
     assert_eq!(committed.unwrap().len(), 2);
     assert_eq!(found, [(b"new".to_vec(), 0o640), (b"new".to_vec(), 0o604)]);
     assert_eq!(*host.modes.lock().unwrap(), [Some(0o600); 2]);
+}
+
+/// What is written at a path alone, or the errno.
+fn committed(overlay: &Overlay, within: &str) -> std::result::Result<Vec<String>, Errno> {
+    match overlay.commit(within, &mut { usize::MAX }) {
+        Ok(done) => Ok(done.into_iter().map(|change| change.path).collect()),
+        Err(error) => Err(error.errno),
+    }
+}
+
+/// Two directories of the guest were one below: what was written in the one was found in the other,
+/// and what was removed from the one was lost in the other.
+#[test]
+fn a_directory_that_was_moved_is_not_shared_with_the_one_in_its_place() {
+    let (overlay, tree, _) = over(&["d/x", "d/y", "empty/sub/gone"]);
+    tree.root_directory(false).unlink_file(path("empty/sub/gone")).unwrap();
+    let guest = overlay.root_directory(false, false);
+    guest.rename(path("empty/sub"), &*guest, path("sub")).unwrap();
+    for (old, new) in [("d", "m"), ("empty", "e")] {
+        guest.rename(path(old), &*guest, path(new)).unwrap();
+        guest.create_directory(path(old)).unwrap();
+        rewrite(&*guest, &format!("{old}/new"), &mut b"new".to_vec());
+    }
+    guest.create_directory(path("empty/sub")).unwrap();
+    rewrite(&*guest, "empty/sub/new", &mut b"new".to_vec());
+    // It failed, and the directory below was two from then on.
+    assert_eq!(committed(&overlay, "d/x"), Err(Errno::Busy));
+    assert_eq!(committed(&overlay, "d/y"), Err(Errno::Busy));
+    for within in ["d/new", "d", "empty/new", "empty", "empty/sub/new"] {
+        assert_eq!(committed(&overlay, within), Err(Errno::Busy), "{within}");
+    }
+    assert_eq!(committed(&overlay, "m/x").unwrap(), ["m", "m/x"]);
+    assert_eq!(committed(&overlay, "d/y"), Err(Errno::Busy));
+    assert_eq!(overlay.read_at(path("m/y"), false, false).unwrap(), b"d/y");
+    assert_eq!(committed(&overlay, "m").unwrap(), ["m/y"]);
+    assert_eq!(committed(&overlay, "d/new").unwrap(), ["d/new"]);
+    assert_eq!(committed(&overlay, "d").unwrap(), ["d/x", "d/y"]);
+    assert_eq!(committed(&overlay, "sub").unwrap(), ["sub"]);
+    assert_eq!(committed(&overlay, "").unwrap(), ["e", "empty/new", "empty/sub/new"]);
+    assert_eq!(
+        tree.list_files("", &mut { usize::MAX }).unwrap(),
+        ["d/new", "empty/new", "empty/sub/new", "m/x", "m/y"]
+    );
+    assert_eq!(tree.read_file("m/y").unwrap(), b"d/y");
+    for name in ["sub/new", "m/new", "e/new"] {
+        assert_eq!(guest.path_filestat(path(name), false).err(), Some(Errno::Noent), "{name}");
+    }
+    assert_eq!(overlay.changes("", &mut { usize::MAX }).unwrap(), []);
+}
+
+/// The same where the host fails before the directory has its new name.
+#[test]
+fn a_directory_that_could_not_be_moved_is_not_shared_with_the_one_in_its_place() {
+    let (overlay, tree, host) = over(&["d/x"]);
+    let guest = overlay.root_directory(false, false);
+    guest.rename(path("d"), &*guest, path("a")).unwrap();
+    guest.create_directory(path("d")).unwrap();
+    rewrite(&*guest, "d/new", &mut b"new".to_vec());
+    let lower = tree.root_directory(false);
+    // The last one is put in its place first.
+    *host.afterwards.lock().unwrap() =
+        Some(Box::new(move || lower.symlink(b"d", path("a")).unwrap()));
+    let error = overlay.commit("", &mut { usize::MAX }).unwrap_err();
+    assert_eq!((error.errno, error.done.len()), (Errno::Notdir, 1));
+    assert_eq!(tree.read_file("d/new").unwrap(), b"new");
+    assert_eq!(guest.path_filestat(path("a/new"), false).err(), Some(Errno::Noent));
+    tree.root_directory(false).unlink_file(path("a")).unwrap();
+    rewrite(&*guest, "d/more", &mut b"more".to_vec());
+    assert_eq!(committed(&overlay, "d/x"), Err(Errno::Busy));
+    assert_eq!(overlay.read_at(path("a/x"), false, false).unwrap(), b"d/x");
+    assert_eq!(committed(&overlay, "").unwrap(), ["a", "a/x", "d/more", "d/x"]);
+    assert_eq!(tree.list_files("", &mut { usize::MAX }).unwrap(), ["a/x", "d/more", "d/new"]);
+    assert_eq!(overlay.changes("", &mut { usize::MAX }).unwrap(), []);
+}
+
+/// It had one name more than it has, and so its place for ever.
+#[test]
+fn a_file_whose_old_name_is_removed_later_is_counted_anew() {
+    for is_alone in [false, true] {
+        let (overlay, tree, _) = over(&["d/x"]);
+        let guest = overlay.root_directory(false, false);
+        guest.rename(path("d"), &*guest, path("m")).unwrap();
+        assert_eq!(committed(&overlay, "m/x").unwrap(), ["m", "m/x"]);
+        // The host has it twice until all is written.
+        rewrite(&*guest, "m/x", &mut b"new".to_vec());
+        if is_alone {
+            assert_eq!(committed(&overlay, "d").unwrap(), ["d", "d/x"]);
+            assert_eq!(committed(&overlay, "").unwrap(), ["m/x"]);
+        } else {
+            assert_eq!(committed(&overlay, "").unwrap(), ["d", "d/x", "m/x"]);
+        }
+        assert_eq!(guest.path_filestat(path("m/x"), false).unwrap().nlink, 1);
+        tree.seed("m/x", b"the host's").unwrap();
+        assert_eq!(overlay.read_at(path("m/x"), false, false).unwrap(), b"the host's");
+        assert_eq!(overlay.used_bytes(), 0);
+    }
+}
+
+/// The same, where the guest has removed what it had under the new name.
+#[test]
+fn a_file_that_has_lost_all_of_its_names_takes_no_room() {
+    let (overlay, tree, _) = over(&["d/x"]);
+    let guest = overlay.root_directory(false, false);
+    guest.rename(path("d"), &*guest, path("m")).unwrap();
+    assert_eq!(committed(&overlay, "m/x").unwrap(), ["m", "m/x"]);
+    rewrite(&*guest, "m/x", &mut bytes(1000, 1));
+    guest.unlink_file(path("m/x")).unwrap();
+    assert_eq!(committed(&overlay, "").unwrap(), ["d", "d/x", "m/x"]);
+    assert_eq!(tree.list_files("", &mut { usize::MAX }).unwrap(), [""; 0]);
+    assert_eq!(overlay.used_bytes(), 0);
+}
+
+/// What a descriptor wrote after a second commit was lost: the file had no name above, and got
+/// another serial number below.
+#[test]
+fn a_file_that_has_lost_its_own_name_is_written_by_every_commit() {
+    let (overlay, tree, _) = over(&["a"]);
+    let lower = tree.root_directory(false);
+    lower.link(path("a"), false, &*lower, path("c")).unwrap();
+    let guest = overlay.root_directory(false, false);
+    let file = open(&*guest, "a", false);
+    guest.unlink_file(path("a")).unwrap();
+    for round in 1..=4 {
+        let mut written = bytes(10 * round, 1);
+        write(&*file, &mut written[10 * (round - 1)..]);
+        assert_eq!(overlay.read_at(path("c"), false, false).unwrap(), written, "{round}");
+        assert_eq!(
+            committed(&overlay, "").unwrap(),
+            if round == 1 { vec!["a", "c"] } else { vec!["c"] }
+        );
+        assert_eq!(tree.read_file("c").unwrap(), written, "{round}");
+        assert_eq!(guest.path_filestat(path("c"), false), file.filestat());
+        let mut listed = None;
+        guest
+            .entries(0, 4096, &mut |entry: DirectoryEntry<'_>| {
+                listed = listed.or((entry.name == b"c").then_some(entry.ino));
+                true
+            })
+            .unwrap();
+        assert_eq!(listed, file.filestat().ok().map(|stat| stat.ino), "{round}");
+    }
+    drop(file);
+    assert_eq!(committed(&overlay, "").unwrap(), [""; 0]);
+    assert_eq!(overlay.used_bytes(), 0);
 }
