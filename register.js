@@ -17,6 +17,7 @@ const { beLenient } = require('./lib/options.js');
 /** A flag, or the value of one, by which a program is started with this module. */
 const THIS_MODULE = /^(?:[^\s]*[=\\/])?wasi-rs[\\/]register(?:\.js)?$/;
 const isBun = process.versions.bun !== undefined;
+/** No version of Node has this flag, so Node refuses to start a Worker with it. */
 const NO_FLAG = '--wasi-rs-has-no-flag';
 
 // Programs that were written for node:wasi may pass what it passes over.

@@ -221,6 +221,7 @@ module.exports = { WASI };
 `;
   writeFileSync(join(folder, 'index.js'), text);
 
+  // The number of an instance that is none, and an outcome that is read and passed over.
   let own = readFileSync(join(modules, 'wasi-rs', 'index.js'), 'utf8');
   for (const [found, put] of [
     [/u32\[INSTANCE\] = guest\.instance;/g, 'u32[INSTANCE] = 0xffffffff;'],

@@ -1,5 +1,5 @@
-# One run of a program under wasmtime, for whole.mjs. Prints its time from the host's configuration to
-# the program's end, in ms.
+# One run of a program under wasmtime, for whole.mjs. Prints its time, in ms, from the configuration
+# of the host to the end of the program.
 #
 #   python wasmtime-run.py PROGRAM.wasm OUTPUT PREOPENS ARGS
 #
